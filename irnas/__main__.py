@@ -1,0 +1,7 @@
+"""`python -m irnas`, the same as `irnas`."""
+
+import sys
+
+from irnas.cli import main
+
+sys.exit(main())

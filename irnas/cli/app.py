@@ -1,0 +1,47 @@
+"""The tree of commands. A command's module is imported with the tree, so it may import only the standard library,
+typer and irnas.errors at its top; everything else inside the command.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from irnas import __version__
+from irnas.cli import cost, data, report, score
+from irnas.cli import search as search_command
+
+app = typer.Typer(
+    help="Search lightweight networks for infrared small-target detection: accuracy against binary operations.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"irnas {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Search lightweight networks for infrared small-target detection: accuracy against binary operations."""
+
+
+# In the order of use.
+app.command("search")(search_command.search)
+app.command("front")(report.front)
+app.command("report")(report.report)
+app.command("ui")(report.ui)
+app.command("spaces")(cost.spaces)
+app.command("cost")(cost.cost)
+app.add_typer(data.app, name="data")
+app.command("score")(score.score)
+app.add_typer(report.track, name="track")

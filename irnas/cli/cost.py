@@ -1,0 +1,214 @@
+"""``irnas cost`` and ``irnas spaces``: what a network costs before anybody trains it, and what can be built."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from irnas.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rich.console import Console
+
+    from irnas.cost import Chw, Cost, LayerCost
+    from irnas.nn.work import Work
+    from irnas.space import Genotype, Param, Space
+
+_WIDE = 160
+"""Columns of a table that goes to a file or a pipe."""
+
+
+def cost(
+    space: Annotated[str, typer.Argument(metavar="SPACE", help="Name or folder of a search space.")],
+    point: Annotated[
+        str, typer.Argument(metavar="POINT", help="A published name, or axis=value,... over the defaults, or default.")
+    ],
+    size: Annotated[str, typer.Option("--input", metavar="CxHxW", help="Channels, height, width.")] = "3x512x512",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Count what a network costs: operations, parameters, bytes; layer by layer and in all.
+
+    OPs and Params follow the binary papers: a binary operation is 1/64, a binary weight 1/32. The full-precision work
+    around convolutions, which those papers leave out, is listed beside them.
+    """
+    from irnas import catalog
+
+    input_chw = parse_size(size)
+    genotype = catalog.point(space, point)
+    counted = _count(space, genotype, input_chw)
+    if as_json:
+        totals = {str(c): found.values() for c, found in counted.items()}
+        document = {"space": genotype.space, "point": point, "key": genotype.key, "input": size}
+        typer.echo(json.dumps({**document, **totals[str(input_chw[0])], "channels": totals}))
+    else:
+        _print_cost(f"{genotype.space} {point}", input_chw, counted)
+
+
+def parse_size(text: str) -> Chw:
+    """Channels, height and width of ``"3x512x512"``."""
+    parts = text.lower().split("x")
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
+        raise SettingsError(f"--input: got {text!r}; must be channels x height x width, such as 3x512x512")
+    channels, height, width = map(int, parts)
+    return channels, height, width
+
+
+def _count(space: str, genotype: Genotype, input_chw: Chw) -> dict[int, Cost]:
+    """The cost by number of input channels: the asked one first, then what else of 1 and 3 the family takes."""
+    from irnas import catalog
+    from irnas.cost import survey
+
+    asked, height, width = input_chw
+    if "in_ch" not in genotype.values:
+        return {asked: survey(genotype, input_chw)}
+    # Refuses what the family cannot take, naming what it can.
+    parsed = catalog.load(space)
+    parsed.genotype({**genotype.values, "in_ch": asked})
+    others = [c for c in (1, 3) if c in parsed["in_ch"].values]
+    return {c: survey(genotype, (c, height, width)) for c in dict.fromkeys([asked, *others])}
+
+
+def _group(layer: LayerCost) -> str:
+    """The part of a network that a layer belongs to: its name up to the last leading index, such as enc.0.1."""
+    head, *rest = layer.name.split(".")
+    return ".".join([head, *itertools.takewhile(str.isdecimal, rest)])
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _WIDE)
+
+
+def _print_cost(title: str, input_chw: Chw, counted: dict[int, Cost]) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"{title}, input {'x'.join(map(str, input_chw))}", title_justify="left")
+    table.add_column("part")
+    table.add_column("convolution")
+    for name in ("output", "OPs M", "fp", "binary/64", "Params", "fp", "bits", "MACs M", "element-wise M", "bytes"):
+        table.add_column(name, justify="right")
+    chosen = counted[input_chw[0]]
+    for name, shape, kinds, work in _rows(chosen):
+        table.add_row(name, kinds, "x".join(map(str, shape)), *_cells(work))
+    table.add_section()
+    table.add_row("total", "", "", *_cells(chosen.total))
+    console = _console()
+    console.print(table)
+    for channels, found in counted.items():
+        total = found.total
+        console.print(
+            f"{channels} channel{'s' if channels > 1 else ''}: "
+            f"{total.params / 1e3:.2f} K Params, {total.ops / 1e9:.3f} G OPs ("
+            f"{total.ops_full / 1e6:.1f} M full precision + {total.ops_binary / 64e6:.1f} M binary/64), "
+            f"{total.elementwise / 1e9:.3f} G element-wise, {total.macs / 1e9:.3f} G MACs, {total.bytes} bytes",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+
+
+def _rows(found: Cost) -> Iterator[tuple[str, tuple[int, ...], str, Work]]:
+    """(part, output shape, its convolutions, its work) as they run; parts that cost nothing are left out."""
+    from irnas.nn.work import Work
+
+    for name, group in itertools.groupby(found.layers, key=_group):
+        layers = list(group)
+        work = sum((layer.work for layer in layers), Work())
+        if work != Work():
+            yield name, layers[-1].shape, _kinds(layers), work
+
+
+def _kinds(layers: Iterable[LayerCost]) -> str:
+    names = [layer.type for layer in layers if layer.work.macs]
+    return ", ".join(f"{len(list(same))} {name}" for name, same in itertools.groupby(names))
+
+
+def _cells(work: Work) -> list[str]:
+    return [
+        f"{work.ops / 1e6:.2f}", f"{work.ops_full / 1e6:.2f}", f"{work.ops_binary / 64e6:.2f}",
+        f"{work.params:.1f}", str(work.numbers), str(work.bits),
+        f"{work.macs / 1e6:.2f}", f"{work.elementwise / 1e6:.2f}", str(work.bytes),
+    ]  # fmt: skip
+
+
+def spaces(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="One space: its axes and published points.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the search spaces, or the axes of one."""
+    from irnas import catalog
+
+    found = [catalog.load(each) for each in ([name] if name else catalog.names())]
+    documents = [_document(each, space) for each, space in zip([name] if name else catalog.names(), found, strict=True)]
+    if as_json:
+        typer.echo(json.dumps(documents[0] if name else documents))
+    elif name:
+        _print_space(found[0], documents[0])
+    else:
+        _print_spaces(documents)
+
+
+def _document(name: str, space: Space) -> dict[str, Any]:
+    from irnas import catalog
+
+    rows = catalog.published(name)
+    return {
+        **space.document(),
+        "fingerprint": space.fingerprint,
+        "points": space.count(),
+        "searched": space.focus().count(),
+        "published": [row.name for row in rows if row.genotype],
+        "references": [row.name for row in rows if not row.genotype],
+    }
+
+
+def _print_spaces(documents: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("space")
+    table.add_column("family")
+    for column in ("axes", "searched axes", "points", "searched points", "published points"):
+        table.add_column(column, justify="right")
+    for found in documents:
+        varied = sum(len(param["search"]) > 1 for param in found["params"])
+        counts = (len(found["params"]), varied, _short(found["points"]), _short(found["searched"]))
+        table.add_row(found["name"], found["family"], *map(str, counts), str(len(found["published"])))
+    _console().print(table)
+
+
+def _print_space(space: Space, document: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"{space.name} (family {space.family})", title_justify="left")
+    for column in ("axis", "default", "values", "searched", "exists where", "about"):
+        table.add_column(column)
+    for param in space.params:
+        searched = _list(param.search) if len(param.search) > 1 else "held"
+        table.add_row(param.name, _list([param.default]), _list(param.values), searched, _when(param), param.about)
+    console = _console()
+    console.print(table)
+    points = (
+        f"{_short(document['points'])} points, of which a search explores {_short(document['searched'])} by default"
+    )
+    console.print(points, highlight=False, soft_wrap=True)
+    console.print(f"published points: {', '.join(document['published']) or 'none'}", highlight=False, soft_wrap=True)
+
+
+def _list(values: Iterable[object]) -> str:
+    return ", ".join(str(v).lower() if isinstance(v, bool) else str(v) for v in values)
+
+
+def _when(param: Param) -> str:
+    return f"{param.when[0]}: {_list(param.when[1])}" if param.when else ""
+
+
+def _short(count: int) -> str:
+    return str(count) if count < 100_000 else f"{count:.1e}"

@@ -1,0 +1,153 @@
+"""irnas data: import published sets, make synthetic ones, check and describe them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from irnas.errors import DataError
+
+if TYPE_CHECKING:
+    from irnas.data.manifest import Manifest
+
+app = typer.Typer(help="Import, make, check and describe data sets.", no_args_is_help=True)
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="The data folder to write, for example data/NAME.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Fraction = Annotated[float, typer.Option(help="Share of train that becomes val; 0 for no val.")]
+
+
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="A folder in a published layout.")],
+    output: Output,
+    format: Annotated[
+        str, typer.Option(help="auto, sirst, nudt-sirst, irstd-1k, sirst-aug, nudt-mirsdt or generic.")
+    ] = "auto",
+    val_fraction: Fraction = 0.2,
+    val_seed: Annotated[int, typer.Option(help="Seed of that cut.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Read a published data set and write it as Parquet shards with a manifest."""
+    from irnas.data.importer import import_folder
+
+    with _progress() as progress:
+        found = import_folder(
+            source, output, format=format, val_fraction=val_fraction, val_seed=val_seed, progress=progress
+        )
+    _print_manifest(output, found, as_json)
+
+
+@app.command("synth")
+def synth(
+    output: Output,
+    images: Annotated[int | None, typer.Option(help="Single images.  [default: 400]")] = None,
+    size: Annotated[int, typer.Option(help="Side of the square images, in pixels.")] = 256,
+    sequences: Annotated[int, typer.Option(help="Sequences, instead of single images.")] = 0,
+    frames: Annotated[int, typer.Option(help="Frames per sequence.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of every scene.")] = 0,
+    hard: Annotated[bool, typer.Option("--hard", help="Dimmer targets, more clutter.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a synthetic data set; the last fifth is its test split."""
+    from irnas.data.synthetic import settings_of, write
+
+    if images is not None and sequences:
+        raise DataError(f"synth: got {images} images and {sequences} sequences; must be one of the two")
+    settings = settings_of(
+        images=0 if sequences else 400 if images is None else images,
+        size=size, sequences=sequences, frames=frames, seed=seed, hard=hard,
+    )  # fmt: skip
+    with _progress() as progress:
+        found = write(output, settings, progress=progress)
+    _print_manifest(output, found, as_json)
+
+
+@app.command("check")
+def check(path: Annotated[Path, typer.Argument(help="A data folder.")], as_json: Json = False) -> None:
+    """Compare every byte of a data folder with its manifest."""
+    from irnas.data.check import verify
+
+    with _progress() as progress:
+        found = verify(path, progress)
+    _print_manifest(path, found, as_json)
+
+
+@app.command("stats")
+def stats(
+    name: Annotated[str, typer.Argument(metavar="PATH", help="A data folder or the name of a data set.")],
+    as_json: Json = False,
+) -> None:
+    """Describe images and targets: counts, sizes, areas, contrasts, per split."""
+    from irnas.data import open_dataset, statistics
+
+    with _progress() as progress:
+        found = statistics.of_dataset(open_dataset(name, progress), progress)
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        _print_stats(found)
+
+
+def _print_manifest(path: Path, found: Manifest, as_json: bool) -> None:
+    if as_json:
+        document = found.document()
+        print(json.dumps({k: v for k, v in document.items() if k not in ("splits", "parameters")}, indent=1))
+        return
+    low, high = (f"{w}x{h}" for w, h in zip(found.width, found.height, strict=True))
+    print(
+        f"{path}: {found.images} images of {low if low == high else f'{low} to {high}'} pixels, {found.targets} targets"
+    )
+    if found.sequences:
+        print(f"  sequences {found.sequences}")
+    for split, counts in found.counts.items():
+        print(f"  {split:<22} {counts['images']:>6} images {counts['targets']:>7} targets")
+    print(f"  revision {found.revision} (format {found.format})")
+    for warning in found.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def _print_stats(found: Mapping[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        title=f"{found['name']}  revision {found['revision']}  format {found['format']}", title_justify="left"
+    )
+    table.add_column("split")
+    for column in ("images", "targets", "empty", "sizes", "mean DN", "std DN"):
+        table.add_column(column, justify="right")
+    percentiles = ("area", "scr", "contrast")
+    for column in ("area px", "SCR", "contrast DN"):
+        table.add_column(f"{column}\n5/25/50/75/95 %", justify="right")
+    for name, row in {"all": found["all"], **found["splits"]}.items():
+        figures = ["/".join(f"{v:.3g}" for v in row[p].values()) for p in percentiles]
+        counts = [str(row[k]) for k in ("images", "targets", "empty", "sizes")]
+        table.add_row(name, *counts, f"{row['mean']:.3f}", f"{row['std']:.3f}", *figures)
+    # A file or a pipe gets whole rows; only a terminal may wrap them.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars on stderr, one per kind of work; nothing where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:>8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done)
+
+        yield report

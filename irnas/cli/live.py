@@ -1,0 +1,250 @@
+"""What a search shows while it runs: one screen on a terminal, plain lines elsewhere. Fed by the record's events."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from irnas.launch import Listener
+    from irnas.ledger import Event
+
+
+class Progress:
+    """What is known of a search so far, from its events alone."""
+
+    def __init__(self) -> None:
+        self.opened: Event | None = None
+        self.num_trials = 0
+        """Networks to train in all."""
+        self.running: dict[int, dict[str, Any]] = {}
+        self.results: list[Any] = []
+        self.front_size = 0
+        self.hypervolume = 0.0
+        self._epochs = 0
+        self._since = time.time()
+
+    def take(self, event: Event) -> None:
+        """Take note of one event."""
+        if event["kind"] == "opened":
+            self.opened, self.num_trials = event, event["settings"]["trials"]
+        elif event["kind"] == "resumed":
+            self.running.clear()
+            self._since, self._epochs = time.time(), 0
+            self.num_trials = event["trials"]
+        elif event["kind"] == "proposed" and not event["refused"]:
+            self.running[event["trial"]] = {"key": event["key"], "epoch": 0, "values": {}, "costs": event["costs"]}
+        elif event["kind"] == "reported" and event["trial"] in self.running:
+            self.running[event["trial"]].update(epoch=event["epoch"], values=event["values"])
+            self._epochs += 1
+        elif event["kind"] == "finished":
+            self._finish(event)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The search's settings; empty before it is opened."""
+        return dict(self.opened["settings"]) if self.opened else {}
+
+    @property
+    def num_trained(self) -> int:
+        """Trained trials that ended."""
+        return sum(r.status != "rejected" for r in self.results)
+
+    def count(self, status: str) -> int:
+        """Trials that ended with that status."""
+        return sum(r.status == status for r in self.results)
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds to the planned end at the pace so far; None before the first epoch."""
+        if not self._epochs:
+            return None
+        done = sum(t["epoch"] for t in self.running.values())
+        left: float = (self.num_trials - self.num_trained) * self.settings["budget"]["epochs"] - done
+        return max(left, 0.0) * (time.time() - self._since) / self._epochs
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the search began or was resumed."""
+        return time.time() - self._since
+
+    def _finish(self, event: Event) -> None:
+        from irnas.front import Front
+        from irnas.launch import bounds_of
+        from irnas.objective import parse
+        from irnas.result import Result
+
+        result = Result.from_document(event["result"])
+        self.running.pop(result.trial, None)
+        self.results.append(result)
+        if self.opened:
+            front = Front.of(self.results, parse(self.settings["objectives"]))
+            self.front_size, self.hypervolume = len(front.results), front.hypervolume(bounds_of(self.opened))
+
+
+class Lines:
+    """Plain lines on stderr."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri, self._known = uri, Progress()
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Show the making of the data set."""
+        if done in (0, total) or done % max(total // 5, 1) == 0:
+            _say(f"{what}: {done}/{total}")
+
+    def warn(self, text: str) -> None:
+        """Show a warning."""
+        _say(f"warning: {text}")
+
+    def watch(self, event: Event) -> None:
+        """Show one event."""
+        progress = self._known
+        progress.take(event)
+        if event["kind"] == "opened":
+            _say(headline(self._uri, event))
+        elif event["kind"] == "proposed" and not event["refused"]:
+            _say(f"trial {event['trial']} {event['key']} started ({event['origin']}): {_amounts(event['costs'])}")
+        elif event["kind"] == "reported" and event["trial"] in progress.running:
+            epochs = progress.settings["budget"]["epochs"]
+            if event["epoch"] in (1, epochs) or event["epoch"] % max(epochs // 4, 1) == 0:
+                _say(f"trial {event['trial']} epoch {event['epoch']}/{epochs}: {_metrics(event['values'])}")
+        elif event["kind"] == "finished" and event["result"]["status"] != "rejected":
+            _say(finish_line(event["result"]))
+            _say(status_line(progress))
+
+
+class Screen:
+    """One live screen."""
+
+    def __init__(self, uri: str) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._uri, self._known = uri, Progress()
+        self._state, self._warnings = "starting", list[str]()
+        self.live = Live(
+            get_renderable=self._render, console=Console(stderr=True), refresh_per_second=4, transient=False
+        )  # fmt: skip
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Show the making of the data set."""
+        self._state = f"{what}: {done}/{total}"
+
+    def warn(self, text: str) -> None:
+        """Show a warning."""
+        self._warnings.append(text)
+
+    def watch(self, event: Event) -> None:
+        """Show one event."""
+        self._known.take(event)
+        if event["kind"] == "opened":
+            self._state = "starting workers"
+        elif event["kind"] == "reported":
+            self._state = ""
+        elif event["kind"] == "closed":
+            self._state = "writing the report"
+
+    def _render(self) -> Group:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        progress, parts = self._known, list[Any]()
+        if progress.opened:
+            settings = progress.settings
+            epochs = settings["budget"]["epochs"]
+            parts.append(Text(headline(self._uri, progress.opened)))
+            done = progress.num_trained + sum(t["epoch"] for t in progress.running.values()) / epochs
+            parts.append(ProgressBar(total=progress.num_trials, completed=done, width=60))
+            parts.append(Text(status_line(progress), style="bold"))
+            table = Table(box=None, pad_edge=False, header_style="dim")
+            for heading in ("trial", "network", "epoch", "so far", "cost"):
+                table.add_column(heading)
+            for trial, state in sorted(progress.running.items()):
+                row = (str(trial), state["key"], f"{state['epoch']}/{epochs}")
+                table.add_row(*row, _metrics(state["values"]), _amounts(state["costs"]))
+            parts.append(table)
+        if self._state:
+            parts.append(Text(self._state + " ...", style="dim"))
+        parts += [Text(f"warning: {text}", style="yellow") for text in self._warnings[-3:]]
+        return Group(*parts)
+
+
+@contextmanager
+def view(uri: str) -> Iterator[Listener]:
+    """A screen where stderr is a terminal, lines where it is not."""
+    from irnas.launch import Listener
+
+    if not sys.stderr.isatty():
+        lines = Lines(uri)
+        yield Listener(watch=lines.watch, warn=lines.warn, progress=lines.progress)
+        return
+    screen = Screen(uri)
+    with screen.live:
+        yield Listener(watch=screen.watch, warn=screen.warn, progress=screen.progress)
+
+
+def headline(uri: str, opened: Event) -> str:
+    """What is searched, on what, and where it is written."""
+    settings, data = opened["settings"], opened["data"]
+    return (
+        f"{settings['space']} for {', '.join(settings['objectives'])} on {data['name']} ({data['revision'][:12]}): "
+        f"{settings['trials']} networks x {settings['budget']['epochs']} epochs, {settings['sampler']}, run {uri}"
+    )
+
+
+def status_line(progress: Progress) -> str:
+    """Counts, front and time."""
+    counts = f"{progress.count('ok')} done, {len(progress.running)} running, {progress.count('failed')} failed"
+    if refused := progress.count("rejected"):
+        counts += f", {refused} over a limit"
+    eta = "" if progress.eta_s is None else f", about {_clock(progress.eta_s)} left"
+    return (
+        f"{progress.num_trained}/{progress.num_trials}: {counts}; front {progress.front_size}, "
+        f"hypervolume {progress.hypervolume:.4f}; {_clock(progress.elapsed_s)} so far{eta}"
+    )
+
+
+def finish_line(result: Any) -> str:
+    """How one trial ended."""
+    text = f"trial {result['trial']} {result['key']} {result['status']}: "
+    text += result["error"] or f"{_metrics(result['values'])} | {_amounts(result['values'])}"
+    return text + (f" ({result['note']})" if result["note"] else "")
+
+
+def _metrics(values: Any) -> str:
+    shown = {"miou": "mIoU", "niou": "nIoU", "pd": "Pd"}
+    parts = [f"{label} {values[name]:.3f}" for name, label in shown.items() if name in values]
+    if "fa" in values:
+        parts.append(f"Fa {values['fa'] * 1e6:.0f}e-6")
+    if "loss" in values:
+        parts.append(f"loss {values['loss']:.3f}")
+    return ", ".join(parts)
+
+
+def _amounts(values: Any) -> str:
+    return ", ".join(f"{name} {amount(values[name])}" for name in ("ops", "params") if name in values)
+
+
+def amount(value: float) -> str:
+    """A count with a K, M or G: 343.9M."""
+    for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "K")):
+        if abs(value) >= factor:
+            return f"{value / factor:.4g}{letter}"
+    return f"{value:.4g}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 60 else f"{minutes}:{seconds:02}"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

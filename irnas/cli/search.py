@@ -1,0 +1,234 @@
+"""`irnas search`: options to settings, a screen while it runs, a table when it is done."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from irnas.errors import SettingsError
+
+if TYPE_CHECKING:
+    from irnas.launch import Executor, Outcome
+    from irnas.settings import SearchSettings
+
+_WHAT, _TRAIN, _HOW, _LIMIT = "What to search", "Training of each network", "Where and how it runs", "Limits"
+
+
+def search(
+    space: Annotated[
+        str, typer.Option(help="A space's name, or a folder with a space.yaml.", rich_help_panel=_WHAT)
+    ] = "biisnet",
+    objective: Annotated[
+        str,
+        typer.Option(
+            help="Objectives, comma-separated: miou niou f1 pd fa ops params macs bytes ...", rich_help_panel=_WHAT
+        ),
+    ] = "miou,ops",
+    dataset: Annotated[
+        str, typer.Option(help="A data folder made by `irnas data import`, or 'synthetic'.", rich_help_panel=_WHAT)
+    ] = "synthetic",
+    trials: Annotated[int | None, typer.Option(help="Networks to train.  [default: 16]", rich_help_panel=_WHAT)] = None,
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Search these values of an axis instead: base=8,16 or w_bin=all. Repeatable.", rich_help_panel=_WHAT
+        ),
+    ] = None,
+    sampler: Annotated[str, typer.Option(help="tpe, nsga2, nsga3, gp or random.", rich_help_panel=_WHAT)] = "tpe",
+    warm_start: Annotated[
+        str, typer.Option(help="'published': train the papers' designs first.", rich_help_panel=_WHAT)
+    ] = "none",
+    seed: Annotated[
+        int, typer.Option(help="Seed of the search and, through it, of each trial.", rich_help_panel=_WHAT)
+    ] = 0,
+    input_size: Annotated[
+        str, typer.Option("--input", help="CxHxW at which costs are counted.", rich_help_panel=_WHAT)
+    ] = "1x256x256",
+    preset: Annotated[str, typer.Option(help="Metric conventions.", rich_help_panel=_WHAT)] = "basicirstd",
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training split.", rich_help_panel=_TRAIN)] = None,
+    batch: Annotated[int | None, typer.Option(help="Crops in a step.", rich_help_panel=_TRAIN)] = None,
+    crop: Annotated[int | None, typer.Option(help="Side of a crop in pixels.", rich_help_panel=_TRAIN)] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(help="softiou, softiou_image, bce, dice, focal, or a sum: softiou+bce.", rich_help_panel=_TRAIN),
+    ] = None,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate of AdamW.", rich_help_panel=_TRAIN)] = None,
+    ema: Annotated[
+        float | None, typer.Option(help="Decay of averaged weights; 0 is off.", rich_help_panel=_TRAIN)
+    ] = None,
+    amp: Annotated[bool, typer.Option("--amp", help="bfloat16 autocast, on a GPU.", rich_help_panel=_TRAIN)] = False,
+    max_ops: Annotated[
+        str | None, typer.Option(help="Largest OPs that may be trained: 0.4G.", rich_help_panel=_LIMIT)
+    ] = None,
+    max_params: Annotated[
+        str | None, typer.Option(help="Largest parameter count: 20K.", rich_help_panel=_LIMIT)
+    ] = None,
+    max_macs: Annotated[str | None, typer.Option(help="Largest MACs: 1.5G.", rich_help_panel=_LIMIT)] = None,
+    max_bytes: Annotated[str | None, typer.Option(help="Largest stored size: 64K.", rich_help_panel=_LIMIT)] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Folder or URI of the record.  [default: runs/SPACE-TIME]", rich_help_panel=_HOW)
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(help="Go on with this run; only --trials may be given beside it.", rich_help_panel=_HOW),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to join; none starts one on this machine.", rich_help_panel=_HOW)
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Trials at the same time.  [default: one a core]", rich_help_panel=_HOW)
+    ] = None,
+    gpus: Annotated[float, typer.Option(help="Share of a GPU each trial takes.", rich_help_panel=_HOW)] = 0.0,
+    executor: Annotated[
+        str, typer.Option(help="ray, or loop: one trial after the other in this process.", rich_help_panel=_HOW)
+    ] = "ray",
+) -> None:
+    """Train networks of a space and find the front of accuracy against cost.
+
+    The first run needs no data: it makes a synthetic set and keeps it. Ctrl-C loses no finished trial.
+
+      irnas search --space biisnet --objective miou,ops
+
+      irnas search --space biisnet --objective miou,pd,ops --dataset data/nudt-sirst --max-ops 0.1G --trials 100
+
+      irnas search --resume runs/biisnet-20261121-101500
+    """
+    where = _executor(executor, address, workers, gpus)
+    if resume is not None:
+        _resume(resume, trials, where)
+        return
+    given = {"epochs": epochs, "batch": batch, "crop": crop}
+    recipe = {"loss": loss, "lr": lr, "ema": ema, "amp": amp or None}
+    limits = {"ops": max_ops, "params": max_params, "macs": max_macs, "bytes": max_bytes}
+    settings = _settings(
+        space,
+        objective,
+        dataset,
+        trials,
+        axis or [],
+        sampler,
+        warm_start,
+        seed,
+        input_size,
+        preset,
+        given,
+        recipe,
+        limits,
+    )
+    uri = run or f"runs/{settings.space}-{time.strftime('%Y%m%d-%H%M%S')}"
+    _start(settings, uri, where)
+
+
+def _start(settings: SearchSettings, uri: str, where: Executor) -> None:
+    from irnas import launch
+    from irnas.cli import live
+
+    with live.view(uri) as listener, _resumable(uri):
+        outcome = launch.search(settings, uri, where, listener)
+    _show(outcome)
+
+
+def _resume(uri: str, trials: int | None, where: Executor) -> None:
+    from irnas import launch
+    from irnas.cli import live
+
+    with live.view(uri) as listener, _resumable(uri):
+        outcome = launch.resume(uri, trials, where, listener)
+    _show(outcome)
+
+
+class _resumable:
+    """Says on Ctrl-C how to go on."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+
+    def __enter__(self) -> None:
+        import signal
+
+        # A cluster manager ends a process with SIGTERM; it deserves the same care as Ctrl-C.
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is KeyboardInterrupt:
+            print(f"irnas: stopped; go on with: irnas search --resume {self._uri}", file=sys.stderr)
+
+
+def _settings(
+    space: str, objective: str, dataset: str, trials: int | None, axes: list[str], sampler: str, warm_start: str,
+    seed: int, input_size: str, preset: str, budget: dict[str, Any], recipe: dict[str, Any],
+    limits: dict[str, str | None],
+) -> SearchSettings:  # fmt: skip
+    from irnas import catalog, metrics
+    from irnas.objective import parse
+    from irnas.settings import Budget, Recipe, SearchSettings
+
+    if warm_start not in ("none", "published"):
+        raise SettingsError(f"warm-start: got {warm_start!r}; must be none or published")
+    if preset not in metrics.PRESETS:
+        raise SettingsError(f"preset: got {preset!r}; one of {', '.join(metrics.PRESETS)}")
+    parsed = catalog.load(space)
+    return SearchSettings(
+        space=space,
+        dataset=dataset,
+        objectives=tuple(o.name for o in parse(objective)),
+        seed=seed,
+        sampler=sampler,
+        limits={name: parse_amount(f"--max-{name}", text) for name, text in limits.items() if text is not None},
+        axes=dict(catalog.choice(parsed, text) for text in axes),
+        warm_start=warm_start == "published",
+        preset=preset,
+        cost_input=parse_input(input_size),
+        budget=Budget(**{k: v for k, v in budget.items() if v is not None}),
+        recipe=Recipe(**{k: v for k, v in recipe.items() if v is not None}),
+        **({} if trials is None else {"trials": trials}),
+    )
+
+
+def _executor(kind: str, address: str | None, workers: int | None, gpus: float) -> Executor:
+    from irnas.launch import Executor
+
+    if kind == "ray":
+        return Executor(kind="ray", address=address, workers=workers, gpus=gpus)
+    if kind == "loop" and address is None:
+        return Executor(kind="loop")
+    raise SettingsError(f"executor: got {kind!r}; must be ray, or loop (and then without --address)")
+
+
+def parse_amount(where: str, text: str) -> float:
+    """A number with an optional K, M or G: '0.4G' is 4e8.
+
+    Raises:
+        SettingsError: anything else.
+    """
+    factor = {"K": 1e3, "M": 1e6, "G": 1e9}.get(text[-1:].upper(), 1.0)
+    try:
+        return float(text if factor == 1.0 else text[:-1]) * factor
+    except ValueError:
+        raise SettingsError(f"{where}: got {text!r}; must be a number such as 400000, 20K, 3.5M or 0.4G") from None
+
+
+def parse_input(text: str) -> tuple[int, int, int]:
+    """Channels, height and width from 'CxHxW'.
+
+    Raises:
+        SettingsError: anything else.
+    """
+    parts = text.lower().split("x")
+    if len(parts) != 3 or not all(p.isdigit() and int(p) > 0 for p in parts):
+        raise SettingsError(f"input: got {text!r}; must be channels x height x width, such as 3x512x512")
+    channels, height, width = map(int, parts)
+    return channels, height, width
+
+
+def _show(outcome: Outcome) -> None:
+    from irnas.cli.report import print_front
+
+    print_front(outcome.uri)
+    print(f"stopped: {outcome.stop_reason}")
+    if outcome.report:
+        print(f"report:  {outcome.report}")
+    print(f"record:  {outcome.uri}   (again: irnas front {outcome.uri}; in MLflow: irnas ui)")

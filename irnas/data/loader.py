@@ -1,0 +1,143 @@
+"""Batches of random crops for training. Shapes: n = batch, c = 1 channel, h = w = crop.
+
+The cost is a few copies of small arrays: images are already decoded and mapped, and target pixels already listed, so
+a forced crop searches nothing. tests/bench/loader.py measures it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from irnas.data.dataset import Split
+from irnas.data.sample import Bytes
+from irnas.errors import DataError
+
+Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
+
+GAIN = 0.1
+OFFSET = 0.03
+"""Half widths of the brightness jitter x -> gain * x + offset, with x in 0..1."""
+
+
+def batches(
+    split: Split,
+    *,
+    batch: int,
+    crop: int,
+    seed: int,
+    epoch: int,
+    target_share: float = 0.5,
+    augment: bool = True,
+) -> Iterator[Batch]:
+    """One pass over a split, shuffled: x_nchw float32 in 0..1 and y_nchw uint8 of 0 and 1, both [N, 1, crop, crop].
+
+    The order and every crop depend on (seed, epoch) only, not on how far another epoch was read. The last batch may be
+    smaller; a last batch of a single image is left out where there are others, because batch statistics of one image
+    mean little, so that image waits for another epoch.
+
+    Args:
+        split: images of any size; smaller ones are padded with zeros at the bottom and right.
+        batch: images per batch, at least 1.
+        crop: side of the crops, in pixels.
+        seed: of the whole training.
+        epoch: number of the pass.
+        target_share: probability that a crop must contain a target pixel, where the image has one.
+        augment: also flip and rotate (all 8 ways) and jitter gain and offset.
+
+    Raises:
+        DataError: a batch or a crop below 1, or a share outside 0..1.
+    """
+    for what, value in (("batch", batch), ("crop", crop)):
+        if value < 1:
+            raise DataError(f"loader {what}: got {value}; must be at least 1")
+    if not 0 <= target_share <= 1:
+        raise DataError(f"loader target_share: got {target_share}; must be in 0..1")
+    return _batches(split, batch, crop, np.random.default_rng([seed, epoch]), target_share, augment)
+
+
+def _batches(
+    split: Split, batch: int, crop: int, rng: np.random.Generator, target_share: float, augment: bool
+) -> Iterator[Batch]:
+    count = len(split)
+    order = rng.permutation(count).tolist()
+    # All draws of the pass at once: a generator call per number would cost more than the copies.
+    draws = rng.random((count, len(_Draw._fields))).tolist()
+    for start in range(0, count, batch):
+        chosen = order[start : start + batch]
+        if len(chosen) == 1 < batch and start > 0:
+            return
+        x_nchw = np.zeros((len(chosen), 1, crop, crop), dtype=np.float32)
+        y_nchw = np.zeros((len(chosen), 1, crop, crop), dtype=np.uint8)
+        for k, i in enumerate(chosen):
+            draw = _Draw(*draws[start + k])
+            image, mask = _cut(split, i, crop, draw, target_share)
+            gain, offset = 1.0, 0.0
+            if augment:
+                way = int(draw.way * 8)
+                image, mask = _turn(image, way), _turn(mask, way)
+                gain, offset = 1 + GAIN * (2 * draw.gain - 1), OFFSET * (2 * draw.offset - 1)
+            y_nchw[k, 0, : mask.shape[0], : mask.shape[1]] = mask
+            _scale(image, gain, offset, x_nchw[k, 0])
+        yield x_nchw, y_nchw
+
+
+class _Draw(NamedTuple):
+    """What chance decides about one crop; each number even in 0..1."""
+
+    force: float
+    pixel: float
+    top: float
+    left: float
+    way: float
+    gain: float
+    offset: float
+
+
+def _cut(split: Split, i: int, crop: int, draw: _Draw, target_share: float) -> tuple[Bytes, Bytes]:
+    """A crop of image and mask as views, [h, w] with h and w at most ``crop``."""
+    height, width = split.shape(i)
+    pixels = split.pixels(i)
+    y = x = None
+    if draw.force < target_share and len(pixels):
+        y, x = divmod(int(pixels[int(draw.pixel * len(pixels))]), width)
+    top, left = _origin(draw.top, height, crop, y), _origin(draw.left, width, crop, x)
+    window = slice(top, top + crop), slice(left, left + crop)
+    return split.image(i)[window], split.mask(i)[window]
+
+
+def _origin(draw: float, length: int, crop: int, must: int | None) -> int:
+    """A crop's first row: evenly among all that fit, or among those whose crop contains the row ``must``."""
+    last = max(length - crop, 0)
+    low, high = (0, last) if must is None else (max(0, must - crop + 1), min(must, last))
+    return low + int(draw * (high - low + 1))
+
+
+def _turn(array: Bytes, way: int) -> Bytes:
+    """One of the 8 flips and rotations of a square."""
+    if way & 4:
+        # Rows of 256 bytes would share few cache lines when read by column; rows a line longer do not, which makes
+        # the transpose twice as fast.
+        height, width = array.shape
+        spread = np.empty((height, width + 64), dtype=np.uint8)[:, :width]
+        spread[...] = array
+        array = spread.T
+    return np.ascontiguousarray(array[:: -1 if way & 2 else 1, :: -1 if way & 1 else 1])
+
+
+def _scale(image: Bytes, gain: float, offset: float, out: npt.NDArray[np.float32]) -> None:
+    """Write gain * image / 255 + offset, clipped to 0..1, to the top left of zeroed ``out``; the rest stays zero."""
+    rows, columns = image.shape
+    np.multiply(image, np.float32(gain / 255), out=out[:rows, :columns])
+    if (gain, offset) == (1, 0):
+        return
+    # One pass over the whole crop is faster than many over its rows, even with the padding to be cleared again.
+    out += np.float32(offset)
+    # Two looks at bytes are cheaper than one clip of floats, and few images reach black and white.
+    if int(image.min()) * gain / 255 + offset < 0 or int(image.max()) * gain / 255 + offset > 1:
+        np.clip(out, np.float32(0), np.float32(1), out=out)
+    out[rows:] = 0
+    out[:rows, columns:] = 0

@@ -1,0 +1,103 @@
+"""The validation cut: which images of an official training split a search may train on, and which it judges by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from irnas.errors import DataError
+
+FRACTION = 0.2
+SEED = 0
+_TRAIN = ("train", "trainval")
+"""Names under which published layouts keep their training part; the first that exists is cut."""
+
+
+def with_validation(
+    splits: Mapping[str, Sequence[str]], sequence_of: Mapping[str, str], *, fraction: float = FRACTION, seed: int = SEED
+) -> tuple[dict[str, Sequence[str]], dict[str, Any]]:
+    """Add ``fit`` and ``val`` to official splits, and say where they come from.
+
+    An official ``val`` is used as it is, with ``fit`` = ``train``. Otherwise the share ``fraction`` of ``train`` (or
+    ``trainval``) with the smallest sha256 of seed and name becomes ``val``: order and company of a name do not matter,
+    and new images move few old ones. Frames of one sequence (``sequence_of`` maps names to them) stay together.
+    With fraction 0, ``fit`` is all of it and there is no ``val``.
+
+    Raises:
+        DataError: no training split, too little in it to cut, or a fraction outside 0..1.
+    """
+    if not 0 <= fraction < 1:
+        raise DataError(f"validation fraction: got {fraction}; must be at least 0 and below 1")
+    train = next((name for name in _TRAIN if name in splits), None)
+    if train is None:
+        raise DataError(f"splits: got {', '.join(splits) or 'none'}; must have one called {' or '.join(_TRAIN)}")
+    if train == "train" and "val" in splits:
+        return {**splits, "fit": splits["train"]}, {"kind": "official", "fit": "train", "val": "val"}
+    if fraction == 0:
+        return {**splits, "fit": splits[train]}, {"kind": "none", "fit": train}
+    unit_of = {name: sequence_of.get(name) or name for name in splits[train]}
+    chosen = _smallest(sorted(set(unit_of.values())), fraction, seed, train)
+    fit = [name for name, unit in unit_of.items() if unit not in chosen]
+    val = [name for name, unit in unit_of.items() if unit in chosen]
+    unit = "sequence" if any(sequence_of.values()) else "image"
+    about = {"kind": "cut", "of": train, "by": unit, "fraction": fraction, "seed": seed, "hash": "sha256"}
+    return {**splits, "fit": fit, "val": val}, about
+
+
+def check_disjoint(splits: Mapping[str, Sequence[str]]) -> None:
+    """Refuse splits of one protocol that share images.
+
+    A protocol is what stands before the slash of a split's name. ``trainval`` and the like contain others on purpose;
+    only train, val and test, and the search's own fit and val, must be apart.
+
+    Raises:
+        DataError: two of them share an image; the message names the first.
+    """
+    members = {name: set(names) for name, names in splits.items()}
+    for first in members:
+        for second in members:
+            pair = _leaf(first), _leaf(second)
+            if _protocol(first) != _protocol(second) or pair not in _APART:
+                continue
+            # A validation split that was cut from train lies in it; what must not meet then is fit and val.
+            if not ("fit" in members and (first, second) == ("train", "val")):
+                shared = sorted(members[first] & members[second])
+                if shared:
+                    got = f"{len(shared)} images in both, the first {shared[0]!r}"
+                    raise DataError(f"splits {first!r} and {second!r}: got {got}; must share none")
+
+
+def leaks(splits: Mapping[str, Sequence[str]]) -> list[str]:
+    """One sentence for each test split whose images another protocol trains on."""
+    found = []
+    for test, tested in splits.items():
+        for train, trained in splits.items():
+            if not _leaf(test).startswith("test") or _leaf(train) != "train" or _protocol(test) == _protocol(train):
+                continue
+            if shared := len(set(tested) & set(trained)):
+                of = f"{shared} of the {len(tested)} images of split {test} are in {train}"
+                found.append(f"{of}: results and networks of the two protocols must never be mixed")
+    return found
+
+
+_APART = {
+    ("train", "val"), ("train", "test"), ("val", "test"), ("trainval", "test"), ("train", "test1"),
+    ("trainval", "test1"), ("fit", "val"), ("fit", "test"), ("fit", "test1"), ("val", "test1"),
+}  # fmt: skip
+
+
+def _smallest(units: list[str], fraction: float, seed: int, train: str) -> set[str]:
+    if len(units) < 2:
+        got = f"{len(units)} to cut a validation split from"
+        raise DataError(f"split {train!r}: got {got}; must be at least 2, or a validation fraction of 0")
+    count = min(max(round(fraction * len(units)), 1), len(units) - 1)
+    return set(sorted(units, key=lambda unit: hashlib.sha256(f"{seed}/{unit}".encode()).hexdigest())[:count])
+
+
+def _leaf(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _protocol(name: str) -> str:
+    return name.rpartition("/")[0]

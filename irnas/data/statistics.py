@@ -1,0 +1,114 @@
+"""What is in a data set: counts, sizes, areas and contrasts of its targets, per split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from irnas.data.dataset import EVERY, Dataset
+from irnas.data.sample import Bytes, Progress
+
+MARGIN = 20
+"""Pixels around a target's box in which its background is measured."""
+PERCENTILES = (5, 25, 50, 75, 95)
+_EIGHT = np.ones((3, 3), dtype=np.uint8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetFigures:
+    """One target as measured in its image."""
+
+    area: int
+    """Pixels of its 8-connected component."""
+    aspect: float
+    """Longer over shorter side of its upright box."""
+    scr: float
+    """|mean of target - mean of background| / sigma of background, in a box grown by ``MARGIN``, without other targets.
+    Infinite where the background is perfectly flat."""
+    contrast: float
+    """Mean of target less mean of background, in DN."""
+    sigma: float
+    """Of the background, in DN."""
+
+
+def measure(image: Bytes, mask: Bytes) -> list[TargetFigures]:
+    """The targets of one image [H, W], in raster order."""
+    labels, _ = ndimage.label(mask, structure=_EIGHT)
+    found = []
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        height, width = (s.stop - s.start for s in box)
+        around = tuple(slice(max(s.start - MARGIN, 0), s.stop + MARGIN) for s in box)
+        target = image[box][labels[box] == number].astype(np.float64)
+        background = image[around][mask[around] == 0].astype(np.float64)
+        mean, sigma = (float(background.mean()), float(background.std())) if background.size else (0.0, 0.0)
+        contrast = float(target.mean()) - mean
+        scr = abs(contrast) / sigma if sigma > 0 else float("inf")
+        aspect = max(height, width) / min(height, width)
+        found.append(TargetFigures(area=target.size, aspect=aspect, scr=scr, contrast=contrast, sigma=sigma))
+    return found
+
+
+def describe(pairs: Iterable[tuple[Bytes, Bytes]]) -> dict[str, object]:
+    """Figures of images and masks, as plain data.
+
+    ``mean`` and ``std`` are the means over images of each image's mean and standard deviation, in DN: the constants
+    that published loaders normalise with.
+    """
+    shapes: list[tuple[int, int]] = []
+    means, stds, per_image = [], [], []
+    targets: list[TargetFigures] = []
+    for image, mask in pairs:
+        shapes.append((image.shape[0], image.shape[1]))
+        means.append(float(image.mean(dtype=np.float64)))
+        stds.append(float(image.std(dtype=np.float64)))
+        found = measure(image, mask)
+        per_image.append(len(found))
+        targets.extend(found)
+    heights, widths = zip(*shapes, strict=True)
+    finite = [t.scr for t in targets if np.isfinite(t.scr)]
+    return {
+        "images": len(shapes),
+        "targets": len(targets),
+        "empty": per_image.count(0),
+        "sizes": len(set(shapes)),
+        "height": [min(heights), int(np.median(heights)), max(heights)],
+        "width": [min(widths), int(np.median(widths)), max(widths)],
+        "mean": float(np.mean(means)),
+        "std": float(np.mean(stds)),
+        "targets_per_image": {str(n): per_image.count(n) for n in sorted(set(per_image))},
+        "area": _percentiles([t.area for t in targets]),
+        "aspect": _percentiles([t.aspect for t in targets]),
+        "scr": _percentiles(finite),
+        "contrast": _percentiles([t.contrast for t in targets]),
+        "sigma": _percentiles([t.sigma for t in targets]),
+        "image_std": _percentiles(stds),
+    }
+
+
+def of_dataset(dataset: Dataset, progress: Progress | None = None) -> dict[str, object]:
+    """Figures of a whole data set and of each split."""
+    splits: dict[str, Mapping[str, object]] = {}
+    for done, name in enumerate(dataset.splits, start=1):
+        split = dataset.split(name)
+        splits[name] = describe((split.image(i), split.mask(i)) for i in range(len(split)))
+        if progress:
+            progress("splits", done, len(dataset.splits))
+    everything = dataset.split(EVERY)
+    return {
+        "name": dataset.name,
+        "revision": dataset.revision,
+        "format": dataset.manifest.format,
+        "sequences": dataset.manifest.sequences,
+        "warnings": list(dataset.manifest.warnings),
+        "all": describe((everything.image(i), everything.mask(i)) for i in range(len(everything))),
+        "splits": splits,
+    }
+
+
+def _percentiles(values: Sequence[float]) -> dict[str, float]:
+    if not values:
+        return {}
+    return {str(p): float(v) for p, v in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True)}

@@ -1,0 +1,322 @@
+"""A search from settings to front: wires strategy, session, record, executor, mirror and report."""
+
+from __future__ import annotations
+
+import platform
+import random
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import irnas
+from irnas import catalog, cost, ledger, storage
+from irnas.data import Dataset, Split, open_dataset
+from irnas.data.sample import Bytes
+from irnas.errors import DataError, SettingsError
+from irnas.front import Bounds, Front
+from irnas.metrics import PRESETS, score_baselines
+from irnas.objective import parse
+from irnas.result import Result
+from irnas.search.session import MAX_REFUSED_IN_A_ROW, Place, Record, Session
+from irnas.search.strategy import Price, Proposal
+from irnas.search.strategy.sampled import Sampled
+from irnas.settings import SearchSettings
+from irnas.space import Genotype, Space
+
+POOL = 48
+"""Random networks whose costs, with the published ones', span the box of the hypervolume."""
+
+FA_WORST = 1e-3
+"""Worst false-alarm rate of that box: a thousand pixels in a million."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executor:
+    """Who runs the trials."""
+
+    kind: Literal["ray", "loop"] = "ray"
+    address: str | None = None
+    workers: int | None = None
+    gpus: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A search that ended by itself."""
+
+    uri: str
+    front: Front
+    results: Sequence[Result]
+    stop_reason: str
+    report: Path | None
+    """The page; None where it could not be made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Who is told what while a search runs."""
+
+    watch: Callable[[ledger.Event], None]
+    """Each event, once it is on disk."""
+    warn: Callable[[str], None]
+    """What went wrong without ending the search."""
+    progress: Callable[[str, int, int], None]
+    """The making of a data set: (what, done, total)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """A search that is ready to run."""
+
+    settings: SearchSettings
+    space: Space
+    dataset: Dataset
+    price: Price
+    record: ledger.Ledger
+
+
+def search(settings: SearchSettings, uri: str, executor: Executor, listener: Listener) -> Outcome:
+    """Run a new search whose record is kept at ``uri``.
+
+    Raises:
+        SettingsError: there is a run at ``uri`` already, or the settings cannot be met.
+        KeyboardInterrupt: passed on after the record is complete.
+    """
+    record = ledger.Ledger(uri)
+    if record.exists():
+        raise SettingsError(f"run {uri}: got a folder that holds a run; must be new, or be given to --resume")
+    space = catalog.load(settings.space).focus(settings.axes)
+    dataset = open_dataset(settings.dataset, progress=listener.progress)
+    for name in ("fit", "val"):
+        if not len(dataset.split(name)):
+            raise DataError(f"data set {dataset.name}, split {name}: got no image; must have at least one")
+    work = _Work(settings=settings, space=space, dataset=dataset, price=_price(settings), record=record)
+    opened = _opening(work)
+    with record.writing():
+        return _run(work, executor, listener, ("opened", opened), [], [])
+
+
+def resume(uri: str, trials: int | None, executor: Executor, listener: Listener) -> Outcome:
+    """Go on with the search recorded at ``uri``; with ``trials``, up to that many trained networks.
+
+    Raises:
+        SettingsError: there is no run at ``uri``, or its space or data set is no longer the one it began with.
+    """
+    opened, _ = ledger.opening(uri)
+    settings = SearchSettings.from_document(opened["settings"])
+    if trials is not None:
+        settings = replace(settings, trials=trials)
+    space = catalog.load(settings.space).focus(settings.axes)
+    if space.fingerprint != Space.from_document(opened["space"]).fingerprint:
+        raise SettingsError(f"run {uri}: got a space {space.name} that has changed; must be the one it began with")
+    dataset = open_dataset(opened["data"]["path"])
+    if dataset.revision != opened["data_rev"]:
+        raise SettingsError(f"run {uri}: got data revision {dataset.revision}; must be {opened['data_rev']}")
+    record = ledger.Ledger(uri)
+    work = _Work(settings=settings, space=space, dataset=dataset, price=_price(settings), record=record)
+    with record.writing():
+        events = list(record.events())
+        for event in events:
+            listener.watch(event)
+        proposals = [Proposal.from_document(e) for e in events if e["kind"] == "proposed"]
+        resumed = {"trials": settings.trials, "code_rev": code_revision()}
+        return _run(work, executor, listener, ("resumed", resumed), proposals, ledger.results(events))
+
+
+def code_revision() -> str:
+    """The version, and the commit where the package lies in a git checkout: ``0.1.0+g1a2b3c4[.dirty]``."""
+    folder = Path(irnas.__file__).parent.parent
+    if not (folder / ".git").exists():
+        return irnas.__version__
+    try:
+        commit = _git(folder, "rev-parse", "--short=7", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return irnas.__version__
+    return f"{irnas.__version__}+g{commit}{'.dirty' if changed else ''}"
+
+
+def bounds_of(opened: ledger.Event) -> Bounds:
+    """The box of the hypervolume that a run began with."""
+    return {name: (pair[0], pair[1]) for name, pair in opened["bounds"].items()}
+
+
+def _git(folder: Path, *words: str) -> str:
+    command = ["git", "-C", str(folder), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+
+def _run(
+    work: _Work,
+    executor: Executor,
+    listener: Listener,
+    beginning: tuple[str, Mapping[str, Any]],
+    proposals: Sequence[Proposal],
+    results: Sequence[Result],
+) -> Outcome:
+    uri, settings = work.record.uri, work.settings
+
+    def keep(kind: str, fields: Mapping[str, Any]) -> None:
+        listener.watch(work.record.append(kind, fields))
+
+    keep(*beginning)
+    session = _session(work, keep)
+    session.restore(proposals, results)
+    with _mirrored(uri, listener.warn):
+        try:
+            _execute(session, executor)
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            keep("closed", {"reason": "interrupted" if interrupted else f"{type(error).__name__}: {error}"})
+            ledger.compact(uri, session.results)
+            raise
+        keep("closed", {"reason": session.stop_reason})
+        ledger.compact(uri, session.results)
+        page = _report(uri, listener.warn)
+    front = Front.of(session.results, parse(settings.objectives))
+    return Outcome(uri=uri, front=front, results=session.results, stop_reason=session.stop_reason, report=page)
+
+
+def _session(work: _Work, keep: Record) -> Session:
+    settings = work.settings
+    strategy = Sampled(
+        work.space, parse(settings.objectives), work.price, sampler=settings.sampler, seed=settings.seed,
+        num_trials=settings.trials, limits=settings.limits, first=_first(settings),
+    )  # fmt: skip
+    place = Place(
+        uri=work.record.uri, dataset=str(work.dataset.root), data_rev=work.dataset.revision, code_rev=code_revision()
+    )
+    return Session(strategy, settings, place, keep)
+
+
+def _execute(session: Session, executor: Executor) -> None:
+    if executor.kind == "loop":
+        from irnas.search import loop
+
+        loop.run(session)
+        return
+    from irnas.search import cluster
+
+    resources = cluster.Resources(address=executor.address, workers=executor.workers, gpus=executor.gpus)
+    cluster.connect(resources)
+    try:
+        cluster.run(session, resources)
+    finally:
+        cluster.disconnect()
+
+
+def _opening(work: _Work) -> dict[str, Any]:
+    settings, dataset = work.settings, work.dataset
+    fit, val = _pairs(dataset.split("fit")), _pairs(dataset.split("val"))
+    pool = _pool(work)
+    return {
+        "settings": settings.document(),
+        "space": work.space.document(),
+        "data": {"name": dataset.name, "revision": dataset.revision, "path": str(dataset.root)},
+        "data_rev": dataset.revision,
+        "code_rev": code_revision(),
+        "versions": _versions(),
+        "bounds": {name: list(pair) for name, pair in _bounds(settings, pool).items()},
+        "baselines": score_baselines(fit, val, PRESETS[settings.preset]),
+    }
+
+
+def _pairs(split: Split) -> Iterator[tuple[Bytes, Bytes]]:
+    return ((split.image(i), split.mask(i)) for i in range(len(split)))
+
+
+def _pool(work: _Work) -> list[Mapping[str, float]]:
+    """Costs of networks drawn from the space.
+
+    Raises:
+        SettingsError: none of many keeps the limits.
+    """
+    rng, limits = random.Random(work.settings.seed), work.settings.limits
+    pool = [work.price(work.space.default())]
+    while len(pool) < MAX_REFUSED_IN_A_ROW:
+        pool.append(work.price(work.space.sample(rng)))
+        if len(pool) > POOL and any(all(c[name] <= most for name, most in limits.items()) for c in pool):
+            return pool
+    least = ", ".join(f"{name} {min(c[name] for c in pool):g}" for name in limits)
+    given = ", ".join(f"{name} {most:g}" for name, most in limits.items())
+    raise SettingsError(f"limits: got {given}; must admit some network: the least of {len(pool)} drawn is {least}")
+
+
+def _bounds(settings: SearchSettings, pool: Sequence[Mapping[str, float]]) -> Bounds:
+    found: dict[str, tuple[float, float]] = {}
+    for objective in parse(settings.objectives):
+        if objective.is_free:
+            values = [costs[objective.name] for costs in pool]
+            worst = min(max(values), settings.limits.get(objective.name, max(values)))
+            found[objective.name] = (min(min(values), worst / 2), worst)
+        else:
+            found[objective.name] = (1.0, 0.0) if objective.goal == "max" else (0.0, FA_WORST)
+    return found
+
+
+def _price(settings: SearchSettings) -> Price:
+    known: dict[str, Mapping[str, float]] = {}
+
+    def price(genotype: Genotype) -> Mapping[str, float]:
+        if genotype.key not in known:
+            known[genotype.key] = cost.price(genotype, settings.cost_input)
+        return known[genotype.key]
+
+    return price
+
+
+def _first(settings: SearchSettings) -> list[tuple[str, Genotype]]:
+    if not settings.warm_start:
+        return []
+    return [(f"published {row.name}", row.genotype) for row in catalog.published(settings.space) if row.genotype]
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "irnas": irnas.__version__}
+    for package in ("torch", "ray", "optuna", "mlflow", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+@contextmanager
+def _mirrored(uri: str, warn: Callable[[str], None]) -> Iterator[None]:
+    """MLflow follows the record from a thread of its own; whatever happens there, the search goes on."""
+
+    def follow() -> None:
+        # Imported here because MLflow takes seconds to import, and the first trial should not wait for it.
+        from irnas import tracking
+
+        tracking.follow(uri, stop, warn=warn)
+
+    if not storage.is_local(uri):
+        yield
+        return
+    stop = threading.Event()
+    thread = threading.Thread(target=follow, name="irnas-mlflow", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _report(uri: str, warn: Callable[[str], None]) -> Path | None:
+    if not storage.is_local(uri):
+        return None
+    from irnas import report
+
+    try:
+        return report.write(uri)[0]
+    except Exception as error:
+        # The record is complete and the page can be made again; a search must not end in an error for its picture.
+        warn(f"report: got {type(error).__name__} ({error}); `irnas report {uri}` tries again")
+        return None

@@ -1,0 +1,169 @@
+"""What MLflow should hold of a run, computed from its events: one entry for the search, one for each trial."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from irnas import ledger
+from irnas.front import Front
+from irnas.ledger import Event
+from irnas.objective import parse
+from irnas.result import Result, Status
+from irnas.settings import trial_seed
+from irnas.space import Genotype
+
+_ENDS = {Status.OK: "FINISHED", Status.STOPPED: "KILLED", Status.REJECTED: "KILLED", Status.FAILED: "FAILED"}
+
+Point = tuple[str, float, int, int]
+"""A metric: name, value, milliseconds since the epoch, step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What one MLflow run should hold."""
+
+    name: str
+    start_ms: int
+    end_ms: int | None
+    status: str
+    """RUNNING, FINISHED, FAILED or KILLED."""
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    points: Sequence[Point]
+
+
+def entries(events: Sequence[Event], uri: str, *, is_live: bool = True) -> tuple[Entry, dict[int, Entry]]:
+    """The entry of the search, and those of its trials by their number.
+
+    Args:
+        events: the ledger of the run; the first is its opening.
+        uri: the run.
+        is_live: whether a run without an end is still going on; else it was killed.
+    """
+    opened, last = events[0], events[-1]
+    turn = next(e for e in reversed(events) if e["kind"] in ("opened", "resumed", "closed"))
+    is_closed = turn["kind"] == "closed"
+    reason = str(turn["reason"]) if is_closed else ("running" if is_live else "killed")
+    end_ms = _ms(turn) if is_closed else (None if is_live else _ms(last))
+    found = ledger.results(events)
+    settings, data = opened["settings"], opened["data"]
+    tags = {
+        "irnas.run": identity(opened), "irnas.kind": "search", "irnas.uri": uri, "irnas.status": reason,
+        "irnas.space": opened["space"]["name"], "irnas.family": opened["space"]["family"],
+        "irnas.sampler": settings["sampler"], "irnas.data": data["name"], "irnas.data_rev": opened["data_rev"],
+        "irnas.code_rev": opened["code_rev"],
+        **{f"irnas.version.{name}": found for name, found in opened.get("versions", {}).items()},
+    }  # fmt: skip
+    parent = Entry(
+        name=uri.rstrip("/").rsplit("/", 1)[-1], start_ms=_ms(opened), end_ms=end_ms,
+        status="RUNNING" if end_ms is None else _end_of(reason), tags={k: str(v) for k, v in tags.items()},
+        params=_flat(settings), points=_growth(opened, events, found),
+    )  # fmt: skip
+    return parent, _children(events, found, end_ms)
+
+
+def identity(opened: Event) -> str:
+    """What names a run wherever its folder goes: 16 hex digits of its opening event."""
+    return hashlib.sha256(json.dumps(opened, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _children(events: Sequence[Event], found: Sequence[Result], end_ms: int | None) -> dict[int, Entry]:
+    opened = events[0]
+    members = {r.trial for r in Front.of(found, parse(opened["settings"]["objectives"])).results}
+    results = {r.trial: r for r in found}
+    finished = {e["result"]["trial"]: _ms(e) for e in events if e["kind"] == "finished"}
+    proposals: dict[int, Event] = {}
+    reports: dict[int, list[Event]] = {}
+    for event in events:
+        if event["kind"] == "proposed":
+            # A search that goes on after a kill may propose a trial again; it began when it was first proposed.
+            proposals.setdefault(event["trial"], event)
+        elif event["kind"] == "reported":
+            reports.setdefault(event["trial"], []).append(event)
+    children = {}
+    for trial, proposal in proposals.items():
+        curve, result = reports.get(trial, []), results.get(trial)
+        if result:
+            entry = _ended(opened, proposal, curve, result, finished[trial], is_member=trial in members)
+        else:
+            status, word = ("RUNNING", "running") if end_ms is None else ("KILLED", "unfinished")
+            entry = _trial(opened, proposal, _points(proposal, curve), status, end_ms, {"irnas.status": word})
+        children[trial] = entry
+    return children
+
+
+def _ended(
+    opened: Event, proposal: Event, curve: Sequence[Event], result: Result, end_ms: int, *, is_member: bool
+) -> Entry:
+    """The entry of a trial with a result: its curve, and the values of record where the curve does not end in them."""
+    points = _points(proposal, curve)
+    known = {(name, value, step) for name, value, _, step in points}
+    final = {n: v for n, v in result.values.items() if not known & {(n, v, 0), (n, v, result.epochs)}}
+    points += [(name, float(v), end_ms, result.epochs) for name, v in {**final, "seconds": result.seconds}.items()]
+    tags = {"irnas.status": str(result.status), "irnas.front": str(is_member).lower()}
+    tags |= {f"irnas.{name}": text for name, text in (("error", result.error), ("note", result.note)) if text}
+    return _trial(opened, proposal, points, _ENDS[result.status], end_ms, tags)
+
+
+def _trial(
+    opened: Event, proposal: Event, points: Sequence[Point], status: str, end_ms: int | None, tags: Mapping[str, str]
+) -> Entry:
+    genotype, trial = Genotype.from_document(proposal["genotype"]), proposal["trial"]
+    seed = trial_seed(opened["settings"]["seed"], genotype.key)
+    base = {
+        "irnas.run": identity(opened), "irnas.kind": "trial", "irnas.trial": str(trial), "irnas.key": genotype.key,
+        "irnas.family": genotype.family, "irnas.origin": str(proposal.get("origin", "")), "irnas.front": "false",
+        "irnas.data_rev": str(opened["data_rev"]), "irnas.code_rev": str(opened["code_rev"]),
+    }  # fmt: skip
+    return Entry(
+        name=f"{trial:03d} {genotype.key}", start_ms=_ms(proposal), end_ms=end_ms, status=status, tags={**base, **tags},
+        params={**{k: str(v) for k, v in genotype.values.items()}, "seed": str(seed)}, points=points,
+    )  # fmt: skip
+
+
+def _points(proposal: Event, curve: Sequence[Event]) -> list[Point]:
+    costs = [(name, float(value), _ms(proposal), 0) for name, value in proposal["costs"].items()]
+    return costs + [(n, float(v), _ms(e), int(e["epoch"])) for e in curve for n, v in e["values"].items()]
+
+
+def _growth(opened: Event, events: Sequence[Event], found: Sequence[Result]) -> list[Point]:
+    """Hypervolume and size of the front after each trial that was trained to the end, and the baselines."""
+    objectives = parse(opened["settings"]["objectives"])
+    bounds = {name: (float(best), float(worst)) for name, (best, worst) in opened["bounds"].items()}
+    times = {e["result"]["trial"]: _ms(e) for e in events if e["kind"] == "finished"}
+    front, points = Front.of((), objectives), list[Point]()
+    for number, result in enumerate((r for r in found if r.status is Status.OK), 1):
+        front = Front.of((*front.results, result), objectives)
+        when = times[result.trial]
+        points.append(("hypervolume", front.hypervolume(bounds), when, number))
+        points.append(("front_size", float(len(front.results)), when, number))
+    for name, values in opened.get("baselines", {}).items():
+        points += [(f"baseline.{name}.{metric}", float(v), _ms(opened), 0) for metric, v in values.items()]
+    return points
+
+
+def _end_of(reason: str) -> str:
+    """MLflow's status for why a search was closed; an exception is recorded as "Name: text"."""
+    if reason in ("interrupted", "killed"):
+        return "KILLED"
+    name, colon, _ = reason.partition(":")
+    return "FAILED" if colon and name.isidentifier() else "FINISHED"
+
+
+def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as parameters: {"budget.epochs": "20"}."""
+    found: dict[str, str] = {}
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return found
+
+
+def _ms(event: Event) -> int:
+    return int(event["t"] * 1000)

@@ -1,0 +1,173 @@
+"""What each layer type works: the one table that every cost comes from.
+
+* ``ops`` are those of convolutions, by the rule of BiisNet section 4.1 and of the tool torch_flops that it used:
+  2 k^2 c_in/groups - 1 for each output, one more with a bias; binary ones are kept apart and count 1/64. A dot binary
+  convolution is a 1x1 depth-wise one, so 1. Binary weights on full-precision maps save memory only: they count in full.
+* ``macs`` are k^2 c_in/groups for each output of a convolution, binary or not.
+* ``elementwise`` is the full-precision work around the convolutions, which the paper leaves out: one for each addition
+  or multiplication; comparing, selecting and moving are free. Batch normalisation counts as its folded form.
+* ``bits`` and ``numbers`` are what is learnt. Scales computed from a latent weight are not learnt; the k of a gradient
+  estimator is, although nothing needs it after training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from irnas.nn import binary, channel, sign
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What one layer does and holds; binary and full-precision parts apart."""
+
+    ops_binary: int = 0
+    ops_full: int = 0
+    macs_binary: int = 0
+    macs_full: int = 0
+    elementwise: int = 0
+    bits: int = 0
+    """Binary weights."""
+    numbers: int = 0
+    """Learnt numbers in full precision."""
+
+    def __add__(self, other: Work) -> Work:
+        return Work(**{name: getattr(self, name) + getattr(other, name) for name in Work.__slots__})
+
+    @property
+    def ops(self) -> float:
+        """Operations; a binary one is 1/64."""
+        return self.ops_full + self.ops_binary / 64
+
+    @property
+    def params(self) -> float:
+        """Parameters; a binary one is 1/32."""
+        return self.numbers + self.bits / 32
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of convolutions."""
+        return self.macs_binary + self.macs_full
+
+    @property
+    def bytes(self) -> int:
+        """Stored size."""
+        return math.ceil(self.bits / 8) + 4 * self.numbers
+
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a layer type yields and does. What it holds is counted from its parameters."""
+
+    work: Callable[[Any, Shape, Shape], Work]
+    """(layer, shape of its first input, shape of its output); both NCHW with N = 1."""
+    shape: Callable[..., Shape] = lambda layer, x, *others: x
+    """(layer, shape of each input) -> shape of its output."""
+
+
+def _windowed(channels: int, kernel: int, stride: int, padding: int, x: Shape) -> Shape:
+    height, width = ((side + 2 * padding - kernel) // stride + 1 for side in x[2:])
+    return 1, channels, height, width
+
+
+def _full_shape(layer: nn.Conv2d, x: Shape) -> Shape:
+    assert isinstance(layer.padding, tuple) and layer.dilation == (1, 1), f"no cost rule for {layer}"
+    sides = {*zip(layer.kernel_size, layer.stride, layer.padding, strict=True)}
+    assert len(sides) == 1, f"no cost rule for {layer}"
+    return _windowed(layer.out_channels, *sides.pop(), x)
+
+
+def _full(layer: nn.Conv2d, x: Shape, y: Shape) -> Work:
+    taps, num = layer.weight[0].numel(), math.prod(y)
+    return Work(ops_full=num * (2 * taps - (layer.bias is None)), macs_full=num * taps)
+
+
+def _binary_shape(layer: binary.BinaryConv2d, x: Shape) -> Shape:
+    return _windowed(layer.out_channels, layer.kernel, layer.stride, layer.kernel // 2, x)
+
+
+def _binary(layer: binary.BinaryConv2d, x: Shape, y: Shape) -> Work:
+    taps, num = layer.weight[0].numel(), math.prod(y)
+    ops, macs = num * (2 * taps - 1), num * taps
+    # scale * N + shift * T: two multiplications and an addition; a scale alone is one.
+    around = {"sign": 0, "adabin": 3}.get(layer.binarizer, 1) * num
+    if layer.set_scale is not None:
+        # (x - c) / a before the sign; a * y + (a constant per place) after it.
+        around += 2 * math.prod(x) + 2 * num
+    if layer.sign is None:
+        return Work(ops_full=ops, macs_full=macs, elementwise=around)
+    return Work(ops_binary=ops, macs_binary=macs, elementwise=around)
+
+
+def _dot(layer: binary.DotBinaryConv2d, x: Shape, y: Shape) -> Work:
+    num = math.prod(y)
+    return Work(ops_binary=num, macs_binary=num, elementwise=num)
+
+
+def _each(cost: int) -> Callable[[nn.Module, Shape, Shape], Work]:
+    """So much full-precision work for each output element."""
+    return lambda layer, x, y: Work(elementwise=cost * math.prod(y))
+
+
+def _pool_shape(layer: nn.AvgPool2d | nn.MaxPool2d, x: Shape) -> Shape:
+    assert isinstance(layer.kernel_size, int) and layer.stride == layer.kernel_size, f"no cost rule for {layer}"
+    return _windowed(x[1], layer.kernel_size, layer.kernel_size, 0, x)
+
+
+def _pool(layer: nn.AvgPool2d | nn.MaxPool2d, x: Shape, y: Shape) -> Work:
+    assert isinstance(layer.kernel_size, int)
+    return Work(elementwise=0 if isinstance(layer, nn.MaxPool2d) else math.prod(y) * layer.kernel_size**2)
+
+
+def _upsample_shape(layer: nn.Upsample, x: Shape) -> Shape:
+    factor = int(layer.scale_factor)  # type: ignore[arg-type]
+    return x[0], x[1], x[2] * factor, x[3] * factor
+
+
+def _upsample(layer: nn.Upsample, x: Shape, y: Shape) -> Work:
+    # Bilinear: two products and a sum along rows for half of the outputs, along columns for all of them.
+    return Work(elementwise=math.prod(y) * 9 // 2 if layer.mode == "bilinear" else 0)
+
+
+RULES: Mapping[type[nn.Module], Rule] = {
+    nn.Conv2d: Rule(_full, _full_shape),
+    binary.BinaryConv2d: Rule(_binary, _binary_shape),
+    binary.DotBinaryConv2d: Rule(_dot),
+    sign.Sign: Rule(_each(0)),
+    channel.RPReLU: Rule(_each(3)),
+    channel.MaxOut: Rule(_each(1)),
+    channel.ChannelAffine: Rule(_each(2)),
+    channel.ChannelShift: Rule(_each(1)),
+    # Mean 1, variance 3, multiplication 1.
+    channel.SampleNorm: Rule(_each(5)),
+    channel.Gain: Rule(_each(1)),
+    channel.Add: Rule(_each(1)),
+    channel.Average: Rule(_each(2)),
+    channel.Concat: Rule(_each(0), lambda layer, *parts: (1, sum(part[1] for part in parts), *parts[0][2:])),
+    channel.Subsample: Rule(_each(0), lambda layer, x: _windowed(x[1], 1, 2, 0, x)),
+    nn.BatchNorm2d: Rule(_each(2)),
+    nn.PReLU: Rule(_each(1)),
+    nn.ReLU: Rule(_each(0)),
+    nn.Hardtanh: Rule(_each(0)),
+    nn.AvgPool2d: Rule(_pool, _pool_shape),
+    nn.MaxPool2d: Rule(_pool, _pool_shape),
+    nn.Upsample: Rule(_upsample, _upsample_shape),
+    nn.Identity: Rule(_each(0)),
+}
+BITS = (binary.BinaryConv2d, binary.DotBinaryConv2d)
+"""Layers whose ``weight`` is stored as bits."""
+
+
+def held(layer: nn.Module) -> Work:
+    """What a layer stores: its binary weights as bits, every other learnt number in full."""
+    num = sum(parameter.numel() for parameter in layer.parameters())
+    bits = layer.weight.numel() if isinstance(layer, BITS) else 0
+    return Work(bits=bits, numbers=num - bits)

@@ -1,0 +1,88 @@
+"""What went on over time: the hypervolume after each trial, and the learning curve of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from irnas.report import look, unit
+from irnas.report.record import Record
+from irnas.result import Result
+
+Curve = Mapping[int, Mapping[str, float]]
+"""Epoch to values."""
+
+
+def growth(record: Record) -> go.Figure:
+    """The hypervolume after each trial that was trained to the end."""
+    shares, done = record.growth(), record.done
+    figure = go.Figure(layout=look.layout(height=330, showlegend=False))
+    figure.update_xaxes(**look.axis("trials trained", range=[0.5, max(len(done), 1) + 0.5], tickformat="d"))
+    figure.update_yaxes(**look.axis("hypervolume (% of the box)", rangemode="tozero"))
+    steps = [now > before for now, before in zip(shares, [0.0, *shares], strict=False)]
+    texts = [
+        f"trial {r.trial} · {r.key}<br>{100 * share:.2f} %" + (" · joined the front" if is_step else "")
+        for r, share, is_step in zip(done, shares, steps, strict=True)
+    ]
+    figure.add_trace(
+        go.Scatter(
+            x=list(range(1, len(done) + 1)), y=[100 * s for s in shares], mode="lines+markers", hovertext=texts,
+            hovertemplate="%{hovertext}<extra></extra>", line={"shape": "hv", "color": look.SERIES[0], "width": 2},
+            marker={"size": [9 if s else 4 for s in steps], "color": look.SERIES[0]},
+        )
+    )  # fmt: skip
+    return figure
+
+
+def metric_of(record: Record) -> str:
+    """The metric that stands for quality: the first among the objectives, else mIoU."""
+    return next((o.name for o in record.objectives if not o.is_free), "miou")
+
+
+def learning(record: Record) -> go.Figure | None:
+    """Validation metric and training loss over the epochs, the front in colour; None where nothing was reported."""
+    curves = record.curves()
+    if not curves:
+        return None
+    metric = metric_of(record)
+    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.1)
+    figure.update_layout(look.layout(height=400, hovermode="closest"))
+    winners = record.winners
+    rest = {trial: curve for trial, curve in curves.items() if trial not in {r.trial for r in winners}}
+    for column, name in enumerate((metric, "loss"), 1):
+        title = f"validation {unit.title(name)}" if column == 1 else "training loss"
+        figure.update_xaxes(**look.axis("epoch", tickformat="d"), col=column)
+        figure.update_yaxes(**look.axis(title), col=column)
+        figure.add_trace(_others(rest, name, is_named=column == 1), row=1, col=column)
+        for number, (result, colour) in enumerate(zip(winners, look.ramp(len(winners)), strict=True), 1):
+            trace = _winner(result, curves.get(result.trial, {}), name, number, colour, is_named=column == 1)
+            figure.add_trace(trace, row=1, col=column)
+    return figure
+
+
+def _winner(result: Result, curve: Curve, name: str, number: int, colour: str, *, is_named: bool) -> go.Scatter:
+    epochs = [e for e in sorted(curve) if name in curve[e]]
+    return go.Scatter(
+        x=epochs, y=[curve[e][name] * unit.factor(name) for e in epochs], mode="lines+markers", name=str(number),
+        legendgroup=result.key, showlegend=is_named, line={"color": colour, "width": 2.2}, marker={"size": 5},
+        hovertemplate=f"{number} · {result.key}<br>epoch %{{x}}: %{{y:.4~g}}<extra></extra>",
+    )  # fmt: skip
+
+
+def _others(curves: Mapping[int, Curve], name: str, *, is_named: bool) -> go.Scatter:
+    """All other trials as one line with gaps, which a browser draws faster than hundreds of lines."""
+    x: list[int | None] = []
+    y: list[float | None] = []
+    texts: list[str] = []
+    for trial, curve in sorted(curves.items()):
+        epochs = [e for e in sorted(curve) if name in curve[e]]
+        x += [*epochs, None]
+        y += [*(curve[e][name] * unit.factor(name) for e in epochs), None]
+        texts += [f"trial {trial}, epoch {e}" for e in epochs] + [""]
+    return go.Scatter(
+        x=x, y=y, mode="lines+markers", name="other trials", legendgroup="others", showlegend=is_named, hovertext=texts,
+        hovertemplate="%{hovertext}: %{y:.4~g}<extra></extra>", line={"color": look.DOMINATED, "width": 1},
+        marker={"size": 3}, opacity=0.6, connectgaps=False,
+    )  # fmt: skip

@@ -1,0 +1,237 @@
+"""The front, one figure per pair of objectives."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import plotly.graph_objects as go
+
+from irnas.front import Front
+from irnas.objective import OBJECTIVES, Objective
+from irnas.report import look, unit
+from irnas.report.published import Reference
+from irnas.report.record import Record, choices, differing, grouped
+from irnas.result import Result
+from irnas.space import Genotype
+
+REACH = 20.0
+"""How many times the cost of the dearest trial the axis reaches, if there is something to see."""
+
+SHAPES = (("diamond", "D"), ("square", "s"), ("triangle-up", "^"))
+"""What marks published designs, one way of counting after the other: as plotly and as matplotlib call it."""
+
+Pair = tuple[Objective, Objective]
+"""The objective on the horizontal axis, and the one on the vertical axis."""
+
+
+def pairs(record: Record) -> list[Pair]:
+    """Each pair of objectives, costs on the horizontal axis; a lone objective is set against OPs (or mIoU)."""
+    objectives = record.objectives
+    if len(objectives) == 1:
+        other = OBJECTIVES["miou" if objectives[0].is_free else "ops"]
+        objectives = (*objectives, other)
+    return [(b, a) if b.is_free and not a.is_free else (a, b) for a, b in itertools.combinations(objectives, 2)]
+
+
+def front(record: Record, pair: Pair, references: Sequence[Reference]) -> go.Figure:
+    """The trials in the plane of two objectives, with the front's line and the published designs."""
+    x, y = pair
+    shown = [r for r in references if x.name in r.values and y.name in r.values]
+    spots = [*(r.values for r in record.done), *(r.values for r in within_reach(record, shown, x))]
+    figure = go.Figure(layout=look.layout(height=500, hovermode="closest"))
+    figure.update_xaxes(**_axis(x, [s[x.name] for s in spots]))
+    figure.update_yaxes(**_axis(y, [s[y.name] for s in spots]))
+    _draw_trials(figure, record, pair)
+    for number, (name, found) in enumerate(by_count(shown).items()):
+        figure.add_trace(_published(name, SHAPES[number % len(SHAPES)][0], found, pair, figure))
+    _draw_baselines(figure, record, y)
+    _draw_rug(figure, [r for r in references if x.name in r.values and y.name not in r.values], pair)
+    return figure
+
+
+def describe(genotype: Genotype, axes: Sequence[str], width: int = 3) -> str:
+    """The values of some axes as hover text, ``width`` to a line; safe to show."""
+    parts = [escape(f"{name}={choices(genotype, members)}") for name, members in grouped(axes).items()]
+    lines = [", ".join(parts[i : i + width]) for i in range(0, len(parts), width)]
+    return "<br>".join(lines)
+
+
+def within_reach(record: Record, references: Sequence[Reference], x: Objective) -> list[Reference]:
+    """The published designs that cost less than ``REACH`` times the dearest trial; the others would dwarf the run."""
+    if not x.is_free or not record.done:
+        return list(references)
+    limit = REACH * max(r.values[x.name] for r in record.done)
+    return [r for r in references if r.values[x.name] < limit]
+
+
+def by_count(references: Sequence[Reference]) -> dict[str, list[Reference]]:
+    """Published designs by how their cost was counted, as a legend says it."""
+    found: dict[str, list[Reference]] = {}
+    for reference in references:
+        how = f"published, cost as printed at {reference.foreign}" if reference.foreign else "published, our count"
+        found.setdefault(how, []).append(reference)
+    return found
+
+
+def step_shape(pair: Pair) -> str:
+    """How a front's line runs between two points, so that it bounds what is attained and promises nothing more."""
+    return "hv" if pair[0].goal == "min" else "vh"
+
+
+def ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+    """Marks of a logarithmic axis between two positive values: 1, 2 and 5 in each decade, more in a short range."""
+    digits = (1, 2, 5) if high / low > 4 else (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    marks = [digit * 10.0**decade for decade in decades for digit in digits]
+    found = [mark for mark in marks if low <= mark <= high]
+    return found, [unit.prefixed(mark) for mark in found]
+
+
+def shares(
+    places: Mapping[str, Sequence[float]], pair: Pair, ranges: tuple[tuple[float, float], tuple[float, float]]
+) -> list[tuple[float, float]]:
+    """Places as shares, 0..1, of the axes; ``ranges`` are exponents of ten on a logarithmic axis."""
+    found = []
+    for which, objective, (low, high) in zip(("x", "y"), pair, ranges, strict=True):
+        moved = [math.log10(max(v, 1e-12)) if objective.is_free else v for v in places[which]]
+        found.append([(v - low) / (high - low) for v in moved])
+    return list(zip(*found, strict=True))
+
+
+def with_room(spots: Sequence[tuple[float, float]]) -> list[bool]:
+    """Which spots can be labelled, in order, without writing over the label of an earlier one."""
+    taken: list[tuple[float, float]] = []
+    found = []
+    for x, y in spots:
+        has_room = all(abs(x - other_x) > 0.11 or abs(y - other_y) > 0.035 for other_x, other_y in taken)
+        found.append(has_room)
+        if has_room:
+            taken.append((x, y))
+    return found
+
+
+def limits(values: Sequence[float], *, is_log: bool, pad: float = 0.08) -> tuple[float, float]:
+    """The range of an axis that shows all values with some room, in the units of the values."""
+    if not values:
+        return (1.0, 10.0) if is_log else (0.0, 1.0)
+    moved = [math.log10(max(v, 1e-12)) for v in values] if is_log else list(values)
+    low, high = min(moved), max(moved)
+    room = pad * (high - low) if high > low else (0.15 if is_log else 0.05 * (abs(high) or 1.0))
+    low, high = low - room, high + room
+    return (10.0**low, 10.0**high) if is_log else (low, high)
+
+
+def _axis(objective: Objective, values: Sequence[float]) -> dict[str, Any]:
+    shown = [v * unit.factor(objective.name) for v in values]
+    low, high = limits(shown, is_log=objective.is_free)
+    title = unit.title(objective.name)
+    if not objective.is_free:
+        return look.axis(title, range=[low, high])
+    marks, texts = ticks(low, high)
+    span = [math.log10(low), math.log10(high)]
+    return look.axis(title, type="log", range=span, tickmode="array", tickvals=marks, ticktext=texts)
+
+
+def _draw_trials(figure: go.Figure, record: Record, pair: Pair) -> None:
+    winners = record.winners
+    winning = {r.key for r in winners}
+    axes = differing([r.genotype for r in record.done], record.space)
+    rest = [r for r in record.done if r.key not in winning]
+    marker = {"size": 9, "color": look.DOMINATED, "opacity": 0.85}
+    figure.add_trace(_points(rest, pair, record, axes, name="dominated", mode="markers", marker=marker))
+    edge = Front.of(record.results, pair).results
+    # Both lists are sorted along the horizontal axis; the line needs no markers of its own.
+    along = sorted(edge, key=lambda r: (r.values[pair[0].name], r.values[pair[1].name]))
+    name = "front" if len(record.objectives) <= 2 else "front of these two"
+    figure.add_trace(
+        go.Scatter(
+            **_places([r.values for r in along], pair), mode="lines", hoverinfo="skip", name=name,
+            line={"shape": step_shape(pair), "color": look.INK, "width": 1.4},
+        )
+    )  # fmt: skip
+    marker = {"size": 14, "color": look.ramp(len(winners)), "line": {"color": "#ffffff", "width": 1.5}}
+    numbers = [str(n) for n in range(1, len(winners) + 1)]
+    style = {"mode": "markers+text", "text": numbers, "textposition": "top center", "textfont": {"size": 12}}
+    figure.add_trace(_points(winners, pair, record, axes, name="on the front", marker=marker, **style))
+
+
+def _points(results: Sequence[Result], pair: Pair, record: Record, axes: list[str], **style: Any) -> go.Scatter:
+    names = [o.name for o in record.objectives]
+    texts = [
+        f"<b>{r.key}</b> · trial {r.trial}<br>{_values(r.values, names)}<br>{describe(r.genotype, axes)}"
+        for r in results
+    ]
+    places = _places([r.values for r in results], pair)
+    return go.Scatter(**places, hovertext=texts, hovertemplate="%{hovertext}<extra></extra>", **style)
+
+
+def _published(name: str, shape: str, shown: Sequence[Reference], pair: Pair, figure: go.Figure) -> go.Scatter:
+    names = sorted({n for r in shown for n in r.values}, key=list(OBJECTIVES).index)
+    texts = [
+        f"<b>{escape(r.name)}</b> · published<br>{_values(r.values, names)}"
+        f"<br>cost: {escape(r.counted)}<br>{escape(r.source)}"
+        for r in shown
+    ]
+    places = _places([r.values for r in shown], pair)
+    spots = shares(places, pair, (tuple(figure.layout.xaxis.range), tuple(figure.layout.yaxis.range)))
+    labels = [escape(r.label) if room else "" for r, room in zip(shown, with_room(spots), strict=True)]
+    symbol = f"{shape}-open" if shown[0].foreign else shape
+    return go.Scatter(
+        **places, name=escape(name), mode="markers+text", hovertext=texts, text=labels,
+        textposition=["middle left" if x > 0.8 else "middle right" for x, _ in spots],
+        textfont={"size": 11, "color": look.ACCENT}, hovertemplate="%{hovertext}<extra></extra>",
+        marker={"size": 10, "color": look.ACCENT, "symbol": symbol, "line": {"width": 1.4, "color": look.ACCENT}},
+    )  # fmt: skip
+
+
+def _draw_baselines(figure: go.Figure, record: Record, y: Objective) -> None:
+    low, high = figure.layout.yaxis.range
+    for name, values in record.baselines.items():
+        level = values.get(y.name, math.nan) * unit.factor(y.name)
+        if low < level < high:
+            style = {"color": look.MUTED, "width": 1, "dash": "dot"}
+            text = escape(f"baseline: {name.replace('_', ' ')}")
+            font = {"size": 11, "color": look.MUTED}
+            figure.add_hline(
+                y=level, line=style, annotation={"text": text, "font": font}, annotation_position="top right"
+            )
+
+
+def _draw_rug(figure: go.Figure, known: Sequence[Reference], pair: Pair) -> None:
+    """Mark on the foot of the figure the cost of published designs whose accuracy on this data set nobody printed."""
+    x, y = pair
+    if not known or not x.is_free or y.is_free:
+        return
+    low, high = figure.layout.xaxis.range
+    inside = [r for r in known if r.genotype and low <= math.log10(r.values[x.name]) <= high]
+    if not inside:
+        return
+    texts = [
+        f"<b>{escape(r.name)}</b> · published<br>{unit.label(x.name)} {unit.quantity(x.name, r.values[x.name])}"
+        f" ({escape(r.counted)})<br>no accuracy printed for this data set"
+        for r in inside
+    ]
+    figure.add_trace(
+        go.Scatter(
+            x=[r.values[x.name] for r in inside], y=[figure.layout.yaxis.range[0]] * len(inside), mode="markers",
+            name="cost of published designs", cliponaxis=False,
+            hovertext=texts, hovertemplate="%{hovertext}<extra></extra>",
+            marker={"symbol": "line-ns", "size": 16, "line": {"width": 2, "color": look.ACCENT}, "color": look.ACCENT},
+        )
+    )  # fmt: skip
+
+
+def _places(values: Sequence[Mapping[str, float]], pair: Pair) -> dict[str, list[float]]:
+    x, y = pair
+    return {
+        "x": [v[x.name] * unit.factor(x.name) for v in values],
+        "y": [v[y.name] * unit.factor(y.name) for v in values],
+    }
+
+
+def _values(values: Mapping[str, float], names: Iterable[str]) -> str:
+    return " · ".join(f"{unit.label(n)} {unit.quantity(n, values[n])}" for n in names if n in values)

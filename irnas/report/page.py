@@ -1,0 +1,184 @@
+"""The page: sections of HTML around the figures. Whatever comes from a file or a user goes through ``escape``."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from irnas.report import curve, figure, image, importance, look, parallel, table, unit
+from irnas.report.published import Reference
+from irnas.report.record import Record
+
+# Nothing may be fetched or sent; plotly needs its own inline code and styles, and pictures are inlined.
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
+)
+
+_CONFIG = {
+    "displaylogo": False,
+    "responsive": True,
+    # Plotly's own default is a button that uploads the figure.
+    "showSendToCloud": False,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+}
+
+
+def html(record: Record, references: Sequence[Reference], absent: str = "", *, images: bool = True) -> str:
+    """The whole report as one self-contained page.
+
+    Args:
+        record: the run.
+        references: published designs to overlay.
+        absent: why there are none, as a sentence.
+        images: show example detections, for which the winners run again.
+    """
+    from plotly.offline import get_plotlyjs
+
+    parts = [
+        ("front", "Front", _fronts(record, references, absent)),
+        ("winners", "The networks on the front", table.winners(record) if record.winners else ""),
+        ("detections", "What they see", _detections(record) if images else ""),
+        ("progress", "Progress of the search", _progress(record)),
+        ("axes", "What mattered", _axes(record)),
+        ("failures", "Trials that did not count", table.failures(record)),
+        ("reading", "How to read this", _reading(record)),
+    ]
+    shown = [part for part in parts if part[2]]
+    sections = "\n".join(f'<section id="{name}"><h2>{title}</h2>{body}</section>' for name, title, body in shown)
+    links = "".join(f'<a href="#{name}">{title}</a>' for name, title, _ in shown)
+    title = escape(f"{record.space.name} on {record.opened['data']['name']}")
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>irnas: {title}</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{look.CSS}</style>'
+        f"<script>{get_plotlyjs()}</script></head>\n<body><main>\n{_head(record, title)}\n<nav>{links}</nav>\n"
+        f"{sections}\n</main></body></html>\n"
+    )
+
+
+def _plot(drawing: Any, name: str) -> str:
+    found = drawing.to_html(full_html=False, include_plotlyjs=False, div_id=name, config=_CONFIG, default_width="100%")
+    return f'<div class="scroll">{found}</div>'
+
+
+def _head(record: Record, title: str) -> str:
+    began = datetime.datetime.fromtimestamp(record.opened["t"], datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    aims = ", ".join(f"{unit.label(o.name)} {'↑' if o.goal == 'max' else '↓'}" for o in record.objectives)
+    return (
+        f"<header><h1>{title}</h1><p>Architecture search {escape(record.name)}, begun {began}, for {aims}</p>"
+        f"{table.cards(record)}</header>\n<section><h2>The run</h2>{table.facts(record)}</section>"
+    )
+
+
+def _fronts(record: Record, references: Sequence[Reference], absent: str) -> str:
+    if not record.done:
+        return "<p>No trial was trained to the end.</p>"
+    found = "<p>Numbers run from the cheapest to the dearest network and mean the same network all over this page.</p>"
+    for number, pair in enumerate(figure.pairs(record)):
+        x, y = pair
+        found += f"<h3>{unit.label(y.name)} against {unit.label(x.name)}</h3>"
+        found += _plot(figure.front(record, pair, references), f"front-{number}")
+        found += _beyond(record, references, pair)
+    return found + f'<p class="note">{_overlay(record, references, absent)}</p>'
+
+
+def _beyond(record: Record, references: Sequence[Reference], pair: figure.Pair) -> str:
+    x, y = pair
+    known = [r for r in references if x.name in r.values and y.name in r.values]
+    near = figure.within_reach(record, known, x)
+    far = ", ".join(f"{r.label} ({unit.quantity(x.name, r.values[x.name])})" for r in known if r not in near)
+    return f'<p class="note">Published and far to the right of the axis: {escape(far)}.</p>' if far else ""
+
+
+def _overlay(record: Record, references: Sequence[Reference], absent: str) -> str:
+    if absent:
+        return escape(absent)
+    name = escape(str(record.opened["data"]["name"]))
+    if not any(o.kind == "metric" and o.name in r.values for o in record.objectives for r in references):
+        return (
+            f"No paper in this space's list printed an accuracy for {name}, so no published accuracy is shown; "
+            "ticks on the foot mark what the papers' networks cost by our count."
+        )
+    return (
+        f"Orange marks are accuracies that papers printed for {name}, after full training and on their test split. The "
+        f"trials here had {record.settings.budget.epochs} epochs and were measured on the validation split, so this is "
+        "no fair race. A filled mark's cost is our own count at this run's input; an open one keeps the cost that "
+        "was printed, counted at an input of its own. Sources stand in the hover texts."
+    )
+
+
+def _detections(record: Record) -> str:
+    found, absent = image.detections(record)
+    if not found:
+        return f"<p>{escape(absent or 'The validation split holds no image with a target.')}</p>"
+    words = ((look.HIT, "found"), (look.MISS, "missed"), (look.FALSE_ALARM, "false alarm"))
+    legend = " &nbsp; ".join(f"{table.chip(colour, is_round=False)}{word}" for colour, word in words)
+    return (
+        "<p>Validation images with a target, evenly over the split and not picked by hand. Below each, the framed part "
+        f"enlarged. Contrast is stretched, in the enlarged part by its own range.</p><p>{legend}</p>"
+        + "".join(_scene(scene) for scene in found)
+    )
+
+
+def _scene(scene: image.Scene) -> str:
+    height, width = scene.shape
+    frame = scene.frame
+    box = (
+        f"left:{100 * frame.left / width:.2f}%;top:{100 * frame.top / height:.2f}%;"
+        f"width:{100 * frame.side / width:.2f}%;height:{100 * frame.side / height:.2f}%"
+    )
+    cells = "".join(
+        f'<div class="cell">{table.chip(c.colour) if c.colour else ""}<b>{escape(c.title)}</b>'
+        f'<div class="view"><img alt="" src="{c.whole}"><i style="{box}"></i></div>'
+        f'<div class="view"><img alt="" src="{c.part}"></div>{escape(c.caption)}</div>'
+        for c in scene.cells
+    )
+    return f'<h3>{escape(scene.name)}</h3><div class="scene">{cells}</div>'
+
+
+def _progress(record: Record) -> str:
+    found = ""
+    if record.done:
+        box = "; ".join(
+            f"{unit.label(o.name)} from {unit.quantity(o.name, record.bounds[o.name][1])} (worst) to "
+            f"{unit.quantity(o.name, record.bounds[o.name][0])} (best)"
+            for o in record.objectives
+        )
+        note = f"The box: {escape(box)}; costs count on a logarithmic axis. Large dots joined the front."
+        found += f'<h3>Hypervolume</h3>{_plot(curve.growth(record), "growth")}<p class="note">{note}</p>'
+    drawing = curve.learning(record)
+    return found + (f"<h3>Learning curves</h3>{_plot(drawing, 'learning')}" if drawing else "")
+
+
+def _axes(record: Record) -> str:
+    shares = importance.importances(record)
+    if importance.ranked(shares):
+        note = (
+            f"How much of the variance among the {len(record.done)} trained trials the value of one axis explains on "
+            "its own: epsilon squared, corrected for the number of values, with costs on a logarithmic axis. "
+            f"The {importance.MAX_BARS} strongest are shown; a bar that ends left of the dotted line is what the luckiest of "
+            "so many axes reaches by chance. Interactions between axes do not show, and a search looks harder where it is "
+            "good, so read it as a hint."
+        )
+        found = f'<h3>Importance of the axes</h3>{_plot(importance.bars(shares, importance.chance(record)), "importance")}<p class="note">{note}</p>'
+    else:
+        least = importance.MIN_TRIALS
+        found = f'<p class="note">With fewer than {least} comparable trials, nothing can be said about single axes.</p>'
+    if not record.done:
+        return found
+    drawing, num_hidden = parallel.lines(record, importance.ranked(shares))
+    more = f" Axes left out because they matter less: {num_hidden}." if num_hidden else ""
+    note = f'<p class="note">Each line is a trained trial; those on the front are in colour.{more}</p>'
+    return f"{found}<h3>Trials across axes and objectives</h3>{_plot(drawing, 'parallel')}{note}"
+
+
+def _reading(record: Record) -> str:
+    terms = "".join(f"<dt>{unit.title(o.name)}</dt><dd>{escape(o.about)}</dd>" for o in record.objectives)
+    return (
+        "<p>A network is on the front when no other trained network is at least as good in every objective and better "
+        "in one. Validation images choose the front, so its accuracies are a little optimistic; a test split says "
+        f"more. Each trial was trained once: differences of a few tenths of a percent may be chance.</p>"
+        f"<dl>{terms}</dl>"
+    )

@@ -1,0 +1,146 @@
+"""A run as a report reads it: everything here is derived from the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from irnas import ledger
+from irnas.front import Bounds, Front
+from irnas.ledger import Event
+from irnas.objective import Objective, parse
+from irnas.result import Result, Status
+from irnas.settings import SearchSettings
+from irnas.space import Genotype, Space
+
+INACTIVE = "-"
+"""Stands for the value of an axis that does not exist in a genotype."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One run: its opening, its trials and its front."""
+
+    uri: str
+    opened: Event
+    events: Sequence[Event]
+    settings: SearchSettings
+    objectives: tuple[Objective, ...]
+    space: Space
+    """The space that was searched."""
+    results: tuple[Result, ...]
+    """Finished trials in the order in which they finished."""
+    front: Front
+    bounds: Bounds
+
+    @classmethod
+    def read(cls, uri: str) -> Record:
+        """The run at ``uri``.
+
+        Raises:
+            SettingsError: there is no run.
+            FormatError: its ledger is damaged, or newer than this program.
+        """
+        opened, events = ledger.opening(uri)
+        settings = SearchSettings.from_document(opened["settings"])
+        objectives = parse(settings.objectives)
+        results = tuple(ledger.results(events))
+        return cls(
+            uri=uri, opened=opened, events=tuple(events), settings=settings, objectives=objectives,
+            space=Space.from_document(opened["space"]), results=results, front=Front.of(results, objectives),
+            bounds={name: (float(best), float(worst)) for name, (best, worst) in opened["bounds"].items()},
+        )  # fmt: skip
+
+    @property
+    def name(self) -> str:
+        """The last part of the URI."""
+        return self.uri.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def done(self) -> tuple[Result, ...]:
+        """The trials that were trained to the end; only they can be compared."""
+        return tuple(r for r in self.results if r.status is Status.OK)
+
+    @property
+    def winners(self) -> tuple[Result, ...]:
+        """The front, from the cheapest (or, without a cost, the worst) to the dearest by the first such objective."""
+        key = next((o for o in self.objectives if o.is_free), self.objectives[0])
+        return tuple(sorted(self.front.results, key=lambda r: (r.values[key.name], r.key)))
+
+    @property
+    def baselines(self) -> Mapping[str, Mapping[str, float]]:
+        """What needs no network: name to metric to value."""
+        found: Mapping[str, Mapping[str, float]] = self.opened.get("baselines", {})
+        return found
+
+    def hypervolume(self) -> float:
+        """The share, 0..1, of the run's objective box that the front dominates."""
+        return self.front.hypervolume(self.bounds)
+
+    def growth(self) -> list[float]:
+        """The hypervolume after each trial that was trained to the end."""
+        front, shares = Front.of((), self.objectives), list[float]()
+        for result in self.done:
+            # The front of a front and one more point is the front of all.
+            front = Front.of((*front.results, result), self.objectives)
+            shares.append(front.hypervolume(self.bounds))
+        return shares
+
+    def seconds(self) -> float:
+        """Wall-clock seconds in which the search was up, without the pauses between an end and a resumption."""
+        total, previous = 0.0, None
+        for event in self.events:
+            if previous is not None and event["kind"] != "resumed":
+                total += max(event["t"] - previous, 0.0)
+            previous = event["t"]
+        return total
+
+    def unfinished(self) -> dict[int, Event]:
+        """The proposals without a result, by trial."""
+        finished = {r.trial for r in self.results}
+        return {e["trial"]: e for e in self.events if e["kind"] == "proposed" and e["trial"] not in finished}
+
+    def curves(self) -> dict[int, dict[int, Mapping[str, float]]]:
+        """Trial to epoch to values. A retried epoch counts once, as it came out last."""
+        found: dict[int, dict[int, Mapping[str, float]]] = {}
+        for event in self.events:
+            if event["kind"] == "reported":
+                found.setdefault(event["trial"], {})[event["epoch"]] = event["values"]
+        return found
+
+    def origins(self) -> dict[int, str]:
+        """Trial to who proposed it: a sampler, or a published design."""
+        return {e["trial"]: str(e.get("origin", "")) for e in self.events if e["kind"] == "proposed"}
+
+
+def differing(genotypes: Sequence[Genotype], space: Space) -> list[str]:
+    """The axes, in the space's order, on which the genotypes do not all agree."""
+    known = [p.name for p in space.params]
+    # A published design may use an axis that the search held out.
+    known += sorted({axis for g in genotypes for axis in g.values} - set(known))
+    return [axis for axis in known if len({_mark(g, axis) for g in genotypes}) > 1]
+
+
+def choice(genotype: Genotype, axis: str) -> str:
+    """The value of an axis as text; a dash where the axis does not exist."""
+    return str(genotype.values[axis]) if axis in genotype.values else INACTIVE
+
+
+def grouped(axes: Sequence[str]) -> dict[str, list[str]]:
+    """Axes by what they are called together: ``growth0``, ``growth1`` and ``growth2`` are ``growth``."""
+    stems: dict[str, list[str]] = {}
+    for axis in axes:
+        stems.setdefault(axis.rstrip("0123456789"), []).append(axis)
+    # An axis that merely ends in a digit keeps its name.
+    return {stem if len(members) > 1 else members[0]: members for stem, members in stems.items()}
+
+
+def choices(genotype: Genotype, axes: Sequence[str]) -> str:
+    """The values of axes that are shown together: ``2/2/1``."""
+    return "/".join(choice(genotype, axis) for axis in axes)
+
+
+def _mark(genotype: Genotype, axis: str) -> tuple[str, Any]:
+    value = genotype.values.get(axis)
+    return type(value).__name__, value

@@ -1,0 +1,135 @@
+"""The parts of the page that are text: the facts of the run, the table of winners, and what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from irnas.report import look, unit
+from irnas.report.published import size_of
+from irnas.report.record import Record, choice, choices, differing, grouped
+from irnas.result import Status
+
+_MORE = ("miou", "niou", "f1", "pd", "fa", "ops", "params", "bytes")
+"""What the table of winners shows beside the objectives, where it was measured."""
+
+
+def cards(record: Record) -> str:
+    """The run in a few figures."""
+    found = [
+        (str(len(record.done)), "trials trained to the end"),
+        (str(len(record.winners)), "of them on the front"),
+        (f"{100 * record.hypervolume():.1f} %", "hypervolume of the box"),
+    ]
+    for objective in record.objectives:
+        values = [r.values[objective.name] for r in record.done]
+        best = min(values, key=objective.loss) if values else None
+        word = "best" if objective.goal == "max" else "lowest"
+        found.append((unit.quantity(objective.name, best), f"{word} {unit.label(objective.name)}"))
+    found.append((unit.duration(record.seconds()), "of searching"))
+    boxes = (f'<div class="card"><b>{escape(value)}</b><span>{escape(text)}</span></div>' for value, text in found)
+    return f'<div class="cards">{"".join(boxes)}</div>'
+
+
+def facts(record: Record) -> str:
+    """What was searched, on what, with how much, and from which revisions."""
+    opened, settings, budget = record.opened, record.settings, record.settings.budget
+    varied = sum(len(p.values) > 1 for p in record.space.params)
+    limits = ", ".join(f"{unit.label(n)} ≤ {unit.quantity(n, v)}" for n, v in settings.limits.items())
+    pairs = [
+        ("search space", f"{record.space.name}, family {record.space.family}"),
+        ("points", f"{unit.prefixed(record.space.count())} over {varied} varied axes"),
+        ("data set", str(opened["data"]["name"])),
+        ("data revision", str(opened["data"]["revision"])),
+        (
+            "budget",
+            f"{budget.epochs} epochs of batches of {budget.batch}, crops of {budget.crop} x {budget.crop} pixels",
+        ),
+        ("recipe", f"loss {settings.recipe.loss}, learning rate {settings.recipe.lr:g}"),
+        ("sampler", f"{settings.sampler}, {settings.trials} trials wanted"),
+        ("run seed", f"{settings.seed}; each trial's derives from it and its key"),
+        ("metrics", f"preset {settings.preset}, on the validation split"),
+        ("costs", f"at an input of {size_of(settings.cost_input)}"),
+        ("limits", limits or "none"),
+        ("code revision", str(opened["code_rev"])),
+        ("ended", _ending(record)),
+        ("versions", ", ".join(f"{n} {v}" for n, v in opened.get("versions", {}).items())),
+        *((f"baseline: {name.replace('_', ' ')}", metrics(values)) for name, values in record.baselines.items()),
+    ]
+    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in pairs) + "</dl>"
+
+
+def metrics(values: Mapping[str, float]) -> str:
+    """The usual metrics among ``values`` in a sentence."""
+    return ", ".join(f"{unit.label(n)} {unit.quantity(n, values[n])}" for n in _MORE if n in values)
+
+
+def winners(record: Record) -> str:
+    """The front as a table: objectives, other metrics, and the axes that differ."""
+    found = record.winners
+    axes, aims = differing([r.genotype for r in found], record.space), [o.name for o in record.objectives]
+    more = [n for n in _MORE if n in found[0].values and n not in aims]
+    groups = grouped(axes)
+    has_notes = any(r.note for r in found)
+    head = [
+        ("", True), ("key", True), *((unit.title(n), False) for n in (*aims, *more)), ("epochs", False),
+        ("time", False), ("trial", False), ("proposed by", True), *((name, True) for name in groups),
+        *((("note", True),) if has_notes else ()),
+    ]  # fmt: skip
+    origins, rows = record.origins(), []
+    for number, (result, colour) in enumerate(zip(found, look.ramp(len(found)), strict=True), 1):
+        rows.append([
+            f"{chip(colour)}{number}", f"<code>{escape(result.key)}</code>",
+            *(unit.figure(n, result.values.get(n)) for n in (*aims, *more)), str(result.epochs),
+            unit.duration(result.seconds), str(result.trial), escape(origins.get(result.trial, "")),
+            *(escape(choices(result.genotype, members)) for members in groups.values()),
+            *((escape(result.note),) if has_notes else ()),
+        ])  # fmt: skip
+    return _table(head, rows) + _shared(record, axes)
+
+
+def failures(record: Record) -> str:
+    """How many trials did not count, and why the failed ones failed."""
+    counts = {s: sum(r.status is s for r in record.results) for s in Status}
+    retried = [e for e in record.events if e["kind"] == "retried"]
+    text = (
+        f"Rejected for their cost before training: {counts[Status.REJECTED]}. Stopped early: {counts[Status.STOPPED]}. "
+        f"Failed: {counts[Status.FAILED]}. Begun without an end: {len(record.unfinished())}. Retries: {len(retried)}."
+    )
+    causes = [(r.trial, r.key, "failed", r.error) for r in record.results if r.status is Status.FAILED]
+    causes += [(e["trial"], "", "retried", str(e.get("error", ""))) for e in retried]
+    if not causes:
+        return f"<p>{text}</p>"
+    rows = [
+        [escape(str(trial)), f"<code>{escape(key)}</code>", what, f'<div class="wrap">{escape(why)}</div>']
+        for trial, key, what, why in sorted(causes, key=lambda row: (row[0], row[2]))
+    ]
+    return f"<p>{text}</p>" + _table([("trial", False), ("key", True), ("what", True), ("why", True)], rows)
+
+
+def chip(colour: str, *, is_round: bool = True) -> str:
+    """A dot, or a square, of that colour."""
+    corner = "" if is_round else ";border-radius:2px"
+    return f'<span class="chip" style="background:{colour}{corner}"></span>'
+
+
+def _table(head: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells that are HTML already; ``head`` says of each column its name and whether it is text."""
+    kinds = [' class="text"' if is_text else "" for _, is_text in head]
+    top = "".join(f"<th{kind}>{escape(name)}</th>" for kind, (name, _) in zip(kinds, head, strict=True))
+    lines = ["".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds, row, strict=True)) for row in rows]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<div class="scroll"><table><tr>{top}</tr>{body}</table></div>'
+
+
+def _shared(record: Record, axes: Sequence[str]) -> str:
+    first = record.winners[0].genotype
+    same = ", ".join(f"{axis}={choice(first, axis)}" for axis in first.values if axis not in axes)
+    if not same:
+        return ""
+    return f"<details><summary>What they have in common</summary><p><code>{escape(same)}</code></p></details>"
+
+
+def _ending(record: Record) -> str:
+    last = [e for e in record.events if e["kind"] in ("opened", "resumed", "closed")][-1]
+    return str(last.get("reason", "")) if last["kind"] == "closed" else "not yet, or it was killed"

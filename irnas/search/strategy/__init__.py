@@ -1,0 +1,58 @@
+"""What decides in a search. A strategy is pure: no files, no clock, no processes; equal history, equal decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from irnas.result import Result
+from irnas.space import Genotype
+
+Price = Callable[[Genotype], Mapping[str, float]]
+"""The free objectives of a network, known without training."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A network that the strategy wants to see trained, or wants to be seen to refuse."""
+
+    trial: int
+    genotype: Genotype
+    costs: Mapping[str, float]
+    origin: str
+    """Who proposed it: a sampler's name, ``random``, or ``published NAME``."""
+    refused: str = ""
+    """The limit that it breaks; such a proposal is recorded and never trained."""
+    memory: Mapping[str, Any] = field(default_factory=dict)
+    """What the strategy must be given back to continue after a restart, as plain data."""
+
+    def document(self) -> dict[str, Any]:
+        """The proposal as plain data."""
+        return {
+            "trial": self.trial, "key": self.genotype.key, "genotype": self.genotype.document(),
+            "costs": dict(self.costs), "origin": self.origin, "refused": self.refused, "memory": dict(self.memory),
+        }  # fmt: skip
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Proposal:
+        """The inverse of ``document``."""
+        names = ("trial", "costs", "origin", "refused", "memory")
+        genotype = Genotype.from_document(document["genotype"])
+        return cls(genotype=genotype, **{name: document[name] for name in names})
+
+
+class Strategy(Protocol):
+    """The one face of every strategy."""
+
+    def ask(self) -> Proposal | None:
+        """The next network, never one that was proposed before; None when the space has no more."""
+
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> bool:
+        """Take note of a trial's values after an epoch; True stops the trial."""
+
+    def tell(self, result: Result) -> None:
+        """Take note of a trial's end."""
+
+    def restore(self, proposals: Sequence[Proposal], results: Sequence[Result]) -> None:
+        """Become the strategy that made these proposals and was told these results, each in order."""

@@ -1,0 +1,134 @@
+"""What a user decides about a search, checked once, then passed around as values."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from irnas.errors import SettingsError
+from irnas.objective import OBJECTIVES, parse
+
+LOSSES = ("softiou", "softiou_image", "bce", "dice", "focal")
+SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random")
+
+
+def _at_least(where: str, value: float, least: float) -> None:
+    if not value >= least:
+        raise SettingsError(f"{where}: got {value}; must be at least {least:g}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How much training a trial gets. Results of different budgets are never compared."""
+
+    epochs: int = 12
+    """Passes over the training split; at least 1."""
+    batch: int = 8
+    """Crops in a step; at least 1."""
+    crop: int = 64
+    """Side of a training crop in pixels; a multiple of 16."""
+
+    def __post_init__(self) -> None:
+        _at_least("budget.epochs", self.epochs, 1)
+        _at_least("budget.batch", self.batch, 1)
+        if self.crop < 16 or self.crop % 16:
+            raise SettingsError(f"budget.crop: got {self.crop}; must be a multiple of 16, at least 16")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a trial is trained."""
+
+    loss: str = "softiou+bce"
+    """Names of ``LOSSES`` joined by '+': their sum."""
+    lr: float = 2e-3
+    """Peak learning rate of AdamW."""
+    lr_end: float = 1e-5
+    """Learning rate at the end of the cosine."""
+    warmup: float = 0.05
+    """Share of the steps in which the rate rises linearly; 0..1."""
+    weight_decay: float = 1e-4
+    ema: float = 0.0
+    """Decay of the averaged weights that are validated; 0 turns it off."""
+    amp: bool = False
+    """bfloat16 autocast, on a GPU only."""
+    target_share: float = 0.5
+    """Share of the crops that are made to hold a target pixel; 0..1."""
+    augment: bool = True
+    """Flips, transposes, gain and offset."""
+
+    def __post_init__(self) -> None:
+        for name in self.loss.split("+"):
+            if name not in LOSSES:
+                raise SettingsError(
+                    f"recipe.loss: got {name!r}; one of {', '.join(LOSSES)}, or a sum such as softiou+bce"
+                )
+        if not 0 < self.lr < 1 or not 0 <= self.lr_end <= self.lr:
+            raise SettingsError(f"recipe.lr: got {self.lr} to {self.lr_end}; must fall, and lie in 0..1")
+        for name in ("warmup", "ema", "target_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingsError(f"recipe.{name}: got {getattr(self, name)}; must lie in 0..1")
+        _at_least("recipe.weight_decay", self.weight_decay, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSettings:
+    """One search, whole: what makes two runs the same run."""
+
+    space: str
+    dataset: str = "synthetic"
+    objectives: tuple[str, ...] = ("miou", "ops")
+    trials: int = 16
+    """Networks to train; rejected and repeated proposals do not count."""
+    seed: int = 0
+    sampler: str = "tpe"
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Cost name to the largest value that may be trained."""
+    axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Axis to the values to search, instead of those the space suggests."""
+    warm_start: bool = False
+    """Train the published points first."""
+    preset: str = "basicirstd"
+    """Metric conventions."""
+    cost_input: tuple[int, int, int] = (1, 256, 256)
+    """Channels, height and width at which costs are counted."""
+    budget: Budget = field(default_factory=Budget)
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def __post_init__(self) -> None:
+        parse(self.objectives)
+        _at_least("trials", self.trials, 1)
+        if self.sampler not in SAMPLERS:
+            raise SettingsError(f"sampler: got {self.sampler!r}; one of {', '.join(SAMPLERS)}")
+        for name, limit in self.limits.items():
+            if name not in OBJECTIVES or OBJECTIVES[name].kind != "cost":
+                costs = ", ".join(o.name for o in OBJECTIVES.values() if o.kind == "cost")
+                raise SettingsError(f"limit: got {name!r}; one of {costs}")
+            if not limit > 0:
+                raise SettingsError(f"limit {name}: got {limit}; must be above 0")
+        if any(side < 1 for side in self.cost_input):
+            raise SettingsError(f"input: got {self.cost_input}; must be channels x height x width, each at least 1")
+
+    def document(self) -> dict[str, Any]:
+        """The settings as plain data."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        found["budget"], found["recipe"] = asdict(self.budget), asdict(self.recipe)
+        found["limits"] = dict(self.limits)
+        found["axes"] = {axis: list(values) for axis, values in self.axes.items()}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in found.items()}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> SearchSettings:
+        """The inverse of ``document``."""
+        found = dict(document)
+        found["objectives"] = tuple(found["objectives"])
+        found["cost_input"] = tuple(found["cost_input"])
+        found["axes"] = {axis: tuple(values) for axis, values in found["axes"].items()}
+        return cls(**{**found, "budget": Budget(**found["budget"]), "recipe": Recipe(**found["recipe"])})
+
+
+def trial_seed(run_seed: int, key: str) -> int:
+    """The seed of a trial: from the run's seed and the genotype's key, so that arrival order does not matter."""
+    return int.from_bytes(hashlib.sha256(f"{run_seed}:{key}".encode()).digest()[:4])

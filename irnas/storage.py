@@ -1,0 +1,117 @@
+"""Files of a run, on a local folder or on anything pyarrow has a filesystem for (``s3://bucket/prefix``).
+
+A run is addressed by one string, its URI; a plain path is a URI too. Writes are whole or absent.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+from irnas.errors import DataError, SettingsError
+
+
+def is_local(uri: str) -> bool:
+    """Whether the URI is a folder of this machine."""
+    return "://" not in uri or uri.startswith("file://")
+
+
+def local(uri: str) -> Path:
+    """The folder behind a local URI.
+
+    Raises:
+        SettingsError: the URI is remote.
+    """
+    if not is_local(uri):
+        raise SettingsError(f"run: got {uri!r}; must be a local folder here")
+    return Path(uri.removeprefix("file://")).absolute()
+
+
+def join(uri: str, *names: str) -> str:
+    """The URI of a file below a URI."""
+    return "/".join([uri.rstrip("/"), *names])
+
+
+def read(uri: str) -> bytes | None:
+    """The bytes of a file, or None where there is none."""
+    if is_local(uri):
+        path = local(uri)
+        return path.read_bytes() if path.is_file() else None
+    filesystem, path_there = _remote(uri)
+    try:
+        with filesystem.open_input_stream(path_there) as stream:
+            return bytes(stream.read())
+    except FileNotFoundError:
+        return None
+
+
+def write(uri: str, content: bytes) -> None:
+    """Write a file so that a reader sees the old or the new content, never a part.
+
+    Raises:
+        DataError: the disk is full.
+    """
+    if not is_local(uri):
+        filesystem, path_there = _remote(uri)
+        with filesystem.open_output_stream(path_there) as stream:
+            stream.write(content)
+        return
+    path = local(uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise full_disk(error, path) from error
+
+
+def names(uri: str) -> list[str]:
+    """The names of the files directly below a URI, sorted; empty where there is no such folder."""
+    if is_local(uri):
+        folder = local(uri)
+        return sorted(p.name for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
+    from pyarrow import fs
+
+    filesystem, path_there = _remote(uri)
+    found = filesystem.get_file_info(fs.FileSelector(path_there, allow_not_found=True))
+    return sorted(f.base_name for f in found if f.is_file)
+
+
+def remove(uri: str) -> None:
+    """Delete a file if it is there."""
+    if is_local(uri):
+        local(uri).unlink(missing_ok=True)
+        return
+    filesystem, path_there = _remote(uri)
+    try:
+        filesystem.delete_file(path_there)
+    except FileNotFoundError:
+        return
+
+
+def full_disk(error: OSError, path: Path) -> Exception:
+    """The error as it should be raised: a DataError where the disk is full or read-only, else itself."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        return DataError(
+            f"{path.parent}: got '{error.strerror}' while writing {path.name}; must have room and be writable"
+        )
+    return error
+
+
+def _remote(uri: str) -> tuple[Any, str]:
+    from pyarrow import fs
+
+    try:
+        filesystem, path = fs.FileSystem.from_uri(uri)
+    except (ValueError, OSError) as error:
+        raise SettingsError(
+            f"run: got {uri!r} ({str(error).splitlines()[0]}); must be a folder or a URI like s3://bucket/prefix"
+        ) from None
+    return filesystem, path

@@ -1,0 +1,325 @@
+"""Brings MLflow to what ``irnas.mirror`` says it should hold of a run. The only module that imports mlflow.
+
+A sync finds existing runs by their tags and writes the difference. So a sync after a crash, a second sync and one by
+another process all end in the same state, and nothing of MLflow's is needed to make it again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from irnas import ledger, storage
+from irnas.errors import SettingsError
+from irnas.ledger import Event
+from irnas.mirror import Entry, Point, entries
+
+EXPERIMENT = "irnas"
+"""Where the runs appear, unless MLFLOW_EXPERIMENT_NAME names another experiment."""
+
+ARTIFACTS = ("report.html", "report.png", "results.parquet")
+"""Files of a run that its parent run keeps once the search has ended."""
+
+DATABASE, ARTIFACT_FOLDER = "mlflow.db", "mlartifacts"
+"""Names of the SQLite store and of its files, beside the runs of a folder."""
+
+# Short, so that a dead server costs a search seconds; quiet, so that nothing is written across its live view; and no
+# usage statistics, which MLflow sends over the network by default. Whoever sets a variable keeps it.
+_ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false",
+}
+
+_MAX_METRICS, _MAX_TEXTS = 800, 100
+"""What MLflow takes in one batch: 1000 entries, of which 100 parameters and 100 tags."""
+
+_MAX_VALUE = 5000
+"""Characters of a parameter or tag."""
+
+_MAX_WAIT_S = 300.0
+"""Between two tries at a store that does not answer."""
+
+_MAX_TURN_S = 15.0
+"""How long one mirror waits for another of the same run."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Held:
+    """What one MLflow run is known to hold."""
+
+    run_id: str
+    status: str = "RUNNING"
+    end_ms: int | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
+    points: set[Point] = field(default_factory=set)
+
+
+def default_uri(run_uri: str) -> str:
+    """The SQLite store of the folder that holds the run; of ``runs`` here where the run is not a local folder."""
+    folder = storage.local(run_uri).parent if storage.is_local(run_uri) else Path("runs").absolute()
+    return f"sqlite:///{folder / DATABASE}"
+
+
+def set_environment() -> None:
+    """Set what MLflow reads from the environment, except where the user has set it."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+class Mirror:
+    """Brings MLflow up to date with the ledger of one run."""
+
+    def __init__(self, uri: str, tracking_uri: str | None = None) -> None:
+        self.uri = uri
+        self.tracking_uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(uri)
+        self._client: Any = None
+        self._experiment = ""
+        self._runs: dict[int | None, _Held] = {}
+        """By trial; None is the search."""
+        self._has_input = False
+
+    def sync(self, *, is_live: bool = True) -> None:
+        """Write to MLflow what the ledger holds and MLflow does not.
+
+        Raises:
+            SettingsError: there is no run.
+            Exception: anything that MLflow raises; the next call starts from what MLflow then holds.
+        """
+        opened, events = ledger.opening(self.uri)
+        parent, children = entries(events, self.uri, is_live=is_live)
+        with _alone(self.uri):
+            try:
+                self._connect()
+                self._look_up(parent, children)
+                self._log(None, parent)
+                self._log_input(opened)
+                for trial, child in children.items():
+                    self._log(trial, child)
+                    self._settle(trial, child)
+                self._settle(None, parent)
+                if parent.end_ms is not None:
+                    self._attach()
+            except BaseException:
+                # Whatever was under way may or may not have arrived: the next sync looks again.
+                self._client, self._runs = None, {}
+                raise
+
+    def _connect(self) -> None:
+        if self._client is not None:
+            return
+        set_environment()
+        from mlflow.tracking import MlflowClient
+
+        client = MlflowClient(tracking_uri=self.tracking_uri)
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+        experiment = client.get_experiment_by_name(name)
+        if experiment is None:
+            self._experiment = client.create_experiment(name, artifact_location=_artifact_location(self.tracking_uri))
+        else:
+            self._experiment = experiment.experiment_id
+        self._client = client
+
+    def _look_up(self, parent: Entry, children: Mapping[int, Entry]) -> None:
+        """Learn which of the runs exist already, whoever made them."""
+        wanted: dict[int | None, Entry] = dict(children.items())
+        wanted[None] = parent
+        if self._runs.keys() >= wanted.keys():
+            return
+        where, token = f"tags.`irnas.run` = '{parent.tags['irnas.run']}'", None
+        while True:
+            page = self._client.search_runs([self._experiment], where, max_results=1000, page_token=token)
+            for run in page:
+                tags = run.data.tags
+                trial = int(tags["irnas.trial"]) if "irnas.trial" in tags else None
+                if trial in wanted:
+                    self._runs.setdefault(trial, _held(run, wanted[trial]))
+            token = page.token
+            if not token:
+                return
+
+    def _log(self, trial: int | None, entry: Entry) -> None:
+        """Create the run of an entry if it does not exist, and log what it does not hold."""
+        tags = dict(entry.tags)
+        if trial is not None:
+            tags["mlflow.parentRunId"] = self._runs[None].run_id
+        if trial not in self._runs:
+            run = self._client.create_run(
+                self._experiment, entry.start_ms, {k: _cut(v) for k, v in tags.items()}, entry.name
+            )
+            self._runs[trial] = _Held(run_id=run.info.run_id, tags=tags)
+        held = self._runs[trial]
+        new_tags = {k: v for k, v in tags.items() if held.tags.get(k) != v}
+        params = {k: v for k, v in entry.params.items() if k not in held.params}
+        points = [point for point in entry.points if point not in held.points]
+        for batch in _batches(points, params, new_tags):
+            self._client.log_batch(held.run_id, **batch)
+        held.tags.update(new_tags)
+        held.params.update(params)
+        held.points.update(points)
+
+    def _settle(self, trial: int | None, entry: Entry) -> None:
+        """Give a run its status; the last thing that is written, so that an ended run is a complete one."""
+        held = self._runs[trial]
+        if (held.status, held.end_ms) == (entry.status, entry.end_ms):
+            return
+        if entry.end_ms is None:
+            self._client.update_run(held.run_id, status=entry.status)
+        else:
+            self._client.set_terminated(held.run_id, status=entry.status, end_time=entry.end_ms)
+        held.status, held.end_ms = entry.status, entry.end_ms
+
+    def _log_input(self, opened: Event) -> None:
+        if self._has_input:
+            return
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        data = opened["data"]
+        source = json.dumps({"uri": str(data["path"])})
+        dataset = Dataset(name=str(data["name"]), digest=str(data["revision"])[:36], source_type="local", source=source)
+        found = DatasetInput(dataset=dataset, tags=[InputTag("mlflow.data.context", "training")])
+        self._client.log_inputs(self._runs[None].run_id, datasets=[found])
+        self._has_input = True
+
+    def _attach(self) -> None:
+        """Keep the files of the run with its parent run, where it does not hold them yet."""
+        run_id = self._runs[None].run_id
+        there = {f.path: f.file_size for f in self._client.list_artifacts(run_id)}
+        for name in ARTIFACTS:
+            content = storage.read(storage.join(self.uri, name))
+            if content is None or there.get(name) == len(content):
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / name
+                path.write_bytes(content)
+                self._client.log_artifact(run_id, str(path))
+
+
+def follow(
+    uri: str, stop: threading.Event, interval_s: float = 10.0, warn: Callable[[str], None] = lambda text: None
+) -> None:
+    """Keep MLflow up to date with a run until ``stop`` is set, and once more then. Made for a daemon thread.
+
+    It raises nothing: what goes wrong is told once through ``warn``, and tried again ever less often. It takes no more
+    than a tenth of the time.
+    """
+    mirror, has_warned, wait_s = None, False, interval_s
+    while True:
+        is_last = stop.wait(wait_s)
+        began = time.monotonic()
+        try:
+            mirror = mirror or Mirror(uri)
+            mirror.sync()
+            wait_s = max(interval_s, 10 * (time.monotonic() - began))
+        except Exception as error:
+            # The record has it all; a tracking server must not cost anybody a search.
+            wait_s = min(2 * max(wait_s, 10 * (time.monotonic() - began)), _MAX_WAIT_S)
+            if not has_warned:
+                cause = _cut(" ".join(str(error).split()) or type(error).__name__, 160)
+                warn(f"MLflow: got {cause}; the search goes on, and `irnas track rebuild {uri}` mirrors it later")
+            has_warned = True
+        if is_last:
+            return
+
+
+def rebuild(uri: str, tracking_uri: str | None = None) -> tuple[str, int]:
+    """Make in MLflow whatever is missing of a run; returns the store and the number of trials.
+
+    Raises:
+        SettingsError: there is no run, or the store cannot be written to.
+    """
+    mirror = Mirror(uri, tracking_uri)
+    _, events = ledger.opening(uri)
+    try:
+        mirror.sync(is_live=_is_being_written(uri))
+    except SettingsError:
+        raise
+    except Exception as error:
+        cause = _cut(" ".join(str(error).split()) or type(error).__name__, 200)
+        raise SettingsError(
+            f"MLflow at {mirror.tracking_uri}: got {cause}; must be a store that can be written to"
+        ) from error
+    return mirror.tracking_uri, len({e["trial"] for e in events if e["kind"] == "proposed"})
+
+
+def _held(run: Any, entry: Entry) -> _Held:
+    """What a run that was found in MLflow holds, as far as this must be known."""
+    ended = run.info.status != "RUNNING"
+    held = _Held(
+        run_id=run.info.run_id, status=run.info.status, end_ms=run.info.end_time if ended else None,
+        tags=dict(run.data.tags), params=dict(run.data.params),
+    )  # fmt: skip
+    if ended and (held.status, held.end_ms) == (entry.status, entry.end_ms):
+        held.points = set(entry.points)
+    return held
+
+
+def _batches(points: Sequence[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    from mlflow.entities import Metric, Param, RunTag
+
+    texts = [Param(k, _cut(v)) for k, v in params.items()]
+    marks = [RunTag(k, _cut(v)) for k, v in tags.items()]
+    metrics = [Metric(*point) for point in points]
+    while texts or marks or metrics:
+        yield {"metrics": metrics[:_MAX_METRICS], "params": texts[:_MAX_TEXTS], "tags": marks[:_MAX_TEXTS]}
+        metrics, texts, marks = metrics[_MAX_METRICS:], texts[_MAX_TEXTS:], marks[_MAX_TEXTS:]
+
+
+def _artifact_location(tracking_uri: str) -> str | None:
+    """Beside an SQLite store; a server decides for itself."""
+    if not tracking_uri.startswith("sqlite:///"):
+        return None
+    return (Path(tracking_uri.removeprefix("sqlite:///")).absolute().parent / ARTIFACT_FOLDER).as_uri()
+
+
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """Keep other mirrors of a local run waiting: two that look and then create would make two runs of each."""
+    if not storage.is_local(uri):
+        yield
+        return
+    with (storage.local(uri) / "mirror.lock").open("w") as lock:
+        deadline = time.monotonic() + _MAX_TURN_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise SettingsError(
+                        f"run {uri}: got a second mirror; another process is busy with it now"
+                    ) from None
+                time.sleep(0.1)
+        yield
+
+
+def _is_being_written(uri: str) -> bool:
+    """Whether a search holds the run now; assumed of a run that is not on this machine."""
+    if not storage.is_local(uri):
+        return True
+    path = storage.local(uri) / "lock"
+    if not path.is_file():
+        return False
+    with path.open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _cut(text: str, length: int = _MAX_VALUE) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."

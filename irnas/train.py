@@ -1,0 +1,216 @@
+"""Training and prediction of one network. Knows images, masks and a budget; does not know who listens.
+
+``fit`` is a generator of epochs rather than a caller of a callback: whoever drives it stops it by not asking for more,
+so a scheduler needs no special return value and a paused trial is one that nobody iterates.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import math
+import pickle
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from irnas import storage
+from irnas.data import Split
+from irnas.data.loader import batches
+from irnas.errors import FormatError, TrainingError
+from irnas.losses import Loss, named
+from irnas.metrics import Counts, Rules, count, summarize
+from irnas.nn import parameter_groups, set_progress
+from irnas.settings import Budget, Recipe
+
+PAD = 16
+"""Images are padded to a multiple of this on their way through a network; no family halves more than four times."""
+
+_PREDICT_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """One pass over the training split, done."""
+
+    epoch: int
+    """From 1."""
+    loss: float
+    """Mean over the steps."""
+    seconds: float
+    model: nn.Module
+    """What to validate: the trained network, or its moving average where the recipe asks for one."""
+
+
+def fit(
+    model: nn.Module,
+    split: Split,
+    budget: Budget,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: str = "cpu",
+    checkpoint: str | None = None,
+) -> Iterator[Epoch]:
+    """Train a model in place, yielding after each epoch.
+
+    Args:
+        model: maps x_nchw float32 in 0..1 to logits [N, 1, H, W].
+        split: training images.
+        budget: epochs, batch and crop.
+        recipe: loss, optimiser and augmentation.
+        seed: of the order of the images and their augmentation, epoch by epoch.
+        device: where to train.
+        checkpoint: URI that holds the state after each epoch; where it exists, training goes on from it.
+
+    Raises:
+        TrainingError: the loss is no longer finite; the message names epoch and step.
+    """
+    model.to(device)
+    steps = math.ceil(len(split) / budget.batch)
+    optimizer = torch.optim.AdamW(parameter_groups(model, recipe.lr, recipe.weight_decay))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _rate(recipe, steps * budget.epochs))
+    average = copy.deepcopy(model) if recipe.ema else model
+    parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "schedule": schedule, "average": average}
+    done, loss = _load(checkpoint, parts) if checkpoint else (0, 0.0)
+    if done >= budget.epochs:
+        # Everything was trained before a restart; only the verdict is missing.
+        yield Epoch(epoch=done, loss=loss, seconds=0.0, model=average)
+    for epoch in range(done + 1, budget.epochs + 1):
+        started = time.perf_counter()
+        set_progress(model, (epoch - 1) / budget.epochs)
+        model.train()
+        loss = _pass(model, split, budget, recipe, optimizer, schedule, average, seed=seed, epoch=epoch, device=device)
+        set_progress(average, epoch / budget.epochs)
+        if checkpoint:
+            _save(checkpoint, parts, epoch, loss)
+        yield Epoch(epoch=epoch, loss=loss, seconds=time.perf_counter() - started, model=average)
+
+
+def predict(model: nn.Module, image_hw: np.ndarray) -> np.ndarray:
+    """The target probability of each pixel, float32 [H, W], of one uint8 image [H, W]."""
+    return next(predictions(model, [image_hw]))
+
+
+@torch.no_grad()
+def predictions(model: nn.Module, images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """``predict`` for many images in order; neighbours of one size share a batch."""
+    model.eval()
+    device = next(model.parameters()).device
+    start = 0
+    while start < len(images):
+        stop = start + 1
+        while stop < len(images) and stop - start < _PREDICT_BATCH and images[stop].shape == images[start].shape:
+            stop += 1
+        height, width = images[start].shape
+        x_n1hw = torch.from_numpy(np.stack(images[start:stop])[:, None].astype(np.float32) / 255).to(device)
+        # Repeating the edge adds no step that a network could take for a target.
+        padding = (0, -width % PAD, 0, -height % PAD)
+        logits = model(nn.functional.pad(x_n1hw, padding, mode="replicate"))
+        probabilities = logits[:, 0, :height, :width].float().sigmoid().cpu().numpy()
+        yield from probabilities
+        start = stop
+
+
+def validate(model: nn.Module, split: Split, rules: Rules) -> tuple[dict[str, float], bool]:
+    """The metrics of a model on a split, and whether it marks no pixel at all."""
+    rows: list[Counts] = []
+    images = [split.image(i) for i in range(len(split))]
+    is_blank = True
+    for index, probability_hw in enumerate(predictions(model, images)):
+        rows.append(count(probability_hw, split.mask(index), rules))
+        is_blank = is_blank and not (probability_hw > 0.5).any()
+    return summarize(Counts.concat(rows)), is_blank
+
+
+def _pass(
+    model: nn.Module,
+    split: Split,
+    budget: Budget,
+    recipe: Recipe,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    average: nn.Module,
+    *,
+    seed: int,
+    epoch: int,
+    device: str,
+) -> float:
+    loss_of = named(recipe.loss)
+    losses = []
+    order = batches(
+        split, batch=budget.batch, crop=budget.crop, seed=seed, epoch=epoch,
+        target_share=recipe.target_share, augment=recipe.augment,
+    )  # fmt: skip
+    for step, (x_n1hw, truth_n1hw) in enumerate(order, 1):
+        x = torch.from_numpy(x_n1hw).to(device, memory_format=torch.channels_last)
+        truth = torch.from_numpy(truth_n1hw).to(device, torch.float32)
+        loss = _loss(model, x, truth, loss_of, use_amp=recipe.amp and device != "cpu")
+        if not torch.isfinite(loss):
+            raise TrainingError(f"epoch {epoch}, step {step}: got loss {loss.item()}; must be finite")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call] # torch publishes no type for it
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.detach())
+        if average is not model:
+            _follow(average, model, recipe.ema)
+    if not losses:
+        raise TrainingError(f"epoch {epoch}: got no batch; the split must have images")
+    return torch.stack(losses).mean().item()
+
+
+def _loss(model: nn.Module, x_n1hw: Tensor, truth_n1hw: Tensor, loss_of: Loss, *, use_amp: bool) -> Tensor:
+    if not use_amp:
+        return loss_of(model(x_n1hw), truth_n1hw)
+    with torch.autocast(x_n1hw.device.type, torch.bfloat16):
+        logits = model(x_n1hw)
+    return loss_of(logits.float(), truth_n1hw)
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
+    for mine, theirs in zip(average.parameters(), model.parameters(), strict=True):
+        mine.lerp_(theirs, 1 - decay)
+    for kept, current in zip(average.buffers(), model.buffers(), strict=True):
+        kept.copy_(current)
+
+
+class _rate:
+    """Cosine from the peak to the end, after a linear rise; as a factor of the peak."""
+
+    def __init__(self, recipe: Recipe, steps: int) -> None:
+        self._steps, self._rise = max(steps, 1), int(recipe.warmup * steps)
+        self._end = recipe.lr_end / recipe.lr
+
+    def __call__(self, step: int) -> float:
+        if step < self._rise:
+            return (step + 1) / (self._rise + 1)
+        share = min((step - self._rise) / max(self._steps - self._rise, 1), 1.0)
+        return self._end + (1 - self._end) * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def _save(uri: str, parts: dict[str, Any], epoch: int, loss: float) -> None:
+    buffer = io.BytesIO()
+    torch.save({"epoch": epoch, "loss": loss, **{name: part.state_dict() for name, part in parts.items()}}, buffer)
+    storage.write(uri, buffer.getvalue())
+
+
+def _load(uri: str, parts: dict[str, Any]) -> tuple[int, float]:
+    content = storage.read(uri)
+    if content is None:
+        return 0, 0.0
+    try:
+        state = torch.load(io.BytesIO(content), weights_only=True)
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+    except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise FormatError(
+            f"{uri}: got {type(error).__name__} while reading; must be a checkpoint of this trial"
+        ) from error
+    return int(state["epoch"]), float(state["loss"])

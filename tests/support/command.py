@@ -1,0 +1,48 @@
+"""The real command line in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from irnas.ledger import Event, Ledger
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The caller's environment with a home of its own: Ray keeps a token there and MLflow its caches."""
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    paths = os.pathsep.join(p for p in sys.path if p)
+    return {**os.environ, "HOME": str(home), "PYTHONPATH": paths, "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+    """`irnas WORDS` in ``folder``, running."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "irnas", *words], cwd=folder, env=environment(folder),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def run(folder: Path, *words: str, code: int = 0, timeout_s: float = 240) -> str:
+    """What `irnas WORDS` prints; fails where it exits with another code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "irnas", *words], cwd=folder, env=environment(folder), timeout=timeout_s,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout if code == 0 else done.stderr
+
+
+def run_json(folder: Path, *words: str) -> Any:
+    """The same, parsed."""
+    return json.loads(run(folder, *words, "--json"))
+
+
+def events(folder: Path, kind: str = "") -> list[Event]:
+    """The events of the run in ``folder``, of one kind or all."""
+    return [e for e in Ledger(str(folder)).events() if kind in ("", e["kind"])]

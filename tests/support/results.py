@@ -1,0 +1,31 @@
+"""Small genotypes and results to compose tests from."""
+
+from __future__ import annotations
+
+from irnas.result import Result, Status
+from irnas.space import Space
+
+
+def tiny_space() -> Space:
+    return Space.from_document(
+        {
+            "name": "tiny",
+            "family": "biisnet",
+            "params": [
+                {"name": "stages", "values": [2, 3], "search": [2, 3]},
+                {"name": "base", "values": [4, 8, 16], "search": [4, 8, 16], "default": 8},
+                {"name": "deep", "values": [0, 1, 2], "search": [0, 1], "when": {"stages": [3]}},
+                {"name": "kind", "values": ["BC", "DB"], "search": ["BC", "DB"]},
+            ],
+        }
+    )
+
+
+def result(trial: int, values: dict[str, float], *, status: Status = Status.OK, **changes: object) -> Result:
+    points = list(tiny_space().points())
+    fields: dict[str, object] = {
+        "trial": trial, "genotype": points[trial % len(points)], "status": status, "values": values, "epochs": 3,
+        "seed": trial, "data_rev": "d" * 12, "code_rev": "0.1.0", "seconds": 1.5,
+        "error": "ValueError: broken" if status is Status.FAILED else "",
+    }  # fmt: skip
+    return Result(**{**fields, **changes})  # type: ignore[arg-type]

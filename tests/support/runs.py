@@ -1,0 +1,203 @@
+"""A run folder as a search would leave it: a ledger of a dozen trials of a toy family. Needs no torch and no ray."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from irnas import catalog
+from irnas.ledger import Ledger, compact, results
+from irnas.result import Result, Status
+from irnas.settings import Budget, SearchSettings, trial_seed
+from irnas.space import Genotype, Space
+
+START = 1_790_000_000.0
+"""Unix seconds at which the runs begin."""
+
+SPACE_YAML = """\
+name: toy
+family: toy
+params:
+  - {name: width, values: [4, 8, 16, 32], default: 8, search: [4, 8, 16, 32]}
+  - {name: depth, values: [1, 2, 3], default: 2, search: [1, 2, 3]}
+  - {name: binarizer, values: [sign, scaled, float], default: sign, search: [sign, scaled]}
+  - {name: attention, values: [false, true], default: false, search: [false, true]}
+  - {name: reduction, values: [2, 4], default: 2, search: [2, 4], when: {attention: [true]}}
+  - {name: norm, values: [batch], default: batch}
+"""
+
+PUBLISHED_YAML = """\
+source: "A. Author et al., A paper about toys, 2025"
+rows:
+  - name: TOY-8
+    values: {width: 8, depth: 2}
+    counts: [{input: [3, 512, 512], params: 9000, ops: 3.0e+8}]
+    results: {NUDT-SIRST: {miou: 0.71, pd: 0.93, fa: 2.1e-5}, SIRST: {miou: 0.66}}
+  - name: TOY-32
+    values: {width: 32, depth: 3}
+    results: {NUDT-SIRST: {miou: 0.80}}
+  - name: OTHER-NET
+    about: a network of another family
+    counts: [{input: [3, 512, 512], params: 30000, ops: 8.0e+8}]
+    results: {NUDT-SIRST: {miou: 0.78}}
+"""
+
+
+def space_folder(parent: Path) -> Path:
+    """A folder with the toy space and its published rows."""
+    folder = parent / "toy"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "space.yaml").write_text(SPACE_YAML)
+    (folder / "published.yaml").write_text(PUBLISHED_YAML)
+    return folder
+
+
+def price(genotype: Genotype, input_chw: tuple[int, int, int]) -> dict[str, float]:
+    """Costs of a toy, in the form of irnas.cost.price."""
+    width, depth = int(genotype.values["width"]), int(genotype.values["depth"])
+    bits = 1 if genotype.values["binarizer"] == "float" else 32
+    params = 9 * width * width * depth / bits + 40 * width + (30 if genotype.values["attention"] else 0)
+    pixels = input_chw[1] * input_chw[2]
+    return {
+        "ops": params * pixels / 4, "params": params, "macs": 9.0 * width * width * depth * pixels / 4,
+        "elementwise": 6.0 * width * pixels, "bytes": 4 * params,
+    }  # fmt: skip
+
+
+def accuracy(genotype: Genotype, share: float, rng: random.Random) -> dict[str, float]:
+    """Plausible metrics after a ``share`` (0..1] of the training."""
+    capacity = math.log2(int(genotype.values["width"])) / 5 + int(genotype.values["depth"]) / 12
+    miou = (0.32 + 0.42 * capacity + (0.05 if genotype.values["binarizer"] == "scaled" else 0)) * (
+        1 - math.exp(-3 * share)
+    )
+    miou = min(max(miou + rng.gauss(0, 0.008), 0.01), 0.95)
+    f1 = 2 * miou / (1 + miou)
+    return {
+        "miou": miou, "niou": miou * 0.97, "f1": f1, "precision": min(f1 * 1.03, 1.0), "recall": f1 * 0.97,
+        "pd": min(0.55 + miou / 2, 1.0), "fa": 4e-5 * (1.05 - miou), "auc": min(0.8 + miou / 5, 1.0),
+    }  # fmt: skip
+
+
+@dataclass
+class Writer:
+    """Writes the events of a run, a few seconds of its own clock apart."""
+
+    uri: str
+    settings: SearchSettings
+    space: Space
+    data_name: str = "nudt-sirst"
+    now: float = START
+    num_trials: int = 0
+    rng: random.Random = field(default_factory=lambda: random.Random(7))
+
+    def append(self, kind: str, fields: Mapping[str, Any], seconds: float = 1.0) -> None:
+        self.now += seconds
+        self._ledger.append(kind, {"t": self.now, **fields})
+
+    def __enter__(self) -> Writer:
+        self._ledger = Ledger(self.uri)
+        self._held = self._ledger.writing()
+        self._held.__enter__()
+        return self
+
+    def __exit__(self, *found: object) -> None:
+        self._held.__exit__(None, None, None)
+
+    def open(self) -> None:
+        self.append("opened", {
+            "settings": self.settings.document(), "space": self.space.document(),
+            "data": {"name": self.data_name, "revision": "5eed5eed5eed5eed", "path": "data/absent"},
+            "data_rev": "5eed5eed5eed5eed", "code_rev": "0.1.0",
+            "versions": {"irnas": "0.1.0", "torch": "2.13.0", "ray": "2.60.0", "optuna": "5.0.0", "python": "3.11.2"},
+            "bounds": {"miou": [1.0, 0.0], "pd": [1.0, 0.0], "ops": [1e6, 1e9], "params": [1e2, 1e5]},
+            "baselines": {"all_background": {"miou": 0.0}, "global_threshold": {"miou": 0.21}},
+        })  # fmt: skip
+
+    def propose(self, genotype: Genotype, origin: str = "tpe") -> int:
+        trial = self.num_trials
+        self.num_trials += 1
+        self.append("proposed", {
+            "trial": trial, "genotype": genotype.document(), "key": genotype.key,
+            "costs": price(genotype, self.settings.cost_input), "origin": origin, "refused": "", "memory": {},
+        })  # fmt: skip
+        return trial
+
+    def report(self, trial: int, genotype: Genotype, epoch: int) -> dict[str, float]:
+        values = accuracy(genotype, epoch / self.settings.budget.epochs, self.rng)
+        loss = 1 - values["miou"] * 0.9
+        self.append(
+            "reported", {"trial": trial, "epoch": epoch, "values": {**values, "loss": loss}, "seconds": 4.0}, 4.0
+        )
+        return values
+
+    def finish(
+        self, trial: int, genotype: Genotype, status: Status, values: Mapping[str, float], epochs: int, error: str = ""
+    ) -> None:
+        result = Result(
+            trial=trial, genotype=genotype, status=status, epochs=epochs, seed=trial_seed(0, genotype.key),
+            values={**price(genotype, self.settings.cost_input), **values}, data_rev="5eed5eed5eed5eed",
+            code_rev="0.1.0", seconds=4.2 * epochs, error=error,
+        )  # fmt: skip
+        self.append("finished", {"result": result.document()})
+
+    def train(self, genotype: Genotype, origin: str = "tpe") -> None:
+        trial = self.propose(genotype, origin)
+        values: dict[str, float] = {}
+        for epoch in range(1, self.settings.budget.epochs + 1):
+            values = self.report(trial, genotype, epoch)
+        self.finish(trial, genotype, Status.OK, values, self.settings.budget.epochs)
+
+
+def settings_of(space: str, *, objectives: tuple[str, ...] = ("miou", "ops"), epochs: int = 4) -> SearchSettings:
+    return SearchSettings(
+        space=space, dataset="data/absent", objectives=objectives, trials=12, budget=Budget(epochs=epochs)
+    )
+
+
+def write_run(
+    folder: Path,
+    space: Path,
+    *,
+    trials: int = 12,
+    objectives: tuple[str, ...] = ("miou", "ops"),
+    data_name: str = "nudt-sirst",
+    closed: str | None = "all trials are handed out",
+    then: Callable[[Writer], None] | None = None,
+) -> str:
+    """A run at ``folder`` with ``trials`` trained trials, one failed and one rejected; returns its URI.
+
+    ``then`` may write more before the run is closed; ``closed=None`` leaves it open.
+    """
+    parsed = catalog.load(str(space)).focus()
+    settings = settings_of(str(space), objectives=objectives)
+    with Writer(uri=str(folder), settings=settings, space=parsed, data_name=data_name) as writer:
+        writer.open()
+        for number, genotype in enumerate(_distinct(parsed, trials + 2)):
+            if number == 3:
+                trial = writer.propose(genotype)
+                writer.report(trial, genotype, 1)
+                writer.append("retried", {"trial": trial, "error": "the worker died"})
+                cause = "TrainingError: epoch 2, step 5: got loss nan; must be finite"
+                writer.finish(trial, genotype, Status.FAILED, {}, 1, cause)
+            elif number == 5:
+                writer.finish(writer.propose(genotype), genotype, Status.REJECTED, {}, 0)
+            else:
+                writer.train(genotype, "published TOY-8" if number == 0 else "tpe")
+        if then:
+            then(writer)
+        if closed:
+            writer.append("closed", {"reason": closed})
+    compact(str(folder), results(list(Ledger(str(folder)).events())))
+    return str(folder)
+
+
+def _distinct(space: Space, wanted: int) -> list[Genotype]:
+    rng, found = random.Random(3), dict[str, Genotype]()
+    while len(found) < wanted:
+        genotype = space.sample(rng)
+        found.setdefault(genotype.key, genotype)
+    return list(found.values())

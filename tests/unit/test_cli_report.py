@@ -1,0 +1,148 @@
+"""The commands front, report, ui and track."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from support.runs import Writer, space_folder, write_run
+from typer.testing import CliRunner
+
+from irnas import tracking
+from irnas.cli import report
+from irnas.errors import IrnasError, SettingsError
+from irnas.ledger import Ledger, results
+
+app = typer.Typer()
+app.command("front")(report.front)
+app.command("report")(report.report)
+app.command("ui")(report.ui)
+app.add_typer(report.track, name="track")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> str:
+    return write_run(tmp_path / "runs" / "one", space_folder(tmp_path))
+
+
+def call(*words: str) -> str:
+    outcome = CliRunner().invoke(app, list(words))
+    if isinstance(outcome.exception, IrnasError):
+        raise outcome.exception
+    assert outcome.exit_code == 0, outcome.output
+    return outcome.output
+
+
+def test_front_as_json(run: str) -> None:
+    found = json.loads(call("front", run, "--json"))
+    expected = results(Ledger(run).events())
+    assert [r["key"] for r in found["results"]] == [r.key for r in expected]
+    assert {r["status"] for r in found["results"]} == {"ok", "failed", "rejected"}
+    assert {r["key"] for r in found["front"]} <= {r["key"] for r in found["results"] if r["status"] == "ok"}
+    for row in found["front"]:
+        assert {"key", "status", "values", "genotype", "epochs", "seed"} <= set(row)
+        assert row["values"]["miou"] > 0
+        assert row["genotype"]["values"]["width"] in (4, 8, 16, 32)
+    assert found["baselines"]["global_threshold"]["miou"] == 0.21
+    assert 0 < found["hypervolume"] < 1
+
+
+def test_front_as_a_table(run: str) -> None:
+    shown = call("front", run)
+    found = json.loads(call("front", run, "--json"))
+    on_front = {r["key"] for r in found["front"]}
+    for row in found["results"]:
+        assert (row["key"] in shown) == (row["key"] in on_front)
+    assert "mIoU (%)" in shown
+    assert "binarizer" in shown
+    # An axis on which all agree says nothing.
+    assert "norm" not in shown
+    assert "baseline global threshold: mIoU 21.00 %" in shown
+    assert f"hypervolume {100 * found['hypervolume']:.1f} %" in shown
+
+
+def test_front_with_every_trial(run: str) -> None:
+    shown = call("front", run, "--all")
+    for row in json.loads(call("front", run, "--json"))["results"]:
+        assert row["key"] in shown
+    assert "rejected" in shown
+    assert "got loss nan" in shown
+    assert "ok, front" in shown
+
+
+def test_front_of_a_run_in_which_nothing_ended(tmp_path: Path) -> None:
+    def propose(writer: Writer) -> None:
+        writer.propose(writer.space.default())
+
+    uri = write_run(tmp_path / "one", space_folder(tmp_path), trials=0, closed=None, then=propose)
+    lines = Path(uri, "ledger.jsonl").read_text().splitlines(keepends=True)
+    Path(uri, "ledger.jsonl").write_text(lines[0] + lines[-1])
+    shown = call("front", uri)
+    assert "no trial was trained to the end yet" in shown
+    assert "1 unfinished" in shown
+    assert json.loads(call("front", uri, "--json"))["front"] == []
+
+
+def test_markup_in_an_error_is_only_text(tmp_path: Path) -> None:
+    from irnas.result import Status
+
+    def fail(writer: Writer) -> None:
+        genotype = writer.space.complete({"width": 32, "depth": 3, "binarizer": "sign"})
+        writer.finish(writer.propose(genotype), genotype, Status.FAILED, {}, 0, "got [/bold] and [red]text")
+
+    shown = call("front", write_run(tmp_path / "one", space_folder(tmp_path), trials=1, then=fail), "--all")
+    assert "got [/bold] and [red]text" in shown
+
+
+def test_print_front_is_the_same(run: str, capsys: pytest.CaptureFixture[str]) -> None:
+    report.print_front(run)
+    assert capsys.readouterr().out == call("front", run)
+
+
+def test_report_says_where_it_is(run: str, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    assert call("report", run, "-o", str(out), "--no-images").split() == [str(out), str(out.with_suffix(".png"))]
+    assert out.stat().st_size > 1_000_000
+
+
+@pytest.mark.parametrize("words", [("front",), ("report",), ("track", "rebuild")])
+def test_a_run_that_is_not_there_is_a_user_error(tmp_path: Path, words: tuple[str, ...]) -> None:
+    with pytest.raises(SettingsError, match="must be the folder or URI of an irnas run"):
+        call(*words, str(tmp_path / "nowhere"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_rebuild_says_what_it_did(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking, "rebuild", lambda uri: ("sqlite:///there.db", 14))
+    assert call("track", "rebuild", run) == f"{run}: the search and its 14 trials are in sqlite:///there.db\n"
+
+
+def test_ui_serves_the_store_on_this_machine_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    started: list[Any] = []
+    monkeypatch.setattr(os, "execv", lambda path, words: started.append((path, words)))
+    (tmp_path / tracking.DATABASE).touch()
+    shown = call("ui", str(tmp_path), "--port", "5055")
+    assert "http://127.0.0.1:5055" in shown
+    ((path, words),) = started
+    assert path == sys.executable
+    text = " ".join(words)
+    assert "mlflow server" in text
+    assert "--host 127.0.0.1 --port 5055" in text
+    assert f"--backend-store-uri sqlite:///{tmp_path / tracking.DATABASE}" in text
+
+
+def test_ui_without_a_store_is_a_user_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(SettingsError, match=r"without mlflow\.db"):
+        call("ui", str(tmp_path))
+
+
+def test_ui_of_a_server_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert "http://127.0.0.1:9" in call("ui")

@@ -1,0 +1,211 @@
+"""Data sets open by name, cheaply, without copies, from many processes at once."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import layouts
+
+from irnas.data import cache, open_dataset, shards, synthetic
+from irnas.data.dataset import EVERY, Dataset
+from irnas.data.importer import import_folder
+from irnas.errors import DataError
+
+
+@pytest.fixture
+def sirst(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    monkeypatch.chdir(tmp_path)
+    layouts.sirst_original(tmp_path / "raw")
+    import_folder(tmp_path / "raw", tmp_path / "data" / "sirst")
+    return open_dataset("sirst")
+
+
+def test_a_name_or_a_path_opens_the_same_folder(sirst: Dataset) -> None:
+    assert (sirst.name, sirst.root.name) == ("sirst", "sirst")
+    for spelling in ("data/sirst", str(sirst.root), "data/../data/sirst"):
+        assert open_dataset(spelling) == sirst
+    assert len(sirst.revision) == 16
+    assert sirst.splits[:2] == ("train", "test")
+
+
+def test_what_does_not_exist_is_refused_with_what_does(sirst: Dataset) -> None:
+    with pytest.raises(
+        DataError, match=r"dataset: got 'sirts'; one of synthetic, sirst, or a folder with a manifest\.json"
+    ):
+        open_dataset("sirts")
+    with pytest.raises(DataError, match=r"must be imported first \(irnas data import raw -o data/NAME\)"):
+        open_dataset("raw")
+    with pytest.raises(DataError, match="split of sirst: got 'fitt'; one of train, test"):
+        sirst.split("fitt")
+
+
+def test_a_split_gives_the_pictures_of_its_list(sirst: Dataset) -> None:
+    split = sirst.split("train")
+    assert (len(split), split.label, repr(split)) == (6, "train", "Split(sirst/train, 6 images)")
+    for i in range(len(split)):
+        key = int(split.name(i).removeprefix("Misc_")) - 1
+        np.testing.assert_array_equal(split.image(i), layouts.picture(key))
+        np.testing.assert_array_equal(split.mask(i), layouts.mask_of(key))
+        np.testing.assert_array_equal(split.pixels(i), np.flatnonzero(layouts.mask_of(key)))
+        assert split.shape(i) == layouts.SIZE
+        assert (split.sequence(i), split.frame(i)) == ("", 0)
+    assert [split.name(i) for i in range(len(split))] == list(sirst.manifest.splits["train"])
+    assert len(sirst.split(EVERY)) == 12
+
+
+def test_arrays_are_views_on_one_map_and_cannot_be_written(sirst: Dataset) -> None:
+    split = sirst.split("fit")
+    for array in (split.image(0), split.mask(0), split.pixels(0)):
+        assert not array.flags.owndata
+        assert not array.flags.writeable
+    assert np.shares_memory(split.image(0), split.image(0))
+
+
+def test_images_of_many_sizes_and_empty_masks_survive_the_cache(tmp_path: Path) -> None:
+    shapes = {f"{k}": (17 + k % 5, 30 - k % 7) for k in range(80)}
+    for key, (name, shape) in enumerate(shapes.items()):
+        layouts.save(tmp_path / "raw" / "images" / f"{name}.png", layouts.picture(key, shape))
+        layouts.save(tmp_path / "raw" / "masks" / f"{name}.png", layouts.mask_of(key, shape) * (key % 3 > 0))
+    import_folder(tmp_path / "raw", tmp_path / "out")
+    split = open_dataset(str(tmp_path / "out")).split(EVERY)
+    for i in range(len(split)):
+        key = int(split.name(i))
+        np.testing.assert_array_equal(split.image(i), layouts.picture(key, shapes[str(key)]))
+        assert len(split.pixels(i)) == split.mask(i).sum() == (6 if key % 3 else 0)
+
+
+def test_a_set_without_any_target_opens(tmp_path: Path) -> None:
+    for key in range(4):
+        layouts.save(tmp_path / "raw" / "images" / f"{key}.png", layouts.picture(key))
+        layouts.save(tmp_path / "raw" / "masks" / f"{key}.png", np.zeros(layouts.SIZE, dtype=np.uint8))
+    assert import_folder(tmp_path / "raw", tmp_path / "out").targets == 0
+    split = open_dataset(str(tmp_path / "out")).split("fit")
+    assert [len(split.pixels(i)) for i in range(len(split))] == [0] * len(split)
+
+
+def test_a_pickled_split_is_small_and_reopens(sirst: Dataset) -> None:
+    split = sirst.split("val")
+    data = pickle.dumps(split)
+    assert len(data) < 500
+    again = pickle.loads(data)
+    np.testing.assert_array_equal(again.image(0), split.image(0))
+    assert (again.label, again.dataset) == (split.label, split.dataset)
+
+
+def test_a_pickled_split_refuses_data_that_changed_meanwhile(sirst: Dataset, tmp_path: Path) -> None:
+    data = pickle.dumps(sirst.split("val"))
+    for path in sirst.root.iterdir():
+        path.unlink()
+    layouts.nudt(tmp_path / "other")
+    import_folder(tmp_path / "other", sirst.root)
+    with pytest.raises(DataError, match=r"got revision \w+; must be \w+, as when it was opened"):
+        pickle.loads(data)
+
+
+def test_the_cache_is_built_once_and_again_when_it_was_deleted(sirst: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    build = cache._build
+    monkeypatch.setattr(cache, "_build", lambda *a: (calls.append(1), build(*a)))
+    for path in (cache.folder() / "arrow").glob("*.arrow"):
+        path.unlink()
+    for split in ("fit", "val", "test"):
+        sirst.split(split)
+    assert len(calls) == 1
+
+
+def test_a_damaged_shard_never_enters_the_cache(sirst: Dataset) -> None:
+    for path in (cache.folder() / "arrow").glob("*.arrow"):
+        path.unlink()
+    shard = sirst.root / sirst.manifest.shards[0].file
+    shard.write_bytes(shard.read_bytes() + b"!")
+    with pytest.raises(DataError, match="got sha256"):
+        sirst.split("fit")
+    assert not list((cache.folder() / "arrow").glob(f"*{sirst.revision}*.arrow"))
+
+
+def test_a_damaged_cache_is_named(sirst: Dataset) -> None:
+    sirst.split("fit")
+    path = cache.folder() / "arrow" / f"{sirst.revision}-v{cache.VERSION}.arrow"
+    path.write_bytes(b"x" * 100)
+    with pytest.raises(DataError, match="no Arrow IPC"):
+        sirst.split("fit")
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("variables", "wanted"),
+    [
+        ({"IRNAS_CACHE": "/a"}, Path("/a")),
+        ({"XDG_CACHE_HOME": "/b"}, Path("/b/irnas")),
+        ({}, Path("/home/x/.cache/irnas")),
+    ],
+)
+def test_where_the_cache_lies(variables: dict[str, str], wanted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("IRNAS_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/home/x")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert cache.folder() == wanted
+
+
+@pytest.fixture
+def small_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("IRNAS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(synthetic, "DEFAULT", replace(synthetic.DEFAULT, images=10, size=32))
+
+
+def test_two_at_once_generate_the_default_set_once(small_default: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, found = [], []
+    write = synthetic.write
+    monkeypatch.setattr(synthetic, "write", lambda *a, **k: (calls.append(1), write(*a, **k)))
+    workers = [threading.Thread(target=lambda: found.append(open_dataset("synthetic"))) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert (len(calls), len(found), len({d.revision for d in found})) == (1, 4, 1)
+
+
+def test_what_a_killed_builder_left_is_swept(small_default: None) -> None:
+    folder = cache.folder() / "data"
+    name = synthetic.default_folder().name
+    for path in folder.iterdir():
+        if path.name == name:
+            path.rename(folder / f".{name}.dead.tmp")
+    open_dataset("synthetic")
+    assert sorted(p.name for p in folder.iterdir() if not p.name.endswith(".lock")) == [name]
+
+
+def test_progress_hears_of_generating_and_caching(small_default: None) -> None:
+    heard: list[tuple[str, int, int]] = []
+    dataset = open_dataset("synthetic", lambda *a: heard.append(a))
+    dataset.split("fit", lambda *a: heard.append(a))
+    assert heard[0] == ("images", 1, 10)
+    assert ("images", 10, 10) in heard
+    assert heard[-1] == ("cache", 10, 10)
+
+
+def test_the_package_imports_in_no_time() -> None:
+    code = "import sys, irnas.data; print(sorted({'torch', 'ray', 'pyarrow', 'PIL', 'scipy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_interrupted_cache_leaves_nothing(sirst: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> object:
+        raise KeyboardInterrupt
+
+    for path in (cache.folder() / "arrow").glob(f"{sirst.revision}*"):
+        path.unlink()
+    monkeypatch.setattr(shards, "to_sample", stop)
+    with pytest.raises(KeyboardInterrupt):
+        sirst.split("fit")
+    assert not [p for p in (cache.folder() / "arrow").glob(f"*{sirst.revision}*") if not p.name.endswith(".lock")]

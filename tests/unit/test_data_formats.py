@@ -1,0 +1,216 @@
+"""Every published layout is found, named and split as published; every mismatch is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import layouts
+
+from irnas.data.formats import discover
+from irnas.data.importer import import_folder
+from irnas.errors import DataError
+
+Build = Callable[[Path], list[str]]
+
+
+@pytest.mark.parametrize(
+    ("build", "format", "counts"),
+    [
+        (
+            layouts.sirst_original,
+            "sirst",
+            {"train": 6, "test": 6, "idx_427/train": 7, "idx_427/val": 2, "idx_427/test": 3},
+        ),
+        (layouts.sirst_dnanet, "sirst", {"train": 5, "test": 5}),
+        (layouts.irstd1k_archive, "irstd-1k", {"trainval": 8, "test": 2}),
+        (layouts.sirst_aug, "generic", {"trainval": 8, "test": 3}),
+        (layouts.sirst_aug_flat, "generic", {"train": 6, "test": 2}),
+        (layouts.irdst, "generic", {"train": 9, "test": 3}),
+        (layouts.rfr, "generic", {"train": 6, "test": 3}),
+        (layouts.mirsdt, "nudt-mirsdt", {"train": 21, "test": 7}),
+        (layouts.nudt, "generic", {"train": 5, "test": 5}),
+    ],
+)
+def test_a_published_layout_is_read(build: Build, format: str, counts: dict[str, int], tmp_path: Path) -> None:
+    names = build(tmp_path / "set")
+    found = discover(tmp_path / "set")
+    assert found.format == format
+    assert sorted(e.name for e in found.entries) == sorted(names)
+    assert {k: len(found.splits[k]) for k in counts} == counts
+
+
+def test_nudt_is_recognised_by_its_name_where_images_are_missing(tmp_path: Path) -> None:
+    layouts.nudt(tmp_path / "NUDT-SIRST")
+    found = discover(tmp_path / "NUDT-SIRST")
+    assert found.format == "nudt-sirst"
+    assert "got 10 images where the published set has 1327" in found.warnings
+
+
+def test_without_img_idx_the_original_sirst_lists_lead_and_their_val_is_the_official_one(tmp_path: Path) -> None:
+    names = layouts.sirst_original(tmp_path / "set", redistributed=False)
+    found = import_folder(tmp_path / "set", tmp_path / "out")
+    assert found.splits["fit"] == tuple(names[:7])
+    assert found.splits["val"] == tuple(names[7:9])
+    assert found.validation == {"kind": "official", "fit": "train", "val": "val"}
+
+
+def test_a_leak_between_two_protocols_is_recorded(tmp_path: Path) -> None:
+    layouts.sirst_original(tmp_path / "set")
+    found = import_folder(tmp_path / "set", tmp_path / "out")
+    assert any("6 of the 6 images of split test are in idx_427/train" in w for w in found.warnings)
+
+
+def test_frames_are_in_order_and_the_validation_cut_keeps_sequences_whole(tmp_path: Path) -> None:
+    layouts.mirsdt(tmp_path / "set")
+    found = import_folder(tmp_path / "set", tmp_path / "out", val_fraction=0.34)
+    sequences = {split: {n.split("/")[0] for n in found.splits[split]} for split in ("fit", "val", "test")}
+    assert [len(sequences[s]) for s in ("fit", "val", "test")] == [2, 1, 1]
+    assert not sequences["fit"] & sequences["val"]
+    assert found.sequences == 4
+    assert [e.frame for e in discover(tmp_path / "set").entries[:7]] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_trailing_number_orders_frames_of_a_nested_set(tmp_path: Path) -> None:
+    names = [f"s/{t}" for t in (10, 9, 1)]
+    layouts.pairs(tmp_path / "images", tmp_path / "masks", names)
+    assert [e.name for e in discover(tmp_path).entries] == ["s/1", "s/9", "s/10"]
+
+
+def test_stacks_are_read_as_their_last_slice(tmp_path: Path) -> None:
+    from irnas.data import open_dataset
+
+    layouts.mirsdt(tmp_path / "set")
+    import_folder(tmp_path / "set", tmp_path / "out")
+    train = open_dataset(str(tmp_path / "out")).split("train")
+    np.testing.assert_array_equal(train.image(0), layouts.picture(1001))
+    np.testing.assert_array_equal(train.image(20), layouts.picture(3007))
+    assert (train.sequence(20), train.frame(20)) == ("Sequence3", 7)
+
+
+@pytest.mark.parametrize(("faithful", "expected"), [(True, 0), (False, 1)])
+def test_windows_that_frames_cannot_rebuild_are_recorded(faithful: bool, expected: int, tmp_path: Path) -> None:
+    layouts.mirsdt(tmp_path / "set", faithful=faithful)
+    found = import_folder(tmp_path / "set", tmp_path / "out")
+    # Four sequences of seven frames: the first four frames of each have no four before them.
+    assert sum("12 of 12 stacks Mix do not hold the frames" in w for w in found.warnings) == expected
+
+
+def test_list_lines_may_carry_slashes_endings_folders_and_a_byte_order_mark(tmp_path: Path) -> None:
+    layouts.pairs(tmp_path / "images", tmp_path / "masks", ["a", "b", "c", "d", "v1.2"])
+    lines = ["\ufeffa", "/b", "images/c.PNG", "images\\d", "v1.2", "", "a"]
+    layouts.write_list(tmp_path / "train.txt", lines, end="\r\n")
+    found = discover(tmp_path)
+    assert found.splits == {"train": ("a", "b", "c", "d", "v1.2")}
+    assert "list train.txt names 1 images twice: taken once" in found.warnings
+
+
+def test_without_lists_everything_is_train(tmp_path: Path) -> None:
+    layouts.pairs(tmp_path / "images", tmp_path / "masks", ["a", "b", "c"])
+    found = discover(tmp_path)
+    assert found.splits == {"train": ("a", "b", "c")}
+    assert "there are no split lists: every image is in train, and there is no test split" in found.warnings
+
+
+def test_images_in_no_split_are_kept_and_counted(tmp_path: Path) -> None:
+    layouts.pairs(tmp_path / "images", tmp_path / "masks", ["a", "b", "c"])
+    layouts.write_list(tmp_path / "train.txt", ["a", "b"])
+    found = discover(tmp_path)
+    assert len(found.entries) == 3
+    assert "1 images are in no split, the first c" in found.warnings
+
+
+def _drop(*parts: str) -> Callable[[Path], None]:
+    return lambda root: root.joinpath(*parts).unlink()
+
+
+def _list(*lines: str) -> Callable[[Path], None]:
+    return lambda root: layouts.write_list(root / "img_idx" / "train.txt", lines)
+
+
+def _picture(*parts: str, shape: tuple[int, int] = layouts.SIZE) -> Callable[[Path], None]:
+    return lambda root: layouts.save(root.joinpath(*parts), layouts.mask_of(1, shape))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_drop("masks", "b.png"), r"got 1 images without a mask, the first 'b'"),
+        (_drop("images", "b.png"), r"got 1 masks without an image, the first 'b.png'"),
+        (_list("a", "nowhere", "nothing"), r"img_idx/train.txt: got 2 lines without an image, the first 'nowhere'"),
+        (_list("", " "), r"list img_idx/train.txt: got an empty split"),
+        (_list("a", "b", "d"), r"splits 'train' and 'test': got 1 images in both, the first 'd'"),
+        (lambda root: (root / "masks").rename(root / "elsewhere"), r"got images without masks"),
+        (lambda root: (root / "images").rename(root / "elsewhere"), r"got elsewhere, img_idx, masks; must have images"),
+        (_picture("images", "a.bmp"), r"image 'a': got a.bmp and a.png"),
+        (_picture("masks", "a_mask.png"), r"image 'a': got masks a.png and a_"),
+        (_picture("masks", "b.png", shape=(20, 20)), r"got 20x20 for an image of 24x20"),
+        (lambda root: (root / "images" / "c.png").write_bytes(b"no image"), r"c.png: got a file that cannot be read"),
+        (lambda root: (root / "masks" / "c.png").write_bytes(b""), r"masks/c.png: got a file that cannot be read"),
+    ],
+)  # fmt: skip
+def test_a_mismatch_is_refused_and_nothing_is_written(
+    spoil: Callable[[Path], object], message: str, tmp_path: Path
+) -> None:
+    root = tmp_path / "set"
+    layouts.pairs(root / "images", root / "masks", ["a", "b", "c", "d"])
+    layouts.write_list(root / "img_idx" / "train.txt", ["a", "b", "c"])
+    layouts.write_list(root / "img_idx" / "test.txt", ["d"])
+    spoil(root)
+    with pytest.raises(DataError, match=message) as caught:
+        import_folder(root, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["set"]
+
+
+def test_a_file_cut_short_is_named(tmp_path: Path) -> None:
+    layouts.pairs(tmp_path / "set" / "images", tmp_path / "set" / "masks", ["a", "b"])
+    path = tmp_path / "set" / "images" / "b.png"
+    path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(DataError, match=r"b\.png: got a file that cannot be read"):
+        import_folder(tmp_path / "set", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, "got an empty folder"),
+        ({"images.zip": b""}, "got images.zip still packed"),
+        ({"inner/images/a.png": b""}, "got the folder above inner"),
+    ],
+)
+def test_a_wrong_folder_gets_a_hint(content: dict[str, bytes], message: str, tmp_path: Path) -> None:
+    for name, data in content.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(DataError, match=message):
+        discover(tmp_path)
+
+
+def test_a_format_refuses_the_images_of_another(tmp_path: Path) -> None:
+    layouts.sirst_dnanet(tmp_path)
+    with pytest.raises(DataError, match=r"format irstd-1k: got 10 images not called XDU"):
+        discover(tmp_path, "irstd-1k")
+    assert discover(tmp_path, "generic").format == "generic"
+    with pytest.raises(DataError, match=r"format: got 'sirts'; one of auto, sirst"):
+        discover(tmp_path, "sirts")
+
+
+def test_a_stack_that_is_none_is_named(tmp_path: Path) -> None:
+    from scipy.io import savemat
+
+    layouts.mirsdt(tmp_path / "set")
+    path = tmp_path / "set" / "Sequence2" / "Mix" / "00003.mat"
+    for content, message in [
+        ({"Other": np.zeros((5, 4, 4))}, "got no variable Mix"),
+        ({"Mix": np.zeros((4, 20, 24))}, r"got Mix of float64 \[4, 20, 24\]"),
+        ({"Mix": np.full((5, 20, 24), 300.0)}, r"got values 300.0..300.0; must be in 0..255"),
+    ]:
+        savemat(path, content)
+        with pytest.raises(DataError, match=message):
+            import_folder(tmp_path / "set", tmp_path / "out")
+    path.write_bytes(b"not a stack at all")
+    with pytest.raises(DataError, match=r"00003.mat: got a file that cannot be read"):
+        import_folder(tmp_path / "set", tmp_path / "out")

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import errno
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from pyarrow import fs
+from support.results import result
+
+from irnas import ledger, storage
+from irnas.errors import DataError, FormatError, SettingsError
+from irnas.ledger import Ledger
+from irnas.result import SCHEMA, Result, Status
+
+
+def test_events_come_back_in_order(tmp_path: Path) -> None:
+    record = Ledger(str(tmp_path / "run"))
+    assert not record.exists()
+    with record.writing():
+        record.append("opened", {"a": 1})
+        record.append("finished", {"result": result(3, {"miou": 0.5}).document()})
+    assert record.exists()
+    assert [e["kind"] for e in record.events()] == ["opened", "finished"]
+    assert ledger.results(record.events()) == [result(3, {"miou": 0.5})]
+
+
+def test_a_torn_last_line_is_dropped_and_overwritten(tmp_path: Path) -> None:
+    record = Ledger(str(tmp_path))
+    with record.writing():
+        record.append("opened", {"a": 1})
+    with (tmp_path / "ledger.jsonl").open("ab") as file:
+        file.write(b'{"schema":1,"kind":"repor')
+    assert [e["kind"] for e in record.events()] == ["opened"]
+    with record.writing():
+        record.append("resumed", {})
+    assert [e["kind"] for e in record.events()] == ["opened", "resumed"]
+
+
+def test_a_damaged_line_inside_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "ledger.jsonl").write_bytes(b'{"kind":"opened"}\nrubbish\n{"kind":"closed"}\n')
+    with pytest.raises(FormatError, match="event 2"):
+        list(Ledger(str(tmp_path)).events())
+
+
+def test_a_newer_schema_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "ledger.jsonl").write_text(json.dumps({"schema": SCHEMA + 1, "kind": "opened"}) + "\n")
+    with pytest.raises(FormatError, match=f"got schema {SCHEMA + 1}"):
+        list(Ledger(str(tmp_path)).events())
+
+
+def test_nan_never_enters_the_record(tmp_path: Path) -> None:
+    record = Ledger(str(tmp_path))
+    with record.writing(), pytest.raises(ValueError, match="JSON compliant"):
+        record.append("reported", {"values": {"miou": float("nan")}})
+
+
+def _hold(folder: str, ready: object, done: object) -> None:
+    with Ledger(folder).writing():
+        ready.set()  # type: ignore[attr-defined]
+        done.wait(30)  # type: ignore[attr-defined]
+
+
+def test_a_second_writer_is_kept_off(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready, done = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(str(tmp_path), ready, done))
+    other.start()
+    try:
+        assert ready.wait(30)
+        with pytest.raises(SettingsError, match="second search"), Ledger(str(tmp_path)).writing():
+            pass
+    finally:
+        done.set()
+        other.join(30)
+    with Ledger(str(tmp_path)).writing():
+        pass
+
+
+def test_what_was_appended_survives_a_kill(tmp_path: Path) -> None:
+    code = (
+        "import sys, os\n"
+        "from irnas.ledger import Ledger\n"
+        "record = Ledger(sys.argv[1])\n"
+        "with record.writing():\n"
+        "    for i in range(10**6):\n"
+        "        record.append('reported', {'i': i}); print(i, flush=True)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=env)
+    assert process.stdout is not None
+    said = [next(process.stdout) for _ in range(20)]
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    said += list(process.stdout)
+    process.stdout.close()
+    found = [e["i"] for e in Ledger(str(tmp_path)).events()]
+    assert found[: len(said)] == list(range(len(said)))
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    record = Ledger(str(tmp_path))
+    with record.writing():
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(DataError, match="No space left"):
+            record.append("opened", {})
+    with pytest.raises(DataError, match="No space left"):
+        storage.write(str(tmp_path / "x.bin"), b"1")
+    assert not list(tmp_path.glob(".*part")) and not (tmp_path / "x.bin").exists()
+
+
+def test_an_object_store_keeps_one_object_an_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ledger").mkdir()
+    there = fs.LocalFileSystem()
+    monkeypatch.setattr(storage, "_remote", lambda uri: (there, uri.replace("s3://bucket", str(tmp_path))))
+    record = Ledger("s3://bucket")
+    for number in range(3):
+        with record.writing():
+            record.append("reported", {"i": number})
+    assert [e["i"] for e in Ledger("s3://bucket").events()] == [0, 1, 2]
+    assert len(list((tmp_path / "ledger").iterdir())) == 3
+
+
+def test_an_unknown_kind_of_uri_is_a_clear_error() -> None:
+    with pytest.raises(SettingsError, match="must be a folder or a URI"):
+        storage.read("nonsense://bucket/run")
+
+
+def test_no_run_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="must be the folder or URI of an irnas run"):
+        ledger.opening(str(tmp_path / "nowhere"))
+
+
+def test_compacting_loses_no_number(tmp_path: Path) -> None:
+    found = [result(0, {"miou": 0.25, "ops": 1e8}), result(1, {"ops": 2e8}, status=Status.FAILED)]
+    ledger.compact(str(tmp_path), found)
+    table = pq.read_table(tmp_path / "results.parquet").to_pylist()
+    assert [row["miou"] for row in table] == [0.25, None]
+    assert [row["key"] for row in table] == [r.key for r in found]
+    assert table[1]["error"] == "ValueError: broken" and table[0]["axis.base"] == str(found[0].genotype.values["base"])
+
+
+def test_a_result_survives_its_document() -> None:
+    found = result(4, {"miou": 0.1, "ops": 3.0}, note="predicts background only")
+    assert Result.from_document(json.loads(json.dumps(found.document()))) == found

@@ -1,0 +1,131 @@
+"""What MLflow should hold of a run."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+from support.runs import Writer, space_folder, write_run
+
+from irnas import catalog, ledger
+from irnas.ledger import Event
+from irnas.mirror import Entry, entries, identity
+from irnas.result import Status
+
+
+def read(uri: str) -> list[Event]:
+    return ledger.opening(uri)[1]
+
+
+def run(tmp_path: Path, closed: str | None = "all trials are handed out") -> str:
+    return write_run(tmp_path / "runs" / "one", space_folder(tmp_path), trials=5, closed=closed)
+
+
+def points(entry: Entry, name: str) -> list[tuple[int, float]]:
+    return [(step, value) for found, value, _, step in entry.points if found == name]
+
+
+def test_a_finished_search_has_no_run_that_goes_on(tmp_path: Path) -> None:
+    parent, children = entries(read(run(tmp_path)), "runs/one")
+    assert parent.status == "FINISHED"
+    assert [c.status for c in children.values()] == [
+        "FINISHED", "FINISHED", "FINISHED", "FAILED", "FINISHED", "KILLED", "FINISHED"
+    ]  # fmt: skip
+    assert all(e.end_ms is not None and e.end_ms >= e.start_ms for e in (parent, *children.values()))
+
+
+def test_the_front_is_marked(tmp_path: Path) -> None:
+    uri = run(tmp_path)
+    _, children = entries(read(uri), uri)
+    found = {t for t, c in children.items() if c.tags["irnas.front"] == "true"}
+    results = [r for r in ledger.results(read(uri)) if r.status is Status.OK]
+    best = max(results, key=lambda r: r.values["miou"]).trial
+    cheapest = min(results, key=lambda r: (r.values["ops"], -r.values["miou"])).trial
+    assert {best, cheapest} <= found < set(children)
+
+
+def test_metrics_come_from_the_reported_epochs_only(tmp_path: Path) -> None:
+    uri = run(tmp_path)
+    _, children = entries(read(uri), uri)
+    reported = [e for e in read(uri) if e["kind"] == "reported" and e["trial"] == 0]
+    assert points(children[0], "miou") == [(e["epoch"], e["values"]["miou"]) for e in reported]
+    assert points(children[0], "loss") == [(e["epoch"], e["values"]["loss"]) for e in reported]
+    assert [step for step, _ in points(children[0], "ops")] == [0]
+    assert points(children[0], "seconds") == [(4, 16.8)]
+
+
+def test_a_value_of_record_that_no_epoch_reported_is_added(tmp_path: Path) -> None:
+    events = json.loads(json.dumps(read(run(tmp_path))))
+    result = next(e["result"] for e in events if e["kind"] == "finished" and e["result"]["trial"] == 0)
+    result["values"]["miou"] = 0.987
+    _, children = entries(events, "one")
+    assert points(children[0], "miou")[-1] == (4, 0.987)
+    assert len(points(children[0], "miou")) == 5
+
+
+def test_parameters_are_the_active_axes_and_the_seed(tmp_path: Path) -> None:
+    uri = run(tmp_path)
+    _, children = entries(read(uri), uri)
+    result = next(r for r in ledger.results(read(uri)) if r.trial == 2)
+    assert children[2].params == {**{k: str(v) for k, v in result.genotype.values.items()}, "seed": str(result.seed)}
+
+
+def test_hypervolume_grows_on_the_parent(tmp_path: Path) -> None:
+    uri = run(tmp_path)
+    parent, _ = entries(read(uri), uri)
+    curve = points(parent, "hypervolume")
+    assert [step for step, _ in curve] == [1, 2, 3, 4, 5]
+    assert all(a <= b for (_, a), (_, b) in itertools.pairwise(curve))
+    assert points(parent, "baseline.global_threshold.miou") == [(0, 0.21)]
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        ("all trials are handed out", "FINISHED"),
+        ("interrupted", "KILLED"),
+        ("RuntimeError: no node is left", "FAILED"),
+        ("5 of 9 trials failed, 4 with: TrainingError: nan", "FINISHED"),
+    ],
+)
+def test_why_a_search_ended_decides_its_status(tmp_path: Path, reason: str, status: str) -> None:
+    parent, _ = entries(read(run(tmp_path, closed=reason)), "one")
+    assert (parent.status, parent.tags["irnas.status"]) == (status, reason)
+
+
+def unfinished(writer: Writer) -> None:
+    genotype = writer.space.default()
+    writer.report(writer.propose(genotype), genotype, 1)
+
+
+def test_a_search_without_an_end_is_alive_or_was_killed(tmp_path: Path) -> None:
+    uri = write_run(tmp_path / "runs" / "one", space_folder(tmp_path), trials=1, closed=None, then=unfinished)
+    parent, children = entries(read(uri), uri)
+    assert (parent.status, parent.end_ms, children[3].status) == ("RUNNING", None, "RUNNING")
+    parent, children = entries(read(uri), uri, is_live=False)
+    last_ms = int(read(uri)[-1]["t"] * 1000)
+    assert (parent.status, parent.end_ms) == ("KILLED", last_ms)
+    assert (children[3].status, children[3].end_ms) == ("KILLED", last_ms)
+
+
+def test_a_resumed_search_is_alive_again(tmp_path: Path) -> None:
+    space = space_folder(tmp_path)
+
+    def go_on(writer: Writer) -> None:
+        unfinished(writer)
+        writer.append("closed", {"reason": "interrupted"})
+        writer.append("resumed", {})
+
+    uri = write_run(tmp_path / "runs" / "one", space, trials=1, closed=None, then=go_on)
+    parent, children = entries(read(uri), uri)
+    assert (parent.status, children[3].status) == ("RUNNING", "RUNNING")
+
+
+def test_identity_is_that_of_the_opening(tmp_path: Path) -> None:
+    space = space_folder(tmp_path)
+    one = read(write_run(tmp_path / "runs" / "one", space, trials=1))
+    two = read(write_run(tmp_path / "runs" / "two", space, trials=1, data_name="other"))
+    assert identity(one[0]) == identity(json.loads(json.dumps(one[0]))) != identity(two[0])
+    assert catalog.load(str(space)).name == one[0]["space"]["name"]

@@ -1,0 +1,480 @@
+"""The report: what it computes, that it stands alone, and that nothing from a file becomes markup."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import sys
+import types
+from html import escape as html_escape
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from support.runs import PUBLISHED_YAML, Writer, price, space_folder, write_run
+
+from irnas import report
+from irnas.errors import FormatError, SettingsError
+from irnas.objective import OBJECTIVES
+from irnas.report import curve, figure, image, importance, look, page, parallel, published, unit
+from irnas.report.record import Record, choice, choices, differing, grouped
+from irnas.result import Status
+
+BAD = '<script>alert("1")</script><img src=x onerror=alert(2)>'
+
+
+@pytest.fixture(autouse=True)
+def _toy_prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Toys have no network to count; and torch would take seconds to load."""
+    stand_in = types.ModuleType("irnas.cost")
+    stand_in.price = price  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "irnas.cost", stand_in)
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    return write_run(tmp_path / "runs" / "one", space_folder(tmp_path))
+
+
+@pytest.fixture
+def record(uri: str) -> Record:
+    return Record.read(uri)
+
+
+class Tags(HTMLParser):
+    """Collects the tags of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def tags_of(html: str) -> list[tuple[str, dict[str, str | None]]]:
+    parser = Tags()
+    parser.feed(html)
+    return parser.tags
+
+
+# The record of a run
+
+
+def test_winners_run_from_the_cheapest_to_the_dearest(record: Record) -> None:
+    ops = [r.values["ops"] for r in record.winners]
+    assert ops == sorted(ops)
+    assert {r.key for r in record.winners} == {r.key for r in record.front.results}
+
+
+def test_growth_ends_at_the_hypervolume(record: Record) -> None:
+    shares = record.growth()
+    assert len(shares) == len(record.done) == 12
+    assert shares == sorted(shares)
+    assert shares[-1] == record.hypervolume()
+    assert shares[0] < shares[-1]
+
+
+def test_a_pause_is_not_time_of_searching(tmp_path: Path) -> None:
+    def pause(writer: Writer) -> None:
+        writer.append("closed", {"reason": "interrupted"})
+        writer.append("resumed", {}, seconds=10_000.0)
+
+    space = space_folder(tmp_path)
+    whole = Record.read(write_run(tmp_path / "a", space, trials=1))
+    paused = Record.read(write_run(tmp_path / "b", space, trials=1, then=pause))
+    assert paused.seconds() == pytest.approx(whole.seconds() + 1.0)
+
+
+def test_differing_axes_come_in_the_order_of_the_space(record: Record) -> None:
+    space = record.space
+    a, b = space.complete({"width": 4, "attention": True}), space.complete({"width": 8})
+    assert differing([a, b], space) == ["width", "attention", "reduction"]
+    assert differing([a, a], space) == []
+    assert [choice(a, "reduction"), choice(b, "reduction")] == ["2", "-"]
+
+
+def test_numbered_axes_are_shown_together(record: Record) -> None:
+    assert grouped(["base", "n_enc0", "n_enc1", "layer2"]) == {
+        "base": ["base"], "n_enc": ["n_enc0", "n_enc1"], "layer2": ["layer2"]
+    }  # fmt: skip
+    assert choices(record.space.complete({"width": 4}), ["width", "reduction", "depth"]) == "4/-/2"
+
+
+# Importance of axes
+
+
+def test_an_axis_that_decides_all_explains_all() -> None:
+    assert importance.explained(["a", "b"] * 6, [0.2, 0.8] * 6) == 1.0
+
+
+def test_an_axis_of_noise_explains_little_however_many_values_it_has() -> None:
+    rng = np.random.default_rng(0)
+    shares = []
+    for _ in range(200):
+        found = importance.explained(list(rng.integers(0, 6, 24)), list(rng.normal(size=24)))
+        assert found is not None
+        shares.append(found)
+    # Uncorrected, six groups of 24 would explain 5/23 = 22 % of noise on average.
+    assert np.mean(shares) < 0.08
+
+
+@pytest.mark.parametrize(("groups", "values"), [("aaaa", [1, 2, 3, 4]), ("abcd", [1, 2, 3, 4]), ("aabb", [2, 2, 2, 2])])
+def test_where_nothing_can_be_said_nothing_is(groups: str, values: list[float]) -> None:
+    assert importance.explained(groups, values) is None
+
+
+def test_importance_finds_the_planted_axis(record: Record) -> None:
+    shares = importance.importances(record)
+    assert importance.ranked(shares)[0] == "width"
+    assert shares["miou"]["width"] > 0.5 > shares["miou"].get("attention", 0.0)
+
+
+def test_the_planted_axis_is_beyond_chance_and_noise_is_not(record: Record) -> None:
+    shares, threshold = importance.importances(record), importance.chance(record)
+    assert shares["miou"]["width"] > threshold > shares["miou"].get("attention", 0.0)
+    assert threshold == importance.chance(record)
+
+
+def test_importance_needs_trials(tmp_path: Path) -> None:
+    record = Record.read(write_run(tmp_path / "few", space_folder(tmp_path), trials=importance.MIN_TRIALS - 1))
+    assert importance.importances(record) == {}
+    assert "nothing can be said about single axes" in page.html(record, [], images=False)
+
+
+# Published designs
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "same"),
+    [
+        ("NUDT-SIRST", "nudt-sirst", True),
+        ("NUDT-SIRST", "NUDT_SIRST", True),
+        ("IRSTD-1K", "irstd1k", True),
+        ("NUAA-SIRST", "SIRST", True),
+        ("SIRST", "nudt-sirst", False),
+        ("SIRST", "sirst-aug", False),
+        ("SIRST", "synthetic", False),
+    ],
+)
+def test_a_data_set_is_recognised_whatever_its_spelling(name: str, dataset: str, same: bool) -> None:
+    assert published.matches(name, dataset) is same
+
+
+def test_members_get_our_cost_and_others_keep_the_printed_one(record: Record) -> None:
+    found = {r.name: r for r in published.references(record)[0]}
+    member = found["TOY-8"]
+    assert member.genotype is not None
+    assert member.values["ops"] == price(member.genotype, (1, 256, 256))["ops"] != 3e8
+    assert member.values["miou"] == 0.71
+    other = found["OTHER-NET"]
+    assert (other.values["ops"], other.values["miou"]) == (8e8, 0.78)
+    assert (other.foreign, member.foreign) == ("3x512x512", "")
+    assert published.Reference(name="BNN (Table 2)", source="").label == "BNN"
+
+
+def test_an_accuracy_of_another_data_set_is_not_shown(tmp_path: Path) -> None:
+    record = Record.read(write_run(tmp_path / "one", space_folder(tmp_path), trials=2, data_name="synthetic"))
+    found, absent = published.references(record)
+    assert not absent
+    assert not any("miou" in r.values for r in found)
+    html = page.html(record, found, images=False)
+    assert "No paper in this space&#x27;s list" in html or "No paper in this space's list" in html
+    drawn = figure.front(record, figure.pairs(record)[0], found)
+    assert "published, our count" not in [t.name for t in drawn.data]
+
+
+def test_a_space_that_is_gone_is_said_and_not_raised(tmp_path: Path) -> None:
+    space = space_folder(tmp_path)
+    record = Record.read(write_run(tmp_path / "one", space, trials=2))
+    (space / "space.yaml").rename(space / "moved.yaml")
+    found, absent = published.references(record)
+    assert found == []
+    assert "could not be read" in absent
+
+
+# Figures
+
+
+def test_the_front_figure_shows_each_trial_once_and_the_published(record: Record) -> None:
+    references, _ = published.references(record)
+    drawn = figure.front(record, figure.pairs(record)[0], references)
+    traces = {t.name: t for t in drawn.data}
+    assert len(traces["dominated"].x) + len(traces["on the front"].x) == 12
+    assert list(traces["on the front"].y) == [100 * r.values["miou"] for r in record.winners]
+    assert set(traces["published, our count"].text) == {"TOY-8", "TOY-32"}
+    assert set(traces["published, cost as printed at 3x512x512"].text) == {"OTHER-NET"}
+    assert drawn.layout.xaxis.type == "log"
+    assert drawn.layout.yaxis.title.text == "mIoU (%)"
+
+
+def test_published_giants_do_not_dwarf_the_run(tmp_path: Path) -> None:
+    space = space_folder(tmp_path)
+    giant = PUBLISHED_YAML.replace("ops: 8.0e+8", "ops: 8.0e+11")
+    (space / "published.yaml").write_text(giant)
+    record = Record.read(write_run(tmp_path / "one", space))
+    references, _ = published.references(record)
+    dearest = max(r.values["ops"] for r in record.done)
+    high = figure.front(record, figure.pairs(record)[0], references).layout.xaxis.range[1]
+    assert dearest < 10**high < 2 * figure.REACH * dearest
+    assert "far to the right of the axis: OTHER-NET (800 G)." in page.html(record, references, images=False)
+
+
+def test_pairs_put_costs_across() -> None:
+    names = [("miou", "ops"), ("ops", "miou"), ("miou", "pd", "params"), ("miou",), ("params",)]
+    expected = [
+        [("ops", "miou")], [("ops", "miou")], [("miou", "pd"), ("params", "miou"), ("params", "pd")],
+        [("ops", "miou")], [("params", "miou")],
+    ]  # fmt: skip
+    for given_names, wanted in zip(names, expected, strict=True):
+        stand_in: Any = types.SimpleNamespace(objectives=tuple(OBJECTIVES[n] for n in given_names))
+        assert [(x.name, y.name) for x, y in figure.pairs(stand_in)] == wanted
+
+
+def test_every_figure_is_valid(record: Record) -> None:
+    drawings = [curve.growth(record), curve.learning(record), importance.bars(importance.importances(record), 0.3)]
+    for drawn in [*drawings, parallel.lines(record, [])[0]]:
+        assert drawn is not None
+        assert go.Figure(json.loads(drawn.to_json())).data
+
+
+def test_parallel_leaves_out_the_least_important_axes(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "MAX_AXES", 2)
+    drawn, num_hidden = parallel.lines(record, ["width", "depth"])
+    titles = [a.text for a in drawn.layout.annotations if a.text.startswith("<b>")]
+    assert titles == ["<b>width</b>", "<b>depth</b>", "<b>mIoU (%)</b>", "<b>OPs</b>"]
+    assert num_hidden == 3
+
+
+@given(st.floats(1e-3, 1e12), st.floats(1.001, 1e6))
+def test_ticks_lie_within_the_axis(low: float, ratio: float) -> None:
+    marks, texts = figure.ticks(low, low * ratio)
+    assert len(marks) == len(texts) == len(set(marks))
+    assert all(low <= mark <= low * ratio for mark in marks)
+    if ratio > 10:
+        assert len(marks) >= 2
+
+
+@given(st.lists(st.floats(1e-6, 1e12), min_size=1), st.booleans())
+def test_limits_hold_all_values(values: list[float], is_log: bool) -> None:
+    low, high = figure.limits(values, is_log=is_log)
+    assert low < high
+    assert low <= min(values) * (1 + 1e-9)
+    assert max(values) <= high * (1 + 1e-9)
+
+
+def test_labels_do_not_cover_each_other() -> None:
+    assert figure.with_room([(0.5, 0.5), (0.52, 0.51), (0.52, 0.6), (0.9, 0.5)]) == [True, False, True, True]
+
+
+@pytest.mark.parametrize(("num", "expected"), [(0, 0), (1, 1), (2, 2), (40, 40)])
+def test_winners_have_colours_of_their_own(num: int, expected: int) -> None:
+    colours = look.ramp(num)
+    assert len(set(colours)) == expected
+    assert all(re.fullmatch("#[0-9a-f]{6}", c) for c in colours)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("miou", 0.8288, "82.88 %"), ("fa", 2.34e-5, "23.4 10⁻⁶"), ("ops", 1.93e8, "193 M"),
+        ("params", 10320, "10.32 K"),
+        ("bytes", 1352, "1.352 K B"), ("miou", None, "-"), ("loss", 0.123456, "0.1235"), ("params", 999, "999"),
+    ],
+)  # fmt: skip
+def test_values_as_they_are_shown(name: str, value: float | None, text: str) -> None:
+    assert unit.quantity(name, value) == text
+
+
+# Example detections
+
+
+class Scenes:
+    """Three images; the first without a target."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(1)
+        self.images = [rng.integers(20, 90, (48, 64), dtype=np.uint8) for _ in range(3)]
+        self.masks = [np.zeros((48, 64), np.uint8) for _ in range(3)]
+        self.masks[1][20:23, 30:34] = 1
+        self.masks[2][0:2, 62:64] = 1
+        self.masks[2][40, 5] = 1
+
+    def __len__(self) -> int:
+        return 3
+
+    def image(self, i: int) -> np.ndarray:
+        return self.images[i]
+
+    def mask(self, i: int) -> np.ndarray:
+        return self.masks[i]
+
+    def name(self, i: int) -> str:
+        return f"scene {i}"
+
+
+def shifted(split: Scenes) -> image.Predictor:
+    """Finds every target one pixel too far to the right."""
+
+    def predict(image_hw: np.ndarray) -> np.ndarray:
+        (index,) = (i for i in range(3) if split.images[i] is image_hw)
+        return np.roll(split.masks[index], 1, axis=1).astype(np.float32) * 0.9
+
+    return predict
+
+
+def pixels(uri: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
+
+
+def test_detections_show_images_with_targets_only(record: Record) -> None:
+    split = Scenes()
+    scenes = image.scenes(split, {0: shifted(split)}, record)
+    assert [s.name[:7] for s in scenes] == ["scene 1", "scene 2"]
+    assert [c.title for c in scenes[0].cells] == ["image", "truth", f"1 · {record.winners[0].key[:8]}"]
+    # 12 pixels, moved by one column of 3: 9 found, 3 missed, 3 false.
+    assert scenes[0].cells[2].caption == "IoU here 60 %"
+    seen = pixels(scenes[0].cells[2].whole)
+    for colour, num in ((look.HIT, 9), (look.MISS, 3), (look.FALSE_ALARM, 3)):
+        assert (seen == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(-1).sum() == num
+    assert pixels(scenes[0].cells[0].whole).shape == (48, 64)
+
+
+def test_the_frame_holds_the_largest_target_and_stays_inside() -> None:
+    mask = Scenes().masks[2]
+    frame = image.frame_of(mask)
+    assert (frame.top, frame.left, frame.side) == (0, 40, 24)
+    assert frame.cut(mask).sum() == 4
+    assert image.frame_of(np.ones((10, 30), np.uint8)).side == 10
+
+
+def test_iou_of_nothing_is_perfect() -> None:
+    blank, full = np.zeros((2, 2), bool), np.ones((2, 2), bool)
+    assert image.iou(blank, blank) == 1.0
+    assert image.iou(blank, full) == 0.0
+
+
+def test_chosen_winners_span_the_front() -> None:
+    winners: Any = list(range(9))
+    assert image.chosen(winners) == [0, 3, 5, 8]
+    assert image.chosen(winners[:1]) == [0]
+
+
+def test_the_page_says_why_there_are_no_pictures(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Record) -> None:
+        raise FormatError("weights/abc.pt: got <nothing>; must be there")
+
+    monkeypatch.setattr(image, "_open", fail)
+    html = page.html(record, [])
+    assert "could not be run again here: weights/abc.pt: got &lt;nothing&gt;; must be there." in html
+
+
+# The page
+
+
+def named(folder: Path, name: str) -> Record:
+    """A run in which everything that a file or a user can name has that name."""
+    space = space_folder(folder)
+    (space / "published.yaml").write_text(PUBLISHED_YAML.replace("TOY-8", json.dumps(name)))
+
+    def fail(writer: Writer) -> None:
+        genotype = writer.space.complete({"width": 32, "depth": 3, "binarizer": "sign"})
+        trial = writer.propose(genotype, origin=name)
+        writer.append("retried", {"trial": trial, "error": name})
+        writer.finish(trial, genotype, Status.FAILED, {}, 0, name)
+
+    return Record.read(write_run(folder / "one", space, data_name=name, closed=name, then=fail))
+
+
+@pytest.mark.parametrize(
+    "attack", [BAD, f"</script>{BAD}", "&lt;b&gt;<b>", '"><svg onload=alert(3)>', "'-alert(4)-'", "<!--"]
+)
+def test_nothing_from_a_file_becomes_markup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attack: str) -> None:
+    split = Scenes()
+    monkeypatch.setattr(image, "_open", lambda _: (split, {0: shifted(split)}))
+    pages = []
+    for name in ("harmless", attack):
+        record = named(tmp_path / str(len(pages)), name)
+        monkeypatch.setattr(split, "name", lambda _, name=name: name)
+        pages.append(page.html(record, *published.references(record)).partition("</head>")[2])
+    harmless, attacked = ([(tag, sorted(names)) for tag, names in tags_of(html)] for html in pages)
+    assert attacked == harmless
+    assert html_escape(attack) in pages[1]
+    for script in re.findall(r"<script[^>]*>(.*?)</script>", pages[1], re.S):
+        assert "<" not in script
+
+
+def test_the_page_stands_alone(record: Record) -> None:
+    references, absent = published.references(record)
+    html = page.html(record, references, absent, images=False)
+    found = tags_of(html)
+    assert not [tag for tag, _ in found if tag in ("link", "iframe", "object", "embed", "base")]
+    assert not [attributes for _, attributes in found if "src" in attributes]
+    assert all((attributes["href"] or "").startswith("#") for _, attributes in found if "href" in attributes)
+    (policy,) = (a["content"] for tag, a in found if tag == "meta" and a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None and policy.startswith("default-src 'none'; ")
+    assert '"showSendToCloud": false' in html
+    assert html.count("!function(") < 50 and len(html) < 8_000_000
+
+
+def test_the_page_names_what_a_reader_needs(record: Record) -> None:
+    references, absent = published.references(record)
+    html = page.html(record, references, absent, images=False)
+    for text in (
+        "toy on nudt-sirst", "5eed5eed5eed5eed", "4 epochs", "basicirstd", "baseline: global threshold", "mIoU 21.00 %",
+        "got loss nan", "the worker died", "epsilon squared", "no fair race", "published TOY-8",
+    ):  # fmt: skip
+        assert text in html, text
+    assert all(r.key in html for r in record.winners)
+
+
+@pytest.mark.parametrize("then", ["nothing", "one", "cost only"])
+def test_a_run_with_little_in_it_has_a_page(tmp_path: Path, then: str) -> None:
+    space = space_folder(tmp_path)
+    objectives = ("params",) if then == "cost only" else ("miou", "ops")
+    uri = write_run(tmp_path / "one", space, trials=3, objectives=objectives)
+    lines = (tmp_path / "one" / "ledger.jsonl").read_text().splitlines(keepends=True)
+    keep = {"nothing": 1, "one": 7, "cost only": len(lines)}[then]
+    (tmp_path / "one" / "ledger.jsonl").write_text("".join(lines[:keep]))
+    html_path, picture = report.write(uri, images=False)
+    assert "<h2>Front</h2>" in html_path.read_text()
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_write_puts_both_where_it_is_told(uri: str, tmp_path: Path) -> None:
+    assert report.write(uri, images=False) == (Path(uri) / "report.html", Path(uri) / "report.png")
+    there = tmp_path / "new" / "page.html"
+    assert report.write(uri, there, images=False) == (there, there.with_suffix(".png"))
+    with Image.open(there.with_suffix(".png")) as picture:
+        assert picture.width > 900
+    assert sorted(p.name for p in there.parent.iterdir()) == ["page.html", "page.png"]
+
+
+def test_write_refuses(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="which is the picture's place"):
+        report.write(uri, tmp_path / "page.png")
+    with pytest.raises(SettingsError, match="must name one"):
+        report.write("s3://nowhere/run")
+    with pytest.raises(SettingsError, match="must be the folder or URI"):
+        report.write(str(tmp_path / "nowhere"), tmp_path / "page.html")
+    assert not list(tmp_path.glob("page*"))
+
+
+def test_three_objectives_give_three_figures(tmp_path: Path) -> None:
+    uri = write_run(tmp_path / "one", space_folder(tmp_path), objectives=("miou", "pd", "ops"))
+    html = report.write(uri, images=False)[0].read_text()
+    assert all(f'id="front-{number}"' in html for number in range(3))
+    assert "Pd against mIoU" in html
+
+
+def test_the_same_record_gives_the_same_page(record: Record) -> None:
+    references, absent = published.references(record)
+    assert page.html(record, references, absent, images=False) == page.html(record, references, absent, images=False)

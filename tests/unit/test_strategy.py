@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import pytest
+from support.results import tiny_space
+from support.strategies import answer, strategy, wide_space
+
+from irnas.result import Result, Status
+from irnas.search.strategy import Proposal
+from irnas.search.strategy.sampled import Sampled
+from irnas.settings import SAMPLERS
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_walks_the_whole_space_without_a_repeat(sampler: str) -> None:
+    space = tiny_space().restrict({"base": (4, 8)}) if sampler == "gp" else tiny_space()  # the Gaussian process is slow
+    asker, seen = strategy(sampler, space), list[str]()
+    while (proposal := asker.ask()) is not None:
+        seen.append(proposal.genotype.key)
+        asker.tell(answer(proposal))
+    assert len(seen) == len(set(seen)) == space.count()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_failed_trials_and_pending_ones_do_no_harm(sampler: str) -> None:
+    asker = strategy(sampler)
+    proposals = [asker.ask() for _ in range(6)]
+    assert all(proposals) and len({p.genotype.key for p in proposals if p}) == 6
+    for proposal in proposals[:4]:
+        assert proposal
+        asker.tell(answer(proposal, status=Status.FAILED if proposal.trial % 2 else Status.OK))
+    assert asker.ask()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("cut", [3, 9])
+def test_a_restored_strategy_decides_as_the_uninterrupted_one(sampler: str, cut: int) -> None:
+    def go_on(asker: Sampled, waiting: list[Proposal], steps: int) -> list[str]:
+        keys = []
+        for _ in range(steps):
+            proposal = asker.ask()
+            assert proposal
+            keys.append(proposal.genotype.key)
+            waiting.append(proposal)
+            # Two are always pending, as with two workers.
+            if len(waiting) > 2:
+                asker.tell(answer(waiting.pop(0)))
+        return keys
+
+    whole, waiting = strategy(sampler, wide_space(), num_trials=20), list[Proposal]()
+    expected = go_on(whole, waiting, 16)
+
+    first, waiting, proposals, results = strategy(sampler, wide_space(), num_trials=20), [], [], []
+    for _ in range(cut):
+        proposal = first.ask()
+        assert proposal
+        proposals.append(Proposal.from_document(proposal.document()))
+        waiting.append(proposal)
+        if len(waiting) > 2:
+            results.append(answer(waiting.pop(0)))
+            first.tell(results[-1])
+    second = strategy(sampler, wide_space(), num_trials=20)
+    second.restore(proposals, results)
+    assert go_on(second, waiting, 16 - cut) == expected[cut:]
+
+
+def test_equal_seeds_equal_searches_and_different_seeds_differ() -> None:
+    def keys(seed: int) -> list[str]:
+        asker = strategy("tpe", wide_space(), seed=seed)
+        return [p.genotype.key for _ in range(8) if (p := asker.ask())]
+
+    assert keys(1) == keys(1) != keys(2)
+
+
+def test_a_limit_refuses_without_losing_the_way() -> None:
+    asker = strategy("tpe", limits={"ops": 2.0e7})
+    found = []
+    while (proposal := asker.ask()) is not None:
+        found.append(proposal)
+        asker.tell(answer(proposal, status=Status.REJECTED if proposal.refused else Status.OK))
+    assert {bool(p.refused) for p in found} == {True, False}
+    assert all(bool(p.refused) == (p.costs["ops"] > 2.0e7) for p in found)
+    assert "ops: got 2.4e+07; must be at most 2e+07" in {p.refused for p in found}
+
+
+def test_given_points_come_first_even_from_outside_the_searched_part() -> None:
+    narrow = tiny_space().restrict({"base": (4, 8)})
+    outside = tiny_space().complete({"base": 16})
+    inside = narrow.complete({"base": 4, "kind": "DB"})
+    asker = strategy("tpe", narrow, first=[("published A", outside), ("published B", inside), ("published A", outside)])
+    proposals = [asker.ask() for _ in range(3)]
+    assert [p.origin for p in proposals if p][:2] == ["published A", "published B"]
+    assert proposals[2] and proposals[2].origin == "tpe"
+    for proposal in proposals:
+        assert proposal
+        asker.tell(answer(proposal))
+
+
+def test_a_guided_sampler_beats_chance() -> None:
+    """On a plain slope TPE must find more of the good corner than even draws do: it is told what it should be told."""
+
+    def best(sampler: str, seed: int) -> float:
+        asker, found = strategy(sampler, wide_space(), seed=seed, num_trials=40), []
+        for _ in range(40):
+            proposal = asker.ask()
+            assert proposal
+            miou = sum(float(proposal.genotype.values[f"x{i}"]) for i in range(4)) / 32
+            result = answer(proposal)
+            asker.tell(Result.from_document({**result.document(), "values": {**result.values, "miou": miou}}))
+            found.append(miou)
+        return sum(sorted(found)[-10:]) / 10
+
+    assert sum(best("tpe", s) > best("random", s) for s in range(5)) >= 4

@@ -1,0 +1,325 @@
+"""The mirror in a real MLflow store."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.runs import Writer, settings_of, space_folder, write_run
+
+from irnas import catalog, tracking
+from irnas.errors import SettingsError
+from irnas.ledger import Ledger
+from irnas.mirror import entries
+from irnas.result import Status
+
+pytestmark = [
+    # Of MLflow's own making, with the SQLAlchemy that it allows.
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy"),
+]
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite store that went through MLflow's migrations once; a copy of it opens at once."""
+    tracking.set_environment()
+    from mlflow.tracking import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / tracking.DATABASE
+    MlflowClient(tracking_uri=f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def runs(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for runs, with a store."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    shutil.copy(template, folder / tracking.DATABASE)
+    return folder
+
+
+def client_of(runs: Path) -> Any:
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(tracking_uri=f"sqlite:///{runs / tracking.DATABASE}")
+
+
+def found(runs: Path) -> list[Any]:
+    client = client_of(runs)
+    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
+    return list(client.search_runs([experiment.experiment_id], max_results=1000)) if experiment else []
+
+
+def state(runs: Path) -> dict[tuple[str, str], Any]:
+    """All that MLflow holds, without its own random identifiers; fails on a second run of one trial."""
+    client, names, kept = client_of(runs), {}, {}
+    everything = found(runs)
+    for run in everything:
+        names[run.info.run_id] = (run.data.tags["irnas.run"], run.data.tags.get("irnas.trial", ""))
+    for run in everything:
+        tags = dict(run.data.tags)
+        parent = tags.pop("mlflow.parentRunId", "")
+        histories = {
+            name: sorted((m.step, m.timestamp, m.value) for m in client.get_metric_history(run.info.run_id, name))
+            for name in run.data.metrics
+        }
+        key = names[run.info.run_id]
+        assert key not in kept, f"two runs of {key}"
+        times = (run.info.status, run.info.start_time, run.info.end_time)
+        kept[key] = (times, tags, dict(run.data.params), histories, names.get(parent))
+    return kept
+
+
+def small(runs: Path, name: str = "one", **more: Any) -> str:
+    return write_run(runs / name, space_folder(runs.parent), **{"trials": 3, **more})
+
+
+def test_a_search_and_its_trials_are_nested(runs: Path) -> None:
+    uri = small(runs)
+    tracking.Mirror(uri).sync()
+    everything = found(runs)
+    (parent,) = (r for r in everything if r.data.tags["irnas.kind"] == "search")
+    children = [r for r in everything if r.data.tags["irnas.kind"] == "trial"]
+    assert {c.data.tags["mlflow.parentRunId"] for c in children} == {parent.info.run_id}
+    assert sorted(c.data.tags["irnas.trial"] for c in children) == ["0", "1", "2", "3", "4"]
+    assert {r.info.status for r in everything} == {"FINISHED", "FAILED"}
+    assert parent.data.params["budget.epochs"] == "4"
+    assert parent.inputs.dataset_inputs[0].dataset.name == "nudt-sirst"
+
+
+def test_what_is_held_is_what_the_ledger_says(runs: Path) -> None:
+    uri = small(runs)
+    tracking.Mirror(uri).sync()
+    parent, children = entries(list(Ledger(uri).events()), uri)
+    held = state(runs)
+    for trial, entry in {"": parent, **{str(t): c for t, c in children.items()}}.items():
+        times, tags, params, histories, _ = held[parent.tags["irnas.run"], trial]
+        assert times == (entry.status, entry.start_ms, entry.end_ms)
+        assert params == entry.params
+        assert {k: v for k, v in tags.items() if k.startswith("irnas.")} == entry.tags
+        listed = {(n, value, when, step) for n, points in histories.items() for step, when, value in points}
+        assert listed == set(entry.points)
+
+
+def test_syncing_again_changes_nothing(runs: Path) -> None:
+    uri = small(runs)
+    mirror = tracking.Mirror(uri)
+    mirror.sync()
+    before = state(runs)
+    mirror.sync()
+    tracking.Mirror(uri).sync()
+    assert state(runs) == before
+    assert len(before) == 6
+
+
+@pytest.mark.parametrize("survivors", [0, 1, 2, 5, 9])
+def test_a_sync_that_died_is_completed_by_the_next(
+    runs: Path, tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch, survivors: int
+) -> None:
+    """The store goes away after some calls, each time between two different writes."""
+    from mlflow.tracking import MlflowClient
+
+    uri, left = small(runs), [survivors]
+
+    def dying(write: Any) -> Any:
+        def call(self: Any, *args: Any, **named: Any) -> Any:
+            if not left[0]:
+                raise ConnectionError("gone")
+            left[0] -= 1
+            return write(self, *args, **named)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for name in ("create_run", "log_batch", "set_terminated"):
+            patch.setattr(MlflowClient, name, dying(getattr(MlflowClient, name)))
+        mirror = tracking.Mirror(uri)
+        with pytest.raises(ConnectionError):
+            mirror.sync()
+    (mirror if survivors % 2 else tracking.Mirror(uri)).sync()
+    after = state(runs)
+    clean = tmp_path / "clean"
+    clean.mkdir()
+    shutil.copy(template, clean / tracking.DATABASE)
+    tracking.Mirror(uri, f"sqlite:///{clean / tracking.DATABASE}").sync()
+    assert after == state(clean)
+
+
+def test_a_run_that_grows_is_followed(runs: Path, tmp_path: Path) -> None:
+    space = space_folder(tmp_path)
+    parsed, uri = catalog.load(str(space)).focus(), str(runs / "one")
+    with Writer(uri=uri, settings=settings_of(str(space)), space=parsed) as writer:
+        mirror = tracking.Mirror(uri)
+        writer.open()
+        mirror.sync()
+        assert [r.info.status for r in found(runs)] == ["RUNNING"]
+        first, second = parsed.complete({"width": 4}), parsed.complete({"width": 16})
+        trial = writer.propose(first)
+        values = writer.report(trial, first, 1)
+        mirror.sync()
+        assert [r.info.status for r in found(runs)] == ["RUNNING"] * 2
+        writer.finish(trial, first, Status.STOPPED, values, 1)
+        # Somebody else mirrors the next trial first: it must be found, not made twice.
+        writer.train(second)
+        tracking.Mirror(uri).sync()
+        mirror.sync()
+        writer.append("closed", {"reason": "interrupted"})
+        mirror.sync()
+    assert sorted(times[0] for times, *_ in state(runs).values()) == ["FINISHED", "KILLED", "KILLED"]
+    before = state(runs)
+    tracking.Mirror(uri).sync()
+    assert state(runs) == before
+
+
+def unfinished(writer: Writer) -> None:
+    genotype = writer.space.default()
+    writer.report(writer.propose(genotype), genotype, 1)
+
+
+def test_a_killed_search_leaves_no_run_that_goes_on(runs: Path) -> None:
+    uri = small(runs, trials=1, closed=None, then=unfinished)
+    with Ledger(uri).writing():
+        tracking.rebuild(uri)
+        assert sum(r.info.status == "RUNNING" for r in found(runs)) == 2
+    tracking.rebuild(uri)
+    assert sum(r.info.status == "RUNNING" for r in found(runs)) == 0
+
+
+def test_a_resumed_search_goes_on_in_the_same_runs(runs: Path) -> None:
+    uri = small(runs, trials=1, closed=None, then=unfinished)
+    tracking.rebuild(uri)
+    killed = {r.info.run_id for r in found(runs)}
+    record = Ledger(uri)
+    with record.writing():
+        record.append("resumed", {"trials": 12})
+        tracking.Mirror(uri).sync()
+        assert {r.info.run_id for r in found(runs) if r.info.status == "RUNNING"} < killed
+        record.append("closed", {"reason": "all trials are handed out"})
+    tracking.Mirror(uri).sync()
+    assert {r.info.run_id for r in found(runs)} == killed
+    assert not [r for r in found(runs) if r.info.status == "RUNNING"]
+
+
+def test_rebuild_makes_what_somebody_deleted(runs: Path) -> None:
+    uri = small(runs)
+    tracking.rebuild(uri)
+    before = state(runs)
+    client = client_of(runs)
+    for run in found(runs):
+        if run.data.tags.get("irnas.trial") in (None, "1"):
+            client.delete_run(run.info.run_id)
+    assert len(state(runs)) == 4
+    assert tracking.rebuild(uri) == (f"sqlite:///{runs / tracking.DATABASE}", 5)
+    assert state(runs) == before
+
+
+def test_two_searches_share_a_store(runs: Path) -> None:
+    one, two = small(runs), small(runs, "two", data_name="other")
+    tracking.Mirror(one).sync()
+    alone = state(runs)
+    tracking.Mirror(two).sync()
+    both = state(runs)
+    assert len(both) == 2 * len(alone) == 12
+    assert {key: both[key] for key in alone} == alone
+
+
+def test_the_files_of_the_run_are_kept_with_it(runs: Path) -> None:
+    uri = small(runs)
+    (runs / "one" / "report.html").write_text("<p>first")
+    mirror = tracking.Mirror(uri)
+    mirror.sync()
+    (runs / "one" / "report.html").write_text("<p>second")
+    mirror.sync()
+    (parent,) = (r for r in found(runs) if r.data.tags["irnas.kind"] == "search")
+    assert sorted(f.path for f in client_of(runs).list_artifacts(parent.info.run_id)) == [
+        "report.html",
+        "results.parquet",
+    ]
+    (kept,) = (runs / tracking.ARTIFACT_FOLDER).glob("*/artifacts/report.html")
+    assert kept.read_text() == "<p>second"
+
+
+def test_a_long_text_is_cut(runs: Path) -> None:
+    def fail(writer: Writer) -> None:
+        genotype = writer.space.complete({"width": 32, "depth": 3, "binarizer": "sign"})
+        writer.finish(writer.propose(genotype), genotype, Status.FAILED, {}, 0, "x" * 20_000)
+
+    tracking.Mirror(small(runs, trials=1, then=fail)).sync()
+    (run,) = (r for r in found(runs) if r.data.tags.get("irnas.error", "").startswith("xx"))
+    assert run.data.tags["irnas.error"].endswith("x...")
+
+
+def test_where_the_store_is(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = f"sqlite:///{runs / tracking.DATABASE}"
+    assert tracking.default_uri(str(runs / "one")) == here
+    assert tracking.default_uri(f"file://{runs / 'one'}") == here
+    assert tracking.Mirror(str(runs / "one")).tracking_uri == here
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    assert tracking.Mirror(str(runs / "one")).tracking_uri == "http://127.0.0.1:1"
+
+
+def closed_port() -> int:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        return int(holder.getsockname()[1])
+
+
+def test_a_dead_server_costs_a_warning_and_nothing_else(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed_port()}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    uri, stop, told = small(runs), threading.Event(), list[str]()
+
+    def warn(text: str) -> None:
+        told.append(text)
+        stop.set()
+
+    tracking.follow(uri, stop, interval_s=0.01, warn=warn)
+    assert len(told) == 1
+    assert f"irnas track rebuild {uri}" in told[0]
+    assert "\n" not in told[0]
+
+
+def test_rebuild_says_so_when_the_server_is_dead(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(SettingsError, match="MLflow at http://127"):
+        tracking.rebuild(small(runs), f"http://127.0.0.1:{closed_port()}")
+
+
+def test_following_ends_with_everything_mirrored(runs: Path) -> None:
+    uri, stop, told = small(runs), threading.Event(), list[str]()
+    stop.set()
+    tracking.follow(uri, stop, warn=told.append)
+    assert not told
+    assert len(state(runs)) == 6
+
+
+def test_following_survives_a_run_that_is_not_there_yet(runs: Path) -> None:
+    stop, told = threading.Event(), list[str]()
+    stop.set()
+    tracking.follow(str(runs / "nowhere"), stop, warn=told.append)
+    assert len(told) == 1
+    assert not (runs / "nowhere").exists()
+
+
+def test_a_second_mirror_waits_its_turn(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = small(runs)
+    monkeypatch.setattr(tracking, "_MAX_TURN_S", 0.0)
+    with tracking._alone(uri), pytest.raises(SettingsError, match="second mirror"):
+        tracking.Mirror(uri).sync()
+    tracking.Mirror(uri).sync()
+
+
+def test_settings_of_the_user_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
+    monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
+    tracking.set_environment()
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
