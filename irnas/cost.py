@@ -65,6 +65,7 @@ def count(module: nn.Module, input_chw: Chw) -> Cost:
     Raises:
         SpaceError: a layer type without a rule, or a layer with parameters that the forward pass never reaches.
     """
+    _require_positive(input_chw)
     return _count(deepcopy(module).to("meta"), input_chw)
 
 
@@ -73,6 +74,7 @@ def survey(genotype: Genotype, input_chw: Chw) -> Cost:
 
     Where the family has an axis ``in_ch`` it is set to the number of channels of the input.
     """
+    _require_positive(input_chw)
     if "in_ch" in genotype.values:
         genotype = replace(genotype, values={**genotype.values, "in_ch": input_chw[0]})
     with torch.device("meta"):
@@ -85,9 +87,12 @@ def price(genotype: Genotype, input_chw: Chw) -> dict[str, float]:
     return survey(genotype, input_chw).values()
 
 
-def _count(module: nn.Module, input_chw: Chw) -> Cost:
+def _require_positive(input_chw: Chw) -> None:
     if min(input_chw) < 1:
         raise SpaceError(f"input: got {'x'.join(map(str, input_chw))}; must be positive channels, height and width")
+
+
+def _count(module: nn.Module, input_chw: Chw) -> Cost:
     layers: list[LayerCost] = []
     ruled = dict(_ruled(module))
     for name, part in ruled.items():

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 import random
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-import irnas
 from irnas import catalog, cost, ledger, storage
 from irnas.data import Dataset, Split, open_dataset
 from irnas.data.sample import Bytes
@@ -21,6 +17,7 @@ from irnas.errors import DataError, SettingsError
 from irnas.front import Bounds, Front
 from irnas.metrics import PRESETS, score_baselines
 from irnas.objective import parse
+from irnas.provenance import code_revision, versions
 from irnas.result import Result
 from irnas.search.session import MAX_REFUSED_IN_A_ROW, Place, Record, Session
 from irnas.search.strategy import Price, Proposal
@@ -128,27 +125,9 @@ def resume(uri: str, trials: int | None, executor: Executor, listener: Listener)
         return _run(work, executor, listener, ("resumed", resumed), proposals, ledger.results(events))
 
 
-def code_revision() -> str:
-    """The version, and the commit where the package lies in a git checkout: ``0.1.0+g1a2b3c4[.dirty]``."""
-    folder = Path(irnas.__file__).parent.parent
-    if not (folder / ".git").exists():
-        return irnas.__version__
-    try:
-        commit = _git(folder, "rev-parse", "--short=7", "HEAD")
-        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return irnas.__version__
-    return f"{irnas.__version__}+g{commit}{'.dirty' if changed else ''}"
-
-
 def bounds_of(opened: ledger.Event) -> Bounds:
     """The box of the hypervolume that a run began with."""
     return {name: (pair[0], pair[1]) for name, pair in opened["bounds"].items()}
-
-
-def _git(folder: Path, *words: str) -> str:
-    command = ["git", "-C", str(folder), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
 
 
 def _run(
@@ -220,7 +199,7 @@ def _opening(work: _Work) -> dict[str, Any]:
         "data": {"name": dataset.name, "revision": dataset.revision, "path": str(dataset.root)},
         "data_rev": dataset.revision,
         "code_rev": code_revision(),
-        "versions": _versions(),
+        "versions": versions(),
         "bounds": {name: list(pair) for name, pair in _bounds(settings, pool).items()},
         "baselines": score_baselines(fit, val, PRESETS[settings.preset]),
     }
@@ -273,20 +252,11 @@ def _price(settings: SearchSettings) -> Price:
 def _first(settings: SearchSettings) -> list[tuple[str, Genotype]]:
     if not settings.warm_start:
         return []
-    return [(f"published {row.name}", row.genotype) for row in catalog.published(settings.space) if row.genotype]
+    rows = catalog.published(settings.space)
+    # "LIT-O/2 estimator" is a step of an ablation: it documents a count, and is no design to compete with.
+    return [(f"published {row.name}", row.genotype) for row in rows if row.genotype and "/" not in row.name]
 
 
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "irnas": irnas.__version__}
-    for package in ("torch", "ray", "optuna", "mlflow", "numpy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "absent"
-    return found
-
-
-@contextmanager
 def _mirrored(uri: str, warn: Callable[[str], None]) -> Iterator[None]:
     """MLflow follows the record from a thread of its own; whatever happens there, the search goes on."""
 

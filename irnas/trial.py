@@ -21,6 +21,9 @@ from irnas.settings import Budget, Recipe
 from irnas.space import Genotype
 from irnas.train import fit, validate
 
+MAX_REPORTS = 20
+"""About how often a trial is validated: often enough for a curve, seldom enough not to cost more than training."""
+
 BLANK = "predicts background only"
 
 
@@ -66,7 +69,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a trial has to say after an epoch."""
+    """What a trial has to say after an epoch that was validated."""
 
     epoch: int
     values: Mapping[str, float]
@@ -75,7 +78,7 @@ class Report:
 
 
 def evaluate(assignment: Assignment) -> Iterator[Report | Result]:
-    """Train and validate: a Report after each epoch, then, last, the Result.
+    """Train and validate: a Report after each epoch (of long trainings, some), then, last, the Result.
 
     Every failure of the trial itself ends in a Result with status failed. A trial whose checkpoint exists goes on from
     it; whoever records the Result removes the checkpoint. Not iterating any further stops or pauses the trial.
@@ -128,13 +131,15 @@ def _train(assignment: Assignment, started: float) -> Iterator[Report | Result]:
     model = models.build(assignment.genotype)
     validation = dataset.split("val")
     values: dict[str, float] = {}
-    is_blank = False
+    is_blank, every = False, max(1, budget.epochs // MAX_REPORTS)
     for epoch in fit(
         model, dataset.split("fit"), budget, assignment.recipe,
         seed=assignment.seed, device=device, checkpoint=assignment.checkpoint,
     ):  # fmt: skip
-        values, is_blank = validate(epoch.model, validation, rules)
         model = epoch.model
+        if epoch.epoch % every and epoch.epoch < budget.epochs:
+            continue
+        values, is_blank = validate(epoch.model, validation, rules)
         yield Report(epoch=epoch.epoch, values={**values, "loss": epoch.loss}, seconds=time.perf_counter() - started)
     buffer = io.BytesIO()
     torch.save(model.state_dict(), buffer)

@@ -16,7 +16,7 @@ LAYERS = {
     "nn": 2, "models": 2, "cost": 2,
     "storage": 3, "data": 3, "losses": 3, "train": 3, "trial": 3,
     "search": 4,
-    "catalog": 5, "ledger": 5, "tracking": 5, "report": 5, "launch": 5, "cli": 5,
+    "catalog": 5, "ledger": 5, "mirror": 5, "tracking": 5, "report": 5, "provenance": 5, "launch": 5, "cli": 5,
 }  # fmt: skip
 
 FRAMEWORKS = {

@@ -7,11 +7,10 @@ import sys
 from irnas.errors import IrnasError
 
 EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run the command in ``sys.argv``; the exit status is 0, 2 (user error), 130 (Ctrl-C), or 1 with a traceback (bug)."""
+    """Run the command in ``sys.argv``; returns 2 after a user error. A bug keeps its traceback; Ctrl-C ends in 130."""
     from irnas.cli.app import app
 
     try:
@@ -19,7 +18,4 @@ def main() -> int:
     except IrnasError as error:
         print(f"irnas: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_USER_ERROR
-    except KeyboardInterrupt:
-        print("irnas: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
     return 0

@@ -40,8 +40,9 @@ class Progress:
         elif event["kind"] == "proposed" and not event["refused"]:
             self.running[event["trial"]] = {"key": event["key"], "epoch": 0, "values": {}, "costs": event["costs"]}
         elif event["kind"] == "reported" and event["trial"] in self.running:
-            self.running[event["trial"]].update(epoch=event["epoch"], values=event["values"])
-            self._epochs += 1
+            state = self.running[event["trial"]]
+            self._epochs += event["epoch"] - state["epoch"]
+            state.update(epoch=event["epoch"], values=event["values"])
         elif event["kind"] == "finished":
             self._finish(event)
 

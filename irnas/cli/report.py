@@ -147,13 +147,14 @@ def _print_table(console: Console, record: Record, *, show_all: bool) -> None:
     from rich.table import Table
 
     from irnas.report import unit
-    from irnas.report.record import choices, differing, grouped
+    from irnas.report.record import choices, differing, grouped, phrases
 
     shown = sorted(record.results, key=lambda r: r.trial) if show_all else record.winners
     if not shown:
         console.print("no trial has ended yet" if show_all else "no trial was trained to the end yet")
         return
-    groups = grouped(differing([r.genotype for r in shown], record.space))
+    axes = differing([r.genotype for r in shown], record.space)
+    groups = grouped(axes)
     # Many narrow columns would be cut or folded letter by letter; one wide column folds between the choices.
     is_wide = len(groups) > _MAX_AXES
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -169,8 +170,8 @@ def _print_table(console: Console, record: Record, *, show_all: bool) -> None:
     members = {r.key for r in record.winners}
     for result in shown:
         values = [unit.figure(o.name, result.values.get(o.name)) for o in record.objectives]
-        made = {name: choices(result.genotype, members) for name, members in groups.items()}
-        words = [" ".join(f"{name}={text}" for name, text in made.items())] if is_wide else list(made.values())
+        found = result.genotype
+        words = [" ".join(phrases(found, axes))] if is_wide else [choices(found, m) for m in groups.values()]
         status = [f"{result.status}, front" if result.key in members else str(result.status)] if show_all else []
         table.add_row(result.key, *status, *values, *map(escape, words), str(result.epochs), str(result.trial))
     console.print(table)

@@ -61,7 +61,7 @@ class Names:
 
 def clean(line: str) -> str:
     """A list line as a name: no slash in front, no file extension, no ``images`` or ``Mix`` in between."""
-    entry = line.strip().lstrip("\ufeff").replace("\\", "/")
+    entry = line.strip().replace("\\", "/")
     if entry.lower().endswith((*EXTENSIONS, ".mat")):
         entry = entry[: entry.rindex(".")]
     return "/".join(p for p in PurePosixPath(entry.lstrip("/")).parts if p not in (*_FOLDERS, "."))

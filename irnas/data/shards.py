@@ -46,6 +46,14 @@ class _Tally:
         self.widths.add(sample.image.shape[1])
         update_digest(self.digest, sample)
 
+    def refuse_strangers(self, splits: Mapping[str, Sequence[str]]) -> None:
+        if not self.targets:
+            raise DataError("data set: got no images; must have at least one")
+        for split, members in splits.items():
+            for name in members:
+                if name not in self.targets:
+                    raise DataError(f"split {split!r}: got {name!r}; must name an image of the set")
+
 
 def count_targets(mask: Bytes) -> int:
     """Number of 8-connected components of a mask [H, W]."""
@@ -76,7 +84,7 @@ def write(
 ) -> Manifest:
     """Write a data folder: shards and manifest.json, or nothing at all.
 
-    Equal samples give equal bytes. ``warnings`` is read after the last sample, so decoding may still append to it.
+    Equal samples give equal bytes; ``warnings`` is read after the last sample, so decoding may still append to it.
 
     Raises:
         DataError: the target is in use, the disk is full, a name occurs twice, a split is empty or names no image.
@@ -84,12 +92,7 @@ def write(
     with building_folder(target) as folder:
         tally = _Tally()
         shards = tuple(_write_shards(folder, _watched(samples, total, progress), tally))
-        if not shards:
-            raise DataError(f"output {target}: got no images; must have at least one")
-        for split, members in splits.items():
-            for name in members:
-                if name not in tally.targets:
-                    raise DataError(f"split {split!r}: got {name!r}; must name an image of the set")
+        tally.refuse_strangers(splits)
         found = Manifest(
             format=format,
             images=len(tally.targets),

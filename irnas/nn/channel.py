@@ -41,11 +41,10 @@ class _MaxOut(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         (grad,) = grad_outputs
         x, above, below = ctx.saved_tensors
-        product = grad * x
-        positive = x > 0
+        product, positive = grad * x, x > 0
         total = product.sum_to_size(above.shape)
-        grad_above = (product * positive).sum_to_size(above.shape)
-        return grad * torch.where(positive, above, below), grad_above, total - grad_above
+        grad_above = product.mul_(positive).sum_to_size(above.shape)
+        return torch.where(positive, above, below).mul_(grad), grad_above, total - grad_above
 
 
 class MaxOut(nn.Module):

@@ -24,6 +24,8 @@ from torch import Tensor, nn
 from irnas.errors import SpaceError
 
 ESTIMATORS = ("identity", "clip", "quad", "ede", "tanh_learn", "dysoftsign")
+_LOG_LIMIT = 12.0
+"""k is held within e^-12 and e^12 in use: a run-away k ends as a gradient of zero and not of NaN."""
 LEARNT = ("tanh_learn", "dysoftsign")
 """Estimators with a learnt k."""
 EDE_RANGE = (1e-3, 10.0)
@@ -57,13 +59,13 @@ def slope(estimator: str, x: Tensor, k: Tensor) -> Tensor:
         case "clip":
             return (x.abs() <= 1).to(x.dtype)
         case "quad":
-            return (2 - 2 * x.abs()).clamp_(min=0)
+            return x.abs().mul_(-2).add_(2).clamp_(min=0)
         case "ede":
-            return torch.clamp(k, min=1) * (1 - torch.tanh(k * x).square_())
+            return (k * x).tanh_().square_().neg_().add_(1).mul_(k.clamp(min=1))
         case "tanh_learn":
-            return k * (1 - torch.tanh(k * x).square_())
+            return (k * x).tanh_().square_().neg_().add_(1).mul_(k)
         case "dysoftsign":
-            return k / (1 + (k * x).abs_()).square_()
+            return (k * x).abs_().add_(1).square_().reciprocal_().mul_(k)
     raise SpaceError(f"estimator: got {estimator!r}; one of {', '.join(ESTIMATORS)}")
 
 
@@ -89,7 +91,7 @@ class _Sign(torch.autograd.Function):
         if ctx.estimator == "identity":
             return grad, None, None, None
         x, log_k = ctx.saved_tensors
-        grad_x = grad * slope(ctx.estimator, x, log_k.exp())
+        grad_x = slope(ctx.estimator, x, log_k.clamp(-_LOG_LIMIT, _LOG_LIMIT).exp()).mul_(grad)
         # f depends on kx alone, so df/d(log k) = x f'(x).
         grad_k = (grad_x * x).sum_to_size(log_k.shape) if ctx.needs_input_grad[1] else None
         return grad_x, grad_k, None, None

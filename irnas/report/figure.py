@@ -14,7 +14,7 @@ from irnas.front import Front
 from irnas.objective import OBJECTIVES, Objective
 from irnas.report import look, unit
 from irnas.report.published import Reference
-from irnas.report.record import Record, choices, differing, grouped
+from irnas.report.record import Record, differing, phrases
 from irnas.result import Result
 from irnas.space import Genotype
 
@@ -40,8 +40,8 @@ def pairs(record: Record) -> list[Pair]:
 def front(record: Record, pair: Pair, references: Sequence[Reference]) -> go.Figure:
     """The trials in the plane of two objectives, with the front's line and the published designs."""
     x, y = pair
-    shown = [r for r in references if x.name in r.values and y.name in r.values]
-    spots = [*(r.values for r in record.done), *(r.values for r in within_reach(record, shown, x))]
+    shown = within_reach(record, [r for r in references if x.name in r.values and y.name in r.values], x)
+    spots = [*(r.values for r in record.done), *(r.values for r in shown)]
     figure = go.Figure(layout=look.layout(height=500, hovermode="closest"))
     figure.update_xaxes(**_axis(x, [s[x.name] for s in spots]))
     figure.update_yaxes(**_axis(y, [s[y.name] for s in spots]))
@@ -55,7 +55,7 @@ def front(record: Record, pair: Pair, references: Sequence[Reference]) -> go.Fig
 
 def describe(genotype: Genotype, axes: Sequence[str], width: int = 3) -> str:
     """The values of some axes as hover text, ``width`` to a line; safe to show."""
-    parts = [escape(f"{name}={choices(genotype, members)}") for name, members in grouped(axes).items()]
+    parts = [escape(phrase) for phrase in phrases(genotype, axes)]
     lines = [", ".join(parts[i : i + width]) for i in range(0, len(parts), width)]
     return "<br>".join(lines)
 
@@ -120,7 +120,7 @@ def limits(values: Sequence[float], *, is_log: bool, pad: float = 0.08) -> tuple
         return (1.0, 10.0) if is_log else (0.0, 1.0)
     moved = [math.log10(max(v, 1e-12)) for v in values] if is_log else list(values)
     low, high = min(moved), max(moved)
-    room = pad * (high - low) if high > low else (0.15 if is_log else 0.05 * (abs(high) or 1.0))
+    room = pad * (high - low) if high > low else (0.15 if is_log else 0.05 * (abs(high) or 20.0))
     low, high = low - room, high + room
     return (10.0**low, 10.0**high) if is_log else (low, high)
 
@@ -206,7 +206,7 @@ def _draw_rug(figure: go.Figure, known: Sequence[Reference], pair: Pair) -> None
     x, y = pair
     if not known or not x.is_free or y.is_free:
         return
-    low, high = figure.layout.xaxis.range
+    (low, high), (foot, top) = figure.layout.xaxis.range, figure.layout.yaxis.range
     inside = [r for r in known if r.genotype and low <= math.log10(r.values[x.name]) <= high]
     if not inside:
         return
@@ -217,7 +217,7 @@ def _draw_rug(figure: go.Figure, known: Sequence[Reference], pair: Pair) -> None
     ]
     figure.add_trace(
         go.Scatter(
-            x=[r.values[x.name] for r in inside], y=[figure.layout.yaxis.range[0]] * len(inside), mode="markers",
+            x=[r.values[x.name] for r in inside], y=[foot + 0.025 * (top - foot)] * len(inside), mode="markers",
             name="cost of published designs", cliponaxis=False,
             hovertext=texts, hovertemplate="%{hovertext}<extra></extra>",
             marker={"symbol": "line-ns", "size": 16, "line": {"width": 2, "color": look.ACCENT}, "color": look.ACCENT},

@@ -157,21 +157,22 @@ def _axes(record: Record) -> str:
     if importance.ranked(shares):
         note = (
             f"How much of the variance among the {len(record.done)} trained trials the value of one axis explains on "
-            "its own: epsilon squared, corrected for the number of values, with costs on a logarithmic axis. "
-            f"The {importance.MAX_BARS} strongest are shown; a bar that ends left of the dotted line is what the luckiest of "
-            "so many axes reaches by chance. Interactions between axes do not show, and a search looks harder where it is "
-            "good, so read it as a hint."
+            "its own: epsilon squared, corrected for the number of values, with costs on a logarithmic axis. The "
+            f"{importance.MAX_BARS} strongest are shown; the dotted line is what the luckiest of so many axes reaches "
+            "by chance. Interactions between axes do not show, and a search looks harder where it is good, so read it "
+            "as a hint."
         )
-        found = f'<h3>Importance of the axes</h3>{_plot(importance.bars(shares, importance.chance(record)), "importance")}<p class="note">{note}</p>'
+        drawing = _plot(importance.bars(shares, importance.chance(record)), "importance")
+        found = f'<h3>Importance of the axes</h3>{drawing}<p class="note">{note}</p>'
     else:
         least = importance.MIN_TRIALS
         found = f'<p class="note">With fewer than {least} comparable trials, nothing can be said about single axes.</p>'
     if not record.done:
         return found
-    drawing, num_hidden = parallel.lines(record, importance.ranked(shares))
+    lines, num_hidden = parallel.lines(record, importance.ranked(shares))
     more = f" Axes left out because they matter less: {num_hidden}." if num_hidden else ""
     note = f'<p class="note">Each line is a trained trial; those on the front are in colour.{more}</p>'
-    return f"{found}<h3>Trials across axes and objectives</h3>{_plot(drawing, 'parallel')}{note}"
+    return f"{found}<h3>Trials across axes and objectives</h3>{_plot(lines, 'parallel')}{note}"
 
 
 def _reading(record: Record) -> str:

@@ -141,6 +141,12 @@ def choices(genotype: Genotype, axes: Sequence[str]) -> str:
     return "/".join(choice(genotype, axis) for axis in axes)
 
 
+def phrases(genotype: Genotype, axes: Sequence[str]) -> list[str]:
+    """The axes that exist in the genotype with their values: ``["base=8", "growth=2/2/1"]``."""
+    names = grouped(axes).items()
+    return [f"{name}={choices(genotype, m)}" for name, m in names if any(axis in genotype.values for axis in m)]
+
+
 def _mark(genotype: Genotype, axis: str) -> tuple[str, Any]:
     value = genotype.values.get(axis)
     return type(value).__name__, value

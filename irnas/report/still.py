@@ -40,8 +40,8 @@ def picture(record: Record, pairs: Sequence[Pair], references: Sequence[Referenc
 def _draw(panel: Any, record: Record, pair: Pair, references: Sequence[Reference]) -> None:
     x, y = pair
     winners = record.winners
-    shown = [r for r in references if x.name in r.values and y.name in r.values]
-    _dress(panel, pair, [*(r.values for r in record.done), *(r.values for r in within_reach(record, shown, x))])
+    shown = within_reach(record, [r for r in references if x.name in r.values and y.name in r.values], x)
+    _dress(panel, pair, [*(r.values for r in record.done), *(r.values for r in shown)])
     rest = [r for r in record.done if r not in winners]
     panel.scatter(*_xy([r.values for r in rest], pair), s=22, color=look.DOMINATED, label="dominated", zorder=2)
     edge = Front.of(record.results, pair).results
@@ -66,7 +66,7 @@ def _draw_published(panel: Any, legend: str, shape: str, shown: Sequence[Referen
     spots = shares({"x": places[0], "y": places[1]}, pair, ends)
     style = {"textcoords": "offset points", "fontsize": 7, "color": look.ACCENT, "zorder": 5}
     for reference, place, spot, room in zip(shown, zip(*places, strict=True), spots, with_room(spots), strict=True):
-        if room and 0 <= spot[0] <= 1 and 0 <= spot[1] <= 1:
+        if room:
             name = reference.label.replace("$", r"\$")
             side = {"xytext": (-6, -3), "ha": "right"} if spot[0] > 0.8 else {"xytext": (6, -3)}
             panel.annotate(name, place, **side, **style)

@@ -67,7 +67,9 @@ def figure(name: str, value: float | None) -> str:
 
 def quantity(name: str, value: float | None) -> str:
     """The value with its unit, as it stands in a sentence."""
-    return f"{figure(name, value)} {unit(name)}".strip() if value is not None else "-"
+    if value is None or not unit(name):
+        return figure(name, value)
+    return f"{figure(name, value)}{'·' if name == 'fa' else ' '}{unit(name)}"
 
 
 def prefixed(value: float) -> str:

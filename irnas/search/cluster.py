@@ -59,6 +59,11 @@ class Resources:
     gpus: float = 0.0
     """Share of a GPU that a trial takes."""
 
+    @property
+    def at_once(self) -> int | None:
+        """Trials handed out at the same time; None where the cluster's size decides."""
+        return self.workers or (None if self.address else os.cpu_count() or 1)
+
 
 def connect(resources: Resources) -> None:
     """Join the cluster, or start one on this machine that ends with this process.
@@ -70,8 +75,7 @@ def connect(resources: Resources) -> None:
         os.environ.setdefault(name, value)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     if resources.address is None:
-        cores = resources.workers or os.cpu_count() or 1
-        ray.init(num_cpus=cores, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **quiet)
+        ray.init(num_cpus=resources.at_once, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **quiet)
         return
     try:
         ray.init(address=resources.address, **quiet)
@@ -97,7 +101,8 @@ def run(session: Session, resources: Resources) -> None:
             scheduler=_Listen(forward),
             num_samples=-1,
             reuse_actors=True,
-            max_concurrent_trials=resources.workers or None,
+            # No more: a trial proposed while it must wait was chosen without the results it waited for.
+            max_concurrent_trials=resources.at_once,
             trial_dirname_creator=lambda trial: trial.trial_id,
         ),
         run_config=tune.RunConfig(

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,17 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "HOME": str(home), "PYTHONPATH": paths, "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    """`irnas WORDS` in ``folder``, running."""
-    return subprocess.Popen(
+@contextmanager
+def started(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """`irnas WORDS` in ``folder``, running; killed at the end where it still is."""
+    with subprocess.Popen(
         [sys.executable, "-m", "irnas", *words], cwd=folder, env=environment(folder),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def run(folder: Path, *words: str, code: int = 0, timeout_s: float = 240) -> str:

@@ -17,6 +17,7 @@ from irnas import tracking
 from irnas.cli import report
 from irnas.errors import IrnasError, SettingsError
 from irnas.ledger import Ledger, results
+from irnas.result import Status
 
 app = typer.Typer()
 app.command("front")(report.front)
@@ -89,14 +90,19 @@ def test_front_of_a_run_in_which_nothing_ended(tmp_path: Path) -> None:
 
 
 def test_markup_in_an_error_is_only_text(tmp_path: Path) -> None:
-    from irnas.result import Status
-
     def fail(writer: Writer) -> None:
         genotype = writer.space.complete({"width": 32, "depth": 3, "binarizer": "sign"})
         writer.finish(writer.propose(genotype), genotype, Status.FAILED, {}, 0, "got [/bold] and [red]text")
 
     shown = call("front", write_run(tmp_path / "one", space_folder(tmp_path), trials=1, then=fail), "--all")
     assert "got [/bold] and [red]text" in shown
+
+
+def test_markup_in_an_axis_is_only_text(tmp_path: Path) -> None:
+    space = space_folder(tmp_path)
+    text = (space / "space.yaml").read_text()
+    (space / "space.yaml").write_text(text.replace("sign", "'[/sign]'"))
+    assert "[/sign]" in call("front", write_run(tmp_path / "one", space), "--all")
 
 
 def test_print_front_is_the_same(run: str, capsys: pytest.CaptureFixture[str]) -> None:

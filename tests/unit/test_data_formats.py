@@ -107,6 +107,16 @@ def test_list_lines_may_carry_slashes_endings_folders_and_a_byte_order_mark(tmp_
     assert "list train.txt names 1 images twice: taken once" in found.warnings
 
 
+def test_rival_lists_of_one_folder_keep_their_whole_names(tmp_path: Path) -> None:
+    layouts.pairs(tmp_path / "images", tmp_path / "masks", ["a", "b", "c"])
+    for name, lines in {"train": ["a", "b"], "test_day": ["c"], "test_night": ["b"]}.items():
+        layouts.write_list(tmp_path / "splits" / f"{name}.txt", lines)
+    layouts.write_list(tmp_path / "splits" / "readme.txt", ["hello"])
+    found = discover(tmp_path)
+    assert found.splits == {"train": ("a", "b"), "test_day": ("c",), "test_night": ("b",)}
+    assert "1 text files of splits are no split lists (the first readme.txt)" in found.warnings
+
+
 def test_without_lists_everything_is_train(tmp_path: Path) -> None:
     layouts.pairs(tmp_path / "images", tmp_path / "masks", ["a", "b", "c"])
     found = discover(tmp_path)

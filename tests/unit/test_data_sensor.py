@@ -43,6 +43,7 @@ def test_noise_has_the_sigma_that_was_asked_for(change: dict[str, float], sigma:
 def test_the_pattern_is_fixed_and_noise_is_not() -> None:
     sensor = replace(QUIET, pattern=np.tile(np.arange(64, dtype=np.float32), (64, 1)))
     np.testing.assert_array_equal(_expose(sensor, seed=1), _expose(sensor, seed=2))
+    assert _expose(sensor)[7].tolist() == list(range(100, 164))
     noisy = replace(QUIET, read_sigma=2.0)
     assert not np.array_equal(_expose(noisy, seed=1), _expose(noisy, seed=2))
 

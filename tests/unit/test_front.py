@@ -109,5 +109,5 @@ def test_directions_are_decided_once() -> None:
 
 @pytest.mark.parametrize("text", ["", "miou,miou", "miou,speed", ","])
 def test_wrong_objectives_are_refused(text: str) -> None:
-    with pytest.raises(SettingsError, match="^objective: got"):
+    with pytest.raises(SettingsError, match=r"^objective: got"):
         parse(text)

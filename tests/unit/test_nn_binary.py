@@ -105,7 +105,9 @@ def test_scales_stay_outside_an_integer_convolution() -> None:
     window = torch.nn.functional.conv2d(signs.double(), torch.ones(1, 16, 3, 3).double(), padding=1)
     assert torch.equal(exact, exact.round()) and exact.abs().max() <= 144
     assert found.scale is not None and found.shift is not None
-    expected = torch.addcmul(exact.float() * found.scale.view(1, -1, 1, 1), window.float(), found.shift.view(1, -1, 1, 1))
+    expected = torch.addcmul(
+        exact.float() * found.scale.view(1, -1, 1, 1), window.float(), found.shift.view(1, -1, 1, 1)
+    )
     assert torch.equal(layer(x), expected)
 
 
@@ -120,13 +122,17 @@ def test_a_padded_tap_is_neither_sign() -> None:
 @pytest.mark.parametrize("bad", [{"groups": 2}, {"kernel": 2}, {"binarizer": "ternary"}])
 def test_what_cannot_be_built_is_refused(bad: dict[str, object]) -> None:
     options: dict[str, object] = {"kernel": 3, **bad}
-    with pytest.raises(SpaceError, match="must divide evenly|one of sign"):
+    with pytest.raises(SpaceError, match=r"must divide evenly|one of sign"):
         BinaryConv2d(3, 4, sign=None, weight_sign=WeightSign("clip"), **options)  # type: ignore[arg-type]
 
 
-def dot(channels: int = 6, **options: object) -> DotBinaryConv2d:
+def dot(channels: int = 6, *, estimator: str = "clip", **options: object) -> DotBinaryConv2d:
     torch.manual_seed(5)
-    return DotBinaryConv2d(channels, weight_sign=WeightSign("clip", (1, 1, 1, 1)), **options).double()  # type: ignore[arg-type]
+    layer = DotBinaryConv2d(channels, weight_sign=WeightSign(estimator), **options)  # type: ignore[arg-type]
+    with torch.no_grad():
+        # Off-centre, so that the sign of a weight is not that of its distance from the mean.
+        layer.weight += 0.4
+    return layer.double()
 
 
 @pytest.mark.parametrize("norm", ["rms", "l2"])
@@ -150,16 +156,22 @@ def test_dot_binary_equals_the_papers_equation_17() -> None:
     torch.testing.assert_close(layer(a), alpha * a.abs() * counted + beta * a)
 
 
-def test_dot_binary_keeps_or_cuts_the_gradient_through_scale_and_shift() -> None:
-    x = image(6)
-    grads = {}
-    for through in (True, False):
-        layer = dot(through=through)
-        layer(x).sum().backward()
-        grads[through] = layer.weight.grad
-        assert grads[through] is not None and grads[through].abs().sum() > 0
-    assert not torch.allclose(grads[True], grads[False])
-    # The derivative of the activation is the factor itself: no estimator in between.
-    x.requires_grad_()
+@pytest.mark.parametrize("through", [True, False])
+def test_dot_binary_keeps_or_cuts_the_gradient_through_scale_and_shift(through: bool) -> None:
+    layer, x = dot(estimator="identity", through=through), image(6)
+    layer(x).sum().backward()
+
+    weight = layer.weight.detach().clone().view(1, -1, 1, 1).requires_grad_()
+    shift = weight.mean()
+    scale = (weight - shift).square().mean().sqrt()
+    unit = (weight - shift) / scale
+    # The identity estimator in the paper's form: forward the sign, backward its argument.
+    bits = torch.where(unit >= 0, 1.0, -1.0) + unit - unit.detach()
+    (x * (bits * (scale if through else scale.detach()) + (shift if through else shift.detach()))).sum().backward()
+    torch.testing.assert_close(layer.weight.grad.flatten(), weight.grad.flatten(), rtol=1e-6, atol=1e-9)
+
+
+def test_the_gradient_of_a_dot_binary_activation_is_its_factor() -> None:
+    layer, x = dot(), image(6).requires_grad_()
     (grad,) = torch.autograd.grad(layer(x).sum(), x)
     torch.testing.assert_close(grad, layer.factors().expand_as(x))

@@ -83,6 +83,9 @@ def test_affine_and_shift_start_as_the_identity_and_work_per_channel() -> None:
         assert torch.equal(layer(x), x)
     affine = ChannelAffine(3).double()
     scatter(affine)
+    shift = ChannelShift(3).double()
+    scatter(shift)
+    torch.testing.assert_close(shift(x), x + shift.shift.view(1, -1, 1, 1))
     torch.testing.assert_close(affine(x), x * affine.scale.view(1, -1, 1, 1) + affine.shift.view(1, -1, 1, 1))
 
 

@@ -10,6 +10,7 @@ import torch
 
 from irnas.errors import SpaceError
 from irnas.nn import BINARIZERS, WeightSign, binarize
+from irnas.nn.weight import _standardize
 
 
 def latent(seed: int = 0) -> torch.Tensor:
@@ -42,6 +43,12 @@ def test_bits_scale_and_shift_equal_a_loop_over_filters(method: str) -> None:
         assert found.bits[index].flatten().tolist() == bits
         assert (1.0 if found.scale is None else found.scale[index].item()) == pytest.approx(scale, rel=1e-6)
         assert (0.0 if found.shift is None else found.shift[index].item()) == pytest.approx(shift, rel=1e-6)
+
+
+def test_standardised_latents_have_unit_unbiased_deviation() -> None:
+    unit = _standardize(latent()).flatten(1)
+    torch.testing.assert_close(unit.mean(1), torch.zeros(5).double(), rtol=0, atol=1e-12)
+    torch.testing.assert_close(unit.std(1), torch.ones(5).double())
 
 
 def test_siman_splits_each_filter_in_halves() -> None:

@@ -221,6 +221,36 @@ def test_rebuild_makes_what_somebody_deleted(runs: Path) -> None:
     assert state(runs) == before
 
 
+def test_a_search_survives_that_somebody_deletes_its_runs(runs: Path, tmp_path: Path) -> None:
+    space = space_folder(tmp_path)
+    uri = str(runs / "one")
+    with Writer(uri=uri, settings=settings_of(str(space)), space=catalog.load(str(space)).focus()) as writer:
+        writer.open()
+        mirror = tracking.Mirror(uri)
+        mirror.sync()
+        for run in found(runs):
+            client_of(runs).delete_run(run.info.run_id)
+        writer.train(writer.space.default())
+        with pytest.raises(Exception, match="deleted"):
+            mirror.sync()
+        mirror.sync()
+    assert len(state(runs)) == 2
+
+
+def test_what_is_complete_is_not_written_again(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow.tracking import MlflowClient
+
+    uri = small(runs)
+    tracking.Mirror(uri).sync()
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("written again")
+
+    for name in ("create_run", "log_batch", "set_terminated", "update_run", "log_artifact"):
+        monkeypatch.setattr(MlflowClient, name, refuse)
+    tracking.Mirror(uri).sync()
+
+
 def test_two_searches_share_a_store(runs: Path) -> None:
     one, two = small(runs), small(runs, "two", data_name="other")
     tracking.Mirror(one).sync()
@@ -299,6 +329,26 @@ def test_following_ends_with_everything_mirrored(runs: Path) -> None:
     tracking.follow(uri, stop, warn=told.append)
     assert not told
     assert len(state(runs)) == 6
+
+
+def test_following_goes_on_until_it_is_stopped_and_syncs_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, syncs, told = threading.Event(), list[bool](), list[str]()
+
+    class Counted:
+        def __init__(self, uri: str) -> None:
+            self.uri = uri
+
+        def sync(self) -> None:
+            syncs.append(stop.is_set())
+            if len(syncs) == 2:
+                raise OSError("once")
+            if len(syncs) == 4:
+                stop.set()
+
+    monkeypatch.setattr(tracking, "Mirror", Counted)
+    tracking.follow("runs/one", stop, interval_s=0.001, warn=told.append)
+    assert syncs == [False, False, False, False, True]
+    assert len(told) == 1
 
 
 def test_following_survives_a_run_that_is_not_there_yet(runs: Path) -> None:

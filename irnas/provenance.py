@@ -1,0 +1,39 @@
+"""Which code made a result: version, commit, and the versions of the libraries that decide numbers."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import irnas
+
+
+def code_revision() -> str:
+    """The version, and the commit where the package lies in a git checkout: ``0.1.0+g1a2b3c4[.dirty]``."""
+    folder = Path(irnas.__file__).parent.parent
+    if not (folder / ".git").exists():
+        return irnas.__version__
+    try:
+        commit = _git(folder, "rev-parse", "--short=7", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return irnas.__version__
+    return f"{irnas.__version__}+g{commit}{'.dirty' if changed else ''}"
+
+
+def versions() -> dict[str, str]:
+    """Package name to version, "absent" where it is not installed."""
+    found = {"python": platform.python_version(), "irnas": irnas.__version__}
+    for package in ("torch", "ray", "optuna", "mlflow", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+def _git(folder: Path, *words: str) -> str:
+    command = ["git", "-C", str(folder), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()

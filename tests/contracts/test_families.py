@@ -1,0 +1,129 @@
+"""The kit that every family passes: whatever its space can say is built, runs, learns and has a cost.
+
+A family is added by its space and its module; nothing here changes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from irnas import catalog, cost, models
+from irnas.nn.work import RULES
+from irnas.objective import OBJECTIVES
+from irnas.space import Genotype
+
+NUM_SAMPLES = 10
+SIDE = 32
+# Moving and viewing are no arithmetic.
+FREE = ("view", "expand", "slice", "split", "chunk", "cat", "detach", "alias", "empty", "clone", "t.default")
+
+
+def samples() -> Iterator[Any]:
+    for name in catalog.names():
+        space = catalog.load(name)
+        rng = random.Random(f"families {name}")
+        yield pytest.param(space.default(), id=f"{name}-default")
+        for kind, source in (("search", space.focus()), ("all", space)):
+            for index in range(NUM_SAMPLES):
+                genotype = space.genotype(source.sample(rng).values)
+                yield pytest.param(genotype, id=f"{name}-{kind}-{index}")
+
+
+def channels_of(genotype: Genotype) -> int:
+    return int(genotype.values.get("in_ch", 1))
+
+
+def image(genotype: Genotype) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(2, channels_of(genotype), SIDE, SIDE, generator=generator)
+
+
+def build(genotype: Genotype) -> nn.Module:
+    torch.manual_seed(0)
+    return models.build(genotype)
+
+
+@pytest.mark.parametrize("genotype", [*samples()])
+def test_it_builds_runs_learns_and_has_a_cost(genotype: Genotype, request: pytest.FixtureRequest) -> None:
+    network = build(genotype)
+    logits = network(image(genotype))
+    assert logits.shape == (2, 1, SIDE, SIDE) and logits.dtype == torch.float32
+    values = cost.price(genotype, (channels_of(genotype), SIDE, SIDE))
+    assert set(values) == {name for name, objective in OBJECTIVES.items() if objective.kind == "cost"}
+    assert all(value >= 0 for value in values.values()) and values["params"] > 0
+    logits.tanh().mean().backward()
+    # What a search varies must start finite. Beyond it lie points that no paper would train, such as forty layers of
+    # full-precision maps without a scale, or normalisation of maps that a 1x1 stem leaves constant; there a trial may
+    # fail, but each parameter must still take part.
+    must_be_finite = "-all-" not in request.node.callspec.id
+    assert logits.isfinite().all() or not must_be_finite
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, f"{name} takes no part"
+        assert parameter.grad.isfinite().all() or not must_be_finite, name
+
+
+@pytest.mark.parametrize("genotype", [*samples()])
+def test_its_cost_is_that_of_the_network(genotype: Genotype) -> None:
+    counted = cost.survey(genotype, (channels_of(genotype), SIDE, SIDE)).total
+    network = build(genotype)
+    assert counted == cost.count(network, (channels_of(genotype), SIDE, SIDE)).total
+    assert counted.bits + counted.numbers == sum(p.numel() for p in network.parameters())
+
+
+class Watch(TorchDispatchMode):
+    """Notes every operation that runs while no layer with a cost rule is at work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.depth = 0
+        self.uncounted: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self.depth == 0 and not any(word in str(func) for word in FREE):
+            self.uncounted.add(str(func))
+        return func(*args, **(kwargs or {}))
+
+    def enter(self, *_: object) -> None:
+        self.depth += 1
+
+    def leave(self, *_: object) -> None:
+        self.depth -= 1
+
+
+@pytest.mark.parametrize("genotype", [*samples()])
+def test_no_arithmetic_escapes_the_count(genotype: Genotype) -> None:
+    network, x, watch = build(genotype), image(genotype), Watch()
+    for part in network.modules():
+        if type(part) in RULES:
+            part.register_forward_pre_hook(watch.enter)
+            part.register_forward_hook(watch.leave)
+    with torch.no_grad(), watch:
+        network(x)
+    assert watch.uncounted == set()
+    assert watch.depth == 0
+
+
+def test_one_seed_gives_one_network() -> None:
+    for name in catalog.names():
+        genotype = catalog.load(name).default()
+        first, second = build(genotype).state_dict(), build(genotype).state_dict()
+        assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_published_names_are_distinct_and_their_numbers_plausible() -> None:
+    for name in catalog.names():
+        rows = catalog.published(name)
+        assert len({row.name for row in rows}) == len(rows)
+        for row in rows:
+            assert row.source
+            for printed in row.counts:
+                assert len(printed["input"]) == 3 and set(printed) <= {"input", *OBJECTIVES}
+            for values in row.results.values():
+                assert values and all(0 <= value <= 1 and OBJECTIVES[n].kind == "metric" for n, value in values.items())

@@ -1,0 +1,118 @@
+"""The shape of the command line: frozen, light, and honest about its exit status."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.main import get_command
+
+from irnas import __version__
+from irnas.cli import main
+from irnas.cli.app import app
+from irnas.cli.search import parse_amount, parse_input
+from irnas.errors import SettingsError
+
+HEAVY = {"torch", "ray", "mlflow", "optuna", "pyarrow", "numpy", "scipy", "pandas", "plotly", "matplotlib", "yaml"}
+
+# A command or an option is a promise: add to this list on purpose, and never take from it without a word in CHANGELOG.
+COMMANDS = {
+    "search": "--address --amp --axis --batch --crop --dataset --ema --epochs --executor --gpus --input --loss --lr "
+    "--max-bytes --max-macs --max-ops --max-params --objective --preset --resume --run --sampler --seed --space "
+    "--trials --warm-start --workers",
+    "front": "--all --json",
+    "report": "--images --output",
+    "ui": "--port",
+    "spaces": "--json",
+    "cost": "--input --json",
+    "score": "--json --preset",
+    "data import": "--format --json --output --val-fraction --val-seed",
+    "data synth": "--frames --hard --images --json --output --seed --sequences --size",
+    "data check": "--json",
+    "data stats": "--json",
+    "track rebuild": "",
+}
+
+
+def commands() -> dict[str, str]:
+    found: dict[str, str] = {}
+
+    def walk(command: object, words: tuple[str, ...]) -> None:
+        for name, child in getattr(command, "commands", {}).items():
+            walk(child, (*words, name))
+        if words and not hasattr(command, "commands"):
+            options = {o for p in command.params for o in p.opts if o.startswith("--")}  # type: ignore[attr-defined]
+            found[" ".join(words)] = " ".join(sorted(options - {"--help"}))
+
+    walk(get_command(app), ())
+    return found
+
+
+def test_the_command_line_is_what_was_promised() -> None:
+    assert commands() == COMMANDS
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys; import irnas.cli.app; print(' '.join({m.split('.')[0] for m in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not HEAVY & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("words", [[], *([c.split()[0]] for c in COMMANDS)], ids=str)
+def test_help_works_everywhere(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        get_command(app).main([*words, "--help"], prog_name="irnas")
+    assert ended.value.code == 0 and "Usage" in capsys.readouterr().out
+
+
+def test_the_version_is_the_package_s(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["irnas", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().out == f"irnas {__version__}\n"
+
+
+def test_what_a_user_can_mend_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = typer.Typer()
+
+    @broken.command()
+    def fail() -> None:
+        raise SettingsError("a: got\n1; must be 2")
+
+    monkeypatch.setattr("irnas.cli.app.app", broken)
+    monkeypatch.setattr(sys, "argv", ["irnas"])
+    assert main() == 2
+    assert capsys.readouterr().err == "irnas: a: got 1; must be 2\n"
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = typer.Typer(pretty_exceptions_enable=False)
+
+    @broken.command()
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("irnas.cli.app.app", broken)
+    monkeypatch.setattr(sys, "argv", ["irnas"])
+    with pytest.raises(ZeroDivisionError):
+        main()
+
+
+@pytest.mark.parametrize(("text", "value"), [("400000", 4e5), ("20K", 2e4), ("3.5m", 3.5e6), ("0.4G", 4e8)])
+def test_amounts(text: str, value: float) -> None:
+    assert parse_amount("--max-ops", text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["", "G", "1T", "one", "1 000"])
+def test_wrong_amounts(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"^--max-ops: got"):
+        parse_amount("--max-ops", text)
+
+
+def test_inputs() -> None:
+    assert parse_input("3x512x256") == (3, 512, 256)
+    for text in ("512x512", "3x512x", "0x4x4", "axbxc"):
+        with pytest.raises(SettingsError, match="must be channels x height x width"):
+            parse_input(text)

@@ -1,0 +1,172 @@
+"""Counts against arithmetic written out by hand, and the shape rules against the layers' own forward."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from irnas import catalog, cost, models
+from irnas.errors import DataError, SpaceError
+from irnas.nn import BinaryConv2d, Layer, Recipe, Sign, WeightSign
+from irnas.nn.work import RULES, Work
+from irnas.objective import OBJECTIVES
+
+LIT10 = catalog.point("biisnet", "LIT10")
+
+
+def binary(cin: int, cout: int, kernel: int, **options: object) -> BinaryConv2d:
+    sign = None if options.pop("full", False) else Sign("quad")
+    return BinaryConv2d(cin, cout, kernel, sign=sign, weight_sign=WeightSign("clip"), **options)  # type: ignore[arg-type]
+
+
+def total(module: nn.Module, *input_chw: int) -> Work:
+    return cost.count(module, input_chw).total  # type: ignore[arg-type]
+
+
+def test_a_full_precision_convolution() -> None:
+    found = total(nn.Conv2d(3, 4, 3, padding=1, bias=False), 3, 10, 20)
+    assert found == Work(ops_full=4 * 200 * (2 * 27 - 1), macs_full=4 * 200 * 27, numbers=108)
+    with_bias = total(nn.Conv2d(3, 4, 3, stride=2), 3, 11, 21)
+    assert with_bias == Work(ops_full=4 * 50 * (2 * 27), macs_full=4 * 50 * 27, numbers=112)
+    grouped = total(nn.Conv2d(4, 4, 1, groups=4, bias=False), 4, 2, 2)
+    assert (grouped.ops, grouped.macs) == (16, 16)
+
+
+def test_a_binary_convolution() -> None:
+    found = total(binary(16, 8, 3, binarizer="xnor_mean"), 16, 4, 4)
+    assert found == Work(ops_binary=8 * 16 * 287, macs_binary=8 * 16 * 144, elementwise=8 * 16, bits=1152)
+    assert found.ops == 8 * 16 * 287 / 64 and found.params == 36 and found.bytes == 144
+    assert total(binary(16, 8, 3, binarizer="sign"), 16, 4, 4).elementwise == 0
+    assert total(binary(16, 8, 3, binarizer="adabin"), 16, 4, 4).elementwise == 3 * 8 * 16
+    assert total(binary(16, 8, 3, binarizer="siman"), 16, 4, 4).numbers == 8
+    assert total(binary(16, 8, 1, groups=4, stride=2), 16, 4, 4).ops_binary == 8 * 4 * 7
+
+
+def test_binary_weights_on_full_precision_maps_save_memory_only() -> None:
+    found = total(binary(16, 8, 3, full=True), 16, 4, 4)
+    assert (found.ops_full, found.ops_binary, found.macs_full) == (8 * 16 * 287, 0, 8 * 16 * 144)
+    assert (found.bits, found.numbers) == (1152, 0)
+
+
+def test_a_layer_by_hand() -> None:
+    """ReDistribution 2, dot binary 1, MaxOut 1, residual 1; 2c + 2c numbers and c bits."""
+    found = total(Layer(Recipe(), "DB", 4, redist=True), 4, 8, 8)
+    assert found == Work(ops_binary=256, macs_binary=256, elementwise=5 * 256, bits=4, numbers=16)
+    # RPReLU 3, scale and shift 3, residual 1; 3c numbers and one k.
+    found = total(Layer(Recipe(), "BC", 4), 4, 8, 8)
+    assert found == Work(ops_binary=256 * 71, macs_binary=256 * 36, elementwise=7 * 256, bits=144, numbers=13)
+
+
+@pytest.mark.parametrize(
+    ("layer", "per_output"),
+    [(nn.AvgPool2d(2), 4), (nn.MaxPool2d(2), 0), (nn.BatchNorm2d(2), 2), (nn.PReLU(2), 1), (nn.ReLU(), 0)],
+)
+def test_element_wise_work_by_hand(layer: nn.Module, per_output: int) -> None:
+    found = cost.count(nn.Sequential(layer), (2, 8, 8))
+    assert found.total.elementwise == per_output * math.prod(found.layers[0].shape)
+
+
+def test_interpolation_counts_two_passes_or_nothing() -> None:
+    bilinear = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+    assert total(bilinear, 1, 4, 4).elementwise == 3 * 32 + 3 * 64
+    assert total(nn.Upsample(scale_factor=2, mode="nearest"), 1, 4, 4).elementwise == 0
+
+
+def test_bytes_round_up_once_for_all_layers() -> None:
+    layers = [nn.Sequential(binary(3, 1, 1)) for _ in range(3)]
+    chain = nn.Sequential(binary(3, 3, 1), binary(3, 3, 1))
+    assert total(chain, 3, 2, 2).bytes == math.ceil(18 / 8) == 3
+    assert total(layers[0], 3, 2, 2).bytes == 1
+
+
+def test_a_layer_that_runs_twice_works_twice_and_is_stored_once() -> None:
+    conv = nn.Conv2d(2, 2, 1, bias=False)
+    assert total(nn.Sequential(conv, conv), 2, 4, 4) == Work(ops_full=2 * 32 * 3, macs_full=2 * 32 * 2, numbers=4)
+
+
+def test_an_unknown_layer_is_an_error_that_names_it() -> None:
+    with pytest.raises(SpaceError, match=r"cost of 1\.0: got a layer of type Softplus; one of Add, Average"):
+        cost.count(nn.Sequential(nn.Identity(), nn.Sequential(nn.Softplus())), (1, 4, 4))
+
+
+def test_a_composition_with_parameters_of_its_own_is_unknown_too() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.factor = nn.Identity(), nn.Parameter(torch.ones(1))
+
+        def forward(self, x_nchw: Tensor) -> Tensor:
+            return self.inner(x_nchw) * self.factor
+
+    with pytest.raises(SpaceError, match="got a layer of type Scaled"):
+        cost.count(Scaled(), (1, 4, 4))
+
+
+def test_a_layer_that_never_runs_is_an_error() -> None:
+    class Idle(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.spare = nn.Identity(), nn.Conv2d(1, 1, 1)
+
+        def forward(self, x_nchw: Tensor) -> Tensor:
+            y_nchw: Tensor = self.used(x_nchw)
+            return y_nchw
+
+    with pytest.raises(SpaceError, match="cost of spare: got a Conv2d with parameters that never runs"):
+        cost.count(Idle(), (1, 4, 4))
+
+
+def test_counting_leaves_the_network_alone() -> None:
+    network = models.build(LIT10)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    x = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    y = network(x)
+    assert cost.count(network, (1, 64, 64)).values() == cost.price(LIT10, (1, 64, 64))
+    assert network.training and torch.equal(network(x), y)
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+def test_price_has_the_objectives_of_its_kind_and_takes_the_channels_of_the_input() -> None:
+    found = cost.price(LIT10, (3, 256, 256))
+    assert set(found) == {name for name, objective in OBJECTIVES.items() if objective.kind == "cost"}
+    assert all(isinstance(value, float) for value in found.values())
+    assert found["params"] - cost.price(LIT10, (1, 256, 256))["params"] == 2 * 9 * 16
+    quarter = cost.price(LIT10, (3, 128, 128))
+    assert quarter["ops"] * 4 == found["ops"] and quarter["params"] == found["params"]
+
+
+@pytest.mark.parametrize("size", [(1, 100, 512), (0, 64, 64), (1, 0, 64)])
+def test_sizes_that_do_not_fit_are_refused(size: cost.Chw) -> None:
+    with pytest.raises((DataError, SpaceError), match="must be"):
+        cost.price(LIT10, size)
+
+
+def test_parts_can_be_left_out_by_name() -> None:
+    found = cost.survey(LIT10, (1, 64, 64))
+    bottom = [layer for layer in found.layers if layer.name.startswith("bottom.")]
+    rest = found.without("bottom.")
+    assert len(rest.layers) == len(found.layers) - len(bottom)
+    assert rest.total + sum((layer.work for layer in bottom), Work()) == found.total
+
+
+@pytest.mark.parametrize(
+    "point", ["LIT10", "Bi-RealNet", "SiMaN", "BBCU", "down=maxpool,up=nearest", "trans=none,down=stride2"]
+)
+def test_shapes_by_rule_equal_shapes_by_forward(point: str) -> None:
+    genotype = catalog.point("biisnet", point)
+    network, found = models.build(genotype).eval(), []
+
+    def note(name: str) -> object:
+        return lambda _module, _inputs, output: found.append((name, tuple(output.shape[1:])))
+
+    counted = cost.survey(genotype, (1, 32, 48))
+    ruled = {layer.name for layer in counted.layers}
+    for name, part in network.named_modules():
+        if name in ruled:
+            assert type(part) in RULES
+            part.register_forward_hook(note(name))  # type: ignore[arg-type]
+    network(torch.zeros(1, 1, 32, 48))
+    assert found == [(layer.name, layer.shape) for layer in counted.layers]
