@@ -257,6 +257,7 @@ def _first(settings: SearchSettings) -> list[tuple[str, Genotype]]:
     return [(f"published {row.name}", row.genotype) for row in rows if row.genotype and "/" not in row.name]
 
 
+@contextmanager
 def _mirrored(uri: str, warn: Callable[[str], None]) -> Iterator[None]:
     """MLflow follows the record from a thread of its own; whatever happens there, the search goes on."""
 

@@ -1,4 +1,4 @@
-"""The report: what it computes, that it stands alone, and that nothing from a file becomes markup."""
+"""The report: what it reads, that the page stands alone, and that nothing from a file becomes markup."""
 
 from __future__ import annotations
 
@@ -14,17 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from support.runs import PUBLISHED_YAML, Writer, price, space_folder, write_run
 
 from irnas import report
 from irnas.errors import FormatError, SettingsError
-from irnas.objective import OBJECTIVES
-from irnas.report import curve, figure, image, importance, look, page, parallel, published, unit
+from irnas.report import image, look, page, published
 from irnas.report.record import Record, choice, choices, differing, grouped, phrases
 from irnas.result import Status
 
@@ -108,205 +104,6 @@ def test_numbered_axes_are_shown_together(record: Record) -> None:
     }  # fmt: skip
     assert choices(record.space.complete({"width": 4}), ["width", "reduction", "depth"]) == "4/-/2"
     assert phrases(record.space.complete({"width": 4}), ["width", "reduction", "depth"]) == ["width=4", "depth=2"]
-
-
-# Importance of axes
-
-
-def test_an_axis_that_decides_all_explains_all() -> None:
-    assert importance.explained(["a", "b"] * 6, [0.2, 0.8] * 6) == 1.0
-
-
-def test_an_axis_of_noise_explains_little_however_many_values_it_has() -> None:
-    rng = np.random.default_rng(0)
-    shares = []
-    for _ in range(200):
-        found = importance.explained(list(rng.integers(0, 6, 24)), list(rng.normal(size=24)))
-        assert found is not None
-        shares.append(found)
-    # Uncorrected, six groups of 24 would explain 5/23 = 22 % of noise on average.
-    assert np.mean(shares) < 0.08
-
-
-@pytest.mark.parametrize(("groups", "values"), [("aaaa", [1, 2, 3, 4]), ("abcd", [1, 2, 3, 4]), ("aabb", [2, 2, 2, 2])])
-def test_where_nothing_can_be_said_nothing_is(groups: str, values: list[float]) -> None:
-    assert importance.explained(groups, values) is None
-
-
-def test_importance_finds_the_planted_axis(record: Record) -> None:
-    shares = importance.importances(record)
-    assert importance.ranked(shares)[0] == "width"
-    assert shares["miou"]["width"] > 0.5 > shares["miou"].get("attention", 0.0)
-
-
-def test_the_planted_axis_is_beyond_chance_and_noise_is_not(record: Record) -> None:
-    shares, threshold = importance.importances(record), importance.chance(record)
-    assert shares["miou"]["width"] > threshold > shares["miou"].get("attention", 0.0)
-    assert threshold == importance.chance(record)
-
-
-def test_importance_needs_trials(tmp_path: Path) -> None:
-    record = Record.read(write_run(tmp_path / "few", space_folder(tmp_path), trials=importance.MIN_TRIALS - 1))
-    assert importance.importances(record) == {}
-    assert "nothing can be said about single axes" in page.html(record, [], images=False)
-
-
-# Published designs
-
-
-@pytest.mark.parametrize(
-    ("name", "dataset", "same"),
-    [
-        ("NUDT-SIRST", "nudt-sirst", True),
-        ("NUDT-SIRST", "NUDT_SIRST", True),
-        ("IRSTD-1K", "irstd1k", True),
-        ("NUAA-SIRST", "SIRST", True),
-        ("SIRST", "nudt-sirst", False),
-        ("SIRST", "sirst-aug", False),
-        ("SIRST", "synthetic", False),
-    ],
-)
-def test_a_data_set_is_recognised_whatever_its_spelling(name: str, dataset: str, same: bool) -> None:
-    assert published.matches(name, dataset) is same
-
-
-def test_members_get_our_cost_and_others_keep_the_printed_one(record: Record) -> None:
-    found = {r.name: r for r in published.references(record)[0]}
-    member = found["TOY-8"]
-    assert member.genotype is not None
-    assert member.values["ops"] == price(member.genotype, (1, 256, 256))["ops"] != 3e8
-    assert member.values["miou"] == 0.71
-    other = found["OTHER-NET"]
-    assert (other.values["ops"], other.values["miou"]) == (5e8, 0.78)
-    assert (other.foreign, member.foreign) == ("3x512x512", "")
-    assert published.Reference(name="BNN (Table 2)", source="").label == "BNN"
-
-
-def test_an_accuracy_of_another_data_set_is_not_shown(tmp_path: Path) -> None:
-    record = Record.read(write_run(tmp_path / "one", space_folder(tmp_path), trials=2, data_name="synthetic"))
-    found, absent = published.references(record)
-    assert not absent
-    assert not any("miou" in r.values for r in found)
-    html = page.html(record, found, images=False)
-    assert "No paper in this space&#x27;s list" in html or "No paper in this space's list" in html
-    drawn = figure.front(record, figure.pairs(record)[0], found)
-    assert "published, our count" not in [t.name for t in drawn.data]
-
-
-def test_a_space_that_is_gone_is_said_and_not_raised(tmp_path: Path) -> None:
-    space = space_folder(tmp_path)
-    record = Record.read(write_run(tmp_path / "one", space, trials=2))
-    (space / "space.yaml").rename(space / "moved.yaml")
-    found, absent = published.references(record)
-    assert found == []
-    assert "could not be read" in absent
-
-
-# Figures
-
-
-def test_the_front_figure_shows_each_trial_once_and_the_published(record: Record) -> None:
-    references, _ = published.references(record)
-    drawn = figure.front(record, figure.pairs(record)[0], references)
-    traces = {t.name: t for t in drawn.data}
-    assert len(traces["dominated"].x) + len(traces["on the front"].x) == 12
-    assert list(traces["on the front"].y) == [100 * r.values["miou"] for r in record.winners]
-    assert set(traces["published, our count"].text) == {"TOY-8", "TOY-32"}
-    assert set(traces["published, cost as printed at 3x512x512"].text) == {"OTHER-NET"}
-    assert drawn.layout.xaxis.type == "log"
-    assert drawn.layout.yaxis.title.text == "mIoU (%)"
-
-
-def test_published_giants_do_not_dwarf_the_run(tmp_path: Path) -> None:
-    space = space_folder(tmp_path)
-    giant = PUBLISHED_YAML.replace("ops: 5.0e+8", "ops: 5.0e+11")
-    (space / "published.yaml").write_text(giant)
-    record = Record.read(write_run(tmp_path / "one", space))
-    references, _ = published.references(record)
-    dearest = max(r.values["ops"] for r in record.done)
-    high = figure.front(record, figure.pairs(record)[0], references).layout.xaxis.range[1]
-    assert dearest < 10**high < 2 * figure.REACH * dearest
-    assert "far to the right of the axis: OTHER-NET (500 G)." in page.html(record, references, images=False)
-
-
-def test_pairs_put_costs_across() -> None:
-    names = [("miou", "ops"), ("ops", "miou"), ("miou", "pd", "params"), ("miou",), ("params",)]
-    expected = [
-        [("ops", "miou")], [("ops", "miou")], [("miou", "pd"), ("params", "miou"), ("params", "pd")],
-        [("ops", "miou")], [("params", "miou")],
-    ]  # fmt: skip
-    for given_names, wanted in zip(names, expected, strict=True):
-        stand_in: Any = types.SimpleNamespace(objectives=tuple(OBJECTIVES[n] for n in given_names))
-        assert [(x.name, y.name) for x, y in figure.pairs(stand_in)] == wanted
-
-
-@pytest.mark.parametrize(
-    ("x", "y", "shape"),
-    [("ops", "miou", "hv"), ("ops", "params", "hv"), ("miou", "pd", "vh"), ("miou", "fa", "vh"), ("fa", "miou", "hv")],
-)
-def test_a_front_promises_only_what_was_attained(x: str, y: str, shape: str) -> None:
-    """Between two of its points, the better of the two in x does not have the other's y."""
-    pair = (OBJECTIVES[x], OBJECTIVES[y])
-    assert figure.step_shape(pair) == shape
-    left, right = 1.0, 2.0
-    # On "hv" the value of the left point holds in between; it must be the point that is no worse in x than there.
-    holds = left if shape == "hv" else right
-    assert pair[0].loss(holds) <= pair[0].loss(1.5)
-
-
-def test_every_figure_is_valid(record: Record) -> None:
-    drawings = [curve.growth(record), curve.learning(record), importance.bars(importance.importances(record), 0.3)]
-    for drawn in [*drawings, parallel.lines(record, [])[0]]:
-        assert drawn is not None
-        assert go.Figure(json.loads(drawn.to_json())).data
-
-
-def test_parallel_leaves_out_the_least_important_axes(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "MAX_AXES", 2)
-    drawn, num_hidden = parallel.lines(record, ["width", "depth"])
-    titles = [a.text for a in drawn.layout.annotations if a.text.startswith("<b>")]
-    assert titles == ["<b>width</b>", "<b>depth</b>", "<b>mIoU (%)</b>", "<b>OPs</b>"]
-    assert num_hidden == 3
-
-
-@given(st.floats(1e-3, 1e12), st.floats(1.001, 1e6))
-def test_ticks_lie_within_the_axis(low: float, ratio: float) -> None:
-    marks, texts = figure.ticks(low, low * ratio)
-    assert len(marks) == len(texts) == len(set(marks))
-    assert all(low <= mark <= low * ratio for mark in marks)
-    if ratio > 10:
-        assert len(marks) >= 2
-
-
-@given(st.lists(st.floats(1e-6, 1e12), min_size=1), st.booleans())
-def test_limits_hold_all_values(values: list[float], is_log: bool) -> None:
-    low, high = figure.limits(values, is_log=is_log)
-    assert low < high
-    assert low <= min(values) * (1 + 1e-9)
-    assert max(values) <= high * (1 + 1e-9)
-
-
-def test_labels_do_not_cover_each_other() -> None:
-    assert figure.with_room([(0.5, 0.5), (0.52, 0.51), (0.52, 0.6), (0.9, 0.5)]) == [True, False, True, True]
-
-
-@pytest.mark.parametrize(("num", "expected"), [(0, 0), (1, 1), (2, 2), (40, 40)])
-def test_winners_have_colours_of_their_own(num: int, expected: int) -> None:
-    colours = look.ramp(num)
-    assert len(set(colours)) == expected
-    assert all(re.fullmatch("#[0-9a-f]{6}", c) for c in colours)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "text"),
-    [
-        ("miou", 0.8288, "82.88 %"), ("fa", 2.34e-5, "23.4·10⁻⁶"), ("ops", 1.93e8, "193 M"),
-        ("params", 10320, "10.32 K"),
-        ("bytes", 1352, "1.352 K B"), ("miou", None, "-"), ("loss", 0.123456, "0.1235"), ("params", 999, "999"),
-    ],
-)  # fmt: skip
-def test_values_as_they_are_shown(name: str, value: float | None, text: str) -> None:
-    assert unit.quantity(name, value) == text
 
 
 # Example detections

@@ -317,6 +317,19 @@ def test_a_dead_server_costs_a_warning_and_nothing_else(runs: Path, monkeypatch:
     assert "\n" not in told[0]
 
 
+def test_a_server_that_never_answers_ends_the_same_way(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri, stop, told = small(runs), threading.Event(), list[str]()
+    stop.set()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(8)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        tracking.follow(uri, stop, warn=told.append)
+    assert len(told) == 1
+
+
 def test_rebuild_says_so_when_the_server_is_dead(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(SettingsError, match="MLflow at http://127"):
@@ -369,7 +382,9 @@ def test_a_second_mirror_waits_its_turn(runs: Path, monkeypatch: pytest.MonkeyPa
 
 def test_settings_of_the_user_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
-    monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
+    for name in ("MLFLOW_DISABLE_TELEMETRY", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"):
+        monkeypatch.delenv(name, raising=False)
     tracking.set_environment()
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] == "true"
