@@ -4,6 +4,7 @@ IrnasError
  +- SettingsError   a setting, an option or a run folder is not usable   (also ValueError)
  +- SpaceError      a space, a parameter value or a family is wrong      (also ValueError)
  +- DataError       images, masks, splits or shards do not fit           (also ValueError)
+ +- StorageError    a run's folder is full or cannot be written          (also OSError)
  +- TrainingError   a trial cannot go on, for example its loss is NaN    (also RuntimeError)
  +- ExportError     a network has no faithful form in the target format  (also ValueError)
  +- FormatError     a file is not what its name says                     (also ValueError)
@@ -27,6 +28,10 @@ class SpaceError(IrnasError, ValueError):
 
 class DataError(IrnasError, ValueError):
     """Images, masks, splits or shards do not fit together."""
+
+
+class StorageError(IrnasError, OSError):
+    """A run's folder is full or cannot be written. Ends a search, not a trial: the record stays as it is."""
 
 
 class TrainingError(IrnasError, RuntimeError):

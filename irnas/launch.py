@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from typing import Any, Literal
 from irnas import catalog, cost, ledger, storage
 from irnas.data import Dataset, Split, open_dataset
 from irnas.data.sample import Bytes
-from irnas.errors import DataError, SettingsError
+from irnas.errors import DataError, SettingsError, StorageError
 from irnas.front import Bounds, Front
 from irnas.metrics import PRESETS, score_baselines
 from irnas.objective import parse
@@ -50,6 +51,8 @@ class Outcome:
     front: Front
     results: Sequence[Result]
     stop_reason: str
+    gave_up: bool
+    """Whether it ended because too many trials failed."""
     report: Path | None
     """The page; None where it could not be made."""
 
@@ -151,14 +154,19 @@ def _run(
             _execute(session, executor)
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
-            keep("closed", {"reason": "interrupted" if interrupted else f"{type(error).__name__}: {error}"})
-            ledger.compact(uri, session.results)
+            reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
+            with contextlib.suppress(StorageError):
+                keep("closed", {"reason": reason})
+                ledger.compact(uri, session.results)
             raise
         keep("closed", {"reason": session.stop_reason})
         ledger.compact(uri, session.results)
         page = _report(uri, listener.warn)
     front = Front.of(session.results, parse(settings.objectives))
-    return Outcome(uri=uri, front=front, results=session.results, stop_reason=session.stop_reason, report=page)
+    return Outcome(
+        uri=uri, front=front, results=session.results, stop_reason=session.stop_reason, gave_up=session.gave_up,
+        report=page,
+    )  # fmt: skip
 
 
 def _session(work: _Work, keep: Record) -> Session:
@@ -257,20 +265,15 @@ def _first(settings: SearchSettings) -> list[tuple[str, Genotype]]:
     return [(f"published {row.name}", row.genotype) for row in rows if row.genotype and "/" not in row.name]
 
 
-@contextmanager
+@contextlib.contextmanager
 def _mirrored(uri: str, warn: Callable[[str], None]) -> Iterator[None]:
     """MLflow follows the record from a thread of its own; whatever happens there, the search goes on."""
+    from irnas import tracking
 
-    def follow() -> None:
-        # Imported here because MLflow takes seconds to import, and the first trial should not wait for it.
-        from irnas import tracking
-
-        tracking.follow(uri, stop, warn=warn)
-
-    if not storage.is_local(uri):
-        yield
-        return
+    # Before Tune has a chance to import MLflow, which reads it then.
+    tracking.set_environment()
     stop = threading.Event()
+    follow = functools.partial(tracking.follow, uri, stop, warn=warn)
     thread = threading.Thread(target=follow, name="irnas-mlflow", daemon=True)
     thread.start()
     try:

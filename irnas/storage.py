@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from irnas.errors import DataError, SettingsError
+from irnas.errors import SettingsError, StorageError
 
 
 def is_local(uri: str) -> bool:
@@ -51,7 +51,7 @@ def write(uri: str, content: bytes) -> None:
     """Write a file so that a reader sees the old or the new content, never a part.
 
     Raises:
-        DataError: the disk is full.
+        StorageError: the disk is full or read-only.
     """
     if not is_local(uri):
         filesystem, path_there = _remote(uri)
@@ -97,9 +97,9 @@ def remove(uri: str) -> None:
 
 
 def full_disk(error: OSError, path: Path) -> Exception:
-    """The error as it should be raised: a DataError where the disk is full or read-only, else itself."""
+    """The error as it should be raised: a StorageError where the disk is full or read-only, else itself."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-        return DataError(
+        return StorageError(
             f"{path.parent}: got '{error.strerror}' while writing {path.name}; must have room and be writable"
         )
     return error

@@ -14,7 +14,7 @@ from torch import nn
 
 from irnas import models, storage
 from irnas.data import open_dataset
-from irnas.errors import DataError, SettingsError
+from irnas.errors import DataError, SettingsError, StorageError
 from irnas.metrics import PRESETS
 from irnas.result import Result, Status
 from irnas.settings import Budget, Recipe
@@ -85,6 +85,7 @@ def evaluate(assignment: Assignment) -> Iterator[Report | Result]:
 
     Raises:
         SettingsError: the settings cannot be met by any trial, for example the data set has another revision.
+        StorageError: the run cannot be written.
     """
     started = time.perf_counter()
     epochs = 0
@@ -92,7 +93,7 @@ def evaluate(assignment: Assignment) -> Iterator[Report | Result]:
         for found in _train(assignment, started):
             epochs = found.epoch if isinstance(found, Report) else epochs
             yield found
-    except SettingsError:
+    except (SettingsError, StorageError):
         raise
     except Exception as error:
         seconds = time.perf_counter() - started

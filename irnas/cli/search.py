@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irnas.errors import SettingsError
+from irnas.errors import SettingsError, StorageError, TrainingError
 
 if TYPE_CHECKING:
     from irnas.launch import Executor, Outcome
@@ -141,7 +141,7 @@ def _resume(uri: str, trials: int | None, where: Executor) -> None:
 
 
 class _resumable:
-    """Says on Ctrl-C how to go on."""
+    """Says how to go on after Ctrl-C or on a full disk."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
@@ -153,7 +153,7 @@ class _resumable:
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is KeyboardInterrupt:
+        if kind is KeyboardInterrupt or (kind and issubclass(kind, StorageError)):
             print(f"irnas: stopped; go on with: irnas search --resume {self._uri}", file=sys.stderr)
 
 
@@ -232,3 +232,5 @@ def _show(outcome: Outcome) -> None:
     if outcome.report:
         print(f"report:  {outcome.report}")
     print(f"record:  {outcome.uri}   (again: irnas front {outcome.uri}; in MLflow: irnas ui)")
+    if outcome.gave_up:
+        raise TrainingError(f"search: got too many failures ({outcome.stop_reason}); must mostly succeed")

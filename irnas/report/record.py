@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from irnas import ledger
 from irnas.front import Bounds, Front
@@ -12,7 +11,7 @@ from irnas.ledger import Event
 from irnas.objective import Objective, parse
 from irnas.result import Result, Status
 from irnas.settings import SearchSettings
-from irnas.space import Genotype, Space
+from irnas.space import Genotype, Space, Value
 
 INACTIVE = "-"
 """Stands for the value of an axis that does not exist in a genotype."""
@@ -119,7 +118,15 @@ def differing(genotypes: Sequence[Genotype], space: Space) -> list[str]:
     known = [p.name for p in space.params]
     # A published design may use an axis that the search held out.
     known += sorted({axis for g in genotypes for axis in g.values} - set(known))
-    return [axis for axis in known if len({_mark(g, axis) for g in genotypes}) > 1]
+    held = {p.name for p in space.params if len(p.values) == 1}
+
+    def differs(axis: str) -> bool:
+        marks = {_mark(g.values[axis]) for g in genotypes if axis in g.values}
+        # Where an axis that a search holds exists or not follows from its parent, which is shown.
+        is_partial = axis not in held and any(axis not in g.values for g in genotypes)
+        return len(marks) > 1 or (bool(marks) and is_partial)
+
+    return [axis for axis in known if differs(axis)]
 
 
 def choice(genotype: Genotype, axis: str) -> str:
@@ -147,6 +154,6 @@ def phrases(genotype: Genotype, axes: Sequence[str]) -> list[str]:
     return [f"{name}={choices(genotype, m)}" for name, m in names if any(axis in genotype.values for axis in m)]
 
 
-def _mark(genotype: Genotype, axis: str) -> tuple[str, Any]:
-    value = genotype.values.get(axis)
+def _mark(value: Value) -> tuple[str, Value]:
+    # True is not 1.
     return type(value).__name__, value

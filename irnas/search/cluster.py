@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -21,7 +22,8 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from irnas.errors import SettingsError
+from irnas import errors
+from irnas.errors import IrnasError, SettingsError
 from irnas.result import Result
 from irnas.search.session import Session
 from irnas.settings import Budget, Recipe
@@ -78,8 +80,9 @@ def connect(resources: Resources) -> None:
         ray.init(num_cpus=resources.at_once, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **quiet)
         return
     try:
+        _knock(resources.address)
         ray.init(address=resources.address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise SettingsError(f"address: got {resources.address!r} ({reason}); must be a running cluster") from None
 
@@ -87,6 +90,13 @@ def connect(resources: Resources) -> None:
 def disconnect() -> None:
     """Leave the cluster, and end it where ``connect`` started it."""
     ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Fail at once where nobody listens; Ray would try for minutes."""
+    host, found, port = address.removeprefix("ray://").rpartition(":")
+    if found and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def run(session: Session, resources: Resources) -> None:
@@ -147,11 +157,13 @@ class _Forward:
     def is_over(self) -> bool:
         return bool(self._session.stop_reason)
 
-    def take(self, tune_id: str, found: Report | Result) -> bool:
+    def take(self, tune_id: str, payload: str) -> bool:
         """Whether the trial ends here."""
+        found = self._guard(lambda: _unpack_found(payload))
         if isinstance(found, Result):
             self._guard(lambda: self._session.finish(found))
             return True
+        assert isinstance(found, Report)
         return bool(self._guard(lambda: self._session.report(self._trial_of[tune_id], found)))
 
     def retry(self, tune_id: str, error: str) -> None:
@@ -196,7 +208,7 @@ class _Listen(FIFOScheduler):  # type: ignore[misc] # ray publishes no types
         self._forward = forward
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        is_over = self._forward.take(trial.trial_id, _unpack_found(result[_PAYLOAD]))
+        is_over = self._forward.take(trial.trial_id, result[_PAYLOAD])
         return str(TrialScheduler.STOP if is_over else TrialScheduler.CONTINUE)
 
 
@@ -216,7 +228,11 @@ class _Worker(tune.Trainable):  # type: ignore[misc] # ray publishes no types
 
     def step(self) -> dict[str, Any]:
         # Never "done": Tune tells its scheduler nothing of a result that is; the scheduler ends the trial instead.
-        return {_PAYLOAD: _pack_found(next(self._found))}
+        try:
+            return {_PAYLOAD: _pack_found(next(self._found))}
+        except IrnasError as error:
+            # What no other trial could do better ends the search; Tune would try it again elsewhere.
+            return {_PAYLOAD: json.dumps({"error": type(error).__name__, "text": str(error)})}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)
@@ -247,4 +263,6 @@ def _pack_found(found: Report | Result) -> str:
 
 def _unpack_found(text: str) -> Report | Result:
     found = json.loads(text)
+    if "error" in found:
+        raise getattr(errors, found["error"])(found["text"])
     return Result.from_document(found["result"]) if "result" in found else Report(**found)

@@ -49,6 +49,8 @@ class Session:
         self._failed_in_a_row = 0
         self.stop_reason = ""
         """Why no further trial is handed out; empty while there may be one."""
+        self.gave_up = False
+        """Whether that is because too many failed."""
 
     def restore(self, proposals: Sequence[Proposal], results: Sequence[Result]) -> None:
         """Take up a recorded search: finished trials stay finished, the others are handed out again, first."""
@@ -156,5 +158,6 @@ class Session:
         errors = [r.error for r in self._finished.values() if r.status is Status.FAILED]
         too_many = len(errors) >= MAX_FAILED_IN_A_ROW and len(errors) > MAX_FAILED_SHARE * self.num_trained
         if self._failed_in_a_row >= MAX_FAILED_IN_A_ROW or too_many:
+            self.gave_up = True
             commonest, times = collections.Counter(errors).most_common(1)[0]
             self.stop_reason = f"{len(errors)} of {self.num_trained} trials failed, {times} with: {commonest}"

@@ -15,7 +15,7 @@ from pyarrow import fs
 from support.results import result
 
 from irnas import ledger, storage
-from irnas.errors import DataError, FormatError, SettingsError
+from irnas.errors import FormatError, SettingsError, StorageError
 from irnas.ledger import Ledger
 from irnas.result import SCHEMA, Result, Status
 
@@ -111,9 +111,9 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.Monk
     record = Ledger(str(tmp_path))
     with record.writing():
         monkeypatch.setattr(os, "fsync", full)
-        with pytest.raises(DataError, match="No space left"):
+        with pytest.raises(StorageError, match="No space left"):
             record.append("opened", {})
-    with pytest.raises(DataError, match="No space left"):
+    with pytest.raises(StorageError, match="No space left"):
         storage.write(str(tmp_path / "x.bin"), b"1")
     assert not list(tmp_path.glob(".*part")) and not (tmp_path / "x.bin").exists()
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from support.datasets import tiny
 
-from irnas import catalog, cost, models
-from irnas.errors import DataError, SettingsError
+from irnas import catalog, cost, models, storage
+from irnas.errors import DataError, SettingsError, StorageError
 from irnas.result import Result, Status
 from irnas.settings import Budget, Recipe
 from irnas.train import predict
@@ -103,3 +103,12 @@ def test_predicting_background_only_is_said(tmp_path: Path) -> None:
     split = tiny().split("val")
     blank = not any((predict(model, split.image(i)) > 0.5).any() for i in range(len(split)))
     assert (result.note == BLANK) == blank
+
+
+def test_a_full_disk_ends_the_search_not_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(uri: str, content: bytes) -> None:
+        raise StorageError("run: got 'No space left on device'")
+
+    monkeypatch.setattr(storage, "write", full)
+    with pytest.raises(StorageError, match="No space left"):
+        list(evaluate(assignment(tmp_path)))
