@@ -17,7 +17,8 @@ LAYERS = {
     "nn": 2, "models": 2, "cost": 2,
     "storage": 3, "data": 3, "losses": 3, "train": 3, "trial": 3,
     "search": 4,
-    "catalog": 5, "ledger": 5, "mirror": 5, "tracking": 5, "report": 5, "provenance": 5, "export": 5, "launch": 5, "cli": 5,
+    "catalog": 5, "ledger": 5, "mirror": 5, "tracking": 5, "report": 5, "provenance": 5, "export": 5,
+    "launch": 5, "cli": 5,
 }  # fmt: skip
 
 FRAMEWORKS = {
@@ -30,7 +31,7 @@ FRAMEWORKS = {
     "plotly": {"report"},
     "matplotlib": {"report"},
     "moocore": {"front.py"},
-    "torch": {"nn", "models", "cost.py", "losses.py", "train.py", "trial.py"},
+    "torch": {"nn", "models", "cost.py", "losses.py", "train.py", "trial.py", "export"},
     "pyarrow": {"data", "storage.py", "ledger.py"},
 }
 

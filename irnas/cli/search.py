@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from irnas.errors import SettingsError, StorageError, TrainingError
+from irnas.objective import parse
+from irnas.settings import Budget, Recipe, SearchSettings
 
 if TYPE_CHECKING:
     from irnas.launch import Executor, Outcome
-    from irnas.settings import SearchSettings
 
+_TRIALS, _BUDGET, _RECIPE = SearchSettings(space="").trials, Budget(), Recipe()
+_BESIDE_RESUME = ("resume", "trials", "address", "workers", "gpus", "executor")
 _WHAT, _TRAIN, _HOW, _LIMIT = "What to search", "Training of each network", "Where and how it runs", "Limits"
 
 
 def search(
+    context: typer.Context,
     space: Annotated[
         str, typer.Option(help="A space's name, or a folder with a space.yaml.", rich_help_panel=_WHAT)
     ] = "biisnet",
@@ -30,7 +34,9 @@ def search(
     dataset: Annotated[
         str, typer.Option(help="A data folder made by `irnas data import`, or 'synthetic'.", rich_help_panel=_WHAT)
     ] = "synthetic",
-    trials: Annotated[int | None, typer.Option(help="Networks to train.  [default: 16]", rich_help_panel=_WHAT)] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Networks to train.", show_default=str(_TRIALS), rich_help_panel=_WHAT)
+    ] = None,
     axis: Annotated[
         list[str] | None,
         typer.Option(
@@ -48,17 +54,19 @@ def search(
         str, typer.Option("--input", help="CxHxW at which costs are counted.", rich_help_panel=_WHAT)
     ] = "1x256x256",
     preset: Annotated[str, typer.Option(help="Metric conventions.", rich_help_panel=_WHAT)] = "basicirstd",
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training split.", rich_help_panel=_TRAIN)] = None,
-    batch: Annotated[int | None, typer.Option(help="Crops in a step.", rich_help_panel=_TRAIN)] = None,
-    crop: Annotated[int | None, typer.Option(help="Side of a crop in pixels.", rich_help_panel=_TRAIN)] = None,
+    epochs: Annotated[
+        int, typer.Option(help="Passes over the training split.", rich_help_panel=_TRAIN)
+    ] = _BUDGET.epochs,
+    batch: Annotated[int, typer.Option(help="Crops in a step.", rich_help_panel=_TRAIN)] = _BUDGET.batch,
+    crop: Annotated[int, typer.Option(help="Side of a crop in pixels.", rich_help_panel=_TRAIN)] = _BUDGET.crop,
     loss: Annotated[
-        str | None,
+        str,
         typer.Option(help="softiou, softiou_image, bce, dice, focal, or a sum: softiou+bce.", rich_help_panel=_TRAIN),
-    ] = None,
-    lr: Annotated[float | None, typer.Option(help="Peak learning rate of AdamW.", rich_help_panel=_TRAIN)] = None,
+    ] = _RECIPE.loss,
+    lr: Annotated[float, typer.Option(help="Peak learning rate of AdamW.", rich_help_panel=_TRAIN)] = _RECIPE.lr,
     ema: Annotated[
-        float | None, typer.Option(help="Decay of averaged weights; 0 is off.", rich_help_panel=_TRAIN)
-    ] = None,
+        float, typer.Option(help="Decay of averaged weights; 0 is off.", rich_help_panel=_TRAIN)
+    ] = _RECIPE.ema,
     amp: Annotated[bool, typer.Option("--amp", help="bfloat16 autocast, on a GPU.", rich_help_panel=_TRAIN)] = False,
     max_ops: Annotated[
         str | None, typer.Option(help="Largest OPs that may be trained: 0.4G.", rich_help_panel=_LIMIT)
@@ -69,17 +77,18 @@ def search(
     max_macs: Annotated[str | None, typer.Option(help="Largest MACs: 1.5G.", rich_help_panel=_LIMIT)] = None,
     max_bytes: Annotated[str | None, typer.Option(help="Largest stored size: 64K.", rich_help_panel=_LIMIT)] = None,
     run: Annotated[
-        str | None, typer.Option(help="Folder or URI of the record.  [default: runs/SPACE-TIME]", rich_help_panel=_HOW)
+        str | None,
+        typer.Option(help="Folder or URI of the record.", show_default="runs/SPACE-TIME", rich_help_panel=_HOW),
     ] = None,
     resume: Annotated[
         str | None,
-        typer.Option(help="Go on with this run; only --trials may be given beside it.", rich_help_panel=_HOW),
+        typer.Option(help="Go on with this run, with its settings; --trials may extend it.", rich_help_panel=_HOW),
     ] = None,
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to join; none starts one on this machine.", rich_help_panel=_HOW)
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Trials at the same time.  [default: one a core]", rich_help_panel=_HOW)
+        int | None, typer.Option(help="Trials at the same time.", show_default="one a core", rich_help_panel=_HOW)
     ] = None,
     gpus: Annotated[float, typer.Option(help="Share of a GPU each trial takes.", rich_help_panel=_HOW)] = 0.0,
     executor: Annotated[
@@ -98,25 +107,23 @@ def search(
     """
     where = _executor(executor, address, workers, gpus)
     if resume is not None:
+        _refuse_others(context)
         _resume(resume, trials, where)
         return
-    given = {"epochs": epochs, "batch": batch, "crop": crop}
-    recipe = {"loss": loss, "lr": lr, "ema": ema, "amp": amp or None}
-    limits = {"ops": max_ops, "params": max_params, "macs": max_macs, "bytes": max_bytes}
-    settings = _settings(
-        space,
-        objective,
-        dataset,
-        trials,
-        axis or [],
-        sampler,
-        warm_start,
-        seed,
-        input_size,
-        preset,
-        given,
-        recipe,
-        limits,
+    settings = SearchSettings(
+        space=space,
+        dataset=dataset,
+        objectives=tuple(o.name for o in parse(objective)),
+        trials=_TRIALS if trials is None else trials,
+        seed=seed,
+        sampler=sampler,
+        limits=_limits(ops=max_ops, params=max_params, macs=max_macs, bytes=max_bytes),
+        axes=_axes(space, axis or []),
+        warm_start=_is_warm(warm_start),
+        preset=_known_preset(preset),
+        cost_input=parse_input(input_size),
+        budget=Budget(epochs=epochs, batch=batch, crop=crop),
+        recipe=Recipe(loss=loss, lr=lr, lr_end=min(_RECIPE.lr_end, lr), ema=ema, amp=amp),
     )
     uri = run or f"runs/{settings.space}-{time.strftime('%Y%m%d-%H%M%S')}"
     _start(settings, uri, where)
@@ -129,6 +136,14 @@ def _start(settings: SearchSettings, uri: str, where: Executor) -> None:
     with live.view(uri) as listener, _resumable(uri):
         outcome = launch.search(settings, uri, where, listener)
     _show(outcome)
+
+
+def _refuse_others(context: typer.Context) -> None:
+    """A resumed search keeps its settings: say so rather than ignore what was typed."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in _BESIDE_RESUME and source is not None and source.name == "COMMANDLINE":
+            raise SettingsError(f"resume: got --{name.replace('_', '-')} too; must keep the settings of the run")
 
 
 def _resume(uri: str, trials: int | None, where: Executor) -> None:
@@ -157,35 +172,29 @@ class _resumable:
             print(f"irnas: stopped; go on with: irnas search --resume {self._uri}", file=sys.stderr)
 
 
-def _settings(
-    space: str, objective: str, dataset: str, trials: int | None, axes: list[str], sampler: str, warm_start: str,
-    seed: int, input_size: str, preset: str, budget: dict[str, Any], recipe: dict[str, Any],
-    limits: dict[str, str | None],
-) -> SearchSettings:  # fmt: skip
-    from irnas import catalog, metrics
-    from irnas.objective import parse
-    from irnas.settings import Budget, Recipe, SearchSettings
+def _limits(**texts: str | None) -> dict[str, float]:
+    return {name: parse_amount(f"--max-{name}", text) for name, text in texts.items() if text is not None}
 
-    if warm_start not in ("none", "published"):
-        raise SettingsError(f"warm-start: got {warm_start!r}; must be none or published")
-    if preset not in metrics.PRESETS:
-        raise SettingsError(f"preset: got {preset!r}; one of {', '.join(metrics.PRESETS)}")
+
+def _axes(space: str, texts: list[str]) -> dict[str, tuple[Any, ...]]:
+    from irnas import catalog
+
     parsed = catalog.load(space)
-    return SearchSettings(
-        space=space,
-        dataset=dataset,
-        objectives=tuple(o.name for o in parse(objective)),
-        seed=seed,
-        sampler=sampler,
-        limits={name: parse_amount(f"--max-{name}", text) for name, text in limits.items() if text is not None},
-        axes=dict(catalog.choice(parsed, text) for text in axes),
-        warm_start=warm_start == "published",
-        preset=preset,
-        cost_input=parse_input(input_size),
-        budget=Budget(**{k: v for k, v in budget.items() if v is not None}),
-        recipe=Recipe(**{k: v for k, v in recipe.items() if v is not None}),
-        **({} if trials is None else {"trials": trials}),
-    )
+    return dict(catalog.choice(parsed, text) for text in texts)
+
+
+def _is_warm(text: str) -> bool:
+    if text not in ("none", "published"):
+        raise SettingsError(f"warm-start: got {text!r}; must be none or published")
+    return text == "published"
+
+
+def _known_preset(name: str) -> str:
+    from irnas import metrics
+
+    if name not in metrics.PRESETS:
+        raise SettingsError(f"preset: got {name!r}; one of {', '.join(metrics.PRESETS)}")
+    return name
 
 
 def _executor(kind: str, address: str | None, workers: int | None, gpus: float) -> Executor:

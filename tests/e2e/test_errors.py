@@ -34,13 +34,14 @@ from irnas.cli import main
         (["--warm-start", "yes"], "warm-start: got 'yes'; must be none or published"),
         (["--executor", "slurm"], "executor: got 'slurm'"),
         (["--resume", "nothing"], "run: got 'nothing'; must be the folder or URI of an irnas run"),
+        (["--resume", "nothing", "--epochs", "3"], "resume: got --epochs too; must keep the settings of the run"),
         (["--run", "gopher://x/y"], "run: got 'gopher://x/y/ledger'"),
     ],
 )
 def test_one_line_exit_2_and_nothing_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
-    if "--dataset" not in words:
+    if "--dataset" not in words and "--resume" not in words:
         words = ["--dataset", str(tiny().root), *words]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["irnas", "search", *words])

@@ -37,7 +37,7 @@ def test_what_ends_a_search_arrives_as_what_it_was(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(cluster, "evaluate", full)
     worker = cluster._Worker.__new__(cluster._Worker)
     worker.setup({"payload": cluster._pack(assignment())})
-    with pytest.raises(StorageError, match="^run: got a full disk; must have room$"):
+    with pytest.raises(StorageError, match=r"^run: got a full disk; must have room$"):
         cluster._unpack_found(worker.step()["payload"])
 
 
