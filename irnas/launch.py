@@ -14,7 +14,7 @@ from typing import Any, Literal
 from irnas import catalog, cost, ledger, storage
 from irnas.data import Dataset, Split, open_dataset
 from irnas.data.sample import Bytes
-from irnas.errors import DataError, SettingsError, StorageError
+from irnas.errors import SettingsError, StorageError
 from irnas.front import Bounds, Front
 from irnas.metrics import PRESETS, score_baselines
 from irnas.objective import parse
@@ -85,6 +85,7 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
 
     Raises:
         SettingsError: there is a run at ``uri`` already, or the settings cannot be met.
+        DataError: no such data set, or one without the splits ``fit`` and ``val``.
         KeyboardInterrupt: passed on after the record is complete.
     """
     record = ledger.Ledger(uri)
@@ -92,9 +93,6 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
         raise SettingsError(f"run {uri}: got a folder that holds a run; must be new, or be given to --resume")
     space = catalog.load(settings.space).focus(settings.axes)
     dataset = open_dataset(settings.dataset, progress=listener.progress)
-    for name in ("fit", "val"):
-        if not len(dataset.split(name)):
-            raise DataError(f"data set {dataset.name}, split {name}: got no image; must have at least one")
     work = _Work(settings=settings, space=space, dataset=dataset, price=_price(settings), record=record)
     opened = _opening(work)
     with record.writing():

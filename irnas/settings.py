@@ -23,7 +23,7 @@ def _at_least(where: str, value: float, least: float) -> None:
 class Budget:
     """How much training a trial gets. Results of different budgets are never compared."""
 
-    epochs: int = 12
+    epochs: int = 10
     """Passes over the training split; at least 1."""
     batch: int = 8
     """Crops in a step; at least 1."""

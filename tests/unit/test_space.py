@@ -69,7 +69,7 @@ def test_restricting_a_parent_drops_its_children() -> None:
         ({"stages": 2, "base": 8}, "tiny.kind: got nothing; one of BC, DB"),
         ({"stages": 2, "base": 5, "kind": "BC"}, "tiny.base: got 5; one of 4, 8, 16"),
         ({"stages": 2, "base": 8, "kind": "BC", "deep": 0}, "tiny.deep: got 0; must be left out here"),
-        ({"stages": True, "base": 8, "kind": "BC"}, "tiny.stages: got True"),
+        ({"stages": 3, "base": 8, "kind": "BC", "deep": True}, "tiny.deep: got True; one of 0, 1, 2"),
         ({"stages": 2, "base": 8, "kind": "BC", "wings": 2}, "got parameter 'wings'"),
     ],
 )

@@ -1,0 +1,145 @@
+"""What the tests of export and runtime share: networks with awkward numbers, and a second evaluator in float64."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from irnas import catalog, models
+from irnas.runtime.graph import Op
+from irnas.space import Genotype
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def network(genotype: Genotype, seed: int = 0) -> nn.Module:
+    """The network of a genotype in eval mode, its per-channel numbers drawn at random: negative ones, zeros, wide ones."""
+    torch.manual_seed(seed)
+    model = models.build(genotype)
+    generator = torch.Generator().manual_seed(seed + 1)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 1 or name.endswith(("set_scale", "set_shift")):
+                parameter.add_(0.5 * torch.randn(parameter.shape, generator=generator))
+        for layer in model.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.running_mean.add_(torch.randn(layer.num_features, generator=generator))
+                layer.running_var.mul_(0.5 + torch.rand(layer.num_features, generator=generator))
+    return model.eval()
+
+
+def small(genotype: Genotype) -> Genotype:
+    """The same design with fewer blocks and channels, so that a test of it takes no time."""
+    space = catalog.load("biisnet")
+    most = {axis.name: 1 for axis in space.params if axis.name.startswith(("n_enc", "n_dec", "n_bot"))}
+    values = {name: min(value, most.get(name, value)) for name, value in genotype.values.items()}
+    values["base"] = min(values["base"], 8)
+    return space.complete(values)
+
+
+def drawn(num: int, seed: int) -> list[Genotype]:
+    """Points of the full space, not only of what a search varies; small ones."""
+    space = catalog.load("biisnet")
+    rng = random.Random(seed)
+    return [small(space.sample(rng)) for _ in range(num)]
+
+
+def evaluate(ops: Sequence[Op], x_hwc: Array) -> list[Array]:
+    """Every tensor of a graph in float64 by torch's own layers; [1, C, H, W] each. Shares no code with the reference."""
+    found = [torch.from_numpy(np.moveaxis(x_hwc, -1, 0)[None].astype(np.float64))]
+    for op in ops:
+        constants = {
+            role: torch.from_numpy(part.astype(np.float64) if part.dtype != np.uint8 else part)
+            for role, part in op.constants.items()
+        }
+        found.append(_OPS[op.kind]([found[i] for i in op.inputs], op.attributes, constants))
+    return [tensor.numpy() for tensor in found]
+
+
+def _vector(part: torch.Tensor) -> torch.Tensor:
+    return part.view(1, -1, 1, 1)
+
+
+def _slope(x: torch.Tensor, c: Mapping[str, torch.Tensor], pattern: str) -> torch.Tensor:
+    part = {role: _vector(c[pattern.format(role)]) for role in "a b lo hi g c".split() if pattern.format(role) in c}
+    w = x * part["a"] + part["b"] if "a" in part else x
+    y = part["hi"] * w.clamp(min=0) + part["lo"] * w.clamp(max=0) if "lo" in part else w
+    return y + part.get("g", 0.0) * x + part.get("c", 0.0)
+
+
+def _conv(inputs: Any, attributes: Any, c: Any) -> torch.Tensor:
+    return _weigh(inputs[0], c["weight"].permute(0, 3, 1, 2), attributes) + (_vector(c["bias"]) if "bias" in c else 0)
+
+
+def _weigh(x: torch.Tensor, weight: torch.Tensor, attributes: Any) -> torch.Tensor:
+    margin = attributes["kernel"] // 2
+    x = F.pad(x, (margin,) * 4, value=float(attributes["pad"]))
+    return F.conv2d(x, weight, stride=attributes["stride"], groups=attributes["groups"])
+
+
+def _block(inputs: Any, attributes: Any, c: Any) -> torch.Tensor:
+    x, skip = inputs[0], inputs[-1]
+    if "sign_scale" in c:
+        x = x * _vector(c["sign_scale"]) + _vector(c["sign_shift"])
+    signs = torch.where(x < 0, -1.0, 1.0).double()
+    per_group = x.shape[1] // attributes["groups"]
+    bits = np.unpackbits(c["bits"].numpy(), axis=-1, bitorder="little")[..., :per_group]
+    weight = torch.from_numpy(1 - 2 * bits.astype(np.float64)).permute(0, 3, 1, 2)
+    u = _weigh(signs, weight, attributes) * _vector(c["scale"])
+    if "shift" in c:
+        u = u + _weigh(signs, torch.ones_like(weight), attributes) * _vector(c["shift"])
+    bias = c["bias"] if c["bias"].ndim == 3 else c["bias"].expand(4, 4, -1)
+    height, width, stride = *x.shape[2:], attributes["stride"]
+    for i in range(u.shape[2]):
+        for j in range(u.shape[3]):
+            row = (i * stride == 0) + 2 * (i * stride == height - 1)
+            column = (j * stride == 0) + 2 * (j * stride == width - 1)
+            u[:, :, i, j] += bias[row, column]
+    rest = 0.0
+    if attributes["residual"] != "none":
+        rest = skip * (_vector(c["g"]) if "g" in c else 1.0)
+    if attributes["residual"] == "before":
+        u, rest = u + rest, 0.0
+    y = _vector(c["hi"]) * u.clamp(min=0) + _vector(c["lo"]) * u.clamp(max=0) if "lo" in c else u
+    return _slope(y + rest + (_vector(c["c"]) if "c" in c else 0.0), c, "post_{}")
+
+
+def _mix(inputs: Any, attributes: Any, c: Any) -> torch.Tensor:
+    total = 0.0
+    for n, (x, start) in enumerate(zip(inputs, attributes["starts"], strict=True)):
+        seen = x[:, (start + torch.arange(attributes["channels"])) % x.shape[1]]
+        total = total + _slope(seen, c, f"{{}}{n}")
+    return total
+
+
+def _pool(inputs: Any, attributes: Any, c: Any) -> torch.Tensor:
+    match attributes["kind"]:
+        case "average":
+            return F.avg_pool2d(inputs[0], 2)
+        case "maximum":
+            return F.max_pool2d(inputs[0], 2)
+    return inputs[0][:, :, ::2, ::2]
+
+
+def _upsample(inputs: Any, attributes: Any, c: Any) -> torch.Tensor:
+    align = False if attributes["kind"] == "bilinear" else None
+    return F.interpolate(inputs[0], scale_factor=2, mode=attributes["kind"], align_corners=align)
+
+
+_OPS: Mapping[str, Any] = {
+    "conv": _conv,
+    "binary_block": _block,
+    "mix": _mix,
+    "clamp": lambda x, a, c: x[0].clamp(-1, 1),
+    "center": lambda x, a, c: x[0] - x[0].mean(),
+    "pool": _pool,
+    "upsample": _upsample,
+    "concat": lambda x, a, c: torch.cat(x, 1),
+    "sigmoid": lambda x, a, c: torch.sigmoid(x[0]),
+}

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.datasets import tiny
+
+import irnas
+from irnas import catalog, launch, provenance
+from irnas.errors import DataError, SettingsError, TrainingError
+from irnas.ledger import Event, Ledger
+from irnas.result import Status
+from irnas.settings import Budget, SearchSettings
+
+LOOP = launch.Executor(kind="loop")
+
+
+@pytest.fixture(autouse=True)
+def _without_mirror_and_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "_mirrored", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(launch, "_report", lambda *_: None)
+
+
+def settings(**changes: Any) -> SearchSettings:
+    fields: dict[str, Any] = {
+        "space": "biisnet", "dataset": str(tiny().root), "trials": 2, "budget": Budget(epochs=1, batch=4, crop=32),
+        "axes": {"base": (4, 6), "stages": (2,)}, "cost_input": (1, 64, 64),
+    }  # fmt: skip
+    return SearchSettings(**{**fields, **changes})
+
+
+def heard() -> tuple[launch.Listener, list[Event]]:
+    events: list[Event] = []
+    return launch.Listener(watch=events.append, warn=pytest.fail, progress=lambda *_: None), events
+
+
+def go(folder: Path, **changes: Any) -> tuple[launch.Outcome, list[Event]]:
+    listener, events = heard()
+    return launch.search(settings(**changes), str(folder), LOOP, listener), events
+
+
+def test_what_is_heard_is_what_is_recorded(tmp_path: Path) -> None:
+    outcome, events = go(tmp_path / "run")
+    assert list(Ledger(str(tmp_path / "run")).events()) == events
+    assert [e["kind"] for e in events] == [
+        "opened", "proposed", "reported", "finished", "proposed", "reported", "finished", "closed"
+    ]  # fmt: skip
+    assert len(outcome.results) == 2 and not outcome.gave_up
+
+
+def test_the_opening_says_all_that_numbers_depend_on(tmp_path: Path) -> None:
+    _, events = go(tmp_path / "run")
+    opened = events[0]
+    assert opened["data_rev"] == tiny().revision and opened["code_rev"].startswith(irnas.__version__)
+    assert SearchSettings.from_document(opened["settings"]) == settings()
+    best, worst = opened["bounds"]["ops"]
+    costs = [e["costs"]["ops"] for e in events if e["kind"] == "proposed"]
+    assert best <= min(costs) and opened["bounds"]["miou"] == [1.0, 0.0]
+    assert worst == pytest.approx(max(worst, *costs))
+    assert set(opened["baselines"]) == {"all_background", "global_threshold"}
+    assert opened["baselines"]["all_background"]["miou"] == 0
+
+
+def test_published_points_come_first_when_asked(tmp_path: Path) -> None:
+    _, events = go(tmp_path / "run", warm_start=True, trials=2)
+    origins = [e["origin"] for e in events if e["kind"] == "proposed"]
+    assert origins[0] == "published LIT10" and all(o.startswith("published ") and "/" not in o for o in origins)
+
+
+def test_a_limit_keeps_the_dear_ones_untrained(tmp_path: Path) -> None:
+    outcome, events = go(tmp_path / "run", limits={"ops": 6e5}, trials=2)
+    rejected = [r for r in outcome.results if r.status is Status.REJECTED]
+    trained = [r for r in outcome.results if r.status is Status.OK]
+    assert rejected and all(r.values["ops"] > 6e5 and r.epochs == 0 and r.note for r in rejected)
+    assert len(trained) == 2 and all(r.values["ops"] <= 6e5 for r in trained)
+    assert events[0]["bounds"]["ops"][1] <= 6e5
+
+
+def test_several_objectives_at_once(tmp_path: Path) -> None:
+    outcome, _ = go(tmp_path / "run", objectives=("niou", "fa", "params", "bytes"))
+    assert [o.name for o in outcome.front.objectives] == ["niou", "fa", "params", "bytes"]
+
+
+def test_resuming_needs_the_space_and_the_data_it_began_with(tmp_path: Path) -> None:
+    go(tmp_path / "run")
+    path = tmp_path / "run" / "ledger.jsonl"
+    lines = path.read_text().splitlines()
+    opened = json.loads(lines[0])
+    listener, _ = heard()
+    for field, wrong, message in (
+        ("data_rev", "0" * 16, "must be 0000"),
+        ("space", {**opened["space"], "params": opened["space"]["params"][:-1]}, "a space biisnet that has changed"),
+    ):
+        path.write_text("\n".join([json.dumps({**opened, field: wrong}), *lines[1:]]) + "\n")
+        with pytest.raises(SettingsError, match=message):
+            launch.resume(str(tmp_path / "run"), None, LOOP, listener)
+
+
+def test_resuming_takes_up_a_trial_that_was_under_way(tmp_path: Path) -> None:
+    go(tmp_path / "run", trials=3)
+    path = tmp_path / "run" / "ledger.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    kinds = [json.loads(line)["kind"] for line in lines]
+    whole = [json.loads(line)["result"] for line in lines if '"finished"' in line]
+    # Cut as a kill would: the second network proposed, not yet finished.
+    path.write_text("".join(lines[: kinds.index("proposed", 4) + 1]))
+    listener, _ = heard()
+    outcome = launch.resume(str(tmp_path / "run"), None, LOOP, listener)
+    again = [r.document() for r in sorted(outcome.results, key=lambda r: r.trial)]
+    for mine, theirs in zip(again, sorted(whole, key=lambda r: r["trial"]), strict=True):
+        assert {**mine, "seconds": 0} == {**theirs, "seconds": 0}
+
+
+def test_a_missing_split_is_refused_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = tiny()
+    splits = {name: members for name, members in dataset.manifest.splits.items() if name != "val"}
+    empty = replace(dataset, manifest=replace(dataset.manifest, splits=splits))
+    monkeypatch.setattr(launch, "open_dataset", lambda *_, **__: empty)
+    with pytest.raises(DataError, match="val"):
+        go(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_many_failures_end_the_search_and_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> object:
+        raise TrainingError("always")
+        yield
+
+    monkeypatch.setattr("irnas.trial.fit", broken)
+    outcome, events = go(tmp_path / "run", trials=30)
+    assert outcome.gave_up and "5 of 5 trials failed" in outcome.stop_reason
+    assert events[-1]["reason"] == outcome.stop_reason
+
+
+def test_the_code_revision_names_the_commit_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(irnas, "__file__", str(tmp_path / "irnas" / "__init__.py"))
+    assert provenance.code_revision() == irnas.__version__
+    (tmp_path / ".git").mkdir()
+    monkeypatch.setattr(provenance, "_git", lambda folder, *words: "abc1234" if "rev-parse" in words else " M x.py")
+    assert provenance.code_revision() == f"{irnas.__version__}+gabc1234.dirty"
+
+
+def test_the_spaces_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "biisnet" in catalog.names() and catalog.load("biisnet").count() > 1e9
