@@ -43,7 +43,7 @@ class Recipe:
 
     loss: str = "softiou+bce"
     """Names of ``LOSSES`` joined by '+': their sum."""
-    lr: float = 2e-3
+    lr: float = 1e-2
     """Peak learning rate of AdamW."""
     lr_end: float = 1e-5
     """Learning rate at the end of the cosine."""
