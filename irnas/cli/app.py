@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from irnas import __version__
-from irnas.cli import cost, data, report, score
+from irnas.cli import bench, cost, data, export, report, score
 from irnas.cli import search as search_command
 
 app = typer.Typer(
@@ -40,6 +40,9 @@ app.command("search")(search_command.search)
 app.command("front")(report.front)
 app.command("report")(report.report)
 app.command("ui")(report.ui)
+app.command("export")(export.export)
+app.command("bench")(bench.bench)
+app.command("run")(bench.run)
 app.command("spaces")(cost.spaces)
 app.command("cost")(cost.cost)
 app.add_typer(data.app, name="data")

@@ -19,19 +19,24 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def network(genotype: Genotype, seed: int = 0) -> nn.Module:
-    """The network of a genotype in eval mode, its per-channel numbers drawn at random: negative ones, zeros, wide ones."""
+    """The network of a genotype in eval mode, its per-channel numbers drawn at random, negative ones too."""
     torch.manual_seed(seed)
-    model = models.build(genotype)
-    generator = torch.Generator().manual_seed(seed + 1)
+    return randomize(models.build(genotype), seed + 1).eval()
+
+
+def randomize(module: nn.Module, seed: int) -> nn.Module:
+    """The module with other numbers per channel, in place: those that training would have moved from 0 and 1."""
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for name, parameter in module.named_parameters():
             if parameter.ndim == 1 or name.endswith(("set_scale", "set_shift")):
                 parameter.add_(0.5 * torch.randn(parameter.shape, generator=generator))
-        for layer in model.modules():
+        for layer in module.modules():
             if isinstance(layer, nn.BatchNorm2d):
+                assert layer.running_mean is not None and layer.running_var is not None
                 layer.running_mean.add_(torch.randn(layer.num_features, generator=generator))
                 layer.running_var.mul_(0.5 + torch.rand(layer.num_features, generator=generator))
-    return model.eval()
+    return module
 
 
 def small(genotype: Genotype) -> Genotype:
@@ -51,15 +56,32 @@ def drawn(num: int, seed: int) -> list[Genotype]:
 
 
 def evaluate(ops: Sequence[Op], x_hwc: Array) -> list[Array]:
-    """Every tensor of a graph in float64 by torch's own layers; [1, C, H, W] each. Shares no code with the reference."""
-    found = [torch.from_numpy(np.moveaxis(x_hwc, -1, 0)[None].astype(np.float64))]
+    """Every tensor of a graph in float64 by torch's layers, [H, W, C] each; shares no code with the reference."""
+    found = [x_hwc]
     for op in ops:
-        constants = {
-            role: torch.from_numpy(part.astype(np.float64) if part.dtype != np.uint8 else part)
-            for role, part in op.constants.items()
-        }
-        found.append(_OPS[op.kind]([found[i] for i in op.inputs], op.attributes, constants))
-    return [tensor.numpy() for tensor in found]
+        found.append(apply(op, [found[i] for i in op.inputs]))
+    return found
+
+
+def apply(op: Op, inputs: Sequence[Array]) -> Array:
+    """One op in float64, [H, W, C]."""
+    tensors = [torch.from_numpy(np.moveaxis(x, -1, 0)[None].astype(np.float64)) for x in inputs]
+    constants = {
+        role: torch.from_numpy(part if part.dtype == np.uint8 else part.astype(np.float64))
+        for role, part in op.constants.items()
+    }
+    return np.moveaxis(OPS[op.kind](tensors, op.attributes, constants)[0].numpy(), 0, -1)
+
+
+def relative(found: Array, wanted: Array) -> float:
+    """The largest difference over the largest value."""
+    return float(np.abs(found - wanted).max() / max(np.abs(wanted).max(), 1e-30))
+
+
+def logits(model: nn.Module, x_hwc: Array) -> Array:
+    """What torch makes of a map, [H, W, 1], in the precision of the map."""
+    with torch.no_grad():
+        return np.moveaxis(model(torch.from_numpy(np.moveaxis(x_hwc, -1, 0)[None].copy()))[0].numpy(), 0, -1)
 
 
 def _vector(part: torch.Tensor) -> torch.Tensor:
@@ -132,7 +154,7 @@ def _upsample(inputs: Any, attributes: Any, c: Any) -> torch.Tensor:
     return F.interpolate(inputs[0], scale_factor=2, mode=attributes["kind"], align_corners=align)
 
 
-_OPS: Mapping[str, Any] = {
+OPS: Mapping[str, Any] = {
     "conv": _conv,
     "binary_block": _block,
     "mix": _mix,

@@ -1,0 +1,9 @@
+"""The engine that runs exported networks with XNOR and popcount; needs NumPy and nothing else of irnas but its errors.
+
+>>> model = irnas.runtime.load("model.xnor")
+>>> masks = model.run(images) > 0.5
+"""
+
+from irnas.runtime.engine import Facts, Model, kernels, load
+
+__all__ = ["Facts", "Model", "kernels", "load"]

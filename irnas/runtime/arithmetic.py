@@ -1,0 +1,175 @@
+"""The arithmetic "fold-fma-1" in NumPy: slow, and equal in every bit to what FORMAT.md, section 5, says.
+
+Maps are float32 [H, W, C]. Rules in brackets are those of FORMAT.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Map = npt.NDArray[np.float32]
+Constants = Mapping[str, npt.NDArray[Any]]
+
+_TIE = np.int64(1) << 28
+_BELOW = (np.int64(1) << 29) - 1
+_TINY = float(np.finfo(np.float32).tiny)
+
+
+def fma(x: Any, y: Any, z: Any) -> Map:
+    """x*y + z in float32 with one rounding; the arguments broadcast.
+
+    The product is exact in float64. The sum is rounded there first, and rounding that to float32 goes wrong only where
+    it lies exactly half-way between two float32 values (or below their normal range); those few are rounded to odd
+    first, which makes the second rounding right (Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums").
+    """
+    product, addend = np.multiply(x, y, dtype=np.float64), np.asarray(z, np.float64)
+    total = np.atleast_1d(product + addend)
+    doubtful = ((total.view(np.int64) & _BELOW) == _TIE) | (np.abs(total) < _TINY)
+    if doubtful.any():
+        product, addend = (np.broadcast_to(part, total.shape)[doubtful] for part in (product, addend))
+        total[doubtful] = _to_odd(product, addend)
+    shape = np.broadcast_shapes(np.shape(x), np.shape(y), np.shape(z))
+    return total.astype(np.float32).reshape(shape)
+
+
+def _to_odd(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """x + y, where inexact the neighbour whose last bit is 1."""
+    total = x + y
+    part = total - x
+    error = (x - (total - part)) + (y - part)
+    is_even = (total.view(np.int64) & 1) == 0
+    odd = np.nextafter(total, np.where(error > 0, np.inf, -np.inf))
+    return np.where((error != 0) & is_even, odd, total)
+
+
+def two_slope(x: Map, constants: Constants, role: str) -> Map:
+    """M(x) with the constants that ``role`` names, say post_{} for post_a, post_b, as far as they are there [A1]."""
+    a, b, lo, hi, g, c = (constants.get(role.format(part)) for part in ("a", "b", "lo", "hi", "g", "c"))
+    w = x if a is None else fma(x, a, b)
+    rest = c if g is None else fma(x, g, c)
+    return bent(w, lo, hi, rest)
+
+
+def bent(t: Map, lo: Map | None, hi: Map | None, rest: Map | None) -> Map:
+    """E(t) with rest [A7]."""
+    if lo is None or hi is None:
+        return t if rest is None else t + rest
+    slope = np.where(t < 0, lo, hi)
+    return t * slope if rest is None else fma(t, slope, rest)
+
+
+def window(x: Map, kernel: int, stride: int, pad: float) -> list[list[Map]]:
+    """For each tap (ky, kx), the values it sees at every output pixel [A2]."""
+    height, width = (-(-side // stride) for side in x.shape[:2])
+    margin = kernel // 2
+    wide = np.pad(x, ((margin, margin), (margin, margin), (0, 0)), constant_values=x.dtype.type(pad))
+    return [
+        [wide[ky : ky + stride * height : stride, kx : kx + stride * width : stride] for kx in range(kernel)]
+        for ky in range(kernel)
+    ]
+
+
+def conv(x: Map, weight: Map, bias: Map | None, attributes: Mapping[str, Any]) -> Map:
+    """A full-precision convolution: taps in order, channels fastest [A3]."""
+    filters, groups = weight.shape[0], attributes["groups"]
+    taps = window(x, attributes["kernel"], attributes["stride"], attributes["pad"])
+    height, width = taps[0][0].shape[:2]
+    start = np.zeros(filters, np.float32) if bias is None else bias
+    acc = np.broadcast_to(start, (height, width, filters)).reshape(height, width, groups, -1)
+    weight_gokkc = weight.reshape(groups, -1, *weight.shape[1:])
+    for ky, row in enumerate(taps):
+        for kx, tap in enumerate(row):
+            tap_hwgc = tap.reshape(height, width, groups, -1)
+            for c in range(weight.shape[3]):
+                acc = fma(tap_hwgc[..., c, None], weight_gokkc[:, :, ky, kx, c], acc)
+    return acc.reshape(height, width, filters)
+
+
+def sums(signs: Map, bits: npt.NDArray[np.uint8], attributes: Mapping[str, Any]) -> tuple[Map, Map]:
+    """N [H, W, O], and T of each filter's group [H, W, O] [A6]. Integers below 2^24 are exact in float32."""
+    filters, groups = bits.shape[0], attributes["groups"]
+    per_group = signs.shape[2] // groups
+    weight = 1 - 2 * np.unpackbits(bits, axis=-1, count=per_group, bitorder="little").astype(np.float32)
+    weight_gokkc = weight.reshape(groups, filters // groups, *weight.shape[1:])
+    taps = window(signs, attributes["kernel"], attributes["stride"], attributes["pad"])
+    height, width = taps[0][0].shape[:2]
+    n_gpo = np.zeros((groups, height * width, filters // groups), np.float32)
+    t_gp = np.zeros((groups, height * width), np.float32)
+    for ky, row in enumerate(taps):
+        for kx, tap in enumerate(row):
+            tap_gpc = np.moveaxis(tap.reshape(height * width, groups, per_group), 1, 0)
+            n_gpo += tap_gpc @ np.moveaxis(weight_gokkc[:, :, ky, kx], 1, 2)
+            t_gp += tap_gpc.sum(-1)
+    n_hwo = np.moveaxis(n_gpo, 0, 1).reshape(height, width, filters)
+    t_hwo = np.repeat(t_gp.T, filters // groups, axis=1).reshape(height, width, filters)
+    return n_hwo, t_hwo
+
+
+def block_bias(bias: Map, height: int, width: int, stride: int) -> Map:
+    """The bias of each output pixel, [O] or [H, W, O] by a table of border classes, for an input of that size [A7]."""
+    if bias.ndim == 1:
+        return bias
+    rows, columns = (
+        np.array([(i < 1) + 2 * (i + 1 >= side) for i in range(0, side, stride)]) for side in (height, width)
+    )
+    found: Map = bias[rows[:, None], columns[None, :]]
+    return found
+
+
+def center(x: Map) -> Map:
+    """x minus the mean of the whole map, summed in one order: channels, columns, rows [A10]."""
+    height, width, channels = x.shape
+    pixels, rows, total = np.zeros((height, width)), np.zeros(height), np.float64(0)
+    for c in range(channels):
+        pixels += x[:, :, c]
+    for j in range(width):
+        rows += pixels[:, j]
+    for i in range(height):
+        total += rows[i]
+    return x - np.float32(total / x.size)
+
+
+def pool(x: Map, kind: str) -> Map:
+    """Half the size [A11]."""
+    p00, p01, p10, p11 = x[::2, ::2], x[::2, 1::2], x[1::2, ::2], x[1::2, 1::2]
+    if kind == "first":
+        return p00
+    if kind == "average":
+        return ((p00 + p01) + (p10 + p11)) * np.float32(0.25)
+    most = p00
+    for p in (p01, p10, p11):
+        most = np.where(p > most, p, most)
+    return most
+
+
+def upsample(x: Map, kind: str) -> Map:
+    """Twice the size [A12]."""
+    if kind == "nearest":
+        return x.repeat(2, 0).repeat(2, 1)
+    for axis in (0, 1):
+        line = np.moveaxis(x, axis, 0)
+        before, after = np.concatenate([line[:1], line[:-1]]), np.concatenate([line[1:], line[-1:]])
+        near, quarter = np.float32(0.75), np.float32(0.25)
+        pair = np.stack([fma(line, near, quarter * before), fma(line, near, quarter * after)], 1)
+        x = np.moveaxis(pair.reshape(-1, *line.shape[1:]), 0, axis)
+    return np.ascontiguousarray(x)
+
+
+def sigmoid(x: Map) -> Map:
+    """1 / (1 + exp(-x)) by Cephes' polynomial for exp, in one stated order [A14]."""
+    one = np.float32(1)
+    t = np.minimum(np.abs(x), np.float32(87))
+    n = np.rint(t * np.float32(1.44269504))
+    q = fma(n, np.float32(0.693359375), -t)
+    q = fma(n, np.float32(-2.12194440e-4), q)
+    p = np.full_like(x, 1.9875691500e-4)
+    for factor in (1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1):
+        p = fma(p, q, np.float32(factor))
+    e = fma(p, q * q, q) + one
+    e = np.ldexp(e, -n.astype(np.int32))
+    found: Map = np.where(x < 0, e, one) / (one + e)
+    return found

@@ -1,0 +1,187 @@
+"""A .xnor file as a whole: a checked model from bytes, and back (FORMAT.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from irnas.runtime import container, graph
+from irnas.runtime.container import is_whole, refuse
+from irnas.runtime.graph import Extent, Op
+
+FORMAT = "xnor"
+VERSION = "1.0"
+ARITHMETIC = "fold-fma-1"
+TEXT_MOST = 786432
+REFERENCE_MOST = 1024
+SEED_MOST = 1 << 53
+_KEYS = {
+    "format", "version", "arithmetic", "sha256", "input", "reference", "graph", "name", "trial", "data_rev",
+    "exporter", "parity",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """What a model takes."""
+
+    channels: int
+    multiple: int
+    """Height and width are multiples of it."""
+    pad: int
+    """Images are extended to multiples of it (FORMAT.md, section 6)."""
+    low: float = 0.0
+    high: float = 1.0
+
+    def document(self) -> dict[str, Any]:
+        """As the file spells it."""
+        return {
+            "channels": self.channels,
+            "multiple": self.multiple,
+            "pad": self.pad,
+            "range": [self.low, self.high],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A run that every engine repeats bit by bit (FORMAT.md, section 7)."""
+
+    height: int
+    width: int
+    seed: int
+    input_sha256: str
+    output_sha256: str
+
+    def document(self) -> dict[str, Any]:
+        """As the file spells it."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A network that can be run, and what is known of it."""
+
+    input: Input
+    ops: tuple[Op, ...]
+    reference: Reference
+    name: str = ""
+    trial: str = ""
+    data_rev: str = ""
+    exporter: str = ""
+    parity: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def extents(self) -> tuple[Extent, ...]:
+        """Channels and level of each tensor, the input first."""
+        return graph.extents(self.ops, self.input.channels)
+
+
+def read(content: bytes) -> Model:
+    """The model in a file's content.
+
+    Raises:
+        FormatError: the content breaks a rule; the message ends with its number.
+    """
+    parts = container.unpack(content)
+    metadata = _metadata(parts.metadata)
+    if metadata["sha256"] != hashlib.sha256(parts.data).hexdigest():
+        refuse("R13", f"sha256 {metadata['sha256'][:64]!r}", f"{hashlib.sha256(parts.data).hexdigest()}, the data's")
+    taken = _input(container.loads(metadata["input"], "R14"))
+    reference = _reference(container.loads(metadata["reference"], "R15"), taken)
+    parity = container.loads(metadata["parity"], "R17")
+    if not isinstance(parity, dict):
+        refuse("R17", "parity that is no object", "a JSON object")
+    ops = graph.parse(container.loads(metadata["graph"], "R16"), parts.tensors)
+    check(ops, taken)
+    return Model(
+        input=taken, ops=ops, reference=reference, name=metadata["name"], trial=metadata["trial"],
+        data_rev=metadata["data_rev"], exporter=metadata["exporter"], parity=parity,
+    )  # fmt: skip
+
+
+def write(model: Model) -> bytes:
+    """The bytes of a model's file; equal models give equal bytes.
+
+    Raises:
+        FormatError: the model breaks a rule, so no file can hold it.
+    """
+    tensors = {f"{k}.{role}": tensor for k, op in enumerate(model.ops) for role, tensor in op.constants.items()}
+    metadata = {
+        "format": FORMAT,
+        "version": VERSION,
+        "arithmetic": ARITHMETIC,
+        "input": container.dumps(model.input.document()),
+        "reference": container.dumps(model.reference.document()),
+        "graph": container.dumps([op.document() for op in model.ops]),
+        "name": model.name,
+        "trial": model.trial,
+        "data_rev": model.data_rev,
+        "exporter": model.exporter,
+        "parity": container.dumps(dict(model.parity)),
+        "sha256": hashlib.sha256(container.data_of(tensors)).hexdigest(),
+    }
+    content = container.pack(metadata, tensors)
+    read(content)
+    return content
+
+
+def check(ops: tuple[Op, ...], taken: Input) -> tuple[Extent, ...]:
+    """The extents of a graph that fits its input; else FormatError."""
+    found = graph.extents(ops, taken.channels)
+    deepest = max(extent.level for extent in found)
+    if taken.multiple % 2**deepest:
+        refuse("R22", f"multiple {taken.multiple} with a map of level {deepest}", f"a multiple of {2**deepest}")
+    return found
+
+
+def _metadata(found: Mapping[str, Any]) -> Mapping[str, str]:
+    # A file of another version may have other keys: its version is the first thing to say.
+    if "format" in found and found["format"] != FORMAT:
+        refuse("R10", f"format {str(found['format'])[:64]!r}", repr(FORMAT))
+    if "version" in found and found["version"] != VERSION:
+        refuse("R11", f"version {str(found['version'])[:64]!r}", f"{VERSION}, which this reader knows")
+    if set(found) != _KEYS:
+        refuse("R9", f"metadata {sorted(found)}"[:300], ", ".join(sorted(_KEYS)))
+    for key, value in found.items():
+        if not isinstance(value, str):
+            refuse("R9", f"metadata {key} that is no string", "a string")
+        if len(value) > TEXT_MOST:
+            refuse("R18", f"metadata {key} of {len(value)} characters", f"at most {TEXT_MOST}")
+    if found["arithmetic"] != ARITHMETIC:
+        refuse("R12", f"arithmetic {found['arithmetic'][:64]!r}", ARITHMETIC)
+    return found
+
+
+def _input(found: Any) -> Input:
+    if not isinstance(found, dict) or set(found) != {"channels", "multiple", "pad", "range"}:
+        refuse("R14", "another input specification", "an object of channels, multiple, pad, range")
+    multiple, pad, bounds = found["multiple"], found["pad"], found["range"]
+    if not is_whole(found["channels"], 1, 16):
+        refuse("R14", f"input channels {found['channels']!r}", "1..16")
+    if not is_whole(multiple, 1, graph.MULTIPLE_MOST):
+        refuse("R14", f"multiple {multiple!r}", f"1..{graph.MULTIPLE_MOST}")
+    if not is_whole(pad, 1, graph.MULTIPLE_MOST) or pad % multiple:
+        refuse("R14", f"pad {pad!r}", f"a multiple of {multiple} up to {graph.MULTIPLE_MOST}")
+    if not isinstance(bounds, list) or len(bounds) != 2 or not all(type(b) in (int, float) for b in bounds):
+        refuse("R14", f"range {bounds!r}", "two numbers")
+    if not bounds[0] < bounds[1]:
+        refuse("R14", f"range {bounds!r}", "ascending")
+    return Input(channels=found["channels"], multiple=multiple, pad=pad, low=float(bounds[0]), high=float(bounds[1]))
+
+
+def _reference(found: Any, taken: Input) -> Reference:
+    if not isinstance(found, dict) or set(found) != set(Reference.__slots__):
+        refuse("R15", "another reference run", f"an object of {', '.join(Reference.__slots__)}")
+    for side in ("height", "width"):
+        if not is_whole(found[side], 1, REFERENCE_MOST) or found[side] % taken.multiple:
+            refuse("R15", f"reference {side} {found[side]!r}", f"a multiple of {taken.multiple} up to {REFERENCE_MOST}")
+    if not is_whole(found["seed"], 0, SEED_MOST):
+        refuse("R15", f"reference seed {found['seed']!r}", f"0..{SEED_MOST}")
+    for key in ("input_sha256", "output_sha256"):
+        if not isinstance(found[key], str) or len(found[key]) != 64 or set(found[key]) - set(string.hexdigits.lower()):
+            refuse("R15", f"reference {key} {str(found[key])[:70]!r}", "64 lower-case hex digits")
+    return Reference(**found)

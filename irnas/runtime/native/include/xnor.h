@@ -1,0 +1,98 @@
+/* The C interface of the XNOR engine. Nothing here throws or prints; xnor_run allocates nothing.
+ *
+ * A model may be used by one thread at a time; two models are independent of each other. */
+#ifndef XNOR_H
+#define XNOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define XNOR_API __attribute__((visibility("default")))
+#else
+#define XNOR_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Rises when this interface changes. */
+#define XNOR_ABI 1
+
+typedef struct xnor_model xnor_model;
+
+enum {
+  XNOR_OK = 0,
+  XNOR_ARGUMENT = 1, /* the caller asked for something that is not there */
+  XNOR_FILE = 2,     /* the bytes are not a model that this engine can run */
+  XNOR_NEWER = 3,    /* the file comes from a newer format */
+  XNOR_MEMORY = 4    /* no memory for tables or maps */
+};
+
+enum {
+  XNOR_U8 = 0, /* 0..255, read as value / 255 */
+  XNOR_F32 = 1
+};
+
+enum {
+  XNOR_AUTO = 0,
+  XNOR_STREAMED = 1, /* depth first in bands of rows */
+  XNOR_LAYERS = 2    /* one op after the other */
+};
+
+XNOR_API int xnor_abi(void);
+
+/* Names of the kernel sets that this machine can run, best first, separated by blanks; "reference" is always last. */
+XNOR_API const char* xnor_kernels(void);
+
+/* Reads a model. The bytes are copied where needed and may be freed afterwards.
+ *
+ * kernels: the name of a kernel set; null or "" means the one that the environment variable XNOR_KERNELS names, or
+ * without it the best. A name that is unknown or that this machine cannot run is XNOR_ARGUMENT.
+ * error: receives one line of text on failure, cut at error_size. */
+XNOR_API int xnor_load(const void* bytes, size_t size, const char* kernels, xnor_model** model, char* error,
+                       size_t error_size);
+
+/* Facts about a model; the texts live as long as it does. */
+typedef struct {
+  const char* kernels;  /* the set that runs */
+  const char* metadata; /* the file's metadata without the graph: a JSON object of texts */
+  int32_t channels;     /* of the input */
+  int32_t multiple;     /* height and width of a map must be multiples of this */
+  int32_t pad;          /* and images are extended to multiples of this; the output has the size of the image */
+  int32_t num_ops;
+  /* Of the last xnor_prepare, 0 before it: */
+  int32_t mode;       /* XNOR_STREAMED or XNOR_LAYERS */
+  size_t arena_bytes; /* memory for maps */
+} xnor_info;
+
+XNOR_API void xnor_describe(const xnor_model* model, xnor_info* info);
+
+/* Plans for images of one size and takes all memory that running needs.
+ *
+ * extend: 1 extends images to multiples of the model's pad (FORMAT.md, section 6); 0 runs them as they are, so that
+ * height and width must be multiples of what its graph needs. threads: 1..256; the result does not depend on it. mode:
+ * XNOR_AUTO, or a way of running, for tests. */
+XNOR_API int xnor_prepare(xnor_model* model, int32_t height, int32_t width, int32_t extend, int32_t threads,
+                          int32_t mode);
+
+/* Runs one image [height][width][channels] of `type` into out [height][width], the probability of a target.
+ *
+ * channels: those of the model, or 1, which is repeated. */
+XNOR_API int xnor_run(xnor_model* model, const void* image, int32_t type, int32_t channels, float* out);
+
+/* Repeats the file's reference run (FORMAT.md, section 7); XNOR_FILE if a single bit of the result differs. The model
+ * must be prepared anew afterwards. */
+XNOR_API int xnor_verify(xnor_model* model, int32_t threads, int32_t mode);
+
+/* What the last failing call on this model said. */
+XNOR_API const char* xnor_error(const xnor_model* model);
+
+XNOR_API void xnor_free(xnor_model* model);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* XNOR_H */

@@ -1,0 +1,58 @@
+// Which kernel sets there are, and which one runs.
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels.h"
+
+namespace xnor {
+namespace {
+
+constexpr const Kernels* kAll[] = {
+#if defined(__x86_64__)
+    &kAvx512Kernels,
+    &kAvx2Kernels,
+#elif defined(__aarch64__)
+    &kNeonKernels,
+#endif
+    &kReferenceKernels,
+};
+
+std::string names_that_run() {
+  std::string names;
+  for (const Kernels* each : kAll)
+    if (each->runs_here()) names += std::string(names.empty() ? "" : ", ") + each->name;
+  return names;
+}
+
+}  // namespace
+
+const Kernels* const* all_kernels(int* count) {
+  *count = static_cast<int>(sizeof kAll / sizeof kAll[0]);
+  return kAll;
+}
+
+Status choose_kernels(const char* name, const Kernels** out) {
+  const bool asked = name != nullptr && *name != '\0';
+  if (!asked) name = std::getenv("XNOR_KERNELS");
+  for (const Kernels* each : kAll) {
+    if (name != nullptr && *name != '\0' && std::strcmp(name, each->name) != 0) continue;
+    if (!each->runs_here()) continue;
+    *out = each;
+    return {};
+  }
+  return refuse(Code::kArgument, std::string(asked ? "kernels" : "XNOR_KERNELS") + ": got '" + name +
+                                     "'; must be one of those that run here: " + names_that_run());
+}
+
+size_t block_scratch(const Op& op, int in_width) {
+  // Columns of one group with one to spare on both sides, then the sums of signs.
+  const size_t columns = (static_cast<size_t>(in_width) + 2) * op.kernel * op.block.group_bytes + 2 * kAlign;
+  return columns / kAlign * kAlign + kAlign + (static_cast<size_t>(in_width) + 2 + 2 * kSlack) * 2 * sizeof(float) +
+         kAlign;
+}
+
+size_t conv_scratch(const Op& op, int channels, int in_width) {
+  return 3 * ((static_cast<size_t>(in_width) + 2) * channels * sizeof(float) + 2 * kAlign) * (op.kernel == 3);
+}
+
+}  // namespace xnor

@@ -1,0 +1,122 @@
+// AVX2 with FMA: 8 outputs to a vector; bits are counted by looking up half bytes.
+#include <immintrin.h>
+
+#include "inline.h"
+#include "kernels.h"
+
+namespace xnor {
+namespace {
+
+struct V {
+  using F = __m256;
+  using I = __m256i;
+  using Count = __m256i;  // bytes
+  static constexpr int kLanes = 8;
+  static constexpr int kTile = 4;
+  static constexpr int kBurst = 31;  // a byte holds 31 times 8 bits
+
+  static F load(const float* at) { return _mm256_loadu_ps(at); }
+  static void store(float* at, F value) { _mm256_storeu_ps(at, value); }
+  static void store_part(float* at, F value, int count) {
+    if (count == kLanes) return _mm256_storeu_ps(at, value);
+    const I lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    _mm256_maskstore_ps(at, _mm256_cmpgt_epi32(_mm256_set1_epi32(count), lane), value);
+  }
+  static F set1(float value) { return _mm256_set1_ps(value); }
+  static F add(F a, F b) { return _mm256_add_ps(a, b); }
+  static F sub(F a, F b) { return _mm256_sub_ps(a, b); }
+  static F mul(F a, F b) { return _mm256_mul_ps(a, b); }
+  static F div(F a, F b) { return _mm256_div_ps(a, b); }
+  static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+  static F pick(F t, F lo, F hi) { return _mm256_blendv_ps(hi, lo, _mm256_cmp_ps(t, _mm256_setzero_ps(), _CMP_LT_OQ)); }
+  static F larger(F m, F p) { return _mm256_max_ps(p, m); }
+  static F smaller(F m, F p) { return _mm256_min_ps(p, m); }
+  static F abs(F x) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x); }
+  static F rint(F x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  static F over_power(F e, F n) {
+    const I exponent = _mm256_sub_epi32(_mm256_set1_epi32(127), _mm256_cvtps_epi32(n));
+    return _mm256_mul_ps(e, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
+  }
+
+  // Rows become columns: pairs, then fours within each half of a vector, then the halves.
+  static void turn(F* x) {
+    F y[8];
+    XNOR_UNROLL for (int i = 0; i < 8; i += 2) {
+      y[i] = _mm256_unpacklo_ps(x[i], x[i + 1]);
+      y[i + 1] = _mm256_unpackhi_ps(x[i], x[i + 1]);
+    }
+    XNOR_UNROLL for (int i = 0; i < 8; i += 4) {
+      x[i] = _mm256_shuffle_ps(y[i], y[i + 2], 0x44);
+      x[i + 1] = _mm256_shuffle_ps(y[i], y[i + 2], 0xEE);
+      x[i + 2] = _mm256_shuffle_ps(y[i + 1], y[i + 3], 0x44);
+      x[i + 3] = _mm256_shuffle_ps(y[i + 1], y[i + 3], 0xEE);
+    }
+    XNOR_UNROLL for (int i = 0; i < 4; ++i) {
+      y[i] = _mm256_permute2f128_ps(x[i], x[i + 4], 0x20);
+      y[i + 4] = _mm256_permute2f128_ps(x[i], x[i + 4], 0x31);
+    }
+    XNOR_UNROLL for (int i = 0; i < 8; ++i) x[i] = y[i];
+  }
+
+  static uint32_t negative8(F s) {
+    return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(s, _mm256_setzero_ps(), _CMP_LT_OQ)));
+  }
+  static uint16_t negative16(const float* x) {
+    return static_cast<uint16_t>(negative8(load(x)) | negative8(load(x + 8)) << 8);
+  }
+  static uint16_t negative16(const float* x, const float* a, const float* b) {
+    return static_cast<uint16_t>(negative8(fma(load(x), load(a), load(b))) |
+                                 negative8(fma(load(x + 8), load(a + 8), load(b + 8))) << 8);
+  }
+
+  static I none() { return _mm256_setzero_si256(); }
+  static Count nothing() { return _mm256_setzero_si256(); }
+  static I word(const uint8_t* at) {
+    int32_t word;
+    __builtin_memcpy(&word, at, 4);
+    return _mm256_set1_epi32(word);
+  }
+  static I load_words(const uint32_t* at) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)); }
+  static I differ(I x, I w) { return _mm256_xor_si256(x, w); }
+  static I differ(I x, I w, uint32_t mask) {
+    return _mm256_and_si256(_mm256_xor_si256(x, w), _mm256_set1_epi32(static_cast<int32_t>(mask)));
+  }
+  static Count tally(Count count, I bits) {
+    const I ones = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
+                                    0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+    const I half = _mm256_set1_epi8(15);
+    const I low = _mm256_shuffle_epi8(ones, _mm256_and_si256(bits, half));
+    const I high = _mm256_shuffle_epi8(ones, _mm256_and_si256(_mm256_srli_epi16(bits, 4), half));
+    Count sum = _mm256_add_epi8(count, _mm256_add_epi8(low, high));
+    // Keeps gcc 12 from re-associating the sums of many pixels, which spills them.
+    asm("" : "+x"(sum));
+    return sum;
+  }
+  static I widen(Count count) {
+    const I pairs = _mm256_maddubs_epi16(count, _mm256_set1_epi8(1));
+    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+  }
+  static I plus(I a, I b) { return _mm256_add_epi32(a, b); }
+  static F to_float(I value) { return _mm256_cvtepi32_ps(value); }
+
+#include "columns.inl"
+
+  static void count_ones(const uint8_t* const* rows, int num_rows, int step, int bytes, int count, int32_t* out) {
+    count_plain(rows, num_rows, step, bytes, count, out);
+  }
+};
+
+#include "rows_map.inl"
+#include "rows_window.inl"
+
+bool runs_here() {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt");
+}
+
+}  // namespace
+
+const Kernels kAvx2Kernels = {"avx2",     runs_here, sign_row, block_row,    conv_row,   mix_row,    clamp_row,
+                              center_row, row_sum,   pool_row, upsample_row, up_mix_row, concat_row, sigmoid_row};
+
+}  // namespace xnor

@@ -1,0 +1,146 @@
+// AVX-512 with VPOPCNTDQ: 16 outputs to a vector.
+#include <immintrin.h>
+
+#include "inline.h"
+#include "kernels.h"
+
+namespace xnor {
+namespace {
+
+struct V {
+  using F = __m512;
+  using I = __m512i;
+  using Count = __m512i;
+  static constexpr int kLanes = 16;
+  static constexpr int kTile = 8;
+  static constexpr int kBurst = 1 << 30;
+
+  static F load(const float* at) { return _mm512_loadu_ps(at); }
+  static void store(float* at, F value) { _mm512_storeu_ps(at, value); }
+  static void store_part(float* at, F value, int count) {
+    if (count == kLanes)
+      _mm512_storeu_ps(at, value);
+    else
+      _mm512_mask_storeu_ps(at, static_cast<__mmask16>((1u << count) - 1), value);
+  }
+  static F set1(float value) { return _mm512_set1_ps(value); }
+  static F add(F a, F b) { return _mm512_add_ps(a, b); }
+  static F sub(F a, F b) { return _mm512_sub_ps(a, b); }
+  static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
+  static F div(F a, F b) { return _mm512_div_ps(a, b); }
+  static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+  static F pick(F t, F lo, F hi) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(t, _mm512_setzero_ps(), _CMP_LT_OQ), hi, lo);
+  }
+  static F larger(F m, F p) { return _mm512_max_ps(p, m); }
+  static F smaller(F m, F p) { return _mm512_min_ps(p, m); }
+  static F abs(F x) { return _mm512_abs_ps(x); }
+  static F rint(F x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  static F over_power(F e, F n) {
+    const I exponent = _mm512_sub_epi32(_mm512_set1_epi32(127), _mm512_cvtps_epi32(n));
+    return _mm512_mul_ps(e, _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23)));
+  }
+
+  // Rows become columns: pairs, then fours within each quarter of a vector, then the quarters.
+  static void turn(F* x) {
+    F y[16];
+    XNOR_UNROLL for (int i = 0; i < 16; i += 2) {
+      y[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
+      y[i + 1] = _mm512_unpackhi_ps(x[i], x[i + 1]);
+    }
+    const auto pair = [](F a, F b, bool high) {
+      const __m512d c = _mm512_castps_pd(a), d = _mm512_castps_pd(b);
+      return _mm512_castpd_ps(high ? _mm512_unpackhi_pd(c, d) : _mm512_unpacklo_pd(c, d));
+    };
+    XNOR_UNROLL for (int i = 0; i < 16; i += 4) {
+      x[i] = pair(y[i], y[i + 2], false);
+      x[i + 1] = pair(y[i], y[i + 2], true);
+      x[i + 2] = pair(y[i + 1], y[i + 3], false);
+      x[i + 3] = pair(y[i + 1], y[i + 3], true);
+    }
+    XNOR_UNROLL for (int i = 0; i < 4; ++i) {
+      const F low0 = _mm512_shuffle_f32x4(x[i], x[i + 4], 0x88), low1 = _mm512_shuffle_f32x4(x[i + 8], x[i + 12], 0x88);
+      const F high0 = _mm512_shuffle_f32x4(x[i], x[i + 4], 0xDD),
+              high1 = _mm512_shuffle_f32x4(x[i + 8], x[i + 12], 0xDD);
+      y[i] = _mm512_shuffle_f32x4(low0, low1, 0x88);
+      y[i + 8] = _mm512_shuffle_f32x4(low0, low1, 0xDD);
+      y[i + 4] = _mm512_shuffle_f32x4(high0, high1, 0x88);
+      y[i + 12] = _mm512_shuffle_f32x4(high0, high1, 0xDD);
+    }
+    XNOR_UNROLL for (int i = 0; i < 16; ++i) x[i] = y[i];
+  }
+
+  static uint16_t negative16(const float* x) {
+    return _mm512_cmp_ps_mask(_mm512_loadu_ps(x), _mm512_setzero_ps(), _CMP_LT_OQ);
+  }
+  static uint16_t negative16(const float* x, const float* a, const float* b) {
+    const F s = _mm512_fmadd_ps(_mm512_loadu_ps(x), _mm512_loadu_ps(a), _mm512_loadu_ps(b));
+    return _mm512_cmp_ps_mask(s, _mm512_setzero_ps(), _CMP_LT_OQ);
+  }
+
+  static I none() { return _mm512_setzero_si512(); }
+  static Count nothing() { return _mm512_setzero_si512(); }
+  static I word(const uint8_t* at) {
+    int32_t word;
+    __builtin_memcpy(&word, at, 4);
+    return _mm512_set1_epi32(word);
+  }
+  static I load_words(const uint32_t* at) { return _mm512_loadu_si512(at); }
+  static I differ(I x, I w) { return _mm512_xor_si512(x, w); }
+  static I differ(I x, I w, uint32_t mask) {
+    constexpr int kXorThenAnd = 0x28;  // (a ^ b) & c
+    return _mm512_ternarylogic_epi32(x, w, _mm512_set1_epi32(static_cast<int32_t>(mask)), kXorThenAnd);
+  }
+  static Count tally(Count count, I bits) {
+    Count sum = _mm512_add_epi32(count, _mm512_popcnt_epi32(bits));
+    // Without this fence gcc 12 re-associates the sums of many pixels and spills them: half the speed at 64 channels.
+    asm("" : "+v"(sum));
+    return sum;
+  }
+  static I widen(Count count) { return count; }
+  static I plus(I a, I b) { return _mm512_add_epi32(a, b); }
+  static F to_float(I value) { return _mm512_cvtepi32_ps(value); }
+
+#include "columns.inl"
+
+  static void count_ones(const uint8_t* const* rows, int num_rows, int step, int bytes, int count, int32_t* out) {
+    if (step != bytes || (bytes != 2 && bytes != 4 && bytes != 8))
+      return count_plain(rows, num_rows, step, bytes, count, out);
+    // 16 pixels at once; what is written beyond the last lies in the scratch's slack, and is read from a row's.
+    for (int j = 0; j < count; j += 16) {
+      I sum = none();
+      for (int ky = 0; ky < num_rows; ++ky) {
+        const uint8_t* at = rows[ky] + j * bytes;
+        if (bytes == 2) {
+          const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
+          sum = _mm512_add_epi32(sum, _mm512_cvtepu16_epi32(_mm256_popcnt_epi16(words)));
+        } else if (bytes == 4) {
+          sum = _mm512_add_epi32(sum, _mm512_popcnt_epi32(_mm512_loadu_si512(at)));
+        } else {
+          const __m256i low = _mm512_cvtepi64_epi32(_mm512_popcnt_epi64(_mm512_loadu_si512(at)));
+          const __m256i high = _mm512_cvtepi64_epi32(_mm512_popcnt_epi64(_mm512_loadu_si512(at + 64)));
+          sum = _mm512_add_epi32(sum, _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
+        }
+      }
+      _mm512_storeu_si512(out + j, sum);
+    }
+  }
+};
+
+#include "rows_map.inl"
+#include "rows_window.inl"
+
+bool runs_here() {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512bitalg") &&
+         __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt");
+}
+
+}  // namespace
+
+const Kernels kAvx512Kernels = {"avx512",   runs_here, sign_row, block_row,    conv_row,   mix_row,    clamp_row,
+                                center_row, row_sum,   pool_row, upsample_row, up_mix_row, concat_row, sigmoid_row};
+
+}  // namespace xnor

@@ -1,0 +1,241 @@
+// Rows of ops that act on each channel alone, for any vector type V; a kernel set includes this within its namespace.
+//
+// V offers: F, kLanes; load, store, store_part(at, value, count), set1; add, sub, mul, div, fma; pick(t, lo, hi)
+// which is t < 0 ? lo : hi; larger(m, p) which is p > m ? p : m; smaller(m, p); rint, abs, over_power(e, n) which is e
+// * 2^-n. Channels are walked outside and pixels inside, so that constants stay in registers.
+
+using F = V::F;
+
+// Constants that change nothing, for roles that a file leaves out: fma(x, 1, -0) is x, of either zero.
+inline F constant(const Floats& table, int c, float absent) {
+  return table.empty() ? V::set1(absent) : V::load(table.data() + c);
+}
+
+// What a two-slope map needs beyond its slopes. A role that is absent on its own is filled in with a neutral constant,
+// which keeps the variants few. The one trace of that is a +0 where the definition has -0 (fma(x, 0, -0)); nothing
+// downstream tells them apart: comparisons hold them equal, and a sum or a sigmoid of either is the same.
+enum class Extra { kNone, kAffine, kRest };
+
+inline Extra extra_of(const TwoSlope& map) {
+  return !map.c.empty() ? Extra::kRest : !map.a.empty() ? Extra::kAffine : Extra::kNone;
+}
+
+// A1 with the constants of one block of channels in registers.
+template <Extra kExtra>
+struct Bend {
+  F a, b, lo, hi, g, c;
+
+  Bend(const TwoSlope& map, int at)
+      : a(constant(map.a, at, 1.0f)),
+        b(constant(map.b, at, -0.0f)),
+        lo(constant(map.lo, at, 1.0f)),
+        hi(constant(map.hi, at, 1.0f)),
+        g(constant(map.g, at, 0.0f)),
+        c(constant(map.c, at, -0.0f)) {}
+
+  F operator()(F x) const {
+    const F w = kExtra == Extra::kNone ? x : V::fma(x, a, b);
+    const F v = V::pick(w, lo, hi);
+    return kExtra == Extra::kRest ? V::fma(w, v, V::fma(x, g, c)) : V::mul(w, v);
+  }
+};
+
+// Where the lanes of a block of outputs are found in an input of `channels` channels from `start` on (A8).
+struct Lanes {
+  int first;   // channel of the first lane
+  bool whole;  // whether the others follow without a turn
+
+  Lanes(int start, int o, int count, int channels) : first((start + o) % channels), whole(first + count <= channels) {}
+
+  F gather(const float* pixel, int count, int channels) const {
+    float lanes[V::kLanes] = {};
+    for (int i = 0; i < count; ++i) lanes[i] = pixel[(first + i) % channels];
+    return V::load(lanes);
+  }
+};
+
+template <Extra kExtra>
+inline void mix_lanes(const MixRow& row, int o, int count) {
+  const Op& op = *row.op;
+  const int outputs = op.channels, c0 = row.channels[0], c1 = row.channels[1];
+  const Lanes first(op.starts[0], o, count, c0), second(op.starts[1], o, count, c1);
+  const Bend<kExtra> bend0(op.maps[0], o), bend1(op.maps[1], o);
+  const float *x0 = row.x[0], *x1 = row.x[1];
+  float* out = row.out + o;
+  if (x1 == nullptr) {
+    for (int j = 0; j < row.width; ++j, x0 += c0, out += outputs)
+      V::store_part(out, bend0(first.whole ? V::load(x0 + first.first) : first.gather(x0, count, c0)), count);
+  } else if (first.whole && second.whole) {
+    x0 += first.first;
+    x1 += second.first;
+    for (int j = 0; j < row.width; ++j, x0 += c0, x1 += c1, out += outputs)
+      V::store_part(out, V::add(bend0(V::load(x0)), bend1(V::load(x1))), count);
+  } else {
+    for (int j = 0; j < row.width; ++j, x0 += c0, x1 += c1, out += outputs) {
+      const F y0 = bend0(first.gather(x0, count, c0)), y1 = bend1(second.gather(x1, count, c1));
+      V::store_part(out, V::add(y0, y1), count);
+    }
+  }
+}
+
+inline void mix_row(const MixRow& row) {
+  const Op& op = *row.op;
+  const Extra extra0 = extra_of(op.maps[0]), extra1 = extra_of(op.maps[1]), extra = extra0 > extra1 ? extra0 : extra1;
+  for (int o = 0; o < op.channels; o += V::kLanes) {
+    const int count = op.channels - o < V::kLanes ? op.channels - o : V::kLanes;
+    if (extra == Extra::kNone)
+      mix_lanes<Extra::kNone>(row, o, count);
+    else
+      mix_lanes<Extra::kRest>(row, o, count);
+  }
+}
+
+template <typename Work>
+inline void for_items(const float* x, float* out, int count, Work work) {
+  for (int i = 0; i < count; i += V::kLanes)
+    V::store_part(out + i, work(V::load(x + i)), count - i < V::kLanes ? count - i : V::kLanes);
+}
+
+inline void clamp_row(const float* x, float* out, int count) {
+  const F low = V::set1(-1.0f), high = V::set1(1.0f);
+  for_items(x, out, count, [=](F v) { return V::smaller(V::larger(v, low), high); });
+}
+
+inline void center_row(const float* x, float mean, float* out, int count) {
+  const F m = V::set1(mean);
+  for_items(x, out, count, [=](F v) { return V::sub(v, m); });
+}
+
+// Sums of doubles in a prescribed order: nothing to win with lanes but four pixels at once, which hides the latency.
+inline double row_sum(const float* x, int channels, int width) {
+  double sum = 0;
+  int j = 0;
+  for (; j + 4 <= width; j += 4) {
+    double pixel[4] = {0, 0, 0, 0};
+    for (int c = 0; c < channels; ++c)
+      for (int i = 0; i < 4; ++i) pixel[i] += double(x[(j + i) * channels + c]);
+    for (int i = 0; i < 4; ++i) sum += pixel[i];
+  }
+  for (; j < width; ++j) {
+    double pixel = 0;
+    for (int c = 0; c < channels; ++c) pixel += double(x[j * channels + c]);
+    sum += pixel;
+  }
+  return sum;
+}
+
+template <typename Work>
+inline void for_windows(const PoolRow& row, Work work) {
+  const int channels = row.channels;
+  for (int c = 0; c < channels; c += V::kLanes) {
+    const int count = channels - c < V::kLanes ? channels - c : V::kLanes;
+    const float *top = row.x[0] + c, *low = row.x[1] + c;
+    for (int j = 0; j < row.width; ++j, top += 2 * channels, low += 2 * channels)
+      V::store_part(row.out + j * channels + c,
+                    work(V::load(top), V::load(top + channels), V::load(low), V::load(low + channels)), count);
+  }
+}
+
+inline void pool_row(const PoolRow& row) {
+  switch (row.kind) {
+    case PoolKind::kAverage: {
+      const F quarter = V::set1(0.25f);
+      return for_windows(row, [=](F a, F b, F c, F d) { return V::mul(V::add(V::add(a, b), V::add(c, d)), quarter); });
+    }
+    case PoolKind::kMaximum:
+      return for_windows(row, [](F a, F b, F c, F d) { return V::larger(V::larger(V::larger(a, b), c), d); });
+    case PoolKind::kFirst:
+      return for_windows(row, [](F a, F, F, F) { return a; });
+  }
+}
+
+inline void upsample_row(const UpRow& row) {
+  const int channels = row.channels, width = row.in_width;
+  const F most = V::set1(0.75f), little = V::set1(0.25f);
+  for (int c = 0; c < channels; c += V::kLanes) {
+    const int count = channels - c < V::kLanes ? channels - c : V::kLanes;
+    float* out = row.out + c;
+    if (row.kind == UpKind::kNearest) {
+      for (int j = 0; j < width; ++j, out += 2 * channels) {
+        const F x = V::load(row.near + j * channels + c);
+        V::store_part(out, x, count);
+        V::store_part(out + channels, x, count);
+      }
+      continue;
+    }
+    const auto down = [&](int j) {
+      const int at = j * channels + c;
+      return V::fma(V::load(row.near + at), most, V::mul(little, V::load(row.far + at)));
+    };
+    F now = down(0), before = V::mul(little, now);
+    for (int j = 0; j < width; ++j, out += 2 * channels) {
+      const F next = j + 1 < width ? down(j + 1) : now, quarter = V::mul(little, next);
+      V::store_part(out, V::fma(now, most, before), count);
+      V::store_part(out + channels, V::fma(now, most, quarter), count);
+      before = V::mul(little, now);
+      now = next;
+    }
+  }
+}
+
+template <Extra kExtra>
+inline void up_mix_lanes(const UpMixRow& row, int o) {
+  const int channels = row.channels, outputs = row.op->channels, width = row.in_width;
+  const Bend<kExtra> bend0(row.op->maps[0], o), bend1(row.op->maps[1], o);
+  const F most = V::set1(0.75f), little = V::set1(0.25f);
+  const auto down = [=](const float* near, const float* far) {
+    return V::fma(V::load(near), most, V::mul(little, V::load(far)));
+  };
+  const float *near = row.near + o, *far = row.far + o;
+  float* out = row.out + o;
+  F now0 = down(near, far), now1 = down(near + outputs, far + outputs);
+  F before0 = V::mul(little, now0), before1 = V::mul(little, now1);
+  for (int j = 0; j < width; ++j, out += 2 * outputs) {
+    const int step = j + 1 < width ? channels : 0;
+    near += step;
+    far += step;
+    const F next0 = down(near, far), next1 = down(near + outputs, far + outputs);
+    const F quarter0 = V::mul(little, next0), quarter1 = V::mul(little, next1);
+    V::store(out, V::add(bend0(V::fma(now0, most, before0)), bend1(V::fma(now1, most, before1))));
+    V::store(out + outputs, V::add(bend0(V::fma(now0, most, quarter0)), bend1(V::fma(now1, most, quarter1))));
+    before0 = V::mul(little, now0);
+    before1 = V::mul(little, now1);
+    now0 = next0;
+    now1 = next1;
+  }
+}
+
+inline void up_mix_row(const UpMixRow& row) {
+  const Op& op = *row.op;
+  const bool slopes_alone = extra_of(op.maps[0]) == Extra::kNone && extra_of(op.maps[1]) == Extra::kNone;
+  for (int o = 0; o < op.channels; o += V::kLanes) {
+    if (slopes_alone)
+      up_mix_lanes<Extra::kNone>(row, o);
+    else
+      up_mix_lanes<Extra::kRest>(row, o);
+  }
+}
+
+inline void concat_row(const ConcatRow& row) {
+  float* out = row.out;
+  for (int j = 0; j < row.width; ++j)
+    for (int n = 0; n < row.num_inputs; out += row.channels[n], ++n)
+      __builtin_memcpy(out, row.x[n] + size_t(j) * row.channels[n], row.channels[n] * sizeof(float));
+}
+
+inline void sigmoid_row(const float* x, float* out, int count) {
+  static const float kTerms[] = {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f,
+                                 5.0000001201e-1f};
+  const F one = V::set1(1.0f), zero = V::set1(0.0f);
+  for_items(x, out, count, [&](F v) {
+    const F t = V::smaller(V::abs(v), V::set1(87.0f));
+    const F n = V::rint(V::mul(t, V::set1(1.44269504f)));
+    F q = V::fma(n, V::set1(0.693359375f), V::sub(V::set1(-0.0f), t));
+    q = V::fma(n, V::set1(-2.12194440e-4f), q);
+    F p = V::set1(1.9875691500e-4f);
+    for (float term : kTerms) p = V::fma(p, q, V::set1(term));
+    F e = V::add(V::fma(p, V::mul(q, q), q), one);
+    e = V::over_power(e, n);
+    return V::div(V::pick(V::sub(v, zero), e, one), V::add(one, e));
+  });
+}

@@ -1,0 +1,150 @@
+// The C interface: translates, and lets no exception out.
+#include "xnor.h"
+
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "session.h"
+#include "sha256.h"
+
+struct xnor_model {
+  xnor::Session session;
+  std::string error;
+  bool prepared = false;
+};
+
+namespace {
+
+using xnor::Code;
+using xnor::Status;
+
+// Only memory and threads can fail with an exception in here; both are reported as XNOR_MEMORY.
+template <typename Work>
+Status guarded(Work work) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    return xnor::refuse(Code::kMemory, "engine: got no memory; must have enough for the model and its maps");
+  } catch (const std::exception& problem) {
+    return xnor::refuse(Code::kMemory, std::string("engine: got ") + problem.what() + "; must have memory and threads");
+  }
+}
+
+// Section 7 of FORMAT.md: splitmix64, of which 24 bits make a float of 0..1.
+std::vector<float> reference_input(uint64_t seed, size_t count) {
+  std::vector<float> values(count);
+  for (float& value : values) {
+    uint64_t z = seed += 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    z ^= z >> 31;
+    value = static_cast<float>(z >> 40) * 0x1p-24f;
+  }
+  return values;
+}
+
+std::string digest(const std::vector<float>& values) {
+  return xnor::sha256_hex(reinterpret_cast<const uint8_t*>(values.data()), values.size() * sizeof(float));
+}
+
+int report(xnor_model* model, const Status& status) {
+  model->error = status.text;
+  return static_cast<int>(status.code);
+}
+
+}  // namespace
+
+extern "C" {
+
+int xnor_abi(void) { return XNOR_ABI; }
+
+const char* xnor_kernels(void) {
+  struct Names {
+    char text[64] = {};
+    Names() {
+      int count = 0, length = 0;
+      const xnor::Kernels* const* all = xnor::all_kernels(&count);
+      for (int i = 0; i < count; ++i)
+        if (all[i]->runs_here())
+          length += std::snprintf(text + length, sizeof text - length, "%s%s", length ? " " : "", all[i]->name);
+    }
+  };
+  static const Names names;
+  return names.text;
+}
+
+int xnor_load(const void* bytes, size_t size, const char* kernels, xnor_model** model, char* error, size_t error_size) {
+  std::unique_ptr<xnor_model> made;
+  const Status status = guarded([&]() -> Status {
+    if (bytes == nullptr || model == nullptr)
+      return xnor::refuse(Code::kArgument, "load: got no bytes; must have some");
+    made = std::make_unique<xnor_model>();
+    return made->session.load(static_cast<const uint8_t*>(bytes), size, kernels);
+  });
+  if (model != nullptr) *model = status.ok() ? made.release() : nullptr;
+  if (error != nullptr && error_size) std::snprintf(error, error_size, "%s", status.text.c_str());
+  return static_cast<int>(status.code);
+}
+
+void xnor_describe(const xnor_model* model, xnor_info* info) {
+  const xnor::Network& network = model->session.network();
+  const xnor::Plan& plan = model->session.plan();
+  info->kernels = model->session.kernels().name;
+  info->metadata = network.metadata.c_str();
+  info->channels = network.channels;
+  info->multiple = network.multiple;
+  info->pad = network.pad;
+  info->num_ops = static_cast<int32_t>(network.ops.size());
+  info->mode = !model->prepared ? XNOR_AUTO : plan.mode == xnor::Mode::kStreamed ? XNOR_STREAMED : XNOR_LAYERS;
+  info->arena_bytes = plan.total_bytes;
+}
+
+int xnor_prepare(xnor_model* model, int32_t height, int32_t width, int32_t extend, int32_t threads, int32_t mode) {
+  model->prepared = false;
+  const Status status = guarded([&]() -> Status {
+    if (mode < XNOR_AUTO || mode > XNOR_LAYERS)
+      return xnor::refuse(Code::kArgument, "mode: got " + std::to_string(mode) + "; must be 0..2");
+    const xnor::Mode wanted = mode == XNOR_LAYERS ? xnor::Mode::kLayers : xnor::Mode::kStreamed;
+    return model->session.prepare({height, width, extend != 0, threads, mode == XNOR_AUTO ? nullptr : &wanted});
+  });
+  model->prepared = status.ok();
+  return report(model, status);
+}
+
+int xnor_run(xnor_model* model, const void* image, int32_t type, int32_t channels, float* out) {
+  const int own = model->session.network().channels;
+  if (!model->prepared) return report(model, {Code::kArgument, "run: got an unprepared model; must be prepared"});
+  if ((type != XNOR_U8 && type != XNOR_F32) || (channels != 1 && channels != own) || !image || !out)
+    return report(model, {Code::kArgument, "run: got another image; must be bytes or floats of the model's channels"});
+  model->session.run({image, type == XNOR_U8, channels}, out);
+  return XNOR_OK;
+}
+
+int xnor_verify(xnor_model* model, int32_t threads, int32_t mode) {
+  const xnor::Network& network = model->session.network();
+  const xnor::ReferenceRun& reference = network.reference;
+  const int code = xnor_prepare(model, reference.height, reference.width, 0, threads, mode);
+  if (code != XNOR_OK) return code;
+  return report(model, guarded([&]() -> Status {
+                  const size_t pixels = static_cast<size_t>(reference.height) * reference.width;
+                  const std::vector<float> input = reference_input(reference.seed, pixels * network.channels);
+                  std::vector<float> output(pixels);
+                  model->session.run({input.data(), false, network.channels}, output.data());
+                  model->prepared = false;
+                  if (digest(input) != reference.input_sha256)
+                    return xnor::refuse_file("R15: reference.input_sha256", reference.input_sha256, digest(input));
+                  if (digest(output) != reference.output_sha256)
+                    return xnor::refuse_file("R15: reference.output_sha256", reference.output_sha256, digest(output));
+                  return {};
+                }));
+}
+
+const char* xnor_error(const xnor_model* model) { return model->error.c_str(); }
+
+void xnor_free(xnor_model* model) { delete model; }
+
+}  // extern "C"

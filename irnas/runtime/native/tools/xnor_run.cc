@@ -1,0 +1,176 @@
+// xnor-run: runs a model on images, writes masks, and says how long it took.
+#include <time.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "image_file.h"
+#include "xnor.h"
+
+namespace {
+
+constexpr char kUsage[] =
+    "usage: xnor-run MODEL IMAGE... [options]\n"
+    "       xnor-run MODEL --verify [--threads N] [--kernels NAME]   repeat the reference run that the file holds\n"
+    "  IMAGE            PGM (8 or 16 bits), NumPy array (uint8 or float32, [H,W] or [N,H,W]), or raw 8-bit frames\n"
+    "  -o FOLDER        write each mask as FOLDER/NAME.pgm (255 where the probability exceeds the threshold)\n"
+    "  --probability    write 255 times the probability instead\n"
+    "  --threshold P    default 0.5\n"
+    "  --raw HxW        size of raw frames\n"
+    "  --threads N      default 1\n"
+    "  --kernels NAME   one of those that run here, instead of the best; XNOR_KERNELS does the same\n"
+    "  --repeat N       run each image N times for the timing, default 1\n";
+
+struct Options {
+  std::vector<std::string> paths;  // the model, then images
+  std::string folder, kernels;
+  bool probability = false, verify = false;
+  double threshold = 0.5;
+  int raw_height = 0, raw_width = 0, threads = 1, repeat = 1;
+};
+
+int fail(const std::string& text) {
+  std::fprintf(stderr, "xnor-run: %s\n", text.c_str());
+  return 2;
+}
+
+std::string parse(int argc, char** argv, Options* out) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--probability") {
+      out->probability = true;
+      continue;
+    }
+    if (word == "--verify") {
+      out->verify = true;
+      continue;
+    }
+    if (word.size() < 2 || word[0] != '-') {
+      out->paths.push_back(word);
+      continue;
+    }
+    if (i + 1 == argc) return word + ": got no value; must have one";
+    const char* value = argv[++i];
+    if (word == "-o")
+      out->folder = value;
+    else if (word == "--kernels")
+      out->kernels = value;
+    else if (word == "--threads")
+      out->threads = std::atoi(value);
+    else if (word == "--repeat")
+      out->repeat = std::atoi(value);
+    else if (word == "--threshold")
+      out->threshold = std::atof(value);
+    else if (word != "--raw")
+      return word + ": got an unknown option; see --help";
+    else if (std::sscanf(value, "%dx%d", &out->raw_height, &out->raw_width) != 2)
+      return "--raw: got " + std::string(value) + "; must be HxW, such as 256x256";
+  }
+  if (out->paths.size() < (out->verify ? 1 : 2))
+    return "got " + std::to_string(out->paths.size()) + " files; must be a model and images";
+  if (out->repeat < 1) return "--repeat: must be at least 1";
+  return "";
+}
+
+double now_ms(clockid_t clock) {
+  timespec time{};
+  clock_gettime(clock, &time);
+  return 1e3 * static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_nsec);
+}
+
+std::string stem(const std::string& path) {
+  const size_t slash = path.find_last_of('/'), start = slash == std::string::npos ? 0 : slash + 1;
+  const size_t dot = path.find_last_of('.');
+  return path.substr(start, dot == std::string::npos || dot < start ? std::string::npos : dot - start);
+}
+
+std::string save(const Options& options, const std::string& name, const std::vector<float>& found, int height,
+                 int width) {
+  std::vector<uint8_t> pixels(found.size());
+  for (size_t i = 0; i < found.size(); ++i)
+    pixels[i] = options.probability            ? static_cast<uint8_t>(255 * found[i] + 0.5f)
+                : found[i] > options.threshold ? 255
+                                               : 0;
+  return xnor::tools::write_pgm(options.folder + "/" + name + ".pgm", pixels.data(), height, width);
+}
+
+struct Times {
+  std::vector<double> wall, cpu;  // milliseconds for each run
+};
+
+// All frames of one file. Timed are runs alone, with the CPU time of all threads.
+std::string run_file(const Options& options, const std::string& path, xnor_model* model, Times* times) {
+  xnor::tools::Frames frames;
+  std::string error = xnor::tools::read_frames(path, options.raw_height, options.raw_width, &frames);
+  if (!error.empty()) return error;
+  if (xnor_prepare(model, frames.height, frames.width, 1, options.threads, XNOR_AUTO) != XNOR_OK)
+    return path + ": " + xnor_error(model);
+  const size_t count = size_t(frames.height) * frames.width, bytes = count * (frames.is_float ? sizeof(float) : 1);
+  std::vector<float> found(count);
+  for (int n = 0; n < frames.count; ++n) {
+    const uint8_t* image = frames.bytes.data() + n * bytes;
+    for (int r = 0; r < options.repeat; ++r) {
+      const double wall = now_ms(CLOCK_MONOTONIC), cpu = now_ms(CLOCK_PROCESS_CPUTIME_ID);
+      if (xnor_run(model, image, frames.is_float ? XNOR_F32 : XNOR_U8, 1, found.data()) != XNOR_OK)
+        return path + ": " + xnor_error(model);
+      times->wall.push_back(now_ms(CLOCK_MONOTONIC) - wall);
+      times->cpu.push_back(now_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu);
+    }
+    const std::string name = stem(path) + (frames.count > 1 ? "_" + std::to_string(n) : "");
+    if (!options.folder.empty()) error = save(options, name, found, frames.height, frames.width);
+    if (!error.empty()) return error;
+    const auto hits = std::count_if(found.begin(), found.end(), [&](float p) { return p > options.threshold; });
+    std::printf("%s %dx%d: %ld target pixels, highest probability %.4f\n", name.c_str(), frames.height, frames.width,
+                static_cast<long>(hits), static_cast<double>(*std::max_element(found.begin(), found.end())));
+  }
+  return "";
+}
+
+void print_times(const char* name, std::vector<double> times) {
+  std::sort(times.begin(), times.end());
+  std::printf(" %s min %.3f ms, median %.3f ms;", name, times.front(), times[times.size() / 2]);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2 || std::strcmp(argv[1], "--help") == 0 || std::strcmp(argv[1], "-h") == 0) {
+    std::fputs(kUsage, argc < 2 ? stderr : stdout);
+    return argc < 2 ? 2 : 0;
+  }
+  Options options;
+  std::string error = parse(argc, argv, &options);
+  if (!error.empty()) return fail(error);
+  std::vector<uint8_t> file;
+  error = xnor::tools::read_bytes(options.paths[0], &file);
+  if (!error.empty()) return fail(error);
+  xnor_model* model = nullptr;
+  char text[1024];
+  if (xnor_load(file.data(), file.size(), options.kernels.c_str(), &model, text, sizeof text) != XNOR_OK)
+    return fail(options.paths[0] + ": " + text);
+  Times times;
+  if (options.verify) {
+    const int code = xnor_verify(model, options.threads, XNOR_AUTO);
+    if (code != XNOR_OK) error = options.paths[0] + ": " + xnor_error(model);
+    options.paths.resize(1);
+  }
+  for (size_t i = 1; i < options.paths.size() && error.empty(); ++i)
+    error = run_file(options, options.paths[i], model, &times);
+  xnor_info info;
+  xnor_describe(model, &info);
+  if (options.verify && error.empty()) {
+    std::printf("kernels %s: equal to the reference run, bit by bit\n", info.kernels);
+  } else if (error.empty()) {
+    std::printf("%zu runs, kernels %s, %d thread%s:", times.wall.size(), info.kernels, options.threads,
+                options.threads == 1 ? "" : "s");
+    print_times("wall", times.wall);
+    print_times("CPU", times.cpu);
+    std::printf(" maps %.1f MiB\n", static_cast<double>(info.arena_bytes) / (1 << 20));
+  }
+  xnor_free(model);
+  return error.empty() ? 0 : fail(error);
+}

@@ -1,0 +1,163 @@
+"""The reference engine: it runs a .xnor model in NumPy, one op after the other, bit for bit as FORMAT.md says.
+
+For tests and for exports on a machine without the native engine; it is some hundred times slower.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from irnas.errors import DataError
+from irnas.runtime import arithmetic, format
+from irnas.runtime.arithmetic import Map
+from irnas.runtime.format import Input, Model
+from irnas.runtime.graph import Op
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def load(path: str | Path) -> Model:
+    """The model in the file at ``path``.
+
+    Raises:
+        FormatError: the file breaks a rule of FORMAT.md.
+        OSError: there is no such file, or it cannot be read.
+    """
+    return format.read(Path(path).read_bytes())
+
+
+def run(model: Model, x_hwc: Map) -> Map:
+    """The probability of each pixel, float32 [H, W].
+
+    Args:
+        model: what to run.
+        x_hwc: float32 [H, W, C], or [H, W] for one channel; H and W multiples of ``model.input.multiple``.
+
+    Raises:
+        DataError: the map does not fit the model.
+    """
+    return outputs(model, x_hwc)[-1][:, :, 0]
+
+
+def outputs(model: Model, x_hwc: Map) -> list[Map]:
+    """Every tensor of the graph, the input first, each [H, W, C]."""
+    x = np.asarray(x_hwc, np.float32)
+    x = x[:, :, None] if x.ndim == 2 else x
+    _admit(model.input, x.shape)
+    found = [x]
+    # An overflow ends in infinities and NaN, as it does in any engine; whoever exports a network looks for them.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for op in model.ops:
+            found.append(_apply(op, [found[i] for i in op.inputs]))
+    return found
+
+
+def predict(model: Model, image_hw: Bytes) -> Map:
+    """The probability of each pixel, float32 [H, W], of one uint8 image [H, W] of any size (FORMAT.md, section 6)."""
+    height, width = image_hw.shape
+    return run(model, prepared(model.input, image_hw))[:height, :width]
+
+
+def prepared(taken: Input, image_hw: Bytes) -> Map:
+    """A uint8 image [H, W] as a model's input: float32 [H', W', C], both sides extended to multiples of ``pad``."""
+    height, width = image_hw.shape
+    x = image_hw.astype(np.float32) / np.float32(255)
+    x = np.pad(x, ((0, -height % taken.pad), (0, -width % taken.pad)), mode="edge")
+    return np.repeat(x[:, :, None], taken.channels, axis=2)
+
+
+def reference_input(height: int, width: int, channels: int, seed: int) -> Map:
+    """The map of a reference run, float32 [H, W, C] in 0..1 (FORMAT.md, section 7)."""
+    count = height * width * channels
+    with np.errstate(over="ignore"):
+        z = np.uint64(seed) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    x = (z >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
+    return x.reshape(height, width, channels)
+
+
+def digest(x: Map) -> str:
+    """The SHA-256 of a map's little-endian bytes."""
+    return hashlib.sha256(np.ascontiguousarray(x, "<f4").tobytes()).hexdigest()
+
+
+def verify(model: Model) -> bool:
+    """Whether this reader reproduces the model's reference run."""
+    run_of = model.reference
+    x = reference_input(run_of.height, run_of.width, model.input.channels, run_of.seed)
+    return digest(x) == run_of.input_sha256 and digest(run(model, x)) == run_of.output_sha256
+
+
+def _admit(taken: Input, shape: tuple[int, ...]) -> None:
+    if len(shape) != 3 or shape[2] != taken.channels:
+        raise DataError(f"model input: got an array of shape {shape}; must be [H, W, {taken.channels}]")
+    height, width = shape[:2]
+    if height % taken.multiple or width % taken.multiple or not height or not width:
+        raise DataError(f"model input: got {height}x{width} pixels; must be multiples of {taken.multiple}")
+
+
+def _apply(op: Op, inputs: list[Map]) -> Map:
+    x = inputs[0]
+    match op.kind:
+        case "conv":
+            return arithmetic.conv(x, op.constants["weight"], op.constants.get("bias"), op.attributes)
+        case "binary_block":
+            return _block(op, inputs)
+        case "mix":
+            return _mix(op, inputs)
+        case "clamp":
+            return np.where(x < -1, np.float32(-1), np.where(x > 1, np.float32(1), x))
+        case "center":
+            return arithmetic.center(x)
+        case "pool":
+            return arithmetic.pool(x, op.attributes["kind"])
+        case "upsample":
+            return arithmetic.upsample(x, op.attributes["kind"])
+        case "concat":
+            return np.concatenate(inputs, axis=2)
+        case "sigmoid":
+            return arithmetic.sigmoid(x)
+    raise AssertionError(op.kind)
+
+
+def signs(op: Op, x: Map) -> Map:
+    """+-1 for each value that a binary_block reads (rule A4)."""
+    found = op.constants
+    s = arithmetic.fma(x, found["sign_scale"], found["sign_shift"]) if "sign_scale" in found else x
+    return np.where(s < 0, np.float32(-1), np.float32(1))
+
+
+def _block(op: Op, inputs: list[Map]) -> Map:
+    """Rules A4 to A7."""
+    x, found, stride = inputs[0], op.constants, op.attributes["stride"]
+    n_hwo, t_hwo = arithmetic.sums(signs(op, x), found["bits"], op.attributes)
+    bias = arithmetic.block_bias(found["bias"], x.shape[0], x.shape[1], stride)
+    u = arithmetic.fma(found["scale"], n_hwo, bias)
+    if "shift" in found:
+        u = arithmetic.fma(found["shift"], t_hwo, u)
+    g, rest = found.get("g"), found.get("c")
+    match op.attributes["residual"]:
+        case "after":
+            r = inputs[1] if g is None else arithmetic.fma(inputs[1], g, rest)
+            rest = r if g is not None or rest is None else r + rest
+        case "before":
+            u = inputs[1] + u if g is None else arithmetic.fma(inputs[1], g, u)
+    y = arithmetic.bent(u, found.get("lo"), found.get("hi"), rest)
+    if any(role.startswith("post_") for role in found):
+        y = arithmetic.two_slope(y, found, "post_{}")
+    return y
+
+
+def _mix(op: Op, inputs: list[Map]) -> Map:
+    """Rule A8."""
+    channels, terms = np.arange(op.attributes["channels"]), []
+    for n, (x, start) in enumerate(zip(inputs, op.attributes["starts"], strict=True)):
+        seen = x[:, :, (start + channels) % x.shape[2]]
+        terms.append(arithmetic.two_slope(seen, op.constants, "{}" + str(n)))
+    return terms[0] if len(terms) == 1 else terms[0] + terms[1]

@@ -1,0 +1,196 @@
+// xnor-test MODEL: what only a look from the inside can show, on one model file.
+//
+//   - run() allocates nothing, with every kernel set, way of running and number of threads (operators new are counted);
+//   - kernels write only their row (sentinels behind each), and give the reference's bits at the borders of a vector;
+//   - a file cut anywhere, or with any byte changed, is refused or runs, and nothing else.
+#include "xnor.h"
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "kernels.h"
+
+static std::atomic<long> allocations{0};
+
+void* operator new(size_t size) {
+  ++allocations;
+  if (void* at = std::malloc(size)) return at;
+  throw std::bad_alloc();
+}
+void* operator new(size_t size, std::align_val_t align) {
+  ++allocations;
+  const size_t unit = static_cast<size_t>(align);
+  if (void* at = std::aligned_alloc(unit, (size + unit - 1) / unit * unit)) return at;
+  throw std::bad_alloc();
+}
+void operator delete(void* at) noexcept { std::free(at); }
+void operator delete(void* at, size_t) noexcept { std::free(at); }
+void operator delete(void* at, std::align_val_t) noexcept { std::free(at); }
+void operator delete(void* at, size_t, std::align_val_t) noexcept { std::free(at); }
+
+namespace {
+
+int failures = 0;
+
+void expect(bool good, const std::string& what) {
+  if (good) return;
+  ++failures;
+  std::printf("FAILED: %s\n", what.c_str());
+}
+
+std::vector<uint8_t> read_file(const char* path) {
+  std::vector<uint8_t> bytes;
+  std::FILE* file = std::fopen(path, "rb");
+  if (file == nullptr) return bytes;
+  for (int c; (c = std::fgetc(file)) != EOF;) bytes.push_back(static_cast<uint8_t>(c));
+  std::fclose(file);
+  return bytes;
+}
+
+void test_no_allocation(const std::vector<uint8_t>& file) {
+  int count = 0;
+  const xnor::Kernels* const* all = xnor::all_kernels(&count);
+  for (int k = 0; k < count; ++k) {
+    if (!all[k]->runs_here()) continue;
+    for (int mode : {XNOR_STREAMED, XNOR_LAYERS})
+      for (int threads = 1; threads <= 3; ++threads) {
+        xnor_model* model = nullptr;
+        char text[256];
+        expect(xnor_load(file.data(), file.size(), all[k]->name, &model, text, sizeof text) == XNOR_OK, text);
+        std::vector<uint8_t> image(37 * 41, 100);
+        std::vector<float> out(image.size());
+        expect(xnor_prepare(model, 37, 41, 1, threads, mode) == XNOR_OK, xnor_error(model));
+        const long before = allocations;
+        for (int i = 0; i < 3; ++i) xnor_run(model, image.data(), XNOR_U8, 1, out.data());
+        const long made = allocations - before;
+        expect(made == 0, std::string(all[k]->name) + ": run() allocates");
+        xnor_free(model);
+      }
+  }
+}
+
+// A block with random constants of any shape.
+xnor::Op make_block(int channels, int outputs, int kernel, unsigned seed) {
+  std::srand(seed);
+  const auto number = [] { return static_cast<float>(std::rand() % 2001 - 1000) / 512.0f; };
+  const auto fill = [&](int count) {
+    xnor::Floats values(count + xnor::kSlack, 0.0f);
+    for (int i = 0; i < count; ++i) values[i] = number();
+    return values;
+  };
+  xnor::Op op;
+  op.kind = xnor::OpKind::kBlock;
+  op.kernel = kernel;
+  op.channels = outputs;
+  xnor::Block& block = op.block;
+  block.residual = xnor::Residual::kAfter;
+  block.group_in = channels;
+  block.group_out = outputs;
+  block.group_bytes = (channels + 7) / 8;
+  block.stride = outputs + xnor::kSlack;
+  block.bits.resize(size_t(outputs) * kernel * kernel * block.group_bytes);
+  for (size_t i = 0; i < block.bits.size(); ++i) {
+    block.bits[i] = static_cast<uint8_t>(std::rand() >> 7);
+    if (channels % 8 && (i + 1) % block.group_bytes == 0) block.bits[i] &= (1 << channels % 8) - 1;
+  }
+  for (xnor::Floats* table :
+       {&block.scale, &block.bias, &block.shift, &block.slope.lo, &block.slope.hi, &block.slope.c})
+    *table = fill(outputs);
+  xnor::pack_block(op, &block);
+  return op;
+}
+
+constexpr uint8_t kSentinel = 0xA5;
+
+// Signs and one row of a block, by one set, with sentinels behind what may be written.
+std::vector<float> run_block(const xnor::Kernels& kernels, const xnor::Op& op, int channels, int width, bool top) {
+  const size_t spare = 2 * xnor::kAlign, row_bytes = size_t(width) * op.block.group_bytes;
+  xnor::Table<float> x(size_t(width) * channels + spare), residual(size_t(width) * op.channels + spare);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(int(i * 2654435761u >> 7) % 200 - 99);
+  for (size_t i = 0; i < residual.size(); ++i) residual[i] = static_cast<float>(int(i * 40503u >> 3) % 64) - 31.5f;
+  xnor::Table<uint8_t> bits(row_bytes + spare, kSentinel), out(size_t(width) * op.channels * 4 + spare, kSentinel);
+  kernels.sign({&op, x.data(), channels, width, bits.data()});
+  for (size_t i = row_bytes; i < bits.size(); ++i) expect(bits[i] == kSentinel, "sign wrote beyond its row");
+  const size_t scratch_bytes = xnor::block_scratch(op, width);
+  xnor::Table<uint8_t> scratch(scratch_bytes + xnor::kAlign, kSentinel);
+  const uint8_t* row = bits.data();
+  const bool wide = op.kernel == 3;
+  kernels.block({&op,
+                 {top ? nullptr : row, wide ? row : nullptr, wide ? row : nullptr},
+                 residual.data(),
+                 reinterpret_cast<float*>(out.data()),
+                 width,
+                 width,
+                 wide && top ? 1 : 0,
+                 scratch.data()});
+  const std::string where =
+      std::string(kernels.name) + " C=" + std::to_string(channels) + " W=" + std::to_string(width);
+  for (size_t i = size_t(width) * op.channels * 4; i < out.size(); ++i)
+    expect(out[i] == kSentinel, where + ": block wrote beyond its row");
+  for (size_t i = scratch_bytes; i < scratch.size(); ++i)
+    expect(scratch[i] == kSentinel, where + ": block wrote beyond its scratch");
+  std::vector<float> values(size_t(width) * op.channels);
+  std::memcpy(values.data(), out.data(), values.size() * 4);
+  return values;
+}
+
+void test_blocks() {
+  int count = 0;
+  const xnor::Kernels* const* all = xnor::all_kernels(&count);
+  for (int channels : {1, 3, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40, 64, 65, 127, 128, 300})
+    for (int kernel : {1, 3})
+      for (int width : {1, 2, 3, 8, 9, 10, 17, 33}) {
+        const int outputs = channels < 40 ? channels : channels / 2 + 1;
+        const xnor::Op op = make_block(channels, outputs, kernel, static_cast<unsigned>(channels * 100 + width));
+        for (bool top : {false, true}) {
+          if (top && kernel == 1) continue;
+          const std::vector<float> wanted = run_block(xnor::kReferenceKernels, op, channels, width, top);
+          for (int k = 0; k < count; ++k) {
+            if (!all[k]->runs_here()) continue;
+            const std::vector<float> found = run_block(*all[k], op, channels, width, top);
+            expect(std::memcmp(found.data(), wanted.data(), found.size() * 4) == 0,
+                   std::string(all[k]->name) + ": other bits, C=" + std::to_string(channels) +
+                       " K=" + std::to_string(kernel) + " W=" + std::to_string(width));
+          }
+        }
+      }
+}
+
+void load_and_forget(const uint8_t* bytes, size_t size, bool must_fail, const char* what) {
+  xnor_model* model = nullptr;
+  char text[256] = "";
+  const int code = xnor_load(bytes, size, "reference", &model, text, sizeof text);
+  expect((code == XNOR_OK) == (model != nullptr) && (code == XNOR_OK) == (text[0] == '\0'), what);
+  if (must_fail) expect(code != XNOR_OK, std::string(what) + " was accepted");
+  xnor_free(model);
+}
+
+void test_damage(const std::vector<uint8_t>& file) {
+  for (size_t size = 0; size < file.size(); size += size < 9000 ? 7 : 501) {
+    const std::vector<uint8_t> cut(file.begin(), file.begin() + static_cast<long>(size));
+    load_and_forget(cut.data(), cut.size(), true, "a cut file");
+  }
+  std::vector<uint8_t> changed = file;
+  for (size_t at = 0; at < file.size(); at += at < 9000 ? 3 : 211) {
+    changed[at] ^= static_cast<uint8_t>(1 << at % 8);
+    load_and_forget(changed.data(), changed.size(), false, "a file with a changed bit");
+    changed[at] = file[at];
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  const std::vector<uint8_t> file = read_file(argv[1]);
+  test_no_allocation(file);
+  test_blocks();
+  test_damage(file);
+  std::printf("kernels %s: %s\n", xnor_kernels(), failures ? "FAILED" : "good");
+  return failures ? 1 : 0;
+}

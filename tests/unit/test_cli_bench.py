@@ -1,0 +1,106 @@
+"""``irnas bench`` and ``irnas run``, on a small model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from support.native import library, products  # noqa: F401
+from support.xnor_file import tiny
+from typer.testing import CliRunner
+
+from irnas.cli import bench
+from irnas.errors import DataError, SettingsError
+from irnas.runtime import engine, format, reference
+
+pytestmark = pytest.mark.usefixtures("library")
+app = typer.Typer()
+app.command("bench")(bench.bench)
+app.command("run")(bench.run)
+
+
+def call(*arguments: object) -> Any:
+    done = CliRunner().invoke(app, [str(part) for part in arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.xnor"
+    path.write_bytes(format.write(tiny()))
+    return path
+
+
+def test_bench_times_every_kernel_set_and_torch(model: Path) -> None:
+    names = [model, "biisnet:stages=2,base=4"]
+    printed = call("bench", *names, "--size", "16x24", "--seconds", 0, "--kernels", "all", "--json")
+    found = json.loads(printed)
+    assert [each["kernels"] for each in found["models"]] == [*engine.kernels(), "fp32 eager"]
+    assert all(0 < each["ms_min"] <= each["ms_median"] for each in found["models"])
+    assert (found["size"], found["threads"], found["clock"]) == ([16, 24], 1, "CPU time of the thread")
+
+
+def test_bench_prints_ratios_to_the_first(model: Path) -> None:
+    printed = call("bench", model, model, "--size", "16x16", "--seconds", 0, "--threads", 2)
+    assert "2 threads, wall clock" in printed and printed.count("tiny.xnor") == 2 and "1.00" in printed
+
+
+def test_bench_runs_onnx(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    onnx = pytest.importorskip("onnx")
+    node = onnx.helper.make_node("Sigmoid", ["x"], ["y"])
+    values = [onnx.helper.make_tensor_value_info(name, 1, [1, 1, "h", "w"]) for name in ("x", "y")]
+    graph = onnx.helper.make_graph([node], "one", values[:1], values[1:])
+    proto = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
+    (tmp_path / "one.onnx").write_bytes(proto.SerializeToString())
+    (found,) = json.loads(call("bench", tmp_path / "one.onnx", "--seconds", 0, "--json"))["models"]
+    assert found["engine"].startswith("onnxruntime") and found["kernels"] == "fp32"
+    (tmp_path / "one.onnx").write_bytes(b"no model")
+    with pytest.raises(SettingsError, match="must be an ONNX model"):
+        call("bench", tmp_path / "one.onnx")
+
+
+@pytest.mark.parametrize("wrong", [["model.pt"], ["gone.xnor"], ["gone.onnx"], ["biisnet:none=1"]])
+def test_bench_refuses_other_models(wrong: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"must be|one of|got"):
+        call("bench", *wrong)
+
+
+def test_bench_refuses_a_size(model: Path) -> None:
+    with pytest.raises(SettingsError, match="must be HxW"):
+        call("bench", model, "--size", "256")
+
+
+def test_run_writes_the_masks_of_the_reference(model: Path, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 9, 13), dtype=np.uint8)
+    (tmp_path / "images").mkdir()
+    for n, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / "images" / f"{n}.png")
+    found = json.loads(call("run", model, tmp_path / "images", "-o", tmp_path / "masks", "--json"))
+    assert found["kernels"] == engine.kernels()[0]
+    for n, image in enumerate(images):
+        wanted = reference.predict(tiny(), image)
+        mask = np.asarray(Image.open(tmp_path / "masks" / f"{n}.png"))
+        np.testing.assert_array_equal(mask, np.where(wanted > 0.5, 255, 0))
+        assert found["images"][n]["pixels"] == int((wanted > 0.5).sum())
+    printed = call("run", model, tmp_path / "images" / "0.png", "-o", tmp_path / "maps", "--probability")
+    grey = np.asarray(Image.open(tmp_path / "maps" / "0.png"))
+    np.testing.assert_array_equal(grey, np.rint(reference.predict(tiny(), images[0]) * 255).astype(np.uint8))
+    assert "1 images, kernels" in printed
+    assert [path.name for path in (tmp_path / "maps").iterdir()] == ["0.png"]
+
+
+def test_run_refuses_what_is_no_image(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"no image")
+    (tmp_path / "empty").mkdir()
+    for wrong in (tmp_path / "x.png", tmp_path / "gone.png", tmp_path / "empty"):
+        with pytest.raises(DataError):
+            call("run", model, wrong, "-o", tmp_path / "masks")

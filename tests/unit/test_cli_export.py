@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from support.datasets import tiny
+from typer.testing import CliRunner, Result
+
+from irnas import catalog, cost, ledger
+from irnas import result as results
+from irnas.cli.export import export
+from irnas.errors import DataError, ExportError, IrnasError, SettingsError
+from irnas.export.source import choose
+from irnas.runtime import reference
+from irnas.settings import Budget, Recipe, SearchSettings
+from irnas.trial import Assignment, evaluate
+
+APP = typer.Typer()
+APP.command()(export)
+
+
+def run(*arguments: Any) -> Result:
+    return CliRunner().invoke(APP, [str(a) for a in arguments])
+
+
+def refused(*arguments: Any) -> str:
+    result = run(*arguments)
+    assert isinstance(result.exception, IrnasError), result.output
+    assert result.stdout == ""
+    return str(result.exception)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one short trial."""
+    folder = tmp_path_factory.mktemp("run")
+    genotype = catalog.point("biisnet", "base=4,stages=2,n_bot=0")
+    assignment = Assignment(
+        trial=0, genotype=genotype, costs=cost.price(genotype, (1, 64, 64)), seed=1, dataset=str(tiny().root),
+        data_rev=tiny().revision, code_rev="c", budget=Budget(epochs=1, batch=4, crop=32), recipe=Recipe(),
+        preset="basicirstd", uri=str(folder),
+    )  # fmt: skip
+    result = list(evaluate(assignment))[-1]
+    assert isinstance(result, results.Result)
+    record = ledger.Ledger(str(folder))
+    with record.writing():
+        record.append("opened", {
+            "settings": SearchSettings(space="biisnet", dataset=str(tiny().root)).document(),
+            "data": {"name": "tiny", "revision": tiny().revision, "path": str(tiny().root)},
+            "data_rev": tiny().revision,
+        })  # fmt: skip
+        record.append("finished", {"result": result.document()})
+    return folder
+
+
+def test_the_best_of_a_run_becomes_a_file_with_its_parity(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model.xnor"
+    result = run(folder, "best", "-o", out)
+    assert result.exit_code == 0, result.output
+    model = reference.load(out)
+    assert reference.verify(model) and model.data_rev == tiny().revision and model.exporter.startswith("irnas ")
+    assert model.name == f"biisnet {model.trial}"
+    assert model.parity["images"] == len(tiny().split("val")) and model.parity["sign_flip_rate"] <= 1e-4
+    assert "of the signs" in result.stdout and "val" in result.stdout
+
+
+def test_a_key_or_its_beginning_names_the_same_network(folder: Path, tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a.xnor", "b.xnor")]
+    key = json.loads(run(folder, "best", "-o", files[0], "--json").stdout)["name"].split()[-1]
+    assert run(folder, key[:4], "-o", files[1]).exit_code == 0
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_point_of_a_space_is_exported_untrained(tmp_path: Path) -> None:
+    out = tmp_path / "lit.xnor"
+    found = json.loads(run("biisnet", "LIT10", "--input", "1x256x256", "-o", out, "--json").stdout)
+    assert found["bytes"] == out.stat().st_size < 60_000 and "parity" not in found
+    assert reference.load(out).reference.output_sha256 == found["reference"]
+    wide = json.loads(run("biisnet", "base=4,in_ch=3", "--input", "3x64x64", "-o", out, "--json").stdout)
+    assert wide["ops"] and reference.load(out).input.channels == 3
+
+
+def test_an_export_is_repeated_byte_by_byte(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a.xnor", "b.xnor")]
+    for file in files:
+        assert run("biisnet", "base=4", "-o", file).exit_code == 0
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert run("biisnet", "base=4", "-o", files[1], "--seed", 1).exit_code == 0
+    assert files[0].read_bytes() != files[1].read_bytes()
+
+
+def test_a_point_is_compared_where_a_data_set_is_named(tmp_path: Path) -> None:
+    words = ("biisnet", "base=4", "-o", tmp_path / "x.xnor", "--dataset", tiny().root, "--images", 1, "--json")
+    assert json.loads(run(*words).stdout)["parity"]["images"] == 1
+
+
+def test_what_cannot_be_is_one_line(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.xnor"
+    assert ".xnor or .onnx" in refused("biisnet", "LIT10", "-o", tmp_path / "x.tflite")
+    assert "sign0: got 0" in refused("biisnet", "sign0=0", "-o", out)
+    assert "source: got 'nothere'; must be" in refused("nothere", "LIT10", "-o", out)
+    assert "got key 'zz' of 0 networks" in refused(folder, "zz", "-o", out)
+    assert "input channels: got 3; must be 1" in refused("biisnet", "LIT10", "--input", "3x64x64", "-o", out)
+    assert "--input: got '64'" in refused("biisnet", "LIT10", "--input", "64", "-o", out)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_data_than_the_runs_own_is_refused(folder: Path, tmp_path: Path) -> None:
+    record = ledger.Ledger(str(tmp_path / "run"))
+    opened, events = ledger.opening(str(folder))
+    result = events[-1]["result"]
+    with record.writing():
+        record.append("opened", {name: opened[name] for name in ("settings", "data", "data_rev")})
+        record.append("finished", {"result": {**result, "data_rev": "0" * 16}})
+    (tmp_path / "run" / "weights").mkdir()
+    for file in (folder / "weights").iterdir():
+        (tmp_path / "run" / "weights" / file.name).write_bytes(file.read_bytes())
+    assert "got revision" in refused(tmp_path / "run", "best", "-o", tmp_path / "x.xnor")
+
+
+def outcome(miou: float, width: int, status: str = "ok") -> results.Result:
+    genotype = catalog.point("biisnet", f"base={width}")
+    return results.Result(
+        trial=0, genotype=genotype, status=results.Status(status), values={"miou": miou}, epochs=1, seed=0, data_rev="",
+        code_rev="", seconds=0.0,
+    )  # fmt: skip
+
+
+def test_best_is_best_by_the_first_objective() -> None:
+    found = [outcome(0.1, 4), outcome(0.3, 8), outcome(0.2, 12), outcome(0.9, 16, "rejected")]
+    assert choose(found, "best", ["miou", "ops"], "r") is found[1]
+    cheap = [replace(r, values={**r.values, "ops": r.values["miou"]}) for r in found]
+    assert choose(cheap, "best", ["ops"], "r") is cheap[0]
+
+
+def test_a_key_that_fits_several_is_refused() -> None:
+    found = [outcome(0.1, 4), outcome(0.3, 8)]
+    with pytest.raises(SettingsError, match="of 2 networks"):
+        choose(found, "", ["miou"], "r")
+    with pytest.raises(ExportError, match="got no trained network"):
+        choose([], "best", ["miou"], "r")
+    assert issubclass(DataError, IrnasError)

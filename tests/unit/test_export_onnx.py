@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.xnor import drawn, network
+from torch import nn
+
+from irnas import catalog
+from irnas.errors import ExportError
+from irnas.export import onnx
+from irnas.export.write import Origin
+from irnas.train import predict
+
+SPACE = catalog.load("biisnet")
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        {},
+        {"pad": 1, "a_bin": "adabin", "trans": "BC"},
+        {"a_bin": "adabin", "pad": -1},
+        {"a_bin": "none", "w_bin": "siman"},
+    ],
+    ids=str,
+)
+def test_freezing_the_weights_changes_nothing_but_rounding(point: dict[str, Any]) -> None:
+    model = network(SPACE.complete({"base": 4, "stages": 2, **point})).double()
+    x = torch.rand(1, 1, 16, 24, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(onnx.frozen(model)(x), model(x), rtol=1e-10, atol=1e-10)
+
+
+def test_random_networks_freeze() -> None:
+    for seed, genotype in enumerate(drawn(20, 9)):
+        model = network(genotype, seed).double()
+        x = torch.rand(1, 1, 16, 32, dtype=torch.float64)
+        with torch.no_grad():
+            torch.testing.assert_close(onnx.frozen(model)(x), model(x), rtol=1e-9, atol=1e-9)
+
+
+def test_a_file_runs_in_onnx_runtime_at_any_size() -> None:
+    """A point that .xnor refuses: its signs know three values."""
+    pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
+    pytest.importorskip("onnxscript", reason="the extra 'export' is not installed")
+    model = network(SPACE.complete({"base": 4, "stages": 2, "sign0": 0, "a_bin": "norm", "trans": "BC", "in_ch": 3}))
+    taken = onnx.input_of(model, 1)
+    proto = onnx.convert(model, taken, Origin(name="x", trial="t"))
+    run, name = onnx.runner(proto, taken)
+    assert name.startswith("onnxruntime ")
+    for height, width in ((64, 64), (50, 70), (16, 16)):
+        image = np.random.default_rng(height).integers(0, 256, (height, width), dtype=np.uint8)
+        found, wanted = run(image), predict(model, image)
+        assert found.shape == (height, width)
+        assert ((found > 0.5) != (wanted > 0.5)).mean() <= 1e-3
+    facts = {item.key: item.value for item in proto.metadata_props}
+    assert (facts["trial"], facts["multiple"], facts["pad"]) == ("t", "4", "16")
+    text = str(proto)
+    assert "site-packages" not in text and "stack_trace" not in text
+
+
+def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr(importlib, "import_module", absent)
+    with pytest.raises(ExportError, match=r"got no package onnx; must be installed: pip install 'irnas\[export\]'"):
+        onnx.convert(nn.Identity(), onnx.input_of(nn.Identity(), 1), Origin(name="x"))
