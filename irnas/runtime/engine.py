@@ -229,10 +229,13 @@ def _open(path: str) -> ctypes.CDLL:
         library = ctypes.CDLL(path)
     except OSError as problem:
         raise ExportError(f"XNOR engine: got {problem}; must be a library built by: {_BUILD}") from None
+    # First of all: an older library may lack what is looked up below.
+    found = library.xnor_abi() if hasattr(library, "xnor_abi") else "of another library"
+    if found != _ABI:
+        raise ExportError(f"XNOR engine: got interface {found}; must be {_ABI}, built by: {_BUILD}")
     handle, text, whole = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32
     size, address = ctypes.c_size_t, ctypes.c_void_p
     kinds: dict[str, tuple[Any, list[Any]]] = {
-        "xnor_abi": (ctypes.c_int, []),
         "xnor_kernels": (text, []),
         "xnor_load": (ctypes.c_int, [text, size, text, ctypes.POINTER(handle), address, size]),
         "xnor_describe": (None, [handle, ctypes.POINTER(_Info)]),
@@ -245,6 +248,4 @@ def _open(path: str) -> ctypes.CDLL:
     for name, (result, arguments) in kinds.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
-    if library.xnor_abi() != _ABI:
-        raise ExportError(f"XNOR engine: got interface {library.xnor_abi()}; must be {_ABI}, built by: {_BUILD}")
     return library
