@@ -110,6 +110,8 @@ def test_resuming_takes_up_a_trial_that_was_under_way(tmp_path: Path) -> None:
     path.write_text("".join(lines[: kinds.index("proposed", 4) + 1]))
     listener, _ = heard()
     outcome = launch.resume(str(tmp_path / "run"), None, LOOP, listener)
+    finished = [e["result"]["trial"] for e in Ledger(str(tmp_path / "run")).events() if e["kind"] == "finished"]
+    assert finished == [0, 1, 2]
     again = [r.document() for r in sorted(outcome.results, key=lambda r: r.trial)]
     for mine, theirs in zip(again, sorted(whole, key=lambda r: r["trial"]), strict=True):
         assert {**mine, "seconds": 0} == {**theirs, "seconds": 0}

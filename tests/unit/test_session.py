@@ -46,6 +46,11 @@ def test_it_hands_out_exactly_the_planned_trials(tmp_path: Path) -> None:
     assert run.session.stop_reason == "all trials are handed out"
 
 
+def test_seeds_follow_the_run_and_the_network_not_the_order() -> None:
+    assert trial_seed(5, "a") == trial_seed(5, "a")
+    assert len({trial_seed(run, key) for run in range(3) for key in "abc"}) == 9
+
+
 def test_running_trials_count_against_the_plan(tmp_path: Path) -> None:
     run = Run(tmp_path, trials=3)
     handed = [run.session.next() for _ in range(5)]

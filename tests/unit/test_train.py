@@ -107,6 +107,41 @@ class Bright(nn.Module):
         return (x_n1hw - 0.5) * self.scale
 
 
+class Edges(nn.Module):
+    """Keeps what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x_n1hw: torch.Tensor) -> torch.Tensor:
+        self.seen = x_n1hw
+        return x_n1hw
+
+
+def test_padding_repeats_the_edge() -> None:
+    model, image = Edges(), np.full((20, 33), 200, dtype=np.uint8)
+    predict(model, image)
+    assert model.seen.shape == (1, 1, 32, 48)
+    torch.testing.assert_close(model.seen, torch.full((1, 1, 32, 48), 200 / 255))
+
+
+def test_the_average_follows_the_network_at_its_own_pace() -> None:
+    start = [p.detach().clone() for p in network().parameters()]
+    model = network()
+    (epoch,) = fit(model, tiny().split("fit"), Budget(epochs=1, batch=4, crop=32), Recipe(ema=0.5), seed=1)
+    plain = network()
+    list(fit(plain, tiny().split("fit"), Budget(epochs=1, batch=4, crop=32), Recipe(), seed=1))
+    raw, average = (
+        torch.cat([p.flatten() for p in model.parameters()]),
+        torch.cat([p.flatten() for p in epoch.model.parameters()]),
+    )
+    torch.testing.assert_close(raw, torch.cat([p.flatten() for p in plain.parameters()]), rtol=0, atol=0)
+    begin = torch.cat([p.flatten() for p in start])
+    assert 0 < (average - begin).norm() < (raw - begin).norm()
+    assert (average - raw).norm() < (begin - raw).norm()
+
+
 def test_prediction_pads_and_crops_back() -> None:
     rng = np.random.default_rng(0)
     shapes = [(40, 70), (40, 70), (32, 32), (1, 1), (40, 70)]
