@@ -51,7 +51,11 @@ def cost(
 
 
 def parse_size(text: str) -> Chw:
-    """Channels, height and width of ``"3x512x512"``."""
+    """Channels, height and width of ``"3x512x512"``.
+
+    Raises:
+        SettingsError: anything else.
+    """
     parts = text.lower().split("x")
     if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
         raise SettingsError(f"--input: got {text!r}; must be channels x height x width, such as 3x512x512")

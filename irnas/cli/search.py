@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from irnas.cli.cost import parse_size
 from irnas.errors import SettingsError, StorageError, TrainingError
 from irnas.objective import parse
 from irnas.settings import Budget, Recipe, SearchSettings
@@ -121,7 +122,7 @@ def search(
         axes=_axes(space, axis or []),
         warm_start=_is_warm(warm_start),
         preset=_known_preset(preset),
-        cost_input=parse_input(input_size),
+        cost_input=parse_size(input_size),
         budget=Budget(epochs=epochs, batch=batch, crop=crop),
         recipe=Recipe(loss=loss, lr=lr, lr_end=min(_RECIPE.lr_end, lr), ema=ema, amp=amp),
     )
@@ -218,19 +219,6 @@ def parse_amount(where: str, text: str) -> float:
         return float(text if factor == 1.0 else text[:-1]) * factor
     except ValueError:
         raise SettingsError(f"{where}: got {text!r}; must be a number such as 400000, 20K, 3.5M or 0.4G") from None
-
-
-def parse_input(text: str) -> tuple[int, int, int]:
-    """Channels, height and width from 'CxHxW'.
-
-    Raises:
-        SettingsError: anything else.
-    """
-    parts = text.lower().split("x")
-    if len(parts) != 3 or not all(p.isdigit() and int(p) > 0 for p in parts):
-        raise SettingsError(f"input: got {text!r}; must be channels x height x width, such as 3x512x512")
-    channels, height, width = map(int, parts)
-    return channels, height, width
 
 
 def _show(outcome: Outcome) -> None:

@@ -29,7 +29,7 @@ from irnas.cli import main
         (["--lr", "3"], "recipe.lr: got 3.0"),
         (["--max-ops", "many"], "--max-ops: got 'many'; must be a number such as"),
         (["--max-ops", "1"], "limits: got ops 1; must admit some network: the least of 400 drawn is ops"),
-        (["--input", "512"], "input: got '512'; must be channels x height x width"),
+        (["--input", "512"], "--input: got '512'; must be channels x height x width"),
         (["--preset", "mine"], "preset: got 'mine'; one of basicirstd"),
         (["--warm-start", "yes"], "warm-start: got 'yes'; must be none or published"),
         (["--executor", "slurm"], "executor: got 'slurm'"),

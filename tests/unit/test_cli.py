@@ -12,7 +12,7 @@ from typer.main import get_command
 from irnas import __version__
 from irnas.cli import main
 from irnas.cli.app import app
-from irnas.cli.search import parse_amount, parse_input
+from irnas.cli.search import parse_amount
 from irnas.errors import SettingsError
 
 HEAVY = {"torch", "ray", "mlflow", "optuna", "pyarrow", "numpy", "scipy", "pandas", "plotly", "matplotlib", "yaml"}
@@ -112,10 +112,3 @@ def test_amounts(text: str, value: float) -> None:
 def test_wrong_amounts(text: str) -> None:
     with pytest.raises(SettingsError, match=r"^--max-ops: got"):
         parse_amount("--max-ops", text)
-
-
-def test_inputs() -> None:
-    assert parse_input("3x512x256") == (3, 512, 256)
-    for text in ("512x512", "3x512x", "0x4x4", "axbxc"):
-        with pytest.raises(SettingsError, match="must be channels x height x width"):
-            parse_input(text)
