@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from irnas import models
 from irnas.errors import SpaceError
+from irnas.nn import face
 from irnas.nn.work import RULES, Work, held
 from irnas.space import Genotype
 
@@ -72,14 +73,16 @@ def count(module: nn.Module, input_chw: Chw) -> Cost:
 def survey(genotype: Genotype, input_chw: Chw) -> Cost:
     """The cost of an untrained network, which is built without memory; any input size takes the same time.
 
-    Where the family has an axis ``in_ch`` it is set to the number of channels of the input.
+    Where the family has an axis ``in_ch`` it is set to the number of channels of the input; a network of many frames is
+    given a window of them.
     """
     _require_positive(input_chw)
     if "in_ch" in genotype.values:
         genotype = replace(genotype, values={**genotype.values, "in_ch": input_chw[0]})
     with torch.device("meta"):
         module = models.build(genotype)
-    return _count(module, input_chw)
+    num = face.frames(module)
+    return _count(module, input_chw if num == 1 else (num, *input_chw[1:]))
 
 
 def price(genotype: Genotype, input_chw: Chw) -> dict[str, float]:

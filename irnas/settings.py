@@ -11,6 +11,8 @@ from irnas.errors import SettingsError
 from irnas.objective import OBJECTIVES, parse
 
 LOSSES = ("softiou", "softiou_image", "bce", "dice", "focal")
+OWN = "own"
+"""The loss that the family's paper trains with; ``softiou+bce`` for families that have none."""
 SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random")
 
 
@@ -41,10 +43,10 @@ class Budget:
 class Recipe:
     """How a trial is trained."""
 
-    loss: str = "softiou+bce"
-    """Names of ``LOSSES`` joined by '+': their sum."""
-    lr: float = 1e-2
-    """Peak learning rate of AdamW."""
+    loss: str = OWN
+    """``own``, or names of ``LOSSES`` joined by '+': their sum."""
+    lr: float | None = None
+    """Peak learning rate of AdamW; None for the family's own."""
     lr_end: float = 1e-5
     """Learning rate at the end of the cosine."""
     warmup: float = 0.05
@@ -60,12 +62,13 @@ class Recipe:
     """Flips, transposes, gain and offset."""
 
     def __post_init__(self) -> None:
-        for name in self.loss.split("+"):
+        for name in [] if self.loss == OWN else self.loss.split("+"):
             if name not in LOSSES:
                 raise SettingsError(
-                    f"recipe.loss: got {name!r}; one of {', '.join(LOSSES)}, or a sum such as softiou+bce"
+                    f"recipe.loss: got {name!r}; one of {', '.join(LOSSES)}, a sum such as softiou+bce, or {OWN}"
                 )
-        if not 0 < self.lr < 1 or not 0 <= self.lr_end <= self.lr:
+        most = 1.0 if self.lr is None else self.lr
+        if not 0 < most <= 1 or not 0 <= self.lr_end <= most:
             raise SettingsError(f"recipe.lr: got {self.lr} to {self.lr_end}; must fall, and lie in 0..1")
         for name in ("warmup", "ema", "target_share"):
             if not 0 <= getattr(self, name) <= 1:

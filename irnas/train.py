@@ -11,7 +11,7 @@ import io
 import math
 import pickle
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,15 +23,17 @@ from irnas import storage
 from irnas.data import Split
 from irnas.data.loader import batches
 from irnas.errors import FormatError, TrainingError
-from irnas.losses import Loss, named
+from irnas.losses import named
 from irnas.metrics import Counts, Rules, count, summarize
-from irnas.nn import parameter_groups, set_progress
-from irnas.settings import Budget, Recipe
+from irnas.nn import face, parameter_groups, set_progress
+from irnas.settings import OWN, Budget, Recipe
 
 PAD = 16
 """Images are padded to a multiple of this on their way through a network; no family halves more than four times."""
 
 _PREDICT_BATCH = 8
+_LOSS_OF_STRANGERS = "softiou+bce"
+"""For families whose papers name no loss of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ def fit(
     """Train a model in place, yielding after each epoch.
 
     Args:
-        model: maps x_nchw float32 in 0..1 to logits [N, 1, H, W].
+        model: maps x_nchw float32 in 0..1 to logits [N, 1, H, W]; irnas.nn.face lists what it may say of itself.
         split: training images.
         budget: epochs, batch and crop.
         recipe: loss, optimiser and augmentation.
@@ -73,8 +75,9 @@ def fit(
     """
     model.to(device)
     steps = math.ceil(len(split) / budget.batch)
-    optimizer = torch.optim.AdamW(parameter_groups(model, recipe.lr, recipe.weight_decay))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _rate(recipe, steps * budget.epochs))
+    peak = recipe.lr or face.learning_rate(model)
+    optimizer = torch.optim.AdamW(parameter_groups(model, peak, recipe.weight_decay))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _rate(recipe, peak, steps * budget.epochs))
     average = copy.deepcopy(model) if recipe.ema else model
     parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "schedule": schedule, "average": average}
     done, loss = _load(checkpoint, parts) if checkpoint else (0, 0.0)
@@ -92,9 +95,12 @@ def fit(
         yield Epoch(epoch=epoch, loss=loss, seconds=time.perf_counter() - started, model=average)
 
 
-def predict(model: nn.Module, image_hw: np.ndarray) -> np.ndarray:
-    """The target probability of each pixel, float32 [H, W], of one uint8 image [H, W]."""
-    return next(predictions(model, [image_hw]))
+def predict(model: nn.Module, image: np.ndarray) -> np.ndarray:
+    """The target probability of each pixel, float32 [H, W], of one uint8 image [H, W] or window [T, H, W].
+
+    The newest frame of a window comes last. A network of many frames sees a single image as one that never changed.
+    """
+    return next(predictions(model, [image]))
 
 
 @torch.no_grad()
@@ -107,20 +113,29 @@ def predictions(model: nn.Module, images: Sequence[np.ndarray]) -> Iterator[np.n
         stop = start + 1
         while stop < len(images) and stop - start < _PREDICT_BATCH and images[stop].shape == images[start].shape:
             stop += 1
-        height, width = images[start].shape
-        x_n1hw = torch.from_numpy(np.stack(images[start:stop])[:, None].astype(np.float32) / 255).to(device)
+        height, width = images[start].shape[-2:]
+        stack = np.stack(images[start:stop]).reshape(stop - start, -1, height, width)
+        x_nchw = torch.from_numpy(stack.astype(np.float32) / 255).to(device)
+        if x_nchw.shape[1] == 1:
+            x_nchw = x_nchw.expand(-1, face.frames(model), -1, -1)
         # Repeating the edge adds no step that a network could take for a target.
         padding = (0, -width % PAD, 0, -height % PAD)
-        logits = model(nn.functional.pad(x_n1hw, padding, mode="replicate"))
+        logits = model(nn.functional.pad(x_nchw, padding, mode="replicate"))
         probabilities = logits[:, 0, :height, :width].float().sigmoid().cpu().numpy()
         yield from probabilities
         start = stop
 
 
+def windows(model: nn.Module, split: Split, indices: Iterable[int]) -> list[np.ndarray]:
+    """What a network sees of those images of a split: each image [H, W], or the window [T, H, W] that it ends."""
+    num = face.frames(model)
+    return [split.image(i) if num == 1 else np.stack(split.window(i, num)) for i in indices]
+
+
 def validate(model: nn.Module, split: Split, rules: Rules) -> tuple[dict[str, float], bool]:
     """The metrics of a model on a split, and whether it marks no pixel at all."""
     rows: list[Counts] = []
-    images = [split.image(i) for i in range(len(split))]
+    images = windows(model, split, range(len(split)))
     is_blank = True
     for index, probability_hw in enumerate(predictions(model, images)):
         rows.append(count(probability_hw, split.mask(index), rules))
@@ -141,16 +156,17 @@ def _pass(
     epoch: int,
     device: str,
 ) -> float:
-    loss_of = named(recipe.loss)
+    loss_of = _criterion(model, recipe)
     losses = []
     order = batches(
         split, batch=budget.batch, crop=budget.crop, seed=seed, epoch=epoch,
-        target_share=recipe.target_share, augment=recipe.augment,
+        target_share=recipe.target_share, augment=recipe.augment, frames=face.frames(model),
     )  # fmt: skip
-    for step, (x_n1hw, truth_n1hw) in enumerate(order, 1):
-        x = torch.from_numpy(x_n1hw).to(device, memory_format=torch.channels_last)
+    for step, (x_nchw, truth_n1hw) in enumerate(order, 1):
+        x = torch.from_numpy(x_nchw).to(device, memory_format=torch.channels_last)
         truth = torch.from_numpy(truth_n1hw).to(device, torch.float32)
-        loss = _loss(model, x, truth, loss_of, use_amp=recipe.amp and device != "cpu")
+        with torch.autocast(device, torch.bfloat16, enabled=recipe.amp and device != "cpu"):
+            loss = loss_of(x, truth)
         if not torch.isfinite(loss):
             raise TrainingError(f"epoch {epoch}, step {step}: got loss {loss.item()}; must be finite")
         optimizer.zero_grad(set_to_none=True)
@@ -165,12 +181,13 @@ def _pass(
     return torch.stack(losses).mean().item()
 
 
-def _loss(model: nn.Module, x_n1hw: Tensor, truth_n1hw: Tensor, loss_of: Loss, *, use_amp: bool) -> Tensor:
-    if not use_amp:
-        return loss_of(model(x_n1hw), truth_n1hw)
-    with torch.autocast(x_n1hw.device.type, torch.bfloat16):
-        logits = model(x_n1hw)
-    return loss_of(logits.float(), truth_n1hw)
+def _criterion(model: nn.Module, recipe: Recipe) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss as a function of input and truth: the network's own, or one of its logits."""
+    own = face.own_loss(model) if recipe.loss == OWN else None
+    if own is not None:
+        return own
+    of_logits = named(_LOSS_OF_STRANGERS if recipe.loss == OWN else recipe.loss)
+    return lambda x_nchw, truth_n1hw: of_logits(model(x_nchw).float(), truth_n1hw)
 
 
 @torch.no_grad()
@@ -184,9 +201,9 @@ def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
 class _rate:
     """Cosine from the peak to the end, after a linear rise; as a factor of the peak."""
 
-    def __init__(self, recipe: Recipe, steps: int) -> None:
+    def __init__(self, recipe: Recipe, peak: float, steps: int) -> None:
         self._steps, self._rise = max(steps, 1), int(recipe.warmup * steps)
-        self._end = recipe.lr_end / recipe.lr
+        self._end = min(recipe.lr_end / peak, 1.0)
 
     def __call__(self, step: int) -> float:
         if step < self._rise:

@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).parent.parent / "irnas"
 LAYERS = {
     "errors": 1, "space": 1, "objective": 1, "settings": 1, "result": 1, "front": 1, "metrics": 1,
     "runtime": 1,
-    "nn": 2, "models": 2, "cost": 2,
-    "storage": 3, "data": 3, "losses": 3, "train": 3, "trial": 3,
+    "nn": 2, "losses": 2, "models": 2, "cost": 2,
+    "storage": 3, "data": 3, "train": 3, "trial": 3,
     "search": 4,
     "catalog": 5, "ledger": 5, "mirror": 5, "tracking": 5, "report": 5, "provenance": 5, "export": 5,
     "launch": 5, "cli": 5,

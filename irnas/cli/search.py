@@ -62,9 +62,15 @@ def search(
     crop: Annotated[int, typer.Option(help="Side of a crop in pixels.", rich_help_panel=_TRAIN)] = _BUDGET.crop,
     loss: Annotated[
         str,
-        typer.Option(help="softiou, softiou_image, bce, dice, focal, or a sum: softiou+bce.", rich_help_panel=_TRAIN),
+        typer.Option(
+            help="softiou, softiou_image, bce, dice, focal, or a sum: softiou+bce; own: that of the family's paper.",
+            rich_help_panel=_TRAIN,
+        ),
     ] = _RECIPE.loss,
-    lr: Annotated[float, typer.Option(help="Peak learning rate of AdamW.", rich_help_panel=_TRAIN)] = _RECIPE.lr,
+    lr: Annotated[
+        float | None,
+        typer.Option(help="Peak learning rate of AdamW.", show_default="the family's own", rich_help_panel=_TRAIN),
+    ] = _RECIPE.lr,
     ema: Annotated[
         float, typer.Option(help="Decay of averaged weights; 0 is off.", rich_help_panel=_TRAIN)
     ] = _RECIPE.ema,
@@ -124,7 +130,9 @@ def search(
         preset=_known_preset(preset),
         cost_input=parse_size(input_size),
         budget=Budget(epochs=epochs, batch=batch, crop=crop),
-        recipe=Recipe(loss=loss, lr=lr, lr_end=min(_RECIPE.lr_end, lr), ema=ema, amp=amp),
+        recipe=Recipe(
+            loss=loss, lr=lr, lr_end=_RECIPE.lr_end if lr is None else min(_RECIPE.lr_end, lr), ema=ema, amp=amp
+        ),
     )
     uri = run or f"runs/{settings.space}-{time.strftime('%Y%m%d-%H%M%S')}"
     _start(settings, uri, where)

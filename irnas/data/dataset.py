@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class Split:
     Arrays are read-only views on a memory map that all processes of the node share: copy before writing.
     """
 
-    __slots__ = ("_rows", "_store", "dataset", "label")
+    __slots__ = ("_before", "_rows", "_store", "dataset", "label")
 
     def __init__(self, dataset: Dataset, label: str, store: Store) -> None:
         self.dataset = dataset
@@ -31,6 +32,7 @@ class Split:
         """The split's own name, for example ``fit``."""
         self._store = store
         row_of = {name: row for row, name in enumerate(store.names)}
+        self._before: dict[int, int] | None = None
         self._rows = [row_of[name] for name in (row_of if label == EVERY else dataset.manifest.splits[label])]
 
     def __len__(self) -> int:
@@ -62,6 +64,19 @@ class Split:
     def pixels(self, i: int) -> Pixels:
         """Target pixels of image ``i`` as flat indices y * W + x: uint32 [K], ascending, a read-only view."""
         return self._store.pixels(self._rows[i])
+
+    def window(self, i: int, frames: int) -> list[Bytes]:
+        """The ``frames`` images of a sequence that end with image ``i``, oldest first: read-only views [H, W].
+
+        Before the start of a sequence its first frame stands in; a single image is a sequence that never changed.
+        """
+        rows = [self._rows[i]]
+        if frames > 1 and self._before is None:
+            self._before = _predecessors(self._store)
+        for _ in range(frames - 1):
+            assert self._before is not None
+            rows.append(self._before.get(rows[-1], rows[-1]))
+        return [self._store.image(row) for row in reversed(rows)]
 
     def sequence(self, i: int) -> str:
         """The sequence that image ``i`` is a frame of; "" for a single image."""
@@ -123,6 +138,13 @@ def open_dataset(name_or_path: str, progress: Progress | None = None) -> Dataset
     known = sorted(p.parent.name for p in Path("data").glob(f"*/{manifest.FILE}"))
     names = ", ".join([DEFAULT, *known])
     raise DataError(f"dataset: got {name_or_path!r}; one of {names}, or a folder with a {manifest.FILE}")
+
+
+def _predecessors(store: Store) -> dict[int, int]:
+    """Row of each frame that is not the first of its sequence, to the row of the frame before it."""
+    rows = sorted(range(len(store.names)), key=lambda row: (store.sequences[row], store.frames[row]))
+    of = store.sequences
+    return {row: before for before, row in itertools.pairwise(rows) if of[row] and of[before] == of[row]}
 
 
 def _at(folder: Path, name: str) -> Dataset:

@@ -32,8 +32,9 @@ def batches(
     epoch: int,
     target_share: float = 0.5,
     augment: bool = True,
+    frames: int = 1,
 ) -> Iterator[Batch]:
-    """One pass over a split, shuffled: x_nchw float32 in 0..1 and y_nchw uint8 of 0 and 1, both [N, 1, crop, crop].
+    """One pass over a split, shuffled: x float32 in 0..1 [N, frames, crop, crop], y uint8 of 0 or 1 [N, 1, crop, crop].
 
     The order and every crop depend on (seed, epoch) only, not on how far another epoch was read. The last batch may be
     smaller; a last batch of a single image is left out where there are others, because batch statistics of one image
@@ -47,20 +48,21 @@ def batches(
         epoch: number of the pass.
         target_share: probability that a crop must contain a target pixel, where the image has one.
         augment: also flip and rotate (all 8 ways) and jitter gain and offset.
+        frames: of the window that each image ends, oldest first; all are cut and turned alike.
 
     Raises:
-        DataError: a batch or a crop below 1, or a share outside 0..1.
+        DataError: a batch, a crop or frames below 1, or a share outside 0..1.
     """
-    for what, value in (("batch", batch), ("crop", crop)):
+    for what, value in (("batch", batch), ("crop", crop), ("frames", frames)):
         if value < 1:
             raise DataError(f"loader {what}: got {value}; must be at least 1")
     if not 0 <= target_share <= 1:
         raise DataError(f"loader target_share: got {target_share}; must be in 0..1")
-    return _batches(split, batch, crop, np.random.default_rng([seed, epoch]), target_share, augment)
+    return _batches(split, batch, crop, np.random.default_rng([seed, epoch]), target_share, augment, frames)
 
 
 def _batches(
-    split: Split, batch: int, crop: int, rng: np.random.Generator, target_share: float, augment: bool
+    split: Split, batch: int, crop: int, rng: np.random.Generator, target_share: float, augment: bool, frames: int
 ) -> Iterator[Batch]:
     count = len(split)
     order = rng.permutation(count).tolist()
@@ -70,18 +72,20 @@ def _batches(
         chosen = order[start : start + batch]
         if len(chosen) == 1 < batch and start > 0:
             return
-        x_nchw = np.zeros((len(chosen), 1, crop, crop), dtype=np.float32)
+        x_nchw = np.zeros((len(chosen), frames, crop, crop), dtype=np.float32)
         y_nchw = np.zeros((len(chosen), 1, crop, crop), dtype=np.uint8)
         for k, i in enumerate(chosen):
             draw = _Draw(*draws[start + k])
-            image, mask = _cut(split, i, crop, draw, target_share)
+            window = _place(split, i, crop, draw, target_share)
+            images, mask = [image[window] for image in split.window(i, frames)], split.mask(i)[window]
             gain, offset = 1.0, 0.0
             if augment:
                 way = int(draw.way * 8)
-                image, mask = _turn(image, way), _turn(mask, way)
+                images, mask = [_turn(image, way) for image in images], _turn(mask, way)
                 gain, offset = 1 + GAIN * (2 * draw.gain - 1), OFFSET * (2 * draw.offset - 1)
             y_nchw[k, 0, : mask.shape[0], : mask.shape[1]] = mask
-            _scale(image, gain, offset, x_nchw[k, 0])
+            for channel, image in enumerate(images):
+                _scale(image, gain, offset, x_nchw[k, channel])
         yield x_nchw, y_nchw
 
 
@@ -97,16 +101,15 @@ class _Draw(NamedTuple):
     offset: float
 
 
-def _cut(split: Split, i: int, crop: int, draw: _Draw, target_share: float) -> tuple[Bytes, Bytes]:
-    """A crop of image and mask as views, [h, w] with h and w at most ``crop``."""
+def _place(split: Split, i: int, crop: int, draw: _Draw, target_share: float) -> tuple[slice, slice]:
+    """Rows and columns of a crop, at most ``crop`` of each."""
     height, width = split.shape(i)
     pixels = split.pixels(i)
     y = x = None
     if draw.force < target_share and len(pixels):
         y, x = divmod(int(pixels[int(draw.pixel * len(pixels))]), width)
     top, left = _origin(draw.top, height, crop, y), _origin(draw.left, width, crop, x)
-    window = slice(top, top + crop), slice(left, left + crop)
-    return split.image(i)[window], split.mask(i)[window]
+    return slice(top, top + crop), slice(left, left + crop)
 
 
 def _origin(draw: float, length: int, crop: int, must: int | None) -> int:

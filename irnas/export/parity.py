@@ -23,7 +23,7 @@ from irnas.metrics import Counts, Rules, count, summarize
 from irnas.nn.binary import BinaryConv2d
 from irnas.runtime import format, reference
 from irnas.runtime.format import Model
-from irnas.train import predictions
+from irnas.train import predictions, windows
 
 Image = npt.NDArray[np.uint8]
 Probability = npt.NDArray[np.float32]
@@ -65,7 +65,7 @@ def compare(network: nn.Module, run: Run, engine: str, split: Split, rules: Rule
     Raises:
         ExportError: a metric moves by more than POINTS_MOST, or either yields NaN.
     """
-    images = [split.image(i) for i in range(min(most, len(split)))]
+    images = windows(network, split, range(min(most, len(split))))
     if not images:
         raise ExportError(f"parity: got no image in {split!r}; must have at least one")
     rows: tuple[list[Counts], list[Counts]] = ([], [])

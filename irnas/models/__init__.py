@@ -20,7 +20,7 @@ def families() -> tuple[str, ...]:
 def build(genotype: Genotype) -> nn.Module:
     """The untrained network that a genotype describes.
 
-    It maps x float32 [N, C, H, W] in 0..1 to logits [N, 1, H, W].
+    It maps x float32 [N, C, H, W] in 0..1 to logits [N, 1, H, W]; irnas.nn.face lists what it may say of itself.
 
     Raises:
         SpaceError: no such family, or values it cannot build.

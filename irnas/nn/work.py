@@ -1,6 +1,6 @@
 """What each layer type works: the one table that every cost comes from.
 
-* ``ops`` are those of convolutions, by the rule of BiisNet section 4.1 and of the tool torch_flops that it used:
+* ``ops`` are those of convolutions and linear layers, by the rule of BiisNet section 4.1 and of torch_flops, its tool:
   2 k^2 c_in/groups - 1 for each output, one more with a bias; binary ones are kept apart and count 1/64. A dot binary
   convolution is a 1x1 depth-wise one, so 1. Binary weights on full-precision maps save memory only: they count in full.
 * ``macs`` are k^2 c_in/groups for each output of a convolution, binary or not.
@@ -68,26 +68,33 @@ class Rule:
     """What a layer type yields and does. What it holds is counted from its parameters."""
 
     work: Callable[[Any, Shape, Shape], Work]
-    """(layer, shape of its first input, shape of its output); both NCHW with N = 1."""
+    """(layer, shape of its first input, shape of its output); NCHW; N = 1, or frames."""
     shape: Callable[..., Shape] = lambda layer, x, *others: x
     """(layer, shape of each input) -> shape of its output."""
 
 
-def _windowed(channels: int, kernel: int, stride: int, padding: int, x: Shape) -> Shape:
-    height, width = ((side + 2 * padding - kernel) // stride + 1 for side in x[2:])
-    return 1, channels, height, width
+def _windowed(channels: int, kernel: int, stride: int, padding: int, x: Shape, dilation: int = 1) -> Shape:
+    reach = dilation * (kernel - 1) + 1
+    height, width = ((side + 2 * padding - reach) // stride + 1 for side in x[2:])
+    return x[0], channels, height, width
 
 
 def _full_shape(layer: nn.Conv2d, x: Shape) -> Shape:
-    assert isinstance(layer.padding, tuple) and layer.dilation == (1, 1), f"no cost rule for {layer}"
-    sides = {*zip(layer.kernel_size, layer.stride, layer.padding, strict=True)}
+    assert isinstance(layer.padding, tuple), f"no cost rule for {layer}"
+    sides = {*zip(layer.kernel_size, layer.stride, layer.padding, layer.dilation, strict=True)}
     assert len(sides) == 1, f"no cost rule for {layer}"
-    return _windowed(layer.out_channels, *sides.pop(), x)
+    kernel, stride, padding, dilation = sides.pop()
+    return _windowed(layer.out_channels, kernel, stride, padding, x, dilation)
 
 
 def _full(layer: nn.Conv2d, x: Shape, y: Shape) -> Work:
     taps, num = layer.weight[0].numel(), math.prod(y)
     return Work(ops_full=num * (2 * taps - (layer.bias is None)), macs_full=num * taps)
+
+
+def _linear(layer: nn.Linear, x: Shape, y: Shape) -> Work:
+    num = math.prod(y)
+    return Work(ops_full=num * (2 * layer.in_features - (layer.bias is None)), macs_full=num * layer.in_features)
 
 
 def _binary_shape(layer: binary.BinaryConv2d, x: Shape) -> Shape:
@@ -118,8 +125,10 @@ def _each(cost: int) -> Callable[[nn.Module, Shape, Shape], Work]:
 
 
 def _pool_shape(layer: nn.AvgPool2d | nn.MaxPool2d, x: Shape) -> Shape:
-    assert isinstance(layer.kernel_size, int) and layer.stride == layer.kernel_size, f"no cost rule for {layer}"
-    return _windowed(x[1], layer.kernel_size, layer.kernel_size, 0, x)
+    kernel, stride, padding = layer.kernel_size, layer.stride, layer.padding
+    assert isinstance(kernel, int) and isinstance(stride, int) and isinstance(padding, int), f"no cost rule for {layer}"
+    assert not layer.ceil_mode, f"no cost rule for {layer}"
+    return _windowed(x[1], kernel, stride, padding, x)
 
 
 def _pool(layer: nn.AvgPool2d | nn.MaxPool2d, x: Shape, y: Shape) -> Work:
@@ -139,6 +148,7 @@ def _upsample(layer: nn.Upsample, x: Shape, y: Shape) -> Work:
 
 RULES: Mapping[type[nn.Module], Rule] = {
     nn.Conv2d: Rule(_full, _full_shape),
+    nn.Linear: Rule(_linear, lambda layer, x: (*x[:-1], layer.out_features)),
     binary.BinaryConv2d: Rule(_binary, _binary_shape),
     binary.DotBinaryConv2d: Rule(_dot),
     sign.Sign: Rule(_each(0)),
@@ -151,11 +161,14 @@ RULES: Mapping[type[nn.Module], Rule] = {
     channel.Gain: Rule(_each(1)),
     channel.Add: Rule(_each(1)),
     channel.Average: Rule(_each(2)),
-    channel.Concat: Rule(_each(0), lambda layer, *parts: (1, sum(part[1] for part in parts), *parts[0][2:])),
+    channel.Concat: Rule(_each(0), lambda layer, *parts: (parts[0][0], sum(part[1] for part in parts), *parts[0][2:])),
     channel.Subsample: Rule(_each(0), lambda layer, x: _windowed(x[1], 1, 2, 0, x)),
     nn.BatchNorm2d: Rule(_each(2)),
     nn.PReLU: Rule(_each(1)),
     nn.ReLU: Rule(_each(0)),
+    nn.LeakyReLU: Rule(_each(1)),
+    # Like any table look-up: one for each element.
+    nn.Sigmoid: Rule(_each(1)),
     nn.Hardtanh: Rule(_each(0)),
     nn.AvgPool2d: Rule(_pool, _pool_shape),
     nn.MaxPool2d: Rule(_pool, _pool_shape),

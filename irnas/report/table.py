@@ -45,7 +45,7 @@ def facts(record: Record) -> str:
             "budget",
             f"{budget.epochs} epochs of batches of {budget.batch}, crops of {budget.crop} x {budget.crop} pixels",
         ),
-        ("recipe", f"loss {settings.recipe.loss}, learning rate {settings.recipe.lr:g}"),
+        ("recipe", f"loss {settings.recipe.loss}, learning rate {settings.recipe.lr or 'own'}"),
         ("sampler", f"{settings.sampler}, {settings.trials} trials wanted"),
         ("run seed", f"{settings.seed}; each trial's derives from it and its key"),
         ("metrics", f"preset {settings.preset}, on the validation split"),

@@ -1,0 +1,31 @@
+"""What a network says of itself to those who train, count and export it: attributes it may have, and their defaults.
+
+* ``frames``: how many frames of a sequence it looks at, the newest last; they are its input channels. Default 1.
+* ``stride``: height and width must be multiples of it.
+* ``learning_rate``: peak rate of AdamW at which it trains well. Default 1e-2, which suits binary layers.
+* ``loss(x_nchw, truth_n1hw)``: the loss of its paper, with whatever else the network computes on the way; a scalar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+LEARNING_RATE = 1e-2
+
+
+def frames(network: nn.Module) -> int:
+    """How many frames a network looks at; 1 for a network of single images."""
+    return int(getattr(network, "frames", 1))
+
+
+def learning_rate(network: nn.Module) -> float:
+    """The peak learning rate that suits a network."""
+    return float(getattr(network, "learning_rate", LEARNING_RATE))
+
+
+def own_loss(network: nn.Module) -> Callable[[Tensor, Tensor], Tensor] | None:
+    """The loss of the network's paper as a function of its input and the truth; None where it has none."""
+    found: Callable[[Tensor, Tensor], Tensor] | None = getattr(network, "loss", None)
+    return found
