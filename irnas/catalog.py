@@ -12,6 +12,7 @@ import yaml
 
 from irnas.errors import SpaceError
 from irnas.space import Genotype, Space
+from irnas.union import unite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +55,16 @@ def folder(space: str) -> Path:
 
 
 def load(space: str) -> Space:
-    """The space of that name or path."""
+    """The space of that name or path, or, for names joined by commas, the union of theirs."""
+    if "," in space:
+        return unite([load(name.strip()) for name in space.split(",")])
     return Space.from_document(_read(folder(space) / "space.yaml"))
 
 
 def published(space: str) -> tuple[Published, ...]:
     """The published designs that come with a space, in the order of its file; none where it has no such file."""
+    if "," in space:
+        return tuple(row for name in space.split(",") for row in published(name.strip()))
     path = folder(space) / "published.yaml"
     if not path.is_file():
         return ()

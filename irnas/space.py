@@ -20,6 +20,9 @@ from irnas.errors import SpaceError
 Value = str | int | float | bool
 When = tuple[str, tuple[Value, ...]]
 
+MEMBER = "space"
+"""The axis of a union of spaces (irnas/union.py) that says which of them a point belongs to."""
+
 
 def _digest(document: object) -> str:
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -46,7 +49,7 @@ class Param:
 
     def __post_init__(self) -> None:
         where = f"parameter {self.name!r}"
-        if not self.name.isidentifier():
+        if not all(part.isidentifier() for part in self.name.split(".")):
             raise SpaceError(f"{where}: got a name that is no identifier; must be one")
         if not self.values:
             raise SpaceError(f"{where}: got no values; must have at least one")
@@ -107,11 +110,13 @@ class Genotype:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
-    """A finite, declared set of buildable networks of one family."""
+    """A finite, declared set of buildable networks of one family, or of each of its members' families."""
 
     name: str
     family: str
     params: tuple[Param, ...]
+    members: tuple[Space, ...] = ()
+    """The spaces that this one unites, if any; see irnas/union.py."""
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -158,7 +163,17 @@ class Space:
             if name not in active:
                 reason = f"it exists only where {self[name].when}"
                 raise SpaceError(f"{self.name}.{name}: got {values[name]!r}; must be left out here ({reason})")
+        for member in self.members:
+            if member.name == active[MEMBER]:
+                start = f"{member.name}."
+                return member.genotype({n.removeprefix(start): v for n, v in active.items() if n.startswith(start)})
         return Genotype(space=self.name, family=self.family, fingerprint=self.fingerprint, values=active)
+
+    def values_of(self, genotype: Genotype) -> Mapping[str, Value]:
+        """The active values of a point under the names of this space's parameters: the inverse of ``genotype``."""
+        if not self.members:
+            return genotype.values
+        return {MEMBER: genotype.space, **{f"{genotype.space}.{n}": v for n, v in genotype.values.items()}}
 
     def complete(self, values: Mapping[str, Value]) -> Genotype:
         """The point with these values and the default everywhere else."""
@@ -192,7 +207,7 @@ class Space:
         while any(p.when and p.when[0] not in names for p in params):
             params = [p for p in params if not p.when or p.when[0] in names]
             names = {p.name for p in params}
-        return Space(name=self.name, family=self.family, params=tuple(params))
+        return replace(self, params=tuple(params))
 
     def focus(self, choices: Mapping[str, tuple[Value, ...]] | None = None) -> Space:
         """What a search explores: each axis's ``search`` values, with ``choices`` instead where given."""
@@ -243,7 +258,8 @@ class Space:
 
     def document(self) -> dict[str, Any]:
         """The space as plain data, as it stands in space.yaml."""
-        return {"name": self.name, "family": self.family, "params": [p.document() for p in self.params]}
+        found = {"name": self.name, "family": self.family, "params": [p.document() for p in self.params]}
+        return {**found, "members": [m.document() for m in self.members]} if self.members else found
 
     @classmethod
     def from_document(cls, document: object) -> Space:
@@ -252,13 +268,14 @@ class Space:
         Raises:
             SpaceError: a missing or unknown field, or anything that ``Param`` and ``Space`` refuse.
         """
-        fields = _fields(document, "space", required=("name", "family", "params"), optional=("about",))
+        fields = _fields(document, "space", required=("name", "family", "params"), optional=("about", "members"))
         if not isinstance(fields["params"], list):
             raise SpaceError(
                 f"space {fields['name']}: got params of type {type(fields['params']).__name__}; must be a list"
             )
         params = tuple(_param(p) for p in fields["params"])
-        return cls(name=str(fields["name"]), family=str(fields["family"]), params=params)
+        members = tuple(cls.from_document(m) for m in fields.get("members", ()))
+        return cls(name=str(fields["name"]), family=str(fields["family"]), params=params, members=members)
 
 
 def is_active(param: Param, active: Mapping[str, Value]) -> bool:

@@ -24,7 +24,11 @@ _WHAT, _TRAIN, _HOW, _LIMIT = "What to search", "Training of each network", "Whe
 def search(
     context: typer.Context,
     space: Annotated[
-        str, typer.Option(help="A space's name, or a folder with a space.yaml.", rich_help_panel=_WHAT)
+        str,
+        typer.Option(
+            help="A space's name, or a folder with a space.yaml; several, comma-separated, share one front.",
+            rich_help_panel=_WHAT,
+        ),
     ] = "biisnet",
     objective: Annotated[
         str,
@@ -130,9 +134,7 @@ def search(
         preset=_known_preset(preset),
         cost_input=parse_size(input_size),
         budget=Budget(epochs=epochs, batch=batch, crop=crop),
-        recipe=Recipe(
-            loss=loss, lr=lr, lr_end=_RECIPE.lr_end if lr is None else min(_RECIPE.lr_end, lr), ema=ema, amp=amp
-        ),
+        recipe=Recipe(loss=loss, lr=lr, lr_end=min(_RECIPE.lr_end, lr or 1.0), ema=ema, amp=amp),
     )
     uri = run or f"runs/{settings.space}-{time.strftime('%Y%m%d-%H%M%S')}"
     _start(settings, uri, where)

@@ -181,12 +181,13 @@ class Sampled:
 
     def _add(self, genotype: Genotype, asked: list[dict[str, Any]]) -> None:
         """Tell the study of a pending point that did not come from it, where its space can express the point."""
+        values = self._space.values_of(genotype)
         try:
-            self._space.genotype(genotype.values)
+            self._space.genotype(values)
         except SpaceError:
             return
         params: dict[str, Any] = {}
-        for name, value in genotype.values.items():
+        for name, value in values.items():
             param = self._space[name]
             is_index = isinstance(_distribution(param), IntDistribution)
             params[name] = param.values.index(value) if is_index else value
