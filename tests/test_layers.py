@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "irnas"
 
 # A module may import its own layer and those before it.
 LAYERS = {
-    "errors": 1, "space": 1, "objective": 1, "settings": 1, "result": 1, "front": 1, "metrics": 1,
+    "errors": 1, "space": 1, "union": 1, "objective": 1, "settings": 1, "result": 1, "front": 1, "metrics": 1,
     "runtime": 1,
     "nn": 2, "losses": 2, "models": 2, "cost": 2,
     "storage": 3, "data": 3, "train": 3, "trial": 3,

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from irnas.errors import ExportError
 from irnas.export.parity import Run
 from irnas.export.write import Origin
+from irnas.nn import face
 from irnas.nn.binary import BinaryConv2d, DotBinaryConv2d
 from irnas.nn.weight import binarize
 from irnas.provenance import code_revision
@@ -38,7 +39,7 @@ def convert(network: nn.Module, taken: Input, origin: Origin) -> Any:
     """
     for package in ("onnx", "onnxscript"):
         _need(package)
-    wrapped = _Probability(frozen(network)).eval()
+    wrapped = _Probability(frozen(face.deployed(network))).eval()
     side = 4 * taken.multiple
     example = torch.rand(1, taken.channels, side, side + taken.multiple)
     # Under their common multiple the sides are free; without it torch would have to prove that halving is exact.

@@ -3,6 +3,7 @@
 * ``frames``: how many frames of a sequence it looks at, the newest last; they are its input channels. Default 1.
 * ``stride``: height and width must be multiples of it.
 * ``learning_rate``: peak rate of AdamW at which it trains well. Default 1e-2, which suits binary layers.
+* ``deploy()``: an equal network in eval mode that computes less; without it, a network is deployed as it is.
 * ``loss(x_nchw, truth_n1hw)``: the loss of its paper, with whatever else the network computes on the way; a scalar.
 """
 
@@ -23,6 +24,12 @@ def frames(network: nn.Module) -> int:
 def learning_rate(network: nn.Module) -> float:
     """The peak learning rate that suits a network."""
     return float(getattr(network, "learning_rate", LEARNING_RATE))
+
+
+def deployed(network: nn.Module) -> nn.Module:
+    """The network in eval mode as a device should run it: the same probabilities, with nothing that they do not need."""
+    deploy: Callable[[], nn.Module] | None = getattr(network, "deploy", None)
+    return (deploy() if deploy else network).eval()
 
 
 def own_loss(network: nn.Module) -> Callable[[Tensor, Tensor], Tensor] | None:
