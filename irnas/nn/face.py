@@ -27,7 +27,7 @@ def learning_rate(network: nn.Module) -> float:
 
 
 def deployed(network: nn.Module) -> nn.Module:
-    """The network in eval mode as a device should run it: the same probabilities, with nothing that they do not need."""
+    """The network in eval mode as a device should run it: the same probabilities, and nothing that they do not need."""
     deploy: Callable[[], nn.Module] | None = getattr(network, "deploy", None)
     return (deploy() if deploy else network).eval()
 
