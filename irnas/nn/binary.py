@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from irnas.errors import SpaceError
+from irnas.nn import fused
 from irnas.nn.sign import Sign, WeightSign
-from irnas.nn.weight import BINARIZERS, binarize
+from irnas.nn.weight import BINARIZERS, TINY, binarize, fast_binarize
 
 
 class BinaryConv2d(nn.Module):
@@ -69,9 +70,18 @@ class BinaryConv2d(nn.Module):
         """[N, in, H, W] to [N, out, H/stride, W/stride]."""
         if self.set_scale is not None and self.set_shift is not None:
             x_nchw = (x_nchw - self.set_shift) / self.set_scale
-        signs = self.sign(x_nchw) if self.sign is not None else x_nchw
-        bits, scale, shift = binarize(self.weight, self.binarizer, self.weight_sign)
+        return self.convolve(self.sign(x_nchw) if self.sign is not None else x_nchw)
+
+    def convolve(self, signs: Tensor) -> Tensor:
+        """What follows the sign: [N, in, H, W] of +-1 to [N, out, H/stride, W/stride]."""
+        is_fast = self.training and fused.is_on()
+        method = fast_binarize if is_fast else binarize
+        bits, scale, shift = method(self.weight, self.binarizer, self.weight_sign)
         scale = self.scale if scale is None else scale
+        if is_fast:
+            # One convolution with scale * bits + shift: the same sums in another order, so an engine that works on bits
+            # is compared with a network in eval mode.
+            bits, scale, shift = _folded(bits, scale, shift), None, None
         y_nchw = self._weigh(signs, bits, scale, shift)
         if self.set_scale is not None and self.set_shift is not None:
             # (a b + c) * w = a (b * w) + c (1 * w): the last term differs at the border only.
@@ -107,6 +117,12 @@ class BinaryConv2d(nn.Module):
         return f"{shape}, groups={self.groups}, pad={self.pad}, {self.binarizer}"
 
 
+def _folded(bits: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
+    if scale is None:
+        return bits
+    return bits * scale if shift is None else torch.addcmul(shift, bits, scale)
+
+
 class DotBinaryConv2d(nn.Module):
     """Dot binary convolution (BiisNet, eqs 13-18): each channel times one of the two values shift +- scale.
 
@@ -130,10 +146,14 @@ class DotBinaryConv2d(nn.Module):
 
     def factors(self) -> Tensor:
         """The factor of each channel, [1, c, 1, 1]: two distinct values."""
-        latent = self.weight.view(1, -1, 1, 1)
+        sign, latent = self.weight_sign, self.weight.view(1, -1, 1, 1)
+        is_adabin = self.norm == "rms" and self.through and sign.log_k.numel() == 1
+        if self.training and is_adabin and sign.estimator in fused.ESTIMATORS and fused.suits(latent):
+            # One filter whose taps are the channels.
+            return fused.adabin(latent, sign.log_k, sign.estimator, sign.at_zero, TINY)
         shift = latent.mean()
         centred = latent - shift
-        deviation = centred.square().mean().add(1e-12).sqrt()
+        deviation = centred.square().mean().add(TINY).sqrt()
         bits = self.weight_sign(centred / deviation)
         scale = deviation * math.sqrt(self.channels) if self.norm == "l2" else deviation
         if not self.through:

@@ -12,8 +12,19 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from irnas.errors import SpaceError
+from irnas.nn import fused
 from irnas.nn.binary import BinaryConv2d, DotBinaryConv2d
-from irnas.nn.channel import Add, Average, ChannelAffine, ChannelShift, Concat, SampleNorm, activation
+from irnas.nn.channel import (
+    Add,
+    Average,
+    ChannelAffine,
+    ChannelShift,
+    Concat,
+    MaxOut,
+    RPReLU,
+    SampleNorm,
+    activation,
+)
 from irnas.nn.sign import Sign, WeightSign
 
 KINDS = ("BC", "DB", "none")
@@ -72,6 +83,15 @@ class Recipe:
         return channels if self.k_scope == "channel" else 1
 
 
+def body(channels: int, out_channels: int | None = None) -> Layer:
+    """The binary layer that stands where another family has a 3x3 convolution with normalisation and activation.
+
+    The residual stays in full precision: the map itself, or a 1x1 convolution of it where the channels change.
+    """
+    skip = "identity" if out_channels in (None, channels) else "fp"
+    return Layer(Recipe(bn=True), "BC", channels, out_channels, skip=skip)
+
+
 class Layer(nn.Module):
     """One binary layer; see the head of this file for the order of its parts.
 
@@ -113,16 +133,41 @@ class Layer(nn.Module):
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         """[N, c, H, W] to [N, out, H/stride, W/stride]."""
+        if self.training and fused.suits(x_nchw) and fused.is_even(x_nchw):
+            return self._forward_fused(x_nchw)
         if self.redist is not None:
             x_nchw = self.redist(x_nchw)
         y_nchw: Tensor = self.branch(x_nchw)
-        if self.act is not None and (self.act_first or self.add is None):
+        return self._finish(y_nchw, None if self.skip is None else self.skip(x_nchw))
+
+    def _finish(self, y_nchw: Tensor, residual_nchw: Tensor | None) -> Tensor:
+        act_first = self.act_first or residual_nchw is None
+        if self.act is not None and act_first:
             y_nchw = self.act(y_nchw)
-        if self.add is not None and self.skip is not None:
-            y_nchw = self.add(y_nchw, self.skip(x_nchw))
-            if self.act is not None and not self.act_first:
-                y_nchw = self.act(y_nchw)
+        if self.add is not None:
+            y_nchw = self.add(y_nchw, residual_nchw)
+        if self.act is not None and not act_first:
+            y_nchw = self.act(y_nchw)
         return y_nchw
+
+    def _forward_fused(self, x_nchw: Tensor) -> Tensor:
+        """The same with the kernels of fused.py wherever they know the parts."""
+        first, act, redist = self.branch[0], self.act, self.redist
+        scale, shift = (None, None) if redist is None else (redist.scale, redist.shift)
+        is_whole = len(self.branch) == 1 and self.act_first and self.skip is not None
+        if isinstance(first, DotBinaryConv2d) and isinstance(act, MaxOut) and is_whole:
+            return fused.dot(x_nchw, scale, shift, first.factors().flatten(), act.above, act.below)
+        sign = first.sign if isinstance(first, BinaryConv2d) and first.set_scale is None else None
+        if isinstance(first, BinaryConv2d) and sign is not None and sign.estimator in fused.ESTIMATORS:
+            x_nchw, signs = fused.prepare(x_nchw, scale, shift, sign.log_k, sign.estimator, sign.at_zero)
+            y_nchw: Tensor = self.branch[1:](first.convolve(signs))
+        else:
+            x_nchw = x_nchw if redist is None else redist(x_nchw)
+            y_nchw = self.branch(x_nchw)
+        residual = None if self.skip is None else self.skip(x_nchw)
+        if isinstance(act, RPReLU) and (self.act_first or residual is None) and fused.is_even(y_nchw):
+            return fused.rprelu(y_nchw, act.knee, act.slope, act.shift, residual)
+        return self._finish(y_nchw, residual)
 
 
 def _branch(

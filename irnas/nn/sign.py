@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from irnas.errors import SpaceError
 
 ESTIMATORS = ("identity", "clip", "quad", "ede", "tanh_learn", "dysoftsign")
-_LOG_LIMIT = 12.0
+LOG_LIMIT = 12.0
 """k is held within e^-12 and e^12 in use: a run-away k ends as a gradient of zero and not of NaN."""
 LEARNT = ("tanh_learn", "dysoftsign")
 """Estimators with a learnt k."""
@@ -91,7 +91,7 @@ class _Sign(torch.autograd.Function):
         if ctx.estimator == "identity":
             return grad, None, None, None
         x, log_k = ctx.saved_tensors
-        grad_x = slope(ctx.estimator, x, log_k.clamp(-_LOG_LIMIT, _LOG_LIMIT).exp()).mul_(grad)
+        grad_x = slope(ctx.estimator, x, log_k.clamp(-LOG_LIMIT, LOG_LIMIT).exp()).mul_(grad)
         # f depends on kx alone, so df/d(log k) = x f'(x).
         grad_k = (grad_x * x).sum_to_size(log_k.shape) if ctx.needs_input_grad[1] else None
         return grad_x, grad_k, None, None

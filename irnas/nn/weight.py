@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from irnas.errors import SpaceError
+from irnas.nn import fused
 from irnas.nn.sign import WeightSign
 
 BINARIZERS = ("sign", "xnor_mean", "libra_pow2", "adabin", "siman")
-_TINY = 1e-12
+TINY = 1e-12
 
 
 class BinaryWeight(NamedTuple):
@@ -45,11 +46,11 @@ def binarize(latent: Tensor, method: str, sign: WeightSign) -> BinaryWeight:
         case "libra_pow2":
             unit = _standardize(latent)
             mean = unit.detach().abs().mean(axes, keepdim=True)
-            return BinaryWeight(sign(unit), torch.exp2(mean.clamp(min=_TINY).log2().round()), None)
+            return BinaryWeight(sign(unit), torch.exp2(mean.clamp(min=TINY).log2().round()), None)
         case "adabin":
             shift = latent.mean(axes, keepdim=True)
             centred = latent - shift
-            scale = centred.square().mean(axes, keepdim=True).add(_TINY).sqrt()
+            scale = centred.square().mean(axes, keepdim=True).add(TINY).sqrt()
             return BinaryWeight(sign(centred / scale), scale, shift)
         case "siman":
             size = _standardize(latent).abs()
@@ -60,10 +61,17 @@ def binarize(latent: Tensor, method: str, sign: WeightSign) -> BinaryWeight:
     raise SpaceError(f"weight binarizer: got {method!r}; one of {', '.join(BINARIZERS)}")
 
 
+def fast_binarize(latent: Tensor, method: str, sign: WeightSign) -> BinaryWeight:
+    """``binarize``, for training: AdaBin's scale and shift are in ``bits`` already where the kernels can do that."""
+    if method == "adabin" and sign.estimator in fused.ESTIMATORS and fused.suits(latent):
+        return BinaryWeight(fused.adabin(latent, sign.log_k, sign.estimator, sign.at_zero, TINY), None, None)
+    return binarize(latent, method, sign)
+
+
 def _standardize(latent: Tensor) -> Tensor:
     """Zero mean and unit (unbiased) deviation within each filter."""
     axes = tuple(range(1, latent.ndim))
     centred = latent - latent.mean(axes, keepdim=True)
     # A filter of one weight has no deviation; dividing by n instead of n - 1 keeps it finite.
     num = max(latent[0].numel() - 1, 1)
-    return centred / centred.square().sum(axes, keepdim=True).div(num).add(_TINY).sqrt()
+    return centred / centred.square().sum(axes, keepdim=True).div(num).add(TINY).sqrt()

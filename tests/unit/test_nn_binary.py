@@ -98,7 +98,7 @@ def test_without_a_sign_activations_keep_their_precision() -> None:
 
 def test_scales_stay_outside_an_integer_convolution() -> None:
     """In single precision too: the sums are integers below 2^24, so scale and shift alone round, once each."""
-    layer, x = conv(16, 8, 3).float(), image(16, 9, 9).float()
+    layer, x = conv(16, 8, 3).float().eval(), image(16, 9, 9).float()
     found = binarize(layer.weight, "adabin", layer.weight_sign)
     signs = torch.where(x >= 0, 1.0, -1.0)
     exact = torch.nn.functional.conv2d(signs.double(), found.bits.double(), padding=1)

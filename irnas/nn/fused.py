@@ -1,0 +1,227 @@
+"""The element-wise parts of a binary layer in one pass over memory each, for training on a CPU.
+
+Eager PyTorch writes and reads a map for every addition; four fifths of a training step of a binary network went into
+that. The kernels (native/fused.cc) do the arithmetic of the plain modules, which remain the definition, the way on
+every other device, and the way wherever the library was not built. Gradients are written out by hand.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from irnas.nn.sign import LOG_LIMIT
+
+ESTIMATORS = ("identity", "clip", "quad", "dysoftsign")
+"""Gradient estimators that the kernels have, in the order of their numbers there."""
+
+_HERE = Path(__file__).parent
+_PLACES = (_HERE / "_fused.so", _HERE.parent.parent / "build" / "irnas" / "nn" / "native" / "_fused.so")
+_WIDTH = 16
+_is_on = True
+
+
+@contextmanager
+def off() -> Iterator[None]:
+    """Plain modules only, to compare with."""
+    global _is_on
+    before, _is_on = _is_on, False
+    try:
+        yield
+    finally:
+        _is_on = before
+
+
+def is_on() -> bool:
+    """Whether training may go another way than evaluation; see ``off``."""
+    return _is_on
+
+
+def is_built() -> bool:
+    """Whether the kernels came with this installation."""
+    return _library() is not None
+
+
+def suits(x_nchw: Tensor) -> bool:
+    """Whether the kernels can take part in training on this map."""
+    is_plain = x_nchw.device.type == "cpu" and x_nchw.dtype == torch.float32
+    return _is_on and is_plain and torch.is_grad_enabled() and is_built()
+
+
+def is_even(x_nchw: Tensor) -> bool:
+    """Whether a map is whole vectors and pixels at once, as all but the smallest are; the kernels know no other."""
+    return x_nchw.numel() % math.lcm(x_nchw.shape[1], _WIDTH) == 0
+
+
+def prepare(
+    x_nchw: Tensor, scale: Tensor | None, shift: Tensor | None, log_k: Tensor, estimator: str, at_zero: int
+) -> tuple[Tensor, Tensor]:
+    """t = x * scale + shift and its sign, with the gradient estimator of ``Sign``; without a scale, t is x."""
+    if scale is None:
+        (signs,) = _Prepare.apply(x_nchw, None, None, log_k, estimator, at_zero)  # type: ignore[no-untyped-call]
+        return x_nchw, signs
+    t_nchw, signs = _Prepare.apply(x_nchw, scale, shift, log_k, estimator, at_zero)  # type: ignore[no-untyped-call]
+    return t_nchw, signs
+
+
+def rprelu(y_nchw: Tensor, knee: Tensor, slope: Tensor, shift: Tensor, residual_nchw: Tensor | None) -> Tensor:
+    """RPReLU of y, plus a residual of the same shape."""
+    found: Tensor = _RPReLU.apply(y_nchw, knee, slope, shift, residual_nchw)  # type: ignore[no-untyped-call]
+    return found
+
+
+def dot(
+    x_nchw: Tensor, scale: Tensor | None, shift: Tensor | None, factor: Tensor, above: Tensor, below: Tensor
+) -> Tensor:
+    """A dot binary layer: t = x * scale + shift, y = t * factor, MaxOut of y plus t. Parameters are [c]."""
+    found: Tensor = _Dot.apply(x_nchw, scale, shift, factor, above, below)  # type: ignore[no-untyped-call]
+    return found
+
+
+def adabin(latent: Tensor, log_k: Tensor, estimator: str, at_zero: int, tiny: float) -> Tensor:
+    """d * sign(w - m) + m with the mean m and the deviation d of each filter of ``latent`` [filters, ...]."""
+    found: Tensor = _AdaBin.apply(latent, log_k, estimator, at_zero, tiny)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Prepare(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, scale: Tensor | None, shift: Tensor | None, log_k: Tensor, estimator: str, at_zero: int
+    ) -> tuple[Tensor, ...]:
+        x = _laid_out(x)
+        t, signs = None if scale is None else torch.empty_like(x), torch.empty_like(x)
+        _call("irnas_prepare", x, *_size(x), scale, shift, ctypes.c_float(at_zero), t, signs)
+        ctx.save_for_backward(x, scale, shift, log_k)
+        ctx.estimator = estimator
+        return (signs,) if t is None else (t, signs)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, scale, shift, log_k = ctx.saved_tensors
+        grad_t = _laid_out(grads[0]) if len(grads) == 2 else None
+        grad_s = _laid_out(grads[-1])
+        sharpness = _sharpness(log_k, x.shape[1])
+        grad_x, grad_k = torch.empty_like(x), torch.empty_like(sharpness)
+        grad_scale, grad_shift = (None if p is None else torch.empty_like(p) for p in (scale, shift))
+        _call(
+            "irnas_prepare_backward", x, grad_t, grad_s, *_size(x), scale, shift, sharpness,
+            ctypes.c_int32(ESTIMATORS.index(ctx.estimator)), grad_x, grad_scale, grad_shift, grad_k,
+        )  # fmt: skip
+        wants_k = ctx.needs_input_grad[3]
+        return (
+            grad_x,
+            grad_scale,
+            grad_shift,
+            grad_k.view(1, -1, 1, 1).sum_to_size(log_k.shape) if wants_k else None,
+            None,
+            None,
+        )
+
+
+class _RPReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, knee: Tensor, slope: Tensor, shift: Tensor, residual: Tensor | None) -> Tensor:
+        y, residual = _laid_out(y), None if residual is None else _laid_out(residual)
+        out = torch.empty_like(y)
+        _call("irnas_rprelu", y, residual, *_size(y), knee, slope, shift, out)
+        ctx.save_for_backward(y, knee, slope)
+        ctx.has_residual = residual is not None
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        y, knee, slope = ctx.saved_tensors
+        grad = _laid_out(grads[0])
+        grad_y, grad_knee, grad_slope, grad_shift = (torch.empty_like(v) for v in (y, knee, knee, knee))
+        _call("irnas_rprelu_backward", y, grad, *_size(y), knee, slope, grad_y, grad_knee, grad_slope, grad_shift)
+        return grad_y, grad_knee, grad_slope, grad_shift, grad if ctx.has_residual else None
+
+
+class _AdaBin(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, latent: Tensor, log_k: Tensor, estimator: str, at_zero: int, tiny: float) -> Tensor:
+        weight = latent.detach()
+        if not weight.is_contiguous() and not weight.is_contiguous(memory_format=torch.channels_last):
+            weight = weight.contiguous()
+        out = torch.empty_like(weight)
+        ctx.rest = ctypes.c_float(at_zero), ctypes.c_float(tiny)
+        ctx.estimator = ctypes.c_int32(ESTIMATORS.index(estimator))
+        _call("irnas_adabin", weight, *_filters(weight), *ctx.rest, out)
+        ctx.save_for_backward(weight, log_k)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        weight, log_k = ctx.saved_tensors
+        # In the order of the weight in memory, whatever that is: within a filter the order does not matter.
+        grad = grads[0] if grads[0].stride() == weight.stride() else torch.empty_like(weight).copy_(grads[0])
+        sharpness = _sharpness(log_k, weight.shape[0])
+        grad_weight, grad_k = torch.empty_like(weight), torch.empty_like(sharpness)
+        _call(
+            "irnas_adabin_backward", weight, grad, *_filters(weight), *ctx.rest, sharpness, ctx.estimator, grad_weight,
+            grad_k,
+        )  # fmt: skip
+        wants_k = ctx.needs_input_grad[1]
+        return grad_weight, grad_k.view(-1, 1, 1, 1).sum_to_size(log_k.shape) if wants_k else None, None, None, None
+
+
+class _Dot(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, *parameters: Tensor | None) -> Tensor:
+        x = _laid_out(x)
+        kept = tuple(None if p is None else p.detach().contiguous() for p in parameters)
+        out = torch.empty_like(x)
+        _call("irnas_dot", x, *_size(x), *kept, out)
+        ctx.save_for_backward(x, *kept)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, *parameters = ctx.saved_tensors
+        grad, grad_x = _laid_out(grads[0]), torch.empty_like(x)
+        found = [None if p is None else torch.empty_like(p) for p in parameters]
+        _call("irnas_dot_backward", x, grad, *_size(x), *parameters, grad_x, *found)
+        return grad_x, *found
+
+
+def _laid_out(x_nchw: Tensor) -> Tensor:
+    """Channels last; a copy only where it is not."""
+    return x_nchw.contiguous(memory_format=torch.channels_last)
+
+
+def _sharpness(log_k: Tensor, count: int) -> Tensor:
+    """k [count] from its logarithm [1, 1, 1, 1], or with ``count`` numbers."""
+    return log_k.detach().flatten().clamp(-LOG_LIMIT, LOG_LIMIT).exp().expand(count).contiguous()
+
+
+def _filters(weight: Tensor) -> tuple[ctypes.c_int64, ctypes.c_int64]:
+    return ctypes.c_int64(weight.shape[0]), ctypes.c_int64(weight[0].numel())
+
+
+def _size(x_nchw: Tensor) -> tuple[ctypes.c_int64, ctypes.c_int64]:
+    num, channels, height, width = x_nchw.shape
+    return ctypes.c_int64(num * height * width), ctypes.c_int64(channels)
+
+
+def _call(name: str, *arguments: Any) -> None:
+    library = _library()
+    assert library is not None
+    found = (ctypes.c_void_p(a.data_ptr()) if isinstance(a, Tensor) else a for a in arguments)
+    getattr(library, name)(*found)
+
+
+@functools.cache
+def _library() -> ctypes.CDLL | None:
+    for place in _PLACES:
+        if place.is_file():
+            return ctypes.CDLL(str(place))
+    return None

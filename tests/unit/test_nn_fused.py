@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from irnas import catalog, models
+from irnas.nn import fused
+from irnas.nn.binary import DotBinaryConv2d
+from irnas.nn.block import Layer, Recipe
+from irnas.nn.sign import WeightSign
+
+pytestmark = pytest.mark.skipif(not fused.is_built(), reason="the kernels for training were not built")
+CHANNELS = (1, 3, 8, 12, 16, 64)
+
+
+def grown(layer: nn.Module, seed: int = 0) -> nn.Module:
+    """The layer with every parameter moved from where it starts, so that none is 0 or 1."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.3)
+    return layer.train()
+
+
+def differentiated(layer: nn.Module, x_nchw: Tensor) -> dict[str, Tensor]:
+    """Output, and gradients of a weighted sum of it, by name."""
+    x_nchw = x_nchw.clone(memory_format=torch.preserve_format).requires_grad_()
+    layer.zero_grad()
+    y_nchw = layer(x_nchw)
+    weight = torch.randn(y_nchw.shape, generator=torch.Generator().manual_seed(1))
+    (y_nchw * weight).sum().backward()
+    assert x_nchw.grad is not None
+    found = {"output": y_nchw.detach(), "input": x_nchw.grad}
+    for name, parameter in layer.named_parameters():
+        assert parameter.grad is not None, name
+        found[name] = parameter.grad.clone()
+    return found
+
+
+def assert_same(layer: nn.Module, x_nchw: Tensor) -> None:
+    with fused.off():
+        wanted = differentiated(layer, x_nchw)
+    found = differentiated(layer, x_nchw)
+    assert found.keys() == wanted.keys()
+    for name, tensor in wanted.items():
+        atol = 2e-5 * max(float(tensor.abs().max()), 1.0)
+        differs = (found[name] - tensor).abs() > atol + 1e-4 * tensor.abs()
+        assert not differs.any(), name
+
+
+def image(channels: int, *, last: bool = True, side: int = 16) -> Tensor:
+    x_nchw = torch.randn(2, channels, side, side + 4, generator=torch.Generator().manual_seed(2))
+    return x_nchw.contiguous(memory_format=torch.channels_last) if last else x_nchw
+
+
+@pytest.mark.parametrize("channels", CHANNELS)
+@pytest.mark.parametrize(("kind", "redist"), [*itertools.product(("BC", "DB"), (False, True))])
+def test_a_layer_is_that_of_plain_modules(channels: int, kind: str, redist: bool) -> None:
+    layer = grown(Layer(Recipe(), kind, channels, redist=redist))
+    assert_same(layer, image(channels))
+    assert_same(layer, image(channels, last=False))
+
+
+RECIPES = [
+    *(Recipe(est_a=a, est_w=w) for a in fused.ESTIMATORS for w in fused.ESTIMATORS),
+    *(Recipe(w_bin=w) for w in ("sign", "xnor_mean", "libra_pow2", "siman")),
+    *(Recipe(a_bin=a) for a in ("rsign", "affine", "adabin", "norm", "none")),
+    Recipe(est_a="ede"), Recipe(est_w="tanh_learn"), Recipe(k_scope="channel", est_w="dysoftsign"), Recipe(at_zero=0),
+    Recipe(act_bc="none", act_db="hardtanh"), Recipe(residual="add_then_act"), Recipe(residual="none"),
+    Recipe(redist_shift=True), Recipe(bn=True), Recipe(out_affine=True), Recipe(pad=1),
+    Recipe(db_norm="l2"), Recipe(db_through=False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("kind", ["BC", "DB"])
+def test_every_recipe_is_that_of_plain_modules(recipe: Recipe, kind: str) -> None:
+    # No activation with its kink at 0: there lie the pixels whose signs cancel, and rounding decides on their gradient.
+    assert_same(grown(Layer(recipe, kind, 8, redist=True)), image(8))
+
+
+def test_zeros_have_the_sign_and_the_slope_of_the_plain_modules() -> None:
+    x_nchw = image(8)
+    x_nchw[:, ::2] = 0
+    for at_zero in (0, 1):
+        assert_same(grown(Layer(Recipe(at_zero=at_zero), "BC", 8)), x_nchw)
+    assert_same(grown(Layer(Recipe(), "DB", 8)), x_nchw)
+
+
+def test_a_map_that_does_not_fill_vectors_takes_the_plain_way() -> None:
+    odd = torch.randn(1, 3, 5, 7)
+    assert not fused.is_even(odd) and fused.is_even(image(3))
+    assert_same(grown(Layer(Recipe(), "DB", 3)), odd)
+
+
+def test_gradients_are_those_of_differences() -> None:
+    """Where everything is smooth: the dot layer away from its kink, in its per-channel parameters."""
+    layer = grown(Layer(Recipe(), "DB", 8, redist=True))
+    x_nchw = image(8).abs() + 0.5
+    found = differentiated(layer, x_nchw)
+
+    def value() -> float:
+        y_nchw = layer(x_nchw)
+        return float((y_nchw * torch.randn(y_nchw.shape, generator=torch.Generator().manual_seed(1))).double().sum())
+
+    for name in ("redist.scale", "act.above"):
+        parameter = dict(layer.named_parameters())[name]
+        with torch.no_grad():
+            parameter[3] += 1e-2
+            above = value()
+            parameter[3] -= 2e-2
+            slope = (above - value()) / 2e-2
+            parameter[3] += 1e-2
+        assert found[name][3] == pytest.approx(slope, rel=2e-2, abs=5e-2), name
+
+
+def test_a_network_trains_the_same_way() -> None:
+    def trace(around: Callable[[], object]) -> list[float]:
+        torch.manual_seed(0)
+        network = models.build(catalog.point("biisnet", "default")).train()
+        x_nchw, losses = torch.rand(4, 1, 32, 32), []
+        optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
+        for _ in range(3):
+            with around():  # type: ignore[attr-defined]
+                loss = network(x_nchw).square().mean()
+                optimizer.zero_grad()
+                loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        return losses
+
+    assert trace(contextlib.nullcontext) == pytest.approx(trace(fused.off), rel=1e-3)
+
+
+def test_evaluation_is_left_alone() -> None:
+    layer, x_nchw = grown(Layer(Recipe(), "BC", 8)).eval(), image(8)
+    with fused.off():
+        wanted = layer(x_nchw)
+    assert torch.equal(layer(x_nchw), wanted)
+    dot = DotBinaryConv2d(8, weight_sign=WeightSign("clip"))
+    dot.train()
+    torch.testing.assert_close(dot.factors(), dot.eval().factors())
