@@ -29,7 +29,7 @@ from irnas.nn import face, parameter_groups, set_progress
 from irnas.settings import OWN, Budget, Recipe
 
 PAD = 16
-"""Images are padded to a multiple of this on their way through a network; no family halves more than four times."""
+"""Images are padded to a multiple of this and of the network's stride on their way through it."""
 
 _PREDICT_BATCH = 8
 _LOSS_OF_STRANGERS = "softiou+bce"
@@ -76,7 +76,7 @@ def fit(
     model.to(device)
     steps = math.ceil(len(split) / budget.batch)
     peak = recipe.lr or face.learning_rate(model)
-    optimizer = torch.optim.AdamW(parameter_groups(model, peak, recipe.weight_decay))
+    optimizer = torch.optim.AdamW(parameter_groups(model, peak, recipe.weight_decay), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _rate(recipe, peak, steps * budget.epochs))
     average = copy.deepcopy(model) if recipe.ema else model
     parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "schedule": schedule, "average": average}
@@ -119,7 +119,8 @@ def predictions(model: nn.Module, images: Sequence[np.ndarray]) -> Iterator[np.n
         if x_nchw.shape[1] == 1:
             x_nchw = x_nchw.expand(-1, face.frames(model), -1, -1)
         # Repeating the edge adds no step that a network could take for a target.
-        padding = (0, -width % PAD, 0, -height % PAD)
+        multiple = math.lcm(PAD, face.stride(model))
+        padding = (0, -width % multiple, 0, -height % multiple)
         logits = model(nn.functional.pad(x_nchw, padding, mode="replicate"))
         probabilities = logits[:, 0, :height, :width].float().sigmoid().cpu().numpy()
         yield from probabilities

@@ -2,7 +2,7 @@
 
     python tests/bench/step.py [--point LIT10] [--crop 64] [--batch 8] [--rounds 20]
 
-Both networks start alike and see the same batch; steps take turns on one thread and are timed in CPU time of that thread.
+Both networks start alike and see the same batch; steps take turns on one thread, timed in CPU time of that thread.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ def main() -> None:
     print(f"biisnet {given.point}, batch {given.batch}, crop {given.crop}, kernels built: {fused.is_built()}")
     for way, found in seconds.items():
         kept = found[2:]
-        print(f"{way}: {1e3 * min(kept):.1f} ms min, {1e3 * statistics.median(kept):.1f} median; loss {losses[way]:.5f}")
-    least, middle = (f([*seconds["plain"][2:]]) / f([*seconds["fused"][2:]]) for f in (min, statistics.median))
+        least, middle = 1e3 * min(kept), 1e3 * statistics.median(kept)
+        print(f"{way}: {least:.1f} ms min, {middle:.1f} median; loss {losses[way]:.5f}")
+    least, middle = (f(seconds["plain"][2:]) / f(seconds["fused"][2:]) for f in (min, statistics.median))
     print(f"plain / fused: {least:.2f} min, {middle:.2f} median")
 
 
