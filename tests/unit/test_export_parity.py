@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from support.datasets import tiny
 from support.xnor import network
 from torch import nn
@@ -44,8 +45,55 @@ def test_a_faithful_file_passes_and_says_by_how_much(exported: tuple[nn.Module, 
 
 def test_a_file_whose_metrics_move_is_refused(exported: tuple[nn.Module, Model, Lowered]) -> None:
     model = exported[0]
-    with pytest.raises(ExportError, match=r"parity on 2 images: got \w+ .* must be within 0.1 points"):
+    must = r"must be within 0.1 points; rounding alone moves the network itself by 0\.0\d\d points"
+    with pytest.raises(ExportError, match=rf"parity on 2 images: got \w+ .* {must}"):
         parity.compare(model, lambda image: 1 - predict(model, image), "broken", tiny().split("val"), RULES, 2)
+
+
+class Tied(nn.Module):
+    """Its filter sums to zero but for rounding, as an untrained stem does on a flat piece of an image."""
+
+    def __init__(self, *weights: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(weights))
+
+    def forward(self, x_nchw: torch.Tensor) -> torch.Tensor:
+        first, second, third = self.weight
+        return torch.sign(x_nchw * first + x_nchw * second + x_nchw * third)
+
+
+class Level(Tied):
+    """The same, whatever the image: only its parameters can move it."""
+
+    def forward(self, x_nchw: torch.Tensor) -> torch.Tensor:
+        return super().forward(torch.ones_like(x_nchw))
+
+
+def test_a_network_that_hangs_on_rounding_is_told_from_one_that_does_not(
+    exported: tuple[nn.Module, Model, Lowered],
+) -> None:
+    split = tiny().split("val")
+    assert parity.unrest(exported[0], split, RULES, 2) <= parity.POINTS_MOST
+    tied = Tied(0.3, 0.4, -0.7)
+    image = split.image(0)
+    before = predict(tied, image)
+    assert parity.unrest(tied, split, RULES, 2) > parity.POINTS_MOST
+    assert parity.unrest(Tied(0.0, 0.0, 0.0), split, RULES, 2) > parity.POINTS_MOST, "all scores at the threshold"
+    assert parity.unrest(Level(0.3, 0.4, -0.7), split, RULES, 2) > parity.POINTS_MOST
+    torch.testing.assert_close(tied.weight.detach(), torch.tensor([0.3, 0.4, -0.7]), rtol=0, atol=0)
+    assert not tied._forward_pre_hooks
+    np.testing.assert_array_equal(predict(tied, image), before)
+
+
+def test_mask_pixels_are_those_above_the_rules_threshold(exported: tuple[nn.Module, Model, Lowered]) -> None:
+    model, split = exported[0], tiny().split("val")
+    image, truth = split.image(0), split.mask(0)
+    wanted = predict(model, image)
+    low, high = np.sort(np.unique(wanted[truth == 0]))[20:22]
+    rules = replace(RULES, threshold=float(low / 2 + high / 2))
+    assert rules.threshold < 0.5 and (wanted == high).sum() < 4
+    found = parity.compare(model, lambda _: np.where(wanted == high, low, wanted), "x", split, rules, 1)
+    assert found.mask_flip_rate == (wanted == high).sum() / wanted.size > 0
 
 
 def test_a_file_that_yields_nan_is_refused(exported: tuple[nn.Module, Model, Lowered]) -> None:
