@@ -60,21 +60,24 @@ class Cost:
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
-def count(module: nn.Module, input_chw: Chw) -> Cost:
+def count(module: nn.Module, input_chw: Chw, *, window: bool = False) -> Cost:
     """The cost of a network on one image of that size. The module itself is neither run nor changed.
+
+    A network that keeps what it computed of earlier frames costs what the newest frame takes, or with ``window`` what
+    all frames take together.
 
     Raises:
         SpaceError: a layer type without a rule, or a layer with parameters that the forward pass never reaches.
     """
     _require_positive(input_chw)
-    return _count(deepcopy(module).to("meta"), input_chw)
+    return _count(deepcopy(module).to("meta"), input_chw, window)
 
 
-def survey(genotype: Genotype, input_chw: Chw) -> Cost:
+def survey(genotype: Genotype, input_chw: Chw, *, window: bool = False) -> Cost:
     """The cost of an untrained network, which is built without memory; any input size takes the same time.
 
     Where the family has an axis ``in_ch`` it is set to the number of channels of the input; a network of many frames is
-    given a window of them.
+    given a window of them; ``window`` as in ``count``.
     """
     _require_positive(input_chw)
     if "in_ch" in genotype.values:
@@ -82,7 +85,7 @@ def survey(genotype: Genotype, input_chw: Chw) -> Cost:
     with torch.device("meta"):
         module = models.build(genotype)
     num = face.frames(module)
-    return _count(module, input_chw if num == 1 else (num, *input_chw[1:]))
+    return _count(module, input_chw if num == 1 else (num, *input_chw[1:]), window)
 
 
 def price(genotype: Genotype, input_chw: Chw) -> dict[str, float]:
@@ -95,7 +98,8 @@ def _require_positive(input_chw: Chw) -> None:
         raise SpaceError(f"input: got {'x'.join(map(str, input_chw))}; must be positive channels, height and width")
 
 
-def _count(module: nn.Module, input_chw: Chw) -> Cost:
+def _count(module: nn.Module, input_chw: Chw, window: bool) -> Cost:
+    module = module if window else face.per_frame(module)
     layers: list[LayerCost] = []
     ruled = dict(_ruled(module))
     for name, part in ruled.items():

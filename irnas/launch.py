@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import random
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from irnas import catalog, cost, ledger, storage
+from irnas import catalog, ledger, price, storage
 from irnas.data import Dataset, Split, open_dataset
 from irnas.data.sample import Bytes
-from irnas.errors import SettingsError, StorageError
+from irnas.errors import ExportError, SettingsError, StorageError
 from irnas.front import Bounds, Front
 from irnas.metrics import PRESETS, score_baselines
 from irnas.objective import parse
 from irnas.provenance import code_revision, versions
 from irnas.result import Result
-from irnas.search.session import MAX_REFUSED_IN_A_ROW, Place, Record, Session
+from irnas.search.session import Place, Record, Session
 from irnas.search.strategy import Price, Proposal
 from irnas.search.strategy.sampled import Sampled
 from irnas.settings import SearchSettings
 from irnas.space import Genotype, Space
 
-POOL = 48
-"""Random networks whose costs, with the published ones', span the box of the hypervolume."""
+if TYPE_CHECKING:
+    from irnas.device.target import Target
 
-FA_WORST = 1e-3
-"""Worst false-alarm rate of that box: a thousand pixels in a million."""
+
+OFF = 0.2
+"""Error of a prediction, as a fraction, from which a profile is doubted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,8 @@ class _Work:
     settings: SearchSettings
     space: Space
     dataset: Dataset
+    target: Target | None
+    """The device whose speed counts, where speed does."""
     price: Price
     record: ledger.Ledger
 
@@ -92,9 +94,10 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
     if record.exists():
         raise SettingsError(f"run {uri}: got a folder that holds a run; must be new, or be given to --resume")
     space = catalog.load(settings.space).focus(settings.axes)
+    target = price.target_of(settings)
     dataset = open_dataset(settings.dataset, progress=listener.progress)
-    work = _Work(settings=settings, space=space, dataset=dataset, price=_price(settings), record=record)
-    opened = _opening(work)
+    work = _work(settings, space, dataset, record, target)
+    opened = _opening(work, listener)
     with record.writing():
         return _run(work, executor, listener, ("opened", opened), [], [])
 
@@ -115,8 +118,9 @@ def resume(uri: str, trials: int | None, executor: Executor, listener: Listener)
     dataset = open_dataset(opened["data"]["path"])
     if dataset.revision != opened["data_rev"]:
         raise SettingsError(f"run {uri}: got data revision {dataset.revision}; must be {opened['data_rev']}")
-    record = ledger.Ledger(uri)
-    work = _Work(settings=settings, space=space, dataset=dataset, price=_price(settings), record=record)
+    record, target = ledger.Ledger(uri), price.target_of(settings)
+    _require_same(target, opened, uri)
+    work = _work(settings, space, dataset, record, target)
     with record.writing():
         events = list(record.events())
         for event in events:
@@ -124,6 +128,22 @@ def resume(uri: str, trials: int | None, executor: Executor, listener: Listener)
         proposals = [Proposal.from_document(e) for e in events if e["kind"] == "proposed"]
         resumed = {"trials": settings.trials, "code_rev": code_revision()}
         return _run(work, executor, listener, ("resumed", resumed), proposals, ledger.results(events))
+
+
+def _work(
+    settings: SearchSettings, space: Space, dataset: Dataset, record: ledger.Ledger, target: Target | None
+) -> _Work:
+    pricer = price.pricer(settings, target)
+    return _Work(settings=settings, space=space, dataset=dataset, target=target, price=pricer, record=record)
+
+
+def _require_same(target: Target | None, opened: ledger.Event, uri: str) -> None:
+    """Speeds of two devices, or of two profiles of one, do not belong into one front."""
+    before = opened.get("device")
+    if target and before and target.revision != before["revision"]:
+        now = target.document()
+        got, must = (f"{d['name']} ({d['cpu']}, {d['kernels']}; {d['revision']})" for d in (now, before))
+        raise SettingsError(f"run {uri}: got the device {got}; must be the one it began with: {must}")
 
 
 def bounds_of(opened: ledger.Event) -> Bounds:
@@ -150,6 +170,7 @@ def _run(
     with _mirrored(uri, listener.warn):
         try:
             _execute(session, executor)
+            _measure_winners(work, session.results, keep, listener.warn)
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
             reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
@@ -195,10 +216,35 @@ def _execute(session: Session, executor: Executor) -> None:
         cluster.disconnect()
 
 
-def _opening(work: _Work) -> dict[str, Any]:
+def _measure_winners(work: _Work, results: Sequence[Result], keep: Record, warn: Callable[[str], None]) -> None:
+    """Time the front once more, now that no trial runs, where the device is this machine."""
+    if work.target is None:
+        return
+    if not work.target.is_here:
+        warn(f"speed is that of {work.target.name} ({work.target.cpu}) as predicted; nothing was measured here")
+        return
+    known = {event["key"] for event in work.record.events() if event["kind"] == "measured"}
+    winners = [r for r in Front.of(results, parse(work.settings.objectives)).results if r.key not in known]
+    try:
+        found = price.measure_alone(work.target, work.settings, winners)
+    except ExportError as error:
+        # The front stands as it was found; only its second opinion is missing.
+        warn(f"the front was not measured again: {error}")
+        return
+    for fields in found:
+        keep("measured", fields)
+    off = max((abs(e["expected_ms"] / e["ms_min"] - 1) for e in found), default=0.0)
+    if work.settings.device is not None and off > OFF:
+        warn(
+            f"the front is up to {100 * off:.0f} % off the predictions of {work.settings.device}: another engine or a "
+            "busy machine may be why; irnas device profile makes it anew"
+        )
+
+
+def _opening(work: _Work, listener: Listener) -> dict[str, Any]:
     settings, dataset = work.settings, work.dataset
     fit, val = _pairs(dataset.split("fit")), _pairs(dataset.split("val"))
-    pool = _pool(work)
+    pool = price.pool(work.space, settings, work.price, work.target, listener.progress)
     return {
         "settings": settings.document(),
         "space": work.space.document(),
@@ -206,53 +252,14 @@ def _opening(work: _Work) -> dict[str, Any]:
         "data_rev": dataset.revision,
         "code_rev": code_revision(),
         "versions": versions(),
-        "bounds": {name: list(pair) for name, pair in _bounds(settings, pool).items()},
+        "bounds": {name: list(pair) for name, pair in price.bounds(settings, pool).items()},
+        **({"device": work.target.document()} if work.target else {}),
         "baselines": score_baselines(fit, val, PRESETS[settings.preset]),
     }
 
 
 def _pairs(split: Split) -> Iterator[tuple[Bytes, Bytes]]:
     return ((split.image(i), split.mask(i)) for i in range(len(split)))
-
-
-def _pool(work: _Work) -> list[Mapping[str, float]]:
-    """Costs of networks drawn from the space.
-
-    Raises:
-        SettingsError: none of many keeps the limits.
-    """
-    rng, limits = random.Random(work.settings.seed), work.settings.limits
-    pool = [work.price(work.space.default())]
-    while len(pool) < MAX_REFUSED_IN_A_ROW:
-        pool.append(work.price(work.space.sample(rng)))
-        if len(pool) > POOL and any(all(c[name] <= most for name, most in limits.items()) for c in pool):
-            return pool
-    least = ", ".join(f"{name} {min(c[name] for c in pool):g}" for name in limits)
-    given = ", ".join(f"{name} {most:g}" for name, most in limits.items())
-    raise SettingsError(f"limits: got {given}; must admit some network: the least of {len(pool)} drawn is {least}")
-
-
-def _bounds(settings: SearchSettings, pool: Sequence[Mapping[str, float]]) -> Bounds:
-    found: dict[str, tuple[float, float]] = {}
-    for objective in parse(settings.objectives):
-        if objective.is_free:
-            values = [costs[objective.name] for costs in pool]
-            worst = min(max(values), settings.limits.get(objective.name, max(values)))
-            found[objective.name] = (min(min(values), worst / 2), worst)
-        else:
-            found[objective.name] = (1.0, 0.0) if objective.goal == "max" else (0.0, FA_WORST)
-    return found
-
-
-def _price(settings: SearchSettings) -> Price:
-    known: dict[str, Mapping[str, float]] = {}
-
-    def price(genotype: Genotype) -> Mapping[str, float]:
-        if genotype.key not in known:
-            known[genotype.key] = cost.price(genotype, settings.cost_input)
-        return known[genotype.key]
-
-    return price
 
 
 def _first(settings: SearchSettings) -> list[tuple[str, Genotype]]:

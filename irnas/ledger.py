@@ -23,12 +23,13 @@ Event = Mapping[str, Any]
 """At least {"schema": int, "t": seconds since the epoch, "kind": one of KINDS}."""
 
 KINDS = (
-    "opened",  # settings, space, revisions, bounds
+    "opened",  # settings, space, revisions, bounds, the device whose speed counts
     "resumed",
     "proposed",  # trial, genotype, costs, seed, the sampler's memory
     "reported",  # trial, epoch, values
     "retried",  # trial, error
     "finished",  # result (ok, stopped, rejected or failed)
+    "measured",  # trial, key, how fast it is on this machine with nothing beside it
     "closed",  # why
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from irnas import ledger
@@ -57,6 +57,7 @@ def entries(events: Sequence[Event], uri: str, *, is_live: bool = True) -> tuple
         "irnas.sampler": settings["sampler"], "irnas.data": data["name"], "irnas.data_rev": opened["data_rev"],
         "irnas.code_rev": opened["code_rev"],
         **{f"irnas.version.{name}": found for name, found in opened.get("versions", {}).items()},
+        **{f"irnas.device.{name}": found for name, found in opened.get("device", {}).items()},
     }  # fmt: skip
     parent = Entry(
         name=uri.rstrip("/").rsplit("/", 1)[-1], start_ms=_ms(opened), end_ms=end_ms,
@@ -78,6 +79,7 @@ def _children(events: Sequence[Event], found: Sequence[Result], end_ms: int | No
     finished = {e["result"]["trial"]: _ms(e) for e in events if e["kind"] == "finished"}
     proposals: dict[int, Event] = {}
     reports: dict[int, list[Event]] = {}
+    alone = {e["trial"]: f"{e['ms_min']:.4g}" for e in events if e["kind"] == "measured"}
     for event in events:
         if event["kind"] == "proposed":
             # A search that goes on after a kill may propose a trial again; it began when it was first proposed.
@@ -89,6 +91,9 @@ def _children(events: Sequence[Event], found: Sequence[Result], end_ms: int | No
         curve, result = reports.get(trial, []), results.get(trial)
         if result:
             entry = _ended(opened, proposal, curve, result, finished[trial], is_member=trial in members)
+            if trial in alone:
+                # A tag, for it may come after the end, when points are no longer compared.
+                entry = replace(entry, tags={**entry.tags, "irnas.alone_ms": alone[trial]})
         else:
             status, word = ("RUNNING", "running") if end_ms is None else ("KILLED", "unfinished")
             entry = _trial(opened, proposal, _points(proposal, curve), status, end_ms, {"irnas.status": word})

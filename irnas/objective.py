@@ -1,6 +1,7 @@
 """What a search can optimise: one table, and the only place where a direction becomes a sign.
 
-Metrics are fractions in 0..1 (``fa`` too: false-alarm pixels over all pixels). Costs are known before training.
+Metrics are fractions in 0..1 (``fa`` too: false-alarm pixels over all pixels). Costs are known before training, and so
+are the runtime objectives: they are measured with random weights, or predicted for a device (irnas/device).
 """
 
 from __future__ import annotations
@@ -55,6 +56,10 @@ def _cost(name: str, unit: str, about: str) -> Objective:
     return Objective(name=name, goal="min", kind="cost", unit=unit, about=about)
 
 
+def _runtime(name: str, goal: Goal, unit: str, about: str) -> Objective:
+    return Objective(name=name, goal=goal, kind="runtime", unit=unit, about=about)
+
+
 OBJECTIVES: Mapping[str, Objective] = {
     o.name: o
     for o in (
@@ -66,13 +71,22 @@ OBJECTIVES: Mapping[str, Objective] = {
         _metric("pd", "max", "detected targets over all targets"),
         _metric("fa", "min", "false-alarm pixels over all pixels"),
         _metric("auc", "max", "area under the ROC curve of the chosen metric preset"),
-        _cost("ops", "OPs", "binary operations/64 + full-precision operations of the convolutions"),
+        _cost("ops", "OPs", "binary operations/64 + full-precision operations of the convolutions and linear layers"),
         _cost("params", "params", "binary parameters/32 + full-precision parameters"),
-        _cost("macs", "MACs", "multiply-accumulates of all convolutions, binary or not"),
+        _cost("macs", "MACs", "multiply-accumulates of convolutions, linear layers and matrix products, binary or not"),
         _cost("elementwise", "flops", "full-precision element-wise work outside convolutions"),
         _cost("bytes", "bytes", "size of the stored network: one bit a binary weight, four bytes any other"),
+        _runtime("fps", "max", "frames/s", "images a second, one after the other: 1000 over latency_ms"),
+        _runtime("latency_ms", "min", "ms", "time from an image to its probabilities on the device"),
     )
 }
+
+
+RUNTIME = frozenset(o.name for o in OBJECTIVES.values() if o.kind == "runtime")
+"""Objectives that need an engine, or the profile of a device; computed only where a search names them."""
+
+LIMITABLE = tuple(o.name for o in OBJECTIVES.values() if o.is_free and o.goal == "min")
+"""What a search may refuse networks for before it trains them."""
 
 
 def parse(names: str | Sequence[str]) -> tuple[Objective, ...]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from irnas.errors import SettingsError
-from irnas.objective import OBJECTIVES, parse
+from irnas.objective import LIMITABLE, parse
 
 LOSSES = ("softiou", "softiou_image", "bce", "dice", "focal")
 OWN = "own"
@@ -96,7 +96,9 @@ class SearchSettings:
     preset: str = "basicirstd"
     """Metric conventions."""
     cost_input: tuple[int, int, int] = (1, 256, 256)
-    """Channels, height and width at which costs are counted."""
+    """Channels, height and width at which costs are counted, and speed is measured."""
+    device: str | None = None
+    """The file of the profile that predicts speed; None measures it on this machine."""
     budget: Budget = field(default_factory=Budget)
     recipe: Recipe = field(default_factory=Recipe)
 
@@ -106,9 +108,8 @@ class SearchSettings:
         if self.sampler not in SAMPLERS:
             raise SettingsError(f"sampler: got {self.sampler!r}; one of {', '.join(SAMPLERS)}")
         for name, limit in self.limits.items():
-            if name not in OBJECTIVES or OBJECTIVES[name].kind != "cost":
-                costs = ", ".join(o.name for o in OBJECTIVES.values() if o.kind == "cost")
-                raise SettingsError(f"limit: got {name!r}; one of {costs}")
+            if name not in LIMITABLE:
+                raise SettingsError(f"limit: got {name!r}; one of {', '.join(LIMITABLE)}")
             if not limit > 0:
                 raise SettingsError(f"limit {name}: got {limit}; must be above 0")
         if any(side < 1 for side in self.cost_input):

@@ -30,6 +30,9 @@ def cost(
         str, typer.Argument(metavar="POINT", help="A published name, or axis=value,... over the defaults, or default.")
     ],
     size: Annotated[str, typer.Option("--input", metavar="CxHxW", help="Channels, height, width.")] = "3x512x512",
+    device: Annotated[
+        str | None, typer.Option(help="A profile: say too how fast the network would be there; see `irnas device`.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Count what a network costs: operations, parameters, bytes; layer by layer and in all.
@@ -42,12 +45,21 @@ def cost(
     input_chw = parse_size(size)
     genotype = catalog.point(space, point)
     counted = _count(space, genotype, input_chw)
+    speed = {} if device is None else _speed(device, genotype, input_chw)
+    window = _window(genotype, input_chw)
     if as_json:
         totals = {str(c): found.values() for c, found in counted.items()}
         document = {"space": genotype.space, "point": point, "key": genotype.key, "input": size}
-        typer.echo(json.dumps({**document, **totals[str(input_chw[0])], "channels": totals}))
-    else:
-        _print_cost(f"{genotype.space} {point}", input_chw, counted)
+        typer.echo(json.dumps({**document, **totals[str(input_chw[0])], **speed, "channels": totals, **window}))
+        return
+    _print_cost(f"{genotype.space} {point}", input_chw, counted)
+    if window:
+        ops, macs = (window["window"][name] / 1e9 for name in ("ops", "macs"))
+        whole = f"above: one more frame; all {window['frames']} frames of a window: {ops:.3f} G OPs, {macs:.3f} G MACs"
+        _console().print(whole, highlight=False, soft_wrap=True)
+    if speed:
+        predicted = f"{speed['latency_ms']:.3g} ms, {speed['fps']:.4g} frames/s"
+        _console().print(f"predicted for {speed['device']}: {predicted}", highlight=False, soft_wrap=True)
 
 
 def parse_size(text: str) -> Chw:
@@ -76,6 +88,22 @@ def _count(space: str, genotype: Genotype, input_chw: Chw) -> dict[int, Cost]:
     parsed.genotype({**genotype.values, "in_ch": asked})
     others = [c for c in (1, 3) if c in parsed["in_ch"].values]
     return {c: survey(genotype, (c, height, width)) for c in dict.fromkeys([asked, *others])}
+
+
+def _window(genotype: Genotype, input_chw: Chw) -> dict[str, Any]:
+    """For a network of many frames, what a whole window costs where nothing is kept of earlier frames."""
+    from irnas.cost import survey
+
+    if "frames" not in genotype.values:
+        return {}
+    return {"frames": genotype.values["frames"], "window": survey(genotype, input_chw, window=True).values()}
+
+
+def _speed(device: str, genotype: Genotype, input_chw: Chw) -> dict[str, Any]:
+    from irnas.device.target import latency_ms, open_target, values
+
+    target = open_target(device)
+    return {"device": target.name, **values(latency_ms(target, genotype, input_chw))}
 
 
 def _group(layer: LayerCost) -> str:

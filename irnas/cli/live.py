@@ -118,6 +118,8 @@ class Lines:
         elif event["kind"] == "finished" and event["result"]["status"] != "rejected":
             _say(finish_line(event["result"]))
             _say(status_line(progress))
+        elif event["kind"] == "measured":
+            _say(f"{event['key']} alone: {event['ms_min']:.3g} ms, {event['expected_ms']:.3g} ms in the search")
 
 
 class Screen:
@@ -148,6 +150,8 @@ class Screen:
             self._state = "starting workers"
         elif event["kind"] == "reported":
             self._state = ""
+        elif event["kind"] == "measured":
+            self._state = "measuring the front"
         elif event["kind"] == "closed":
             self._state = "writing the report"
 
@@ -231,7 +235,7 @@ def _metrics(values: Any) -> str:
 
 
 def _amounts(values: Any) -> str:
-    return ", ".join(f"{name} {amount(values[name])}" for name in ("ops", "params") if name in values)
+    return ", ".join(f"{name} {amount(values[name])}" for name in ("ops", "params", "fps") if name in values)
 
 
 def amount(value: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,11 +65,11 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
 ) -> None:
     """Open MLflow's pages on the runs in a folder, on this machine only; Ctrl-C ends it."""
-    from irnas import tracking
+    from irnas import storage, tracking
 
     server = os.environ.get("MLFLOW_TRACKING_URI", "")
     if server.startswith(("http://", "https://")):
-        typer.echo(f"MLflow is served at {server} (MLFLOW_TRACKING_URI)")
+        typer.echo(f"MLflow is served at {storage.shown(server)} (MLFLOW_TRACKING_URI)")
         return
     command = ui_command(folder, port)
     tracking.set_environment()
@@ -122,15 +122,22 @@ def _document(record: Record) -> dict[str, Any]:
     def row(result: Result) -> dict[str, Any]:
         found = result.document()
         names = ("trial", "key", "status", "values", "genotype", "epochs", "seed", "seconds", "error", "note")
-        return {name: found[name] for name in names}
+        alone = record.alone.get(result.key)
+        return {**{name: found[name] for name in names}, **({"alone": _alone(alone)} if alone else {})}
 
     return {
         "objectives": [o.name for o in record.objectives],
         "hypervolume": record.hypervolume(),
         "baselines": {name: dict(values) for name, values in record.baselines.items()},
+        **({"device": dict(record.device)} if record.device else {}),
         "front": [row(r) for r in record.winners],
         "results": [row(r) for r in record.results],
     }
+
+
+def _alone(measured: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("engine", "kernels", "threads", "input", "ms_min", "ms_median", "runs", "expected_ms")
+    return {name: measured[name] for name in names}
 
 
 def _print(record: Record, *, show_all: bool) -> None:
@@ -163,6 +170,8 @@ def _print_table(console: Console, record: Record, *, show_all: bool) -> None:
         table.add_column("status")
     for objective in record.objectives:
         table.add_column(unit.title(objective.name), justify="right", no_wrap=True)
+    if record.alone:
+        table.add_column(f"{unit.title(record.speed)} alone", justify="right", no_wrap=True)
     for name in ["choices"] if is_wide else groups:
         table.add_column(escape(name))
     for name in ("epochs", "trial"):
@@ -170,6 +179,7 @@ def _print_table(console: Console, record: Record, *, show_all: bool) -> None:
     members = {r.key for r in record.winners}
     for result in shown:
         values = [unit.figure(o.name, result.values.get(o.name)) for o in record.objectives]
+        values += [unit.figure(record.speed, record.speed_alone(result.key))] if record.alone else []
         found = result.genotype
         words = [" ".join(phrases(found, axes))] if is_wide else [choices(found, m) for m in groups.values()]
         status = [f"{result.status}, front" if result.key in members else str(result.status)] if show_all else []
@@ -192,13 +202,24 @@ def _print_summary(console: Console, record: Record) -> None:
     from rich.markup import escape
 
     from irnas.report import unit
+    from irnas.report.table import device_of
 
     names = [o.name for o in record.objectives if o.kind == "metric"] or ["miou"]
     for name, values in record.baselines.items():
         known = ", ".join(f"{unit.label(n)} {unit.quantity(n, values[n])}" for n in names if n in values)
         console.print(f"baseline {escape(name.replace('_', ' '))}: {known}", highlight=False)
+    if record.device:
+        console.print(f"speed {escape(device_of(record.device))}{_check(record)}", highlight=False, soft_wrap=True)
     counts = f"{len(record.winners)} on the front of {len(record.done)} trained"
     ended = len(record.results) - len(record.done)
     more = f", {ended} rejected, stopped or failed" if ended else ""
     more += f", {len(record.unfinished())} unfinished" if record.unfinished() else ""
     console.print(f"{counts}{more}; hypervolume {100 * record.hypervolume():.1f} %", highlight=False)
+
+
+def _check(record: Record) -> str:
+    """How far the speeds of the front were from those of its networks alone."""
+    off = [abs(e["expected_ms"] / e["ms_min"] - 1) for e in record.alone.values()]
+    if off:
+        return f"; alone, after the search, the front differs by at most {100 * max(off):.1f} %"
+    return "; not measured here" if record.device and record.device["predicted"] else ""

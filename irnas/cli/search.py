@@ -33,7 +33,7 @@ def search(
     objective: Annotated[
         str,
         typer.Option(
-            help="Objectives, comma-separated: miou niou f1 pd fa ops params macs bytes ...", rich_help_panel=_WHAT
+            help="Objectives, comma-separated: miou niou f1 pd fa ops params macs bytes fps ...", rich_help_panel=_WHAT
         ),
     ] = "miou,ops",
     dataset: Annotated[
@@ -58,6 +58,14 @@ def search(
     input_size: Annotated[
         str, typer.Option("--input", help="CxHxW at which costs are counted.", rich_help_panel=_WHAT)
     ] = "1x256x256",
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="Profile that predicts fps and latency_ms: see `irnas device`.",
+            show_default="measure them on this machine",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
     preset: Annotated[str, typer.Option(help="Metric conventions.", rich_help_panel=_WHAT)] = "basicirstd",
     epochs: Annotated[
         int, typer.Option(help="Passes over the training split.", rich_help_panel=_TRAIN)
@@ -87,6 +95,9 @@ def search(
     ] = None,
     max_macs: Annotated[str | None, typer.Option(help="Largest MACs: 1.5G.", rich_help_panel=_LIMIT)] = None,
     max_bytes: Annotated[str | None, typer.Option(help="Largest stored size: 64K.", rich_help_panel=_LIMIT)] = None,
+    max_latency_ms: Annotated[
+        str | None, typer.Option(help="Longest time of an image in ms: 20.", rich_help_panel=_LIMIT)
+    ] = None,
     run: Annotated[
         str | None,
         typer.Option(help="Folder or URI of the record.", show_default="runs/SPACE-TIME", rich_help_panel=_HOW),
@@ -114,6 +125,8 @@ def search(
 
       irnas search --space biisnet --objective miou,pd,ops --dataset data/nudt-sirst --max-ops 0.1G --trials 100
 
+      irnas search --objective miou,ops,fps --device devices/pi4.json
+
       irnas search --resume runs/biisnet-20261121-101500
     """
     where = _executor(executor, address, workers, gpus)
@@ -128,11 +141,14 @@ def search(
         trials=_TRIALS if trials is None else trials,
         seed=seed,
         sampler=sampler,
-        limits=_limits(ops=max_ops, params=max_params, macs=max_macs, bytes=max_bytes),
+        limits=_limits(
+            ops=max_ops, params=max_params, macs=max_macs, bytes=max_bytes, **{"latency-ms": max_latency_ms}
+        ),
         axes=_axes(space, axis or []),
         warm_start=_is_warm(warm_start),
         preset=_known_preset(preset),
         cost_input=parse_size(input_size),
+        device=device,
         budget=Budget(epochs=epochs, batch=batch, crop=crop),
         recipe=Recipe(loss=loss, lr=lr, lr_end=min(_RECIPE.lr_end, lr or 1.0), ema=ema, amp=amp),
     )
@@ -184,7 +200,10 @@ class _resumable:
 
 
 def _limits(**texts: str | None) -> dict[str, float]:
-    return {name: parse_amount(f"--max-{name}", text) for name, text in texts.items() if text is not None}
+    # The options are spelt with a dash, the objectives with an underscore.
+    return {
+        name.replace("-", "_"): parse_amount(f"--max-{name}", text) for name, text in texts.items() if text is not None
+    }
 
 
 def _axes(space: str, texts: list[str]) -> dict[str, tuple[Any, ...]]:

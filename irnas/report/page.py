@@ -180,6 +180,17 @@ def _reading(record: Record) -> str:
     return (
         "<p>A network is on the front when no other trained network is at least as good in every objective and better "
         "in one. Validation images choose the front, so its accuracies are a little optimistic; a test split says "
-        f"more. Each trial was trained once: differences of a few tenths of a percent may be chance.</p>"
-        f"<dl>{terms}</dl>"
+        "more. Each trial was trained once: differences of a few tenths of a percent may be chance.</p>"
+        f"{_speed(record)}<dl>{terms}</dl>"
     )
+
+
+def _speed(record: Record) -> str:
+    if not record.device:
+        return ""
+    text = f"Speed is that {table.device_of(record.device)}."
+    if record.alone:
+        text += " Alone: measured again after the search, on the same machine with no trial beside it."
+    elif record.device["predicted"]:
+        text += " The device was not at hand: nothing was measured again."
+    return f"<p>{escape(text)}</p>"

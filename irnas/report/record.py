@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from irnas import ledger
 from irnas.front import Bounds, Front
@@ -65,7 +66,30 @@ class Record:
     def winners(self) -> tuple[Result, ...]:
         """The front, from the cheapest (or, without a cost, the worst) to the dearest by the first such objective."""
         key = next((o for o in self.objectives if o.is_free), self.objectives[0])
-        return tuple(sorted(self.front.results, key=lambda r: (r.values[key.name], r.key)))
+        order = key.loss if key.is_free else float
+        return tuple(sorted(self.front.results, key=lambda r: (order(r.values[key.name]), r.key)))
+
+    @property
+    def device(self) -> Mapping[str, Any] | None:
+        """The device whose speed counted, as irnas.device.target describes it; None where speed did not count."""
+        return self.opened.get("device")
+
+    @property
+    def alone(self) -> dict[str, Event]:
+        """Key to the event of its measurement after the search, when nothing ran beside it."""
+        return {e["key"]: e for e in self.events if e["kind"] == "measured"}
+
+    @property
+    def speed(self) -> str:
+        """The runtime objective in which speeds are told: the run's first, else the latency."""
+        return next((o.name for o in self.objectives if o.kind == "runtime"), "latency_ms")
+
+    def speed_alone(self, key: str) -> float | None:
+        """The speed of a network with nothing beside it, in the unit of ``speed``; None where it was not measured."""
+        if key not in self.alone:
+            return None
+        ms = float(self.alone[key]["ms_min"])
+        return 1000 / ms if self.speed == "fps" else ms
 
     @property
     def baselines(self) -> Mapping[str, Mapping[str, float]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 from irnas.report import look, unit
 from irnas.report.published import size_of
 from irnas.report.record import Record, choice, choices, differing, grouped
 from irnas.result import Status
 
-_MORE = ("miou", "niou", "f1", "pd", "fa", "ops", "params", "bytes")
+_MORE = ("miou", "niou", "f1", "pd", "fa", "ops", "params", "bytes", "fps", "latency_ms")
 """What the table of winners shows beside the objectives, where it was measured."""
 
 
@@ -51,12 +52,20 @@ def facts(record: Record) -> str:
         ("metrics", f"preset {settings.preset}, on the validation split"),
         ("costs", f"at an input of {size_of(settings.cost_input)}"),
         ("limits", limits or "none"),
+        *((("speed", device_of(record.device)),) if record.device else ()),
         ("code revision", str(opened["code_rev"])),
         ("ended", _ending(record)),
         ("versions", ", ".join(f"{n} {v}" for n, v in opened.get("versions", {}).items())),
         *((f"baseline: {name.replace('_', ' ')}", metrics(values)) for name, values in record.baselines.items()),
     ]
     return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in pairs) + "</dl>"
+
+
+def device_of(device: Mapping[str, Any]) -> str:
+    """Whose speed counted and how it is known, in a sentence."""
+    how = f"predicted from the profile {device['revision']}" if device["predicted"] else "measured during the search"
+    threads = f"{device['threads']} thread{'s' if device['threads'] > 1 else ''}"
+    return f"of {device['name']} ({device['cpu']}, kernels {device['kernels'] or 'none'}, {threads}), {how}"
 
 
 def metrics(values: Mapping[str, float]) -> str:
@@ -69,10 +78,11 @@ def winners(record: Record) -> str:
     found = record.winners
     axes, aims = differing([r.genotype for r in found], record.space), [o.name for o in record.objectives]
     more = [n for n in _MORE if n in found[0].values and n not in aims]
-    groups = grouped(axes)
+    groups, alone = grouped(axes), record.alone
     has_notes = any(r.note for r in found)
     head = [
-        ("", True), ("key", True), *((unit.title(n), False) for n in (*aims, *more)), ("epochs", False),
+        ("", True), ("key", True), *((unit.title(n), False) for n in (*aims, *more)),
+        *(((f"{unit.title(record.speed)} alone", False),) if alone else ()), ("epochs", False),
         ("time", False), ("trial", False), ("proposed by", True), *((name, True) for name in groups),
         *((("note", True),) if has_notes else ()),
     ]  # fmt: skip
@@ -80,7 +90,8 @@ def winners(record: Record) -> str:
     for number, (result, colour) in enumerate(zip(found, look.ramp(len(found)), strict=True), 1):
         rows.append([
             f"{chip(colour)}{number}", f"<code>{escape(result.key)}</code>",
-            *(unit.figure(n, result.values.get(n)) for n in (*aims, *more)), str(result.epochs),
+            *(unit.figure(n, result.values.get(n)) for n in (*aims, *more)),
+            *((unit.figure(record.speed, record.speed_alone(result.key)),) if alone else ()), str(result.epochs),
             unit.duration(result.seconds), str(result.trial), escape(origins.get(result.trial, "")),
             *(escape(choices(result.genotype, members)) for members in groups.values()),
             *((escape(result.note),) if has_notes else ()),

@@ -18,6 +18,8 @@ _LABELS = {
     "macs": "MACs",
     "elementwise": "element-wise FLOPs",
     "bytes": "size",
+    "fps": "FPS",
+    "latency_ms": "latency",
 }
 
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "K"))
@@ -45,7 +47,7 @@ def unit(name: str) -> str:
     if name not in OBJECTIVES:
         return ""
     if is_cost(name):
-        return "B" if name == "bytes" else ""
+        return {"bytes": "B", "latency_ms": "ms"}.get(name, "")
     return "10⁻⁶" if name == "fa" else "%"
 
 
@@ -58,6 +60,8 @@ def figure(name: str, value: float | None) -> str:
     """The value in the unit of ``title``; a dash where there is none."""
     if value is None:
         return "-"
+    if name == "fps" and value >= 1000:
+        return f"{value:.0f}"
     if is_cost(name):
         return prefixed(value)
     if name not in OBJECTIVES:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
+from support import profiles
 from typer.testing import CliRunner
 
 from irnas import catalog
@@ -29,6 +31,13 @@ def test_cost_as_json() -> None:
     assert found["channels"]["1"]["params"] == 10_036
     single = json.loads(run("cost", "biisnet", "LIT10", "--input", "1x512x512", "--json"))
     assert single["channels"] == found["channels"] and single["params"] == 10_036
+
+
+def test_cost_with_the_speed_on_a_device(tmp_path: Path) -> None:
+    words = ("cost", "biisnet", "LIT10", "--input", "1x64x48", "--device", profiles.written(tmp_path))
+    found = json.loads(run(*words, "--json"))
+    assert found["device"] == "a board" and found["fps"] * found["latency_ms"] == pytest.approx(1000)
+    assert f"predicted for a board: {found['latency_ms']:.3g} ms, {found['fps']:.4g} frames/s" in run(*words)
 
 
 def test_cost_as_a_table() -> None:
@@ -86,3 +95,11 @@ def test_spaces_as_tables() -> None:
     assert "biisnet" in run("spaces")
     text = run("spaces", "biisnet")
     assert "n_enc2" in text and "stages: 3, 4" in text and "published points: LIT10" in text
+
+
+def test_a_network_of_many_frames_costs_one_frame_and_a_window() -> None:
+    point = ("cost", "std2net", "c=2,features=4,frames=3", "--input", "1x64x64")
+    found = json.loads(run(*point, "--json"))
+    assert found["frames"] == 3 and found["window"]["params"] == found["params"]
+    assert 2 * found["macs"] < found["window"]["macs"] < 3 * found["macs"]
+    assert f"all 3 frames of a window: {found['window']['ops'] / 1e9:.3f} G OPs" in run(*point)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import typer
-from support.runs import Writer, space_folder, write_run
+from support.runs import Writer, space_folder, with_speed, write_run
 from typer.testing import CliRunner
 
 from irnas import tracking
@@ -152,3 +152,20 @@ def test_ui_without_a_store_is_a_user_error(tmp_path: Path, monkeypatch: pytest.
 def test_ui_of_a_server_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     assert "http://127.0.0.1:9" in call("ui")
+
+
+def test_the_front_shows_speeds_beside_those_of_networks_alone(run: str) -> None:
+    with_speed(run)
+    shown, found = call("front", run), json.loads(call("front", run, "--json"))
+    assert "FPS alone" in shown and "differs by at most 25.0 %" in shown and "of a board (a <small> chip" in shown
+    for row in found["front"]:
+        assert f"{row['values']['fps'] / 0.8:.4g}" in shown
+        assert row["alone"]["ms_min"] == pytest.approx(0.8 * row["values"]["latency_ms"])
+    assert found["device"]["name"] == "a board"
+
+
+def test_a_front_that_was_only_predicted_says_so(run: str) -> None:
+    with_speed(run, predicted=True)
+    shown = call("front", run)
+    assert "predicted from the profile abcdefabcdef; not measured here" in shown and "FPS alone" not in shown
+    assert "alone" not in json.loads(call("front", run, "--json"))["front"][0]

@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import profiles
 from support.datasets import tiny
+from support.native import library, products  # noqa: F401
 
 import irnas
-from irnas import catalog, launch, provenance
+from irnas import catalog, launch, price, provenance, runtime
+from irnas.device.profile import load
 from irnas.errors import DataError, SettingsError, TrainingError
 from irnas.ledger import Event, Ledger
 from irnas.result import Status
@@ -149,3 +153,83 @@ def test_the_code_revision_names_the_commit_of_a_checkout(tmp_path: Path, monkey
 def test_the_spaces_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert "biisnet" in catalog.names() and catalog.load("biisnet").count() > 1e9
+
+
+def fast(**changes: Any) -> dict[str, Any]:
+    return {"objectives": ("miou", "ops", "fps"), "axes": {"base": (4,), "stages": (2,)}, **changes}
+
+
+def test_a_search_for_speed_measures_this_machine_and_its_front_once_more(
+    tmp_path: Path,
+    library: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(price, "ALONE_SECONDS", 0.0)
+    monkeypatch.setattr(price, "MEASURED_POOL", 3)
+    outcome, events = go(tmp_path / "run", **fast(limits={"latency_ms": 1e4}))
+    assert all(r.values["fps"] * r.values["latency_ms"] == pytest.approx(1000) for r in outcome.results)
+    assert events[0]["device"]["predicted"] is False and events[0]["device"]["kernels"] in runtime.kernels()
+    best, worst = events[0]["bounds"]["fps"]
+    assert best >= 2 * worst > 0 and 0 <= outcome.front.hypervolume(launch.bounds_of(events[0])) <= 1
+    kinds = [e["kind"] for e in events]
+    members = {r.key for r in outcome.front.results}
+    assert kinds[-1] == "closed" and {e["key"] for e in events if e["kind"] == "measured"} == members
+    assert kinds.index("measured") > max(n for n, kind in enumerate(kinds) if kind == "finished")
+    again, more = heard()[0], len(events)
+    launch.resume(str(tmp_path / "run"), None, LOOP, again)
+    later = list(Ledger(str(tmp_path / "run")).events())[more:]
+    assert [e["kind"] for e in later] == ["resumed", "closed"]
+
+
+def test_a_search_for_another_device_predicts_and_measures_nothing(
+    tmp_path: Path,
+    library: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(price, "POOL", 3)
+    monkeypatch.setattr("irnas.device.target.measure", pytest.fail)
+    profile = profiles.written(tmp_path, cpu="a small chip")
+    warnings: list[str] = []
+    listener = replace(heard()[0], warn=warnings.append)
+    wanted = settings(**fast(device=profile))
+    launch.search(wanted, str(tmp_path / "run"), LOOP, listener)
+    events = list(Ledger(str(tmp_path / "run")).events())
+    assert events[0]["device"]["revision"] == load(profile).revision
+    assert "measured" not in {e["kind"] for e in events}
+    assert warnings == ["speed is that of a board (a small chip) as predicted; nothing was measured here"]
+
+    profiles.written(tmp_path, cpu="a small chip", threads=2)
+    with pytest.raises(SettingsError, match=r"got the device a board .* must be the one it began with: a board") as no:
+        launch.resume(str(tmp_path / "run"), 3, LOOP, listener)
+    assert "\n" not in str(no.value)
+    profiles.written(tmp_path, cpu="a small chip")
+    assert len(launch.resume(str(tmp_path / "run"), 3, LOOP, listener).results) == 3
+
+
+def test_a_limit_on_latency_keeps_the_slow_ones_untrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(price, "POOL", 3)
+    device = profiles.written(tmp_path, cpu="a small chip")
+    timed = settings(device=device, limits={"latency_ms": 1.0})
+    find, space = price.pricer(timed, price.target_of(timed)), catalog.load("biisnet").focus(timed.axes)
+    rng = random.Random(0)
+    most = sorted(find(space.sample(rng))["latency_ms"] for _ in range(9))[1]
+    listener = replace(heard()[0], warn=lambda _: None)
+    wanted = settings(device=device, limits={"latency_ms": most})
+    outcome = launch.search(wanted, str(tmp_path / "run"), LOOP, listener)
+    slow = [r for r in outcome.results if r.status is Status.REJECTED]
+    assert slow and all(r.values["latency_ms"] > most and "latency_ms: got" in r.note for r in slow)
+    assert all(r.values["latency_ms"] <= most for r in outcome.results if r.status is Status.OK)
+
+
+def test_a_profile_that_misjudges_the_front_is_doubted(
+    tmp_path: Path,
+    library: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(price, "POOL", 3)
+    monkeypatch.setattr(price, "measure_alone", lambda *_: [{"key": "k", "expected_ms": 3.0, "ms_min": 2.0}])
+    table = replace(profiles.profile().tables[0], kernels=runtime.kernels()[0])
+    wanted = settings(**fast(trials=1, device=profiles.written(tmp_path, tables=(table,))))
+    warnings: list[str] = []
+    launch.search(wanted, str(tmp_path / "run"), LOOP, replace(heard()[0], warn=warnings.append))
+    assert len(warnings) == 1 and "the front is up to 50 % off the predictions of" in warnings[0]

@@ -94,3 +94,12 @@ def test_the_screen_shows_what_is_running() -> None:
 )
 def test_amounts_are_short(value: float, text: str) -> None:
     assert amount(value) == text
+
+
+def test_speed_is_told_where_it_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines("runs/one")
+    lines.watch(opened())
+    lines.watch({**proposed(0), "costs": {"ops": 2e8, "params": 1e3, "latency_ms": 4.0, "fps": 250.0}})
+    lines.watch(event("measured", key="abc", trial=0, ms_min=4.21, ms_median=4.4, expected_ms=4.0))
+    told = capsys.readouterr().err
+    assert "fps 250" in told and "abc alone: 4.21 ms, 4 ms in the search" in told

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.runs import Writer, space_folder, write_run
+from support.runs import Writer, space_folder, with_speed, write_run
 
 from irnas import catalog, ledger
 from irnas.ledger import Event
@@ -129,3 +129,15 @@ def test_identity_is_that_of_the_opening(tmp_path: Path) -> None:
     two = read(write_run(tmp_path / "runs" / "two", space, trials=1, data_name="other"))
     assert identity(one[0]) == identity(json.loads(json.dumps(one[0]))) != identity(two[0])
     assert catalog.load(str(space)).name == one[0]["space"]["name"]
+
+
+def test_speed_and_the_device_reach_mlflow(tmp_path: Path) -> None:
+    uri = with_speed(run(tmp_path))
+    parent, children = entries(read(uri), uri)
+    assert parent.tags["irnas.device.name"] == "a board" and parent.tags["irnas.device.predicted"] == "False"
+    members = {t: c for t, c in children.items() if c.tags["irnas.front"] == "true"}
+    alone = {t: c.tags["irnas.alone_ms"] for t, c in children.items() if "irnas.alone_ms" in c.tags}
+    assert alone.keys() == members.keys()
+    for trial, child in members.items():
+        ((_, expected),) = points(child, "latency_ms")
+        assert float(alone[trial]) == pytest.approx(0.8 * expected, rel=1e-3)

@@ -8,6 +8,7 @@ import json
 import re
 import sys
 import types
+from dataclasses import replace
 from html import escape as html_escape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,11 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.runs import PUBLISHED_YAML, Writer, price, space_folder, write_run
+from support.runs import PUBLISHED_YAML, Writer, price, space_folder, with_speed, write_run
 
 from irnas import report
 from irnas.errors import FormatError, SettingsError
-from irnas.report import image, look, page, published
+from irnas.front import Front
+from irnas.objective import parse
+from irnas.report import image, look, page, published, unit
 from irnas.report.record import Record, choice, choices, differing, grouped, phrases
 from irnas.result import Status
 
@@ -136,8 +139,7 @@ class Scenes:
 def shifted(split: Scenes) -> image.Predictor:
     """Finds every target one pixel too far to the right."""
 
-    def predict(image_hw: np.ndarray) -> np.ndarray:
-        (index,) = (i for i in range(3) if split.images[i] is image_hw)
+    def predict(index: int) -> np.ndarray:
         return np.roll(split.masks[index], 1, axis=1).astype(np.float32) * 0.9
 
     return predict
@@ -297,3 +299,34 @@ def test_three_objectives_give_three_figures(tmp_path: Path) -> None:
 def test_the_same_record_gives_the_same_page(record: Record) -> None:
     references, absent = published.references(record)
     assert page.html(record, references, absent, images=False) == page.html(record, references, absent, images=False)
+
+
+def test_a_run_for_speed_says_whose_and_how_it_was_checked(uri: str) -> None:
+    record = Record.read(with_speed(uri))
+    html = page.html(record, [], images=False)
+    assert "mIoU against FPS" in html and "FPS against OPs" in html and "FPS alone" in html
+    assert "a &lt;small&gt; chip" in html and "<small>" not in html
+    assert "measured again after the search" in html
+    first = record.winners[0]
+    assert record.speed_alone(first.key) == pytest.approx(first.values["fps"] / 0.8)
+    assert f"{record.speed_alone(first.key):.4g}" in html
+
+
+def test_a_prediction_for_another_device_says_that_nothing_was_measured(uri: str) -> None:
+    record = Record.read(with_speed(uri, predicted=True))
+    html = page.html(record, [], images=False)
+    assert "predicted from the profile abcdefabcdef" in html and "nothing was measured again" in html
+    assert "FPS alone" not in html and record.speed_alone(record.winners[0].key) is None
+
+
+def test_without_a_cost_the_fastest_comes_first(uri: str) -> None:
+    record = Record.read(with_speed(uri))
+    for_speed = replace(record, objectives=parse("miou,fps"), front=Front.of(record.results, parse("miou,fps")))
+    speeds = [r.values["fps"] for r in for_speed.winners]
+    assert len(speeds) > 1 and speeds == sorted(speeds, reverse=True)
+
+
+@pytest.mark.parametrize(("name", "value", "text"), [("fps", 1978.4, "1978"), ("fps", 56.78, "56.78"),
+                                                     ("latency_ms", 4.2, "4.2 ms")])  # fmt: skip
+def test_speeds_are_written_plainly(name: str, value: float, text: str) -> None:
+    assert unit.quantity(name, value) == text

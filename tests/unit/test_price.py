@@ -1,0 +1,94 @@
+"""What a network costs before it is trained: counts, and its speed where a search asks for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import profiles
+
+from irnas import catalog, price
+from irnas.device import target
+from irnas.errors import SettingsError
+from irnas.objective import LIMITABLE, OBJECTIVES, RUNTIME, parse
+from irnas.settings import SearchSettings
+
+
+def settings(**changes: Any) -> SearchSettings:
+    return SearchSettings(**{"space": "biisnet", "cost_input": (1, 64, 48), **changes})
+
+
+def test_speed_is_an_objective_that_needs_no_training() -> None:
+    fps, latency = parse("fps,latency_ms")
+    assert fps.is_free and fps.loss(50.0) < fps.loss(40.0) and latency.loss(20.0) < latency.loss(25.0)
+    # On a logarithmic axis the two are one.
+    assert fps.position(1000 / 8) - fps.position(1000 / 2) == pytest.approx(latency.position(8) - latency.position(2))
+    assert RUNTIME == {"fps", "latency_ms"}
+    assert "latency_ms" in LIMITABLE and not {"fps", "miou", "fa"} & set(LIMITABLE)
+
+
+def test_a_search_without_speed_loads_no_engine() -> None:
+    code = (
+        "import sys; from irnas import price; from irnas.settings import SearchSettings as S; s = S(space='biisnet');"
+        "from irnas import catalog; found = price.pricer(s, price.target_of(s))(catalog.load('biisnet').default());"
+        "assert 'fps' not in found and found['ops'] > 0;"
+        "print([m for m in sys.modules if m.startswith(('irnas.runtime', 'irnas.device', 'irnas.export'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_profile_that_nothing_asks_for_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"device: got pi4\.json with the objectives miou, ops; must come with"):
+        price.target_of(settings(device="pi4.json"))
+    with pytest.raises(SettingsError, match=r"device absent\.json: got no such file"):
+        price.target_of(settings(device="absent.json", objectives=("miou", "fps")))
+
+
+@pytest.mark.parametrize("asked", [{"objectives": ("miou", "fps")}, {"limits": {"latency_ms": 5.0}}])
+def test_speed_comes_with_the_costs_once_for_each_network(
+    tmp_path: Path, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = settings(device=profiles.written(tmp_path), **asked)
+    find = price.pricer(wanted, price.target_of(wanted))
+    genotype = catalog.load("biisnet").default()
+    first = find(genotype)
+    assert first["fps"] * first["latency_ms"] == pytest.approx(1000) and first["ops"] > 0
+    monkeypatch.setattr("irnas.device.target.latency_ms", pytest.fail)
+    assert find(genotype) is first
+
+
+def test_the_box_spans_the_pool_whichever_way_is_better() -> None:
+    pool = [{"fps": fps, "latency_ms": 1000 / fps, "ops": 1e6} for fps in (20.0, 100.0, 400.0)]
+    found = price.bounds(settings(objectives=("miou", "fps", "latency_ms", "ops")), pool)
+    assert found["fps"] == (400.0, 20.0) and found["latency_ms"] == (2.5, 50.0) and found["ops"] == (5e5, 1e6)
+    limited = settings(objectives=("miou", "latency_ms"), limits={"latency_ms": 20.0})
+    assert price.bounds(limited, pool)["latency_ms"] == (2.5, 20.0)
+    assert price.bounds(settings(objectives=("miou", "fps")), pool[:1])["fps"] == (40.0, 20.0)
+
+
+def test_the_pool_says_how_far_it_is_and_that_a_limit_is_too_tight() -> None:
+    told: list[tuple[str, int, int]] = []
+    space = catalog.load("biisnet").focus()
+    cheap = {"latency_ms": 3.0}
+    assert len(price.pool(space, settings(), lambda _: cheap, None, lambda *t: told.append(t))) == price.POOL + 1
+    assert not told
+    here = target.Target(name="here", cpu="", kernels="", threads=1)
+    found = price.pool(space, settings(), lambda _: cheap, here, lambda *t: told.append(t))
+    assert len(found) == price.MEASURED_POOL + 1 < price.POOL
+    assert told[-1] == ("timing networks", 16, 16) and len(told) == 15
+    with pytest.raises(SettingsError, match=r"got latency_ms 2; must admit some network: .* is latency_ms 3"):
+        price.pool(space, settings(limits={"latency_ms": 2.0}), lambda _: cheap)
+
+
+@pytest.mark.parametrize("name", ["fps", "miou", "speed"])
+def test_only_what_is_smaller_when_better_can_be_limited(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"limit: got '{name}'; one of ops, .*, latency_ms"):
+        settings(limits={name: 1.0})
+
+
+def test_the_table_of_objectives_is_whole() -> None:
+    assert {o.kind for o in OBJECTIVES.values()} == {"metric", "cost", "runtime"}
