@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import os
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,125 +14,134 @@ import typer
 from irnas.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
+    from irnas.bench.contest import Contest
+    from irnas.bench.subject import Subject
     from irnas.runtime import Model
 
-_RUNNERS = "FILE.xnor (the engine), FILE.onnx (onnxruntime), SPACE:POINT (torch, untrained)"
-_WIDE = 160
+_MODELS = "FILE.xnor, FILE.onnx, SPACE:POINT (untrained), or block:C (a chain of binary blocks with C channels)."
+_WIDE = 220
 """Columns of a table that goes to a file or a pipe."""
 _SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm")
 
 
-@dataclass(slots=True, kw_only=True)
-class Subject:
-    """What is timed."""
-
-    model: str
-    engine: str
-    kernels: str
-    run: Callable[[], object]
-    times_ms: list[float] = field(default_factory=list)
-
-    def document(self) -> dict[str, Any]:
-        """As --json prints it."""
-        return {
-            "model": self.model,
-            "engine": self.engine,
-            "ms_min": min(self.times_ms),
-            "ms_median": median(self.times_ms),
-            "kernels": self.kernels,
-        }
-
-
 def bench(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help=_RUNNERS)],
-    size: Annotated[str, typer.Option("--size", metavar="HxW", help="Height and width of the image.")] = "256x256",
-    threads: Annotated[int, typer.Option(min=1, max=256, help="Threads of every engine.")] = 1,
+    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help=_MODELS)],
+    size: Annotated[
+        str, typer.Option("--size", metavar="HxW", help="Height and width of the image; a MODEL may end in @HxW.")
+    ] = "256x256",
+    threads: Annotated[str, typer.Option(metavar="N,...", help="Threads of every engine.")] = "1",
     seconds: Annotated[float, typer.Option(min=0.0, help="Time to spend, at least; warming up comes on top.")] = 10.0,
     kernels: Annotated[
-        str | None, typer.Option(metavar="NAME,...|all", help="Kernel sets for .xnor files.", show_default="the best")
+        str | None, typer.Option(metavar="NAME,...|all", help="Kernel sets of the engine.", show_default="the best")
+    ] = None,
+    rivals: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...|all",
+            help="Time each MODEL on the engine and on these: onnxruntime, onnxruntime-int8, torch, torch-compile, "
+            "litert, openvino, openvino-binary.",
+            show_default="none",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Time models on one image, in turn, so that all meet the same disturbances.
 
-    With one thread the clock is the CPU time of that thread: what others do on the machine counts only through caches
-    and shared cores. With more it is the wall clock. Ratios are to the first model.
+    Without rivals a .xnor file and a block run on the engine, an .onnx file in ONNX Runtime and a SPACE:POINT in torch;
+    ratios are to the first. With rivals every model runs on the engine and on each of them; ratios are to the engine.
+    Results are compared first, and a rival that computes something else is not timed.
+
+    With one thread the clock is the CPU time of the process: what others do on the machine counts only through caches
+    and shared cores. With more it is the wall clock. Of a block, what surrounds the chain is timed too and subtracted.
+    "of peak" is the share of the bits that the cores could compare if they did nothing else.
 
       irnas export biisnet LIT10 -o lit10.xnor; irnas export biisnet LIT10 -o lit10.onnx
 
       irnas bench lit10.xnor lit10.onnx biisnet:LIT10
+
+      irnas bench biisnet:LIT10 block:16 block:32@128x128 --rivals onnxruntime,litert
     """
-    height, width = _parse_size(size)
-    subjects = [subject for name in models for subject in _subjects(name, height, width, threads, kernels)]
-    measure(subjects, seconds, threads)
+    from irnas.bench import contest, subject
+
+    counts = _parse_threads(threads)
+    height, width = contest.parse_size(size, "--size")
+    order = contest.Order(
+        height=height, width=width, threads=counts, kernels=contest.kernels_of(kernels),
+        rivals=contest.rivals_of(rivals),
+    )  # fmt: skip
+    found = contest.contests(models, order)
+    # Engines may work in threads of their own, so it is the time of the process that counts.
+    clock = time.process_time_ns if counts == [1] else time.perf_counter_ns
+    subject.measure([each for part in found for each in part.subjects], seconds, clock)
     if as_json:
-        facts = {"size": [height, width], "threads": threads, "clock": _clock(threads)}
-        typer.echo(json.dumps({"models": [subject.document() for subject in subjects], **facts}))
-    else:
-        _print(subjects, height, width, threads)
+        typer.echo(json.dumps(_document(found, [height, width], counts)))
+        return
+    _print(found, height, width, counts)
 
 
-def measure(subjects: list[Subject], seconds: float, threads: int) -> None:
-    """Time the subjects in turn, at least three times each; fast ones run several times a turn."""
-    clock = time.thread_time_ns if threads == 1 else time.perf_counter_ns
-    turns = [(subject, _turn(subject)) for subject in subjects]
-    end, rounds = time.monotonic() + seconds, 0
-    while rounds < 3 or time.monotonic() < end:
-        rounds += 1
-        for subject, count in turns:
-            for _ in range(count):
-                start = clock()
-                subject.run()
-                subject.times_ms.append((clock() - start) / 1e6)
-
-
-def _turn(subject: Subject) -> int:
-    """Runs of a turn, so that it takes about 20 ms; warms up the subject meanwhile."""
-    best = float("inf")
-    for _ in range(4):
-        start = time.perf_counter()
-        subject.run()
-        best = min(best, time.perf_counter() - start)
-    return max(1, min(20, int(0.02 / max(best, 1e-6))))
-
-
-def _parse_size(text: str) -> tuple[int, int]:
-    height, cross, width = text.partition("x")
-    if not cross or not height.isdecimal() or not width.isdecimal() or not int(height) or not int(width):
-        raise SettingsError(f"--size: got {text!r}; must be HxW, such as 256x256")
-    return int(height), int(width)
-
-
-def _clock(threads: int) -> str:
-    return "CPU time of the thread" if threads == 1 else "wall clock"
-
-
-def _subjects(name: str, height: int, width: int, threads: int, kernels: str | None) -> list[Subject]:
-    if name.endswith(".xnor"):
-        return _engine(name, height, width, threads, kernels)
-    if name.endswith(".onnx"):
-        return [_onnxruntime(name, height, width, threads)]
-    if ":" in name:
-        return [_torch(name, height, width, threads)]
-    raise SettingsError(f"model: got {name!r}; must be one of {_RUNNERS}")
-
-
-def _engine(name: str, height: int, width: int, threads: int, kernels: str | None) -> list[Subject]:
-    import numpy as np
-
-    from irnas import runtime
-
-    image = np.random.default_rng(0).integers(0, 256, (1, height, width), dtype=np.uint8)
-    names = runtime.kernels() if kernels == "all" else kernels.split(",") if kernels else [None]
-    found = []
-    for each in names:
-        model = _load(name, each)
-
-        def run(model: Model = model) -> object:
-            return model.run(image, threads)
-
-        found.append(Subject(model=name, engine="xnor", kernels=model.facts.kernels, run=run))
+def _parse_threads(text: str) -> list[int]:
+    found = [int(part) if part.isdecimal() else 0 for part in text.split(",")]
+    if not all(1 <= count <= 256 for count in found) or len(set(found)) < len(found):
+        raise SettingsError(f"--threads: got {text!r}; must be N or N,N,... of 1..256")
     return found
+
+
+def _clock(threads: list[int]) -> str:
+    return "CPU time of the process" if threads == [1] else "wall clock"
+
+
+def _cycles(subject: Subject) -> dict[str, float]:
+    """Cycles for a pixel and the share of the peak, on one thread."""
+    from irnas.bench.subject import peak
+
+    if not subject.bit_macs or subject.threads != 1:
+        return {}
+    height, width = subject.run().shape
+    cycles = subject.cycles()
+    found = {"cycles_per_pixel": cycles / (height * width)}
+    best = peak(subject.kernels)
+    return {**found, "share_of_peak": subject.bit_macs / cycles / best, "peak_bits_per_cycle": best} if best else found
+
+
+def _document(found: list[Contest], size: list[int], threads: list[int]) -> dict[str, Any]:
+    rows = [{**each.document(), **_cycles(each)} for part in found for each in part.subjects]
+    notes = [note for part in found for note in part.notes]
+    return {"models": rows, "notes": notes, "size": size, "threads": threads, "clock": _clock(threads)}
+
+
+def _print(found: list[Contest], height: int, width: int, threads: list[int]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    counts = f"{','.join(map(str, threads))} thread{'s' if threads != [1] else ''}"
+    table = Table(title=f"{height}x{width}, {counts}, {_clock(threads)}{load}", title_justify="left")
+    for column in ("model", "engine", "kernels"):
+        table.add_column(column)
+    for column in ("threads", "ms min", "ms median", "x min", "x median", "cycles/px", "of peak", "max diff", "mask"):
+        table.add_column(column, justify="right")
+    for part in found:
+        for each in part.subjects:
+            table.add_row(*_cells(each, part.subjects[0]))
+        table.add_section()
+    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    console.print(table)
+    for part in found:
+        for note in part.notes:
+            console.print(f"{note['model']} on {note['engine']}: {note['note']}", markup=False, soft_wrap=True)
+
+
+def _cells(subject: Subject, first: Subject) -> list[str]:
+    row, base, cycles = subject.document(), first.document(), _cycles(subject)
+    ratios = (f"{row[key] / base[key]:.2f}" for key in ("ms_min", "ms_median"))
+    return [
+        subject.model, subject.engine, subject.kernels, str(subject.threads),
+        f"{row['ms_min']:.3f}", f"{row['ms_median']:.3f}", *ratios,
+        f"{cycles['cycles_per_pixel']:.1f}" if cycles else "",
+        f"{cycles['share_of_peak']:.0%}" if "share_of_peak" in cycles else "",
+        "" if subject.difference is None else f"{subject.difference:.1g}",
+        "" if subject.agreement is None else f"{subject.agreement:.2%}",
+    ]  # fmt: skip
 
 
 def _load(name: str, kernels: str | None) -> Model:
@@ -147,76 +151,6 @@ def _load(name: str, kernels: str | None) -> Model:
         return runtime.load(name, kernels=kernels)
     except OSError as problem:
         raise SettingsError(f"model {name}: got {problem.strerror}; must be a .xnor file") from None
-
-
-def _onnxruntime(name: str, height: int, width: int, threads: int) -> Subject:
-    import numpy as np
-
-    onnxruntime = _rival("onnxruntime", name)
-    if not Path(name).is_file():
-        raise SettingsError(f"model {name}: got no such file; must be an .onnx file")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
-    try:
-        session = onnxruntime.InferenceSession(name, options, providers=["CPUExecutionProvider"])
-    except Exception as problem:
-        raise SettingsError(
-            f"model {name}: got {' '.join(str(problem).split())[:200]}; must be an ONNX model"
-        ) from None
-    taken = session.get_inputs()[0]
-    channels = taken.shape[1] if isinstance(taken.shape[1], int) else 1
-    x_nchw = np.random.default_rng(0).random((1, channels, height, width), dtype=np.float32)
-    return Subject(
-        model=name,
-        engine=f"onnxruntime {onnxruntime.__version__}",
-        kernels="fp32",
-        run=lambda: session.run(None, {taken.name: x_nchw}),
-    )
-
-
-def _torch(name: str, height: int, width: int, threads: int) -> Subject:
-    torch = _rival("torch", name)
-    from irnas import catalog, models
-
-    space, _, point = name.partition(":")
-    genotype = catalog.point(space, point)
-    torch.manual_seed(0)
-    network = models.build(genotype).eval()
-    x_nchw = torch.rand(1, int(genotype.values.get("in_ch", 1)), height, width)
-    torch.set_num_threads(threads)
-
-    def run() -> object:
-        with torch.inference_mode():
-            return network(x_nchw).sigmoid()
-
-    return Subject(model=name, engine=f"torch {torch.__version__}", kernels="fp32 eager", run=run)
-
-
-def _rival(package: str, name: str) -> Any:
-    """An engine that need not be installed."""
-    if importlib.util.find_spec(package) is None:
-        raise SettingsError(f"model {name}: got no package {package}; must be installed to run it")
-    return importlib.import_module(package)
-
-
-def _print(subjects: list[Subject], height: int, width: int, threads: int) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    title = f"{height}x{width}, {threads} thread{'s' if threads > 1 else ''}, {_clock(threads)}{load}"
-    table = Table(title=title, title_justify="left")
-    for column in ("model", "engine", "kernels"):
-        table.add_column(column)
-    for column in ("ms min", "ms median", "x min", "x median", "runs"):
-        table.add_column(column, justify="right")
-    first = subjects[0].document()
-    for subject in subjects:
-        found = subject.document()
-        ratios = (found[key] / first[key] for key in ("ms_min", "ms_median"))
-        cells = [f"{found['ms_min']:.3f}", f"{found['ms_median']:.3f}", *(f"{ratio:.2f}" for ratio in ratios)]
-        table.add_row(subject.model, subject.engine, subject.kernels, *cells, str(len(subject.times_ms)))
-    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 
 def run(

@@ -4,6 +4,6 @@
 >>> masks = model.run(images) > 0.5
 """
 
-from irnas.runtime.engine import Facts, Model, kernels, load
+from irnas.runtime.engine import Facts, Model, Probe, kernels, load
 
-__all__ = ["Facts", "Model", "kernels", "load"]
+__all__ = ["Facts", "Model", "Probe", "kernels", "load"]

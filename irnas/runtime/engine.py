@@ -22,7 +22,7 @@ from irnas.errors import DataError, ExportError, FormatError, SettingsError
 
 Masks = npt.NDArray[np.float32]
 
-_ABI = 1
+_ABI = 2
 _MODES = {"auto": 0, "streamed": 1, "layers": 2}
 _NAMES = ("_xnor.so", "_xnor.dylib", "_xnor.dll")
 _BUILD = "cmake -S . -B build && cmake --build build"
@@ -67,6 +67,24 @@ def kernels() -> list[str]:
     """
     names: bytes = _library().xnor_kernels()
     return names.decode().split()
+
+
+class Probe:
+    """Two yardsticks of this machine, for whoever takes the time."""
+
+    def __init__(self) -> None:
+        self._library = _library()
+
+    def spin(self, additions: int) -> None:
+        """Add that many numbers, each addition waiting for the one before: one a clock cycle."""
+        self._library.xnor_spin(additions)
+
+    def count(self, kernels: str, rounds: int) -> int:
+        """Compare bits as fast as a kernel set can, with nothing to wait for; returns how many pairs it compared.
+
+        0 for a set that is unknown, that does not run here, or that has no instructions for it (``reference``).
+        """
+        return int(self._library.xnor_count(kernels.encode(), rounds))
 
 
 def load(path: str | Path, *, kernels: str | None = None) -> Model:
@@ -237,6 +255,8 @@ def _open(path: str) -> ctypes.CDLL:
     size, address = ctypes.c_size_t, ctypes.c_void_p
     kinds: dict[str, tuple[Any, list[Any]]] = {
         "xnor_kernels": (text, []),
+        "xnor_spin": (ctypes.c_uint64, [ctypes.c_uint64]),
+        "xnor_count": (ctypes.c_uint64, [text, ctypes.c_uint64]),
         "xnor_load": (ctypes.c_int, [text, size, text, ctypes.POINTER(handle), address, size]),
         "xnor_describe": (None, [handle, ctypes.POINTER(_Info)]),
         "xnor_prepare": (ctypes.c_int, [handle, whole, whole, whole, whole, whole]),

@@ -62,12 +62,19 @@ def predict(model: Model, image_hw: Bytes) -> Map:
     return run(model, prepared(model.input, image_hw))[:height, :width]
 
 
-def prepared(taken: Input, image_hw: Bytes) -> Map:
-    """A uint8 image [H, W] as a model's input: float32 [H', W', C], both sides extended to multiples of ``pad``."""
-    height, width = image_hw.shape
-    x = image_hw.astype(np.float32) / np.float32(255)
-    x = np.pad(x, ((0, -height % taken.pad), (0, -width % taken.pad)), mode="edge")
-    return np.repeat(x[:, :, None], taken.channels, axis=2)
+def prepared(taken: Input, image: Bytes) -> Map:
+    """A uint8 image [H, W] or window [C, H, W] as a model's input: float32 [H', W', C], sides multiples of ``pad``.
+
+    Raises:
+        DataError: a window of another length than the model has channels.
+    """
+    height, width = image.shape[-2:]
+    frames_chw = image.reshape(-1, height, width)
+    if len(frames_chw) not in (1, taken.channels):
+        raise DataError(f"window: got {len(frames_chw)} frames; must be {taken.channels}, or a single image")
+    x_hwc = np.moveaxis(frames_chw, 0, -1).astype(np.float32) / np.float32(255)
+    x_hwc = np.pad(x_hwc, ((0, -height % taken.pad), (0, -width % taken.pad), (0, 0)), mode="edge")
+    return x_hwc if len(frames_chw) == taken.channels else np.repeat(x_hwc, taken.channels, axis=2)
 
 
 def reference_input(height: int, width: int, channels: int, seed: int) -> Map:

@@ -74,8 +74,8 @@ void test_no_allocation(const std::vector<uint8_t>& file) {
   }
 }
 
-// A block with random constants of any shape.
-xnor::Op make_block(int channels, int outputs, int kernel, unsigned seed) {
+// A block with random constants of any shape. `variant` says which of the optional ones it has.
+xnor::Op make_block(int channels, int outputs, int kernel, unsigned seed, int variant) {
   std::srand(seed);
   const auto number = [] { return static_cast<float>(std::rand() % 2001 - 1000) / 512.0f; };
   const auto fill = [&](int count) {
@@ -98,9 +98,15 @@ xnor::Op make_block(int channels, int outputs, int kernel, unsigned seed) {
     block.bits[i] = static_cast<uint8_t>(std::rand() >> 7);
     if (channels % 8 && (i + 1) % block.group_bytes == 0) block.bits[i] &= (1 << channels % 8) - 1;
   }
-  for (xnor::Floats* table :
-       {&block.scale, &block.bias, &block.shift, &block.slope.lo, &block.slope.hi, &block.slope.c})
+  for (xnor::Floats* table : {&block.scale, &block.bias, &block.slope.lo, &block.slope.hi, &block.slope.c})
     *table = fill(outputs);
+  if (variant % 2 == 0) block.shift = fill(outputs);
+  if (variant / 2 % 2) block.slope.g = fill(outputs);
+  if (variant / 4 % 3 > 0)
+    for (xnor::Floats* table : {&block.post.a, &block.post.b, &block.post.lo, &block.post.hi}) *table = fill(outputs);
+  if (variant / 4 % 3 > 1)
+    for (xnor::Floats* table : {&block.post.g, &block.post.c}) *table = fill(outputs);
+  if (variant / 12 % 2) block.scale[0] = 3e38f;  // twice of which is no number
   xnor::pack_block(op, &block);
   return op;
 }
@@ -146,19 +152,35 @@ void test_blocks() {
     for (int kernel : {1, 3})
       for (int width : {1, 2, 3, 8, 9, 10, 17, 33}) {
         const int outputs = channels < 40 ? channels : channels / 2 + 1;
-        const xnor::Op op = make_block(channels, outputs, kernel, static_cast<unsigned>(channels * 100 + width));
-        for (bool top : {false, true}) {
+        const int variants = width == 9 || width == 33 ? 24 : 1;
+        for (int at = 0; at < 2 * variants; ++at) {
+          const bool top = at % 2;
+          const int variant = at / 2;
           if (top && kernel == 1) continue;
+          const xnor::Op op =
+              make_block(channels, outputs, kernel, static_cast<unsigned>(channels * 100 + width), variant);
           const std::vector<float> wanted = run_block(xnor::kReferenceKernels, op, channels, width, top);
           for (int k = 0; k < count; ++k) {
             if (!all[k]->runs_here()) continue;
             const std::vector<float> found = run_block(*all[k], op, channels, width, top);
             expect(std::memcmp(found.data(), wanted.data(), found.size() * 4) == 0,
-                   std::string(all[k]->name) + ": other bits, C=" + std::to_string(channels) +
-                       " K=" + std::to_string(kernel) + " W=" + std::to_string(width));
+                   std::string(all[k]->name) + ": other bits, C=" + std::to_string(channels) + " K=" +
+                       std::to_string(kernel) + " W=" + std::to_string(width) + " variant " + std::to_string(variant));
           }
         }
       }
+}
+
+// The yardsticks of a benchmark do what they are asked.
+void test_yardsticks() {
+  expect(xnor_spin(1000) >= 1000, "spin");
+  expect(xnor_count("reference", 10) == 0 && xnor_count("none", 10) == 0, "count of a set without one");
+  int count = 0;
+  const xnor::Kernels* const* all = xnor::all_kernels(&count);
+  for (int k = 0; k + 1 < count; ++k)
+    if (all[k]->runs_here())
+      expect(xnor_count(all[k]->name, 10) == 2 * xnor_count(all[k]->name, 5) && xnor_count(all[k]->name, 5) > 0,
+             "count");
 }
 
 void load_and_forget(const uint8_t* bytes, size_t size, bool must_fail, const char* what) {
@@ -190,6 +212,7 @@ int main(int argc, char** argv) {
   const std::vector<uint8_t> file = read_file(argv[1]);
   test_no_allocation(file);
   test_blocks();
+  test_yardsticks();
   test_damage(file);
   std::printf("kernels %s: %s\n", xnor_kernels(), failures ? "FAILED" : "good");
   return failures ? 1 : 0;

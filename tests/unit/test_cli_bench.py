@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from support.native import library, products  # noqa: F401
 from support.xnor_file import tiny
 from typer.testing import CliRunner
 
+from irnas.bench import contest, rival
+from irnas.bench.source import Source, from_block
+from irnas.bench.subject import Subject
 from irnas.cli import bench
 from irnas.errors import DataError, SettingsError
 from irnas.runtime import engine, format, reference
@@ -45,12 +49,67 @@ def test_bench_times_every_kernel_set_and_torch(model: Path) -> None:
     found = json.loads(printed)
     assert [each["kernels"] for each in found["models"]] == [*engine.kernels(), "fp32 eager"]
     assert all(0 < each["ms_min"] <= each["ms_median"] for each in found["models"])
-    assert (found["size"], found["threads"], found["clock"]) == ([16, 24], 1, "CPU time of the thread")
+    assert (found["size"], found["threads"], found["clock"]) == ([16, 24], [1], "CPU time of the process")
+    for each in found["models"][1:-1]:
+        assert (each["max_difference"], each["mask_agreement"]) == (0, 1)
+        assert each["cycles_per_pixel"] > 0 and ("share_of_peak" in each) == (each["kernels"] != "reference")
 
 
 def test_bench_prints_ratios_to_the_first(model: Path) -> None:
     printed = call("bench", model, model, "--size", "16x16", "--seconds", 0, "--threads", 2)
     assert "2 threads, wall clock" in printed and printed.count("tiny.xnor") == 2 and "1.00" in printed
+
+
+def test_bench_times_several_numbers_of_threads(model: Path) -> None:
+    found = json.loads(call("bench", model, "--size", "16x16", "--seconds", 0, "--threads", "1,2", "--json"))
+    assert [each["threads"] for each in found["models"]] == [1, 2] and found["clock"] == "wall clock"
+    assert found["models"][1]["max_difference"] == 0
+
+
+def test_bench_times_a_block_against_rivals() -> None:
+    call_ = ("bench", "block:8@16x24", "--rivals", "torch,litert", "--seconds", 0)
+    found = json.loads(call(*call_, "--json"))
+    ours, theirs = found["models"][:2]
+    assert (ours["engine"], ours["model"]) == ("xnor", "block:8@16x24") and theirs["kernels"] == "fp32 eager"
+    assert theirs["max_difference"] < 1e-4 and theirs["mask_agreement"] > 0.99
+    here = importlib.util.find_spec("ai_edge_litert") is not None
+    assert len(found["models"]) == 2 + here and len(found["notes"]) == 1 - here
+    if not here:
+        assert found["notes"][0]["engine"] == "litert" and "irnas[bench]" in found["notes"][0]["note"]
+        assert "block:8@16x24 on litert: got no package" in call(*call_)
+
+
+def test_bench_does_not_time_a_rival_that_computes_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(source: Source, threads: int) -> rival.Runner:
+        return rival.Runner(engine="wrong", kernels="fp32", run=lambda: np.full(source.image_hw.shape, 2, np.float32))
+
+    monkeypatch.setitem(rival.RIVALS, "torch", wrong)
+    found = json.loads(call("bench", "block:8@16x24", "--rivals", "torch", "--seconds", 0, "--json"))
+    assert [each["engine"] for each in found["models"]] == ["xnor"]
+    assert found["notes"][0]["note"].startswith("wrong result: the mask agrees on")
+
+
+def test_a_block_is_the_chain_less_what_surrounds_it() -> None:
+    subject = Subject(model="m", engine="e", kernels="k", run=lambda: np.zeros((2, 4), np.float32), blocks=4)
+    subject.times_ms, subject.ends_ms = [9.0, 11.0, 10.0], [1.0, 2.0, 3.0]
+    subject.clocks_ghz = [1.0, 2.0, 2.0]
+    assert subject.document()["ms_min"] == 2.0 and subject.document()["ms_median"] == 2.0
+    assert subject.cycles() == pytest.approx(2.0 * 2.0 * 1e6)
+
+
+def test_binary_multiply_adds_are_counted() -> None:
+    source = from_block("block:16", np.zeros((8, 8), np.uint8))
+    assert source.model is not None and contest.bit_macs(source.model, 8, 8) == 4 * 16 * 16 * 9 * 64
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("block:x",), ("block:0",), ("block:8@16",), ("block:8", "--rivals", "ncnn"), ("block:8", "--threads", "0"),
+     ("block:8", "--threads", "1,1")],
+)  # fmt: skip
+def test_bench_refuses_other_blocks_and_rivals(wrong: tuple[str, ...]) -> None:
+    with pytest.raises(SettingsError, match="must be"):
+        call("bench", *wrong)
 
 
 def test_bench_runs_onnx(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ extern "C" {
 #endif
 
 /* Rises when this interface changes. */
-#define XNOR_ABI 1
+#define XNOR_ABI 2
 
 typedef struct xnor_model xnor_model;
 
@@ -45,6 +45,15 @@ XNOR_API int xnor_abi(void);
 
 /* Names of the kernel sets that this machine can run, best first, separated by blanks; "reference" is always last. */
 XNOR_API const char* xnor_kernels(void);
+
+/* Two yardsticks for benchmarks; the caller takes the time.
+ *
+ * xnor_spin does that many additions, each of which waits for the one before: one a clock cycle.
+ * xnor_count compares words with a kernel set's fastest instructions, all of them at hand, and returns how many pairs
+ * of bits it compared: what no block can exceed. 0 for a set that is unknown, does not run here, or has no such
+ * instructions. */
+XNOR_API uint64_t xnor_spin(uint64_t additions);
+XNOR_API uint64_t xnor_count(const char* kernels, uint64_t rounds);
 
 /* Reads a model. The bytes are copied where needed and may be freed afterwards.
  *

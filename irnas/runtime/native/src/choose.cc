@@ -45,8 +45,8 @@ Status choose_kernels(const char* name, const Kernels** out) {
 }
 
 size_t block_scratch(const Op& op, int in_width) {
-  // Columns of one group with one to spare on both sides, then the sums of signs.
-  const size_t columns = (static_cast<size_t>(in_width) + 2) * op.kernel * op.block.group_bytes + 2 * kAlign;
+  // Columns of one group with one to spare on both sides and what a kernel may write beyond, then the sums of signs.
+  const size_t columns = (static_cast<size_t>(in_width) + 2) * op.kernel * op.block.group_bytes + 6 * kAlign;
   return columns / kAlign * kAlign + kAlign + (static_cast<size_t>(in_width) + 2 + 2 * kSlack) * 2 * sizeof(float) +
          kAlign;
 }

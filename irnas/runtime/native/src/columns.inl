@@ -1,7 +1,16 @@
-  // The parts of V that deal with columns of bits, in plain words: see rows_window.inl.
+  // The parts of V that deal with columns of bits, in plain words: see rows_block.inl.
 
-  // Columns of three rows of 16-bit pixels.
-  static void weave2(const uint8_t* const* rows, int width, uint8_t* out) {
+  template <typename Word>
+  static void weave_words(const uint8_t* const* rows, size_t pixel, int width, uint8_t* out) {
+    for (int j = 0; j < width; ++j, out += 3 * sizeof(Word))
+      for (int ky = 0; ky < 3; ++ky) __builtin_memcpy(out + ky * sizeof(Word), rows[ky] + j * pixel, sizeof(Word));
+  }
+
+  // Columns of three rows whose pixels follow each other, 1, 2, 4 or 8 bytes each.
+  static void weave_plain(const uint8_t* const* rows, int bytes, int width, uint8_t* out) {
+    if (bytes == 1) return weave_words<uint8_t>(rows, 1, width, out);
+    if (bytes == 4) return weave_words<uint32_t>(rows, 4, width, out);
+    if (bytes == 8) return weave_words<uint64_t>(rows, 8, width, out);
     for (int j = 0; j < width; ++j, out += 6) {
       uint16_t top, middle, low;
       __builtin_memcpy(&top, rows[0] + 2 * j, 2);

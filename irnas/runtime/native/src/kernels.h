@@ -92,6 +92,7 @@ struct Kernels {
   void (*up_mix)(const UpMixRow&);
   void (*concat)(const ConcatRow&);
   void (*sigmoid)(const float* x, float* out, int count);
+  uint64_t (*count)(uint64_t rounds);  // as xnor_count; null where there is nothing to measure
 };
 
 extern const Kernels kReferenceKernels;

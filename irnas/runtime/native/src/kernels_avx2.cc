@@ -13,7 +13,8 @@ struct V {
   using Count = __m256i;  // bytes
   static constexpr int kLanes = 8;
   static constexpr int kTile = 4;
-  static constexpr int kBurst = 31;  // a byte holds 31 times 8 bits
+  static constexpr int kBurst = 31;      // a byte holds 31 times 8 bits
+  static constexpr bool kKnown = false;  // whether a loop of known length is worth its code
 
   static F load(const float* at) { return _mm256_loadu_ps(at); }
   static void store(float* at, F value) { _mm256_storeu_ps(at, value); }
@@ -97,9 +98,15 @@ struct V {
     return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
   }
   static I plus(I a, I b) { return _mm256_add_epi32(a, b); }
-  static F to_float(I value) { return _mm256_cvtepi32_ps(value); }
+  // 0x4B000000 is 2^23: whole numbers below it are the low bits of such a float.
+  static F number(I count) { return _mm256_castsi256_ps(_mm256_add_epi32(count, _mm256_set1_epi32(0x4B000000))); }
 
 #include "columns.inl"
+
+  static void weave(const uint8_t* const* rows, int bytes, int width, uint8_t* out) {
+    weave_plain(rows, bytes, width, out);
+  }
+  static int negative(const float*, int, uint8_t*) { return 0; }
 
   static void count_ones(const uint8_t* const* rows, int num_rows, int step, int bytes, int count, int32_t* out) {
     count_plain(rows, num_rows, step, bytes, count, out);
@@ -108,6 +115,7 @@ struct V {
 
 #include "rows_map.inl"
 #include "rows_window.inl"
+#include "rows_block.inl"
 
 bool runs_here() {
   __builtin_cpu_init();
@@ -116,7 +124,8 @@ bool runs_here() {
 
 }  // namespace
 
-const Kernels kAvx2Kernels = {"avx2",     runs_here, sign_row, block_row,    conv_row,   mix_row,    clamp_row,
-                              center_row, row_sum,   pool_row, upsample_row, up_mix_row, concat_row, sigmoid_row};
+const Kernels kAvx2Kernels = {"avx2",       runs_here,  sign_row,   block_row,   conv_row,
+                              mix_row,      clamp_row,  center_row, row_sum,     pool_row,
+                              upsample_row, up_mix_row, concat_row, sigmoid_row, count_rounds};
 
 }  // namespace xnor

@@ -14,6 +14,7 @@ struct V {
   static constexpr int kLanes = 16;
   static constexpr int kTile = 8;
   static constexpr int kBurst = 1 << 30;
+  static constexpr bool kKnown = true;  // whether a loop of known length is worth its code
 
   static F load(const float* at) { return _mm512_loadu_ps(at); }
   static void store(float* at, F value) { _mm512_storeu_ps(at, value); }
@@ -99,19 +100,87 @@ struct V {
   }
   static I widen(Count count) { return count; }
   static I plus(I a, I b) { return _mm512_add_epi32(a, b); }
-  static F to_float(I value) { return _mm512_cvtepi32_ps(value); }
+  // 0x4B000000 is 2^23: whole numbers below it are the low bits of such a float.
+  static F number(I count) { return _mm512_castsi512_ps(_mm512_add_epi32(count, _mm512_set1_epi32(0x4B000000))); }
 
 #include "columns.inl"
 
+  // The first of `count` signs, as many as go in long runs; returns how many.
+  static int negative(const float* x, int count, uint8_t* out) {
+    int i = 0;
+    for (; i + 64 <= count; i += 64, out += 8) {
+      const F zero = _mm512_setzero_ps();
+      const __mmask16 a = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i), zero, _CMP_LT_OQ);
+      const __mmask16 b = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i + 16), zero, _CMP_LT_OQ);
+      const __mmask16 c = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i + 32), zero, _CMP_LT_OQ);
+      const __mmask16 d = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i + 48), zero, _CMP_LT_OQ);
+      const __mmask64 all = _mm512_kunpackd(_mm512_kunpackw(d, c), _mm512_kunpackw(b, a));
+      _store_mask64(reinterpret_cast<__mmask64*>(out), all);
+    }
+    return i;
+  }
+
+  // As weave_plain, a vector of each row at a time; may write 192 bytes beyond the last column.
+  static void weave(const uint8_t* const* rows, int bytes, int width, uint8_t* out) {
+    if (bytes == 1) return braid<uint8_t>(rows, width, out);
+    if (bytes == 2) return braid<uint16_t>(rows, width, out);
+    if (bytes == 4) return braid<uint32_t>(rows, width, out);
+    braid<uint64_t>(rows, width, out);
+  }
+
+  // Where the words of three rows go in three vectors of columns.
+  template <typename Word>
+  struct Order {
+    static constexpr int kCount = 64 / sizeof(Word);
+    alignas(64) Word from[3][kCount] = {};  // of the first row; kCount more is the second
+    uint64_t third[3] = {};                 // the lanes of the third row
+
+    constexpr Order() {
+      for (int i = 0; i < 3 * kCount; ++i) {
+        from[i / kCount][i % kCount] = static_cast<Word>(i / 3 + (i % 3 == 1 ? kCount : 0));
+        if (i % 3 == 2) third[i / kCount] |= uint64_t{1} << i % kCount;
+      }
+    }
+  };
+
+  template <typename Word>
+  static void braid(const uint8_t* const* rows, int width, uint8_t* out) {
+    static constexpr Order<Word> order;
+    for (int j = 0; j < width; j += order.kCount, out += 192) {
+      const size_t at = j * sizeof(Word);
+      const I a = _mm512_loadu_si512(rows[0] + at), b = _mm512_loadu_si512(rows[1] + at);
+      const I c = _mm512_loadu_si512(rows[2] + at);
+      XNOR_UNROLL for (int n = 0; n < 3; ++n) {
+        const I from = _mm512_load_si512(order.from[n]);
+        I woven;
+        if constexpr (sizeof(Word) == 1)
+          woven = _mm512_mask_permutexvar_epi8(_mm512_permutex2var_epi8(a, from, b), order.third[n], from, c);
+        else if constexpr (sizeof(Word) == 2)
+          woven = _mm512_mask_permutexvar_epi16(_mm512_permutex2var_epi16(a, from, b),
+                                                static_cast<__mmask32>(order.third[n]), from, c);
+        else if constexpr (sizeof(Word) == 4)
+          woven = _mm512_mask_permutexvar_epi32(_mm512_permutex2var_epi32(a, from, b),
+                                                static_cast<__mmask16>(order.third[n]), from, c);
+        else
+          woven = _mm512_mask_permutexvar_epi64(_mm512_permutex2var_epi64(a, from, b),
+                                                static_cast<__mmask8>(order.third[n]), from, c);
+        _mm512_storeu_si512(out + 64 * n, woven);
+      }
+    }
+  }
+
   static void count_ones(const uint8_t* const* rows, int num_rows, int step, int bytes, int count, int32_t* out) {
-    if (step != bytes || (bytes != 2 && bytes != 4 && bytes != 8))
+    if (step != bytes || (bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8))
       return count_plain(rows, num_rows, step, bytes, count, out);
     // 16 pixels at once; what is written beyond the last lies in the scratch's slack, and is read from a row's.
     for (int j = 0; j < count; j += 16) {
       I sum = none();
       for (int ky = 0; ky < num_rows; ++ky) {
         const uint8_t* at = rows[ky] + j * bytes;
-        if (bytes == 2) {
+        if (bytes == 1) {
+          const __m128i counts = _mm_popcnt_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+          sum = _mm512_add_epi32(sum, _mm512_cvtepu8_epi32(counts));
+        } else if (bytes == 2) {
           const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
           sum = _mm512_add_epi32(sum, _mm512_cvtepu16_epi32(_mm256_popcnt_epi16(words)));
         } else if (bytes == 4) {
@@ -129,18 +198,20 @@ struct V {
 
 #include "rows_map.inl"
 #include "rows_window.inl"
+#include "rows_block.inl"
 
 bool runs_here() {
   __builtin_cpu_init();
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512bitalg") &&
-         __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt");
+         __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt");
 }
 
 }  // namespace
 
-const Kernels kAvx512Kernels = {"avx512",   runs_here, sign_row, block_row,    conv_row,   mix_row,    clamp_row,
-                                center_row, row_sum,   pool_row, upsample_row, up_mix_row, concat_row, sigmoid_row};
+const Kernels kAvx512Kernels = {"avx512",     runs_here,  sign_row,   block_row,   conv_row,
+                                mix_row,      clamp_row,  center_row, row_sum,     pool_row,
+                                upsample_row, up_mix_row, concat_row, sigmoid_row, count_rounds};
 
 }  // namespace xnor

@@ -13,7 +13,8 @@ struct V {
   using Count = uint8x16_t;
   static constexpr int kLanes = 4;
   static constexpr int kTile = 8;
-  static constexpr int kBurst = 31;  // a byte holds 31 times 8 bits
+  static constexpr int kBurst = 31;      // a byte holds 31 times 8 bits
+  static constexpr bool kKnown = false;  // whether a loop of known length is worth its code
 
   static F load(const float* at) { return vld1q_f32(at); }
   static void store(float* at, F value) { vst1q_f32(at, value); }
@@ -76,9 +77,15 @@ struct V {
   static Count tally(Count count, I bits) { return vaddq_u8(count, vcntq_u8(vreinterpretq_u8_u32(bits))); }
   static I widen(Count count) { return vpaddlq_u16(vpaddlq_u8(count)); }
   static I plus(I a, I b) { return vaddq_u32(a, b); }
-  static F to_float(I value) { return vcvtq_f32_u32(value); }
+  // 0x4B000000 is 2^23: whole numbers below it are the low bits of such a float.
+  static F number(I count) { return vreinterpretq_f32_u32(vaddq_u32(count, vdupq_n_u32(0x4B000000))); }
 
 #include "columns.inl"
+
+  static void weave(const uint8_t* const* rows, int bytes, int width, uint8_t* out) {
+    weave_plain(rows, bytes, width, out);
+  }
+  static int negative(const float*, int, uint8_t*) { return 0; }
 
   static void count_ones(const uint8_t* const* rows, int num_rows, int step, int bytes, int count, int32_t* out) {
     count_plain(rows, num_rows, step, bytes, count, out);
@@ -87,13 +94,15 @@ struct V {
 
 #include "rows_map.inl"
 #include "rows_window.inl"
+#include "rows_block.inl"
 
 // Part of every 64-bit ARM.
 bool runs_here() { return true; }
 
 }  // namespace
 
-const Kernels kNeonKernels = {"neon",     runs_here, sign_row, block_row,    conv_row,   mix_row,    clamp_row,
-                              center_row, row_sum,   pool_row, upsample_row, up_mix_row, concat_row, sigmoid_row};
+const Kernels kNeonKernels = {"neon",       runs_here,  sign_row,   block_row,   conv_row,
+                              mix_row,      clamp_row,  center_row, row_sum,     pool_row,
+                              upsample_row, up_mix_row, concat_row, sigmoid_row, count_rounds};
 
 }  // namespace xnor

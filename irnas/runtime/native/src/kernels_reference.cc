@@ -213,7 +213,8 @@ bool runs_here() { return true; }
 
 }  // namespace
 
-const Kernels kReferenceKernels = {"reference", runs_here, sign_row, block_row,    conv_row,   mix_row,    clamp_row,
-                                   center_row,  row_sum,   pool_row, upsample_row, up_mix_row, concat_row, sigmoid_row};
+const Kernels kReferenceKernels = {"reference",  runs_here,  sign_row,   block_row,   conv_row,
+                                   mix_row,      clamp_row,  center_row, row_sum,     pool_row,
+                                   upsample_row, up_mix_row, concat_row, sigmoid_row, nullptr};
 
 }  // namespace xnor

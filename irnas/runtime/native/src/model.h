@@ -72,6 +72,9 @@ struct Block {
   // N = start - 2 * (mismatches of the whole window, where taps outside have the bits 0 or those of `pad`):
   // [16][stride] by class.
   Floats start;
+  // For kernels that compute half of N: start / 2 + 2^23 and 2 scale. Only where all starts are even.
+  Floats half_start, twice_scale;
+  bool is_even = false;
   int stride = 0;  // O + kSlack
 };
 

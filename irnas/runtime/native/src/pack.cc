@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "model.h"
 
 namespace xnor {
@@ -49,11 +51,23 @@ void fill_start(const Op& op, Block* block) {
     }
 }
 
+void fill_halves(Block* block) {
+  block->is_even = true;
+  for (float start : block->start) block->is_even &= static_cast<int>(start) % 2 == 0;
+  for (float scale : block->scale) block->is_even &= std::fabs(scale) < 1e38f;
+  if (!block->is_even) return;
+  block->half_start = block->start;
+  for (float& start : block->half_start) start = start / 2 + 8388608.0f;
+  block->twice_scale = block->scale;
+  for (float& scale : block->twice_scale) scale *= 2;
+}
+
 }  // namespace
 
 void pack_block(const Op& op, Block* block) {
   fill_words(op, block);
   fill_start(op, block);
+  fill_halves(block);
 }
 
 }  // namespace xnor

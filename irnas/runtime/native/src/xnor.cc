@@ -77,6 +77,22 @@ const char* xnor_kernels(void) {
   return names.text;
 }
 
+uint64_t xnor_spin(uint64_t additions) {
+  uint64_t sum = additions;
+  for (uint64_t i = 0; i < additions; i += 16)
+    for (int n = 0; n < 16; ++n) {
+      sum += i;
+      asm volatile("" : "+r"(sum));  // or the compiler would multiply
+    }
+  return sum;
+}
+
+uint64_t xnor_count(const char* kernels, uint64_t rounds) {
+  const xnor::Kernels* found = nullptr;
+  if (!xnor::choose_kernels(kernels, &found).ok() || found->count == nullptr) return 0;
+  return found->count(rounds);
+}
+
 int xnor_load(const void* bytes, size_t size, const char* kernels, xnor_model** model, char* error, size_t error_size) {
   std::unique_ptr<xnor_model> made;
   const Status status = guarded([&]() -> Status {
