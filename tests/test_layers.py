@@ -15,23 +15,24 @@ LAYERS = {
     "errors": 1, "space": 1, "union": 1, "objective": 1, "settings": 1, "result": 1, "front": 1, "metrics": 1,
     "runtime": 1,
     "nn": 2, "losses": 2, "models": 2, "cost": 2,
-    "storage": 3, "data": 3, "train": 3, "trial": 3,
+    "storage": 3, "data": 3, "baseline": 3, "train": 3, "weights": 3, "trial": 3,
     "search": 4,
     "catalog": 5, "ledger": 5, "mirror": 5, "tracking": 5, "report": 5, "provenance": 5, "export": 5,
-    "launch": 5, "cli": 5,
+    "publication": 5, "remote": 5, "transfer": 5,
+    "device": 5, "price": 5, "bench": 5, "launch": 5, "cli": 5,
 }  # fmt: skip
 
 FRAMEWORKS = {
     "ray": {"search/cluster.py"},
     "optuna": {"search/strategy/sampled.py"},
     "mlflow": {"tracking.py"},
-    "boto3": set(),
+    "boto3": {"remote.py"},
     "dvc": set(),
     "typer": {"cli"},
     "plotly": {"report"},
     "matplotlib": {"report"},
     "moocore": {"front.py"},
-    "torch": {"nn", "models", "cost.py", "losses.py", "train.py", "trial.py", "export"},
+    "torch": {"nn", "models", "cost.py", "losses.py", "train.py", "trial.py", "weights.py", "export", "bench"},
     "pyarrow": {"data", "storage.py", "ledger.py"},
 }
 

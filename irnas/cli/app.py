@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from irnas import __version__
-from irnas.cli import bench, cost, data, export, report, score
+from irnas.cli import baseline, bench, cost, data, device, export, remote, report, score, weights
 from irnas.cli import search as search_command
 
 app = typer.Typer(
@@ -41,10 +41,15 @@ app.command("front")(report.front)
 app.command("report")(report.report)
 app.command("ui")(report.ui)
 app.command("export")(export.export)
+app.command("import-weights")(weights.import_weights)
 app.command("bench")(bench.bench)
 app.command("run")(bench.run)
+app.command("publish")(remote.publish)
+app.command("fetch")(remote.fetch)
 app.command("spaces")(cost.spaces)
 app.command("cost")(cost.cost)
+app.add_typer(device.app, name="device")
 app.add_typer(data.app, name="data")
 app.command("score")(score.score)
+app.command("baseline")(baseline.baseline)
 app.add_typer(report.track, name="track")

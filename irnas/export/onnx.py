@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import logging
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -73,9 +74,9 @@ def runner(proto: Any, taken: Input) -> tuple[Run, str]:
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
-    def run(image_hw: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        height, width = image_hw.shape
-        x_nchw = np.moveaxis(prepared(taken, image_hw), -1, 0)[None]
+    def run(image: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        height, width = image.shape[-2:]
+        x_nchw = np.moveaxis(prepared(taken, image), -1, 0)[None]
         (y_n1hw,) = session.run([OUTPUT], {INPUT: np.ascontiguousarray(x_nchw)})
         found: np.ndarray[Any, np.dtype[np.float32]] = y_n1hw[0, 0, :height, :width]
         return found
@@ -84,8 +85,9 @@ def runner(proto: Any, taken: Input) -> tuple[Run, str]:
 
 
 def input_of(network: nn.Module, channels: int) -> Input:
-    """What a network takes: its stride is the multiple of its sides."""
-    return Input(channels=channels, multiple=int(getattr(network, "stride", PAD)), pad=PAD)
+    """What a network takes: its stride is the multiple of its sides, the frames of a window are its channels."""
+    stride, frames = face.stride(network), face.frames(network)
+    return Input(channels=channels if frames == 1 else frames, multiple=stride, pad=math.lcm(PAD, stride))
 
 
 def frozen(network: nn.Module) -> nn.Module:

@@ -1,6 +1,8 @@
 """What a network says of itself to those who train, count and export it: attributes it may have, and their defaults.
 
 * ``frames``: how many frames of a sequence it looks at, the newest last; they are its input channels. Default 1.
+* ``per_frame()``: a network of the same layers that does what one more frame takes, where features of earlier ones are
+  kept; its cost is what a search sees.
 * ``stride``: height and width must be multiples of it.
 * ``learning_rate``: peak rate of AdamW at which it trains well. Default 1e-2, which suits binary layers.
 * ``deploy()``: an equal network in eval mode that computes less; without it, a network is deployed as it is.
@@ -21,6 +23,11 @@ def frames(network: nn.Module) -> int:
     return int(getattr(network, "frames", 1))
 
 
+def stride(network: nn.Module) -> int:
+    """What height and width must be multiples of."""
+    return int(getattr(network, "stride", 1))
+
+
 def learning_rate(network: nn.Module) -> float:
     """The peak learning rate that suits a network."""
     return float(getattr(network, "learning_rate", LEARNING_RATE))
@@ -30,6 +37,12 @@ def deployed(network: nn.Module) -> nn.Module:
     """The network in eval mode as a device should run it: the same probabilities, and nothing that they do not need."""
     deploy: Callable[[], nn.Module] | None = getattr(network, "deploy", None)
     return (deploy() if deploy else network).eval()
+
+
+def per_frame(network: nn.Module) -> nn.Module:
+    """What one more frame of a sequence takes; the network itself where it keeps nothing of earlier ones."""
+    newest: Callable[[], nn.Module] | None = getattr(network, "per_frame", None)
+    return newest() if newest else network
 
 
 def own_loss(network: nn.Module) -> Callable[[Tensor, Tensor], Tensor] | None:

@@ -19,7 +19,20 @@ from typing import Any
 
 from torch import nn
 
-from irnas.nn import binary, channel, sign
+from irnas.nn import (
+    binary,
+    channel,
+    collapse,
+    decomposition,
+    difference,
+    dynamic,
+    excite,
+    gap,
+    guide,
+    patch,
+    sign,
+    step,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +137,32 @@ def _each(cost: int) -> Callable[[nn.Module, Shape, Shape], Work]:
     return lambda layer, x, y: Work(elementwise=cost * math.prod(y))
 
 
+def _product(terms: Callable[[Shape], int]) -> Callable[[nn.Module, Shape, Shape], Work]:
+    """A matrix product of two maps; ``terms`` takes the shape of the left one to the length of its sums."""
+
+    def work(layer: nn.Module, x: Shape, y: Shape) -> Work:
+        num = math.prod(y)
+        return Work(ops_full=num * (2 * terms(x) - 1), macs_full=num * terms(x))
+
+    return work
+
+
+def _collapsed(layer: collapse.Collapsed, x: Shape, y: Shape) -> Work:
+    wide, narrow = layer.expand.weight.shape[:2]
+    num, _, height, width = y
+    ring = 2 * (width + 2 + height) * wide * narrow * 3 + 2 * (width + height) * wide * 3
+    factors = 9 * narrow * wide + sum(
+        part.weight.numel() for part in (layer.excitation.squeeze, layer.excitation.expand)
+    )
+    macs = num * (25 * narrow * height * width + ring + factors + 25 * narrow * wide)
+    # The sums for the means read the narrow map once; a constant and four edges are added to the result.
+    return Work(ops_full=2 * macs, macs_full=macs, elementwise=math.prod(x) + 5 * math.prod(y))
+
+
+def _balance(layer: step.Balance, x: Shape, y: Shape) -> Work:
+    return Work(elementwise=(layer.plus + layer.minus - 1) * math.prod(y))
+
+
 def _pool_shape(layer: nn.AvgPool2d | nn.MaxPool2d, x: Shape) -> Shape:
     kernel, stride, padding = layer.kernel_size, layer.stride, layer.padding
     assert isinstance(kernel, int) and isinstance(stride, int) and isinstance(padding, int), f"no cost rule for {layer}"
@@ -146,6 +185,23 @@ def _upsample(layer: nn.Upsample, x: Shape, y: Shape) -> Work:
     return Work(elementwise=math.prod(y) * 9 // 2 if layer.mode == "bilinear" else 0)
 
 
+def _recombination(
+    layer: difference.Recombination | difference.TemporalRecombination | dynamic.DynamicFilter, x: Shape, y: Shape
+) -> Work:
+    macs, ops, elementwise = layer.products(y)
+    return Work(ops_full=ops, macs_full=macs, elementwise=elementwise)
+
+
+def _patches(layer: patch.PatchActivation, x: Shape, y: Shape) -> Work:
+    macs, outputs, elementwise = layer.work(x)
+    return Work(ops_full=2 * macs - outputs, macs_full=macs, elementwise=elementwise)
+
+
+def _high_pass(layer: difference.HighPass, x: Shape, y: Shape) -> Work:
+    # Two transforms of 5 P log2 P, the usual count for P numbers; energy, selection and magnitude.
+    return Work(elementwise=math.ceil(math.prod(y) * (10 * math.log2(max(y[2] * y[3], 2)) + 6)))
+
+
 RULES: Mapping[type[nn.Module], Rule] = {
     nn.Conv2d: Rule(_full, _full_shape),
     nn.Linear: Rule(_linear, lambda layer, x: (*x[:-1], layer.out_features)),
@@ -163,12 +219,41 @@ RULES: Mapping[type[nn.Module], Rule] = {
     channel.Average: Rule(_each(2)),
     channel.Concat: Rule(_each(0), lambda layer, *parts: (parts[0][0], sum(part[1] for part in parts), *parts[0][2:])),
     channel.Subsample: Rule(_each(0), lambda layer, x: _windowed(x[1], 1, 2, 0, x)),
+    excite.SpatialMean: Rule(lambda layer, x, y: Work(elementwise=math.prod(x)), lambda layer, x: (*x[:2], 1, 1)),
+    excite.Scale: Rule(_each(1)),
+    collapse.Collapsed: Rule(_collapsed, lambda layer, x: (x[0], 1, *x[2:])),
+    step.Balance: Rule(_balance, lambda layer, *maps: maps[0]),
+    step.Step: Rule(_each(2)),
+    gap.TokenPool: Rule(_each(0), lambda layer, x: (*x[:2], layer.tokens, layer.tokens)),
+    gap.Outer: Rule(_product(lambda x: 1), lambda layer, q, k: (q[0], 1, q[1], k[1])),
+    # Bilinear, from whatever size: two products and a sum along either axis; then a sum and a quotient.
+    gap.RowResize: Rule(_each(8), lambda layer, m, x: (*m[:2], x[2], x[2 if layer.is_square else 3])),
+    gap.Product: Rule(_product(lambda x: x[-1]), lambda layer, m, x: (*m[:-1], x[-1])),
+    gap.Multiply: Rule(_each(1)),
+    difference.Recombination: Rule(_recombination, lambda layer, origin, source: origin),
+    difference.TemporalRecombination: Rule(_recombination, lambda layer, origin, features: origin),
+    dynamic.DynamicFilter: Rule(_recombination, lambda layer, origin, source: origin),
+    difference.HighPass: Rule(_high_pass),
+    decomposition.MinPool2d: Rule(_each(0), lambda layer, x: _windowed(x[1], 2, 2, 0, x)),
+    guide.SpatialPeak: Rule(_each(0), lambda layer, x: (*x[:2], 1, 1)),
+    guide.ChannelPeak: Rule(_each(0), lambda layer, x: (x[0], 1, *x[2:])),
+    guide.PeakNorm: Rule(_each(2)),
+    guide.Modulate: Rule(
+        lambda layer, x, y: Work(elementwise=(layer.num_gates + 2) * math.prod(y)), lambda layer, x, *rest: x
+    ),
+    patch.PatchPool: Rule(_each(0), lambda layer, x: layer.shape(x)),
+    # A difference of two scores; ranking compares.
+    patch.Decision: Rule(_each(1), lambda layer, x, *rest: (x[0], 1, *x[2:])),
+    patch.PatchActivation: Rule(_patches, lambda layer, x, *rest: x),
     nn.BatchNorm2d: Rule(_each(2)),
+    nn.BatchNorm3d: Rule(_each(2)),
     nn.PReLU: Rule(_each(1)),
     nn.ReLU: Rule(_each(0)),
     nn.LeakyReLU: Rule(_each(1)),
     # Like any table look-up: one for each element.
     nn.Sigmoid: Rule(_each(1)),
+    # An exponential, a sum and a quotient.
+    nn.Softmax: Rule(_each(3)),
     nn.Hardtanh: Rule(_each(0)),
     nn.AvgPool2d: Rule(_pool, _pool_shape),
     nn.MaxPool2d: Rule(_pool, _pool_shape),

@@ -12,25 +12,44 @@ from typer.main import get_command
 from irnas import __version__
 from irnas.cli import main
 from irnas.cli.app import app
-from irnas.cli.search import parse_amount
+from irnas.cli.search import _limits, parse_amount
 from irnas.errors import SettingsError
 
-HEAVY = {"torch", "ray", "mlflow", "optuna", "pyarrow", "numpy", "scipy", "pandas", "plotly", "matplotlib", "yaml"}
+HEAVY = {
+    "torch",
+    "ray",
+    "mlflow",
+    "optuna",
+    "boto3",
+    "pyarrow",
+    "numpy",
+    "scipy",
+    "pandas",
+    "plotly",
+    "matplotlib",
+    "yaml",
+}
 
 # A command or an option is a promise: add to this list on purpose, and never take from it without a word in CHANGELOG.
 COMMANDS = {
-    "search": "--address --amp --axis --batch --crop --dataset --ema --epochs --executor --gpus --input --loss --lr "
-    "--max-bytes --max-macs --max-ops --max-params --objective --preset --resume --run --sampler --seed --space "
-    "--trials --warm-start --workers",
+    "search": "--address --amp --axis --batch --crop --dataset --device --ema --epochs --executor --gpus --input "
+    "--loss --lr --max-bytes --max-latency-ms --max-macs --max-ops --max-params --objective --preset "
+    "--resume --run --sampler --seed --space --trials --warm-start --workers",
     "front": "--all --json",
     "report": "--images --output",
     "ui": "--port",
     "export": "--dataset --images --input --json --output --seed",
-    "bench": "--json --kernels --seconds --size --threads",
+    "import-weights": "--json --output --space",
+    "bench": "--json --kernels --rivals --seconds --size --threads",
     "run": "--json --kernels --output --probability --threads --threshold",
+    "publish": "--endpoint-url --export --json",
+    "fetch": "--endpoint-url --json --output",
     "spaces": "--json",
-    "cost": "--input --json",
+    "cost": "--device --input --json",
     "score": "--json --preset",
+    "baseline": "--dataset --images --json --output --preset --split --threshold",
+    "device profile": "--checks --json --name --onnx --output --points --seed --threads",
+    "device show": "--json",
     "data import": "--format --json --output --val-fraction --val-seed",
     "data synth": "--frames --hard --images --json --output --seed --sequences --size",
     "data check": "--json",
@@ -106,6 +125,12 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("text", "value"), [("400000", 4e5), ("20K", 2e4), ("3.5m", 3.5e6), ("0.4G", 4e8)])
 def test_amounts(text: str, value: float) -> None:
     assert parse_amount("--max-ops", text) == pytest.approx(value)
+
+
+def test_limits_go_by_the_names_of_objectives() -> None:
+    assert _limits(ops="0.4G", params=None, **{"latency-ms": "20"}) == {"ops": 4e8, "latency_ms": 20.0}
+    with pytest.raises(SettingsError, match=r"^--max-latency-ms: got 'fast'"):
+        _limits(**{"latency-ms": "fast"})
 
 
 @pytest.mark.parametrize("text", ["", "G", "1T", "one", "1 000"])

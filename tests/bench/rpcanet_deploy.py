@@ -1,0 +1,53 @@
+"""How much faster RPCANet+ runs in ONNX Runtime once it is deployed: ratios of thread CPU time, one thread, in turns.
+
+    python tests/bench/rpcanet_deploy.py [SIDE] [ROUNDS]
+
+"trimmed" leaves out what only the loss asks for, "deployed" has collapsed estimators as well (irnas/nn/collapse.py).
+Weights are random; no step depends on them.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from statistics import median
+
+import numpy as np
+import torch
+from torch import nn
+
+from irnas import catalog, models
+from irnas.export import onnx
+from irnas.export.write import Origin
+from irnas.models.rpcanet_plus import RPCANetPlus
+
+POINTS = ("default", "merge_bc=4", "merge_bc=4,stages=3", "bc=16")
+
+
+def main(side: int = 256, rounds: int = 15) -> None:
+    """Print a line for each point."""
+    torch.set_num_threads(1)
+    image = np.random.default_rng(0).integers(0, 256, (side, side), dtype=np.uint8)
+    for point in POINTS:
+        network = models.build(catalog.point("rpcanet_plus", point))
+        assert isinstance(network, RPCANetPlus)
+        taken = onnx.input_of(network, 1)
+        runs = []
+        # Export deploys what can be deployed; inside a sequence it cannot.
+        for each in (nn.Sequential(network.trimmed()).eval(), network.deploy()):
+            run, name = onnx.runner(onnx.convert(each, taken, Origin(name=point)), taken)
+            runs.append((run, []))
+        for _ in range(rounds):
+            for run, seconds in runs:
+                started = time.thread_time()
+                run(image)
+                seconds.append(time.thread_time() - started)
+        trimmed, deployed = (seconds for _, seconds in runs)
+        print(
+            f"{point:20} {name}, {side}x{side}: trimmed / deployed = {min(trimmed) / min(deployed):.2f} (least), "
+            f"{median(trimmed) / median(deployed):.2f} (median); deployed {min(deployed) * 1e3:.1f} ms"
+        )
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:3]))
