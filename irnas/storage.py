@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,11 @@ def local(uri: str) -> Path:
 def join(uri: str, *names: str) -> str:
     """The URI of a file below a URI."""
     return "/".join([uri.rstrip("/"), *names])
+
+
+def shown(text: str) -> str:
+    """A URI, or a text with URIs in it, as it may be shown: without user and password."""
+    return re.sub(r"://[^\s@]*@", "://", text)
 
 
 def read(uri: str) -> bytes | None:
@@ -108,6 +114,11 @@ def full_disk(error: OSError, path: Path) -> Exception:
 def _remote(uri: str) -> tuple[Any, str]:
     from pyarrow import fs
 
+    if shown(uri) != uri:
+        # It would end up in records, logs and MLflow.
+        raise SettingsError(
+            f"run: got {shown(uri)!r} with credentials in it; must be without (they belong in AWS_ variables)"
+        )
     try:
         filesystem, path = fs.FileSystem.from_uri(uri)
     except (ValueError, OSError) as error:
