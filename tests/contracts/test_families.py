@@ -1,6 +1,7 @@
 """The kit that every family passes: whatever its space can say is built, runs, learns and has a cost.
 
-A family is added by its space and its module; nothing here changes.
+A family is added by its space and its module; nothing here changes. `IRNAS_KIT_SAMPLES=25 pytest tests/contracts` looks
+at fifty random networks of each family instead of eight, and exports each of them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.kit import NUM_SAMPLES
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -21,7 +23,6 @@ from irnas.nn.work import RULES
 from irnas.objective import OBJECTIVES
 from irnas.space import Genotype
 
-NUM_SAMPLES = 10
 SIDE = 32
 # Moving and viewing are no arithmetic.
 FREE = ("view", "expand", "slice", "split", "chunk", "cat", "detach", "alias", "empty", "clone", "t.default")

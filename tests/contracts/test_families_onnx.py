@@ -1,0 +1,68 @@
+"""Every family leaves as an .onnx file that ONNX Runtime runs with the probabilities of the network.
+
+The exporter takes seconds a network, so a short run looks at the cheapest of a few; test_families.py says more.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.kit import FULL, NUM_SAMPLES
+from torch import nn
+
+from irnas import catalog, cost, models
+from irnas.export import onnx
+from irnas.export.write import Origin
+from irnas.nn import face
+from irnas.space import Genotype
+
+DRAWN = 6
+LARGEST = 1e-4
+"""Difference of a probability; single precision in another order."""
+
+
+def samples() -> Iterator[Any]:
+    for name in catalog.names():
+        space, rng = catalog.load(name), random.Random(f"onnx {name}")
+        for kind, source in (("search", space.focus()), ("all", space)):
+            found = [space.genotype(source.sample(rng).values) for _ in range(max(DRAWN, NUM_SAMPLES))]
+            chosen = found if NUM_SAMPLES >= FULL else [min(found, key=work)] if kind == "search" else []
+            for index, genotype in enumerate(chosen):
+                yield pytest.param(genotype, id=f"{name}-{kind}-{index}")
+
+
+def work(genotype: Genotype) -> float:
+    return cost.price(genotype, (1, 32, 32))["macs"]
+
+
+def lively(network: nn.Module) -> nn.Module:
+    """Statistics of a few random images in the normalisations, and so logits that are not all alike."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for _ in range(3):
+            network.train()(torch.rand(4, face.frames(network), 64, 64))
+    return network.eval()
+
+
+@pytest.mark.parametrize("genotype", [*samples()])
+def test_onnx_runtime_yields_the_probabilities_of_the_network(genotype: Genotype) -> None:
+    torch.manual_seed(0)
+    network = lively(models.build(genotype))
+    channels = face.frames(network)
+    taken = onnx.input_of(network, channels)
+    proto = onnx.convert(network, taken, Origin(name=str(genotype.key), trial=genotype.key))
+    run, _ = onnx.runner(proto, taken)
+    for height, width in ((64, 64), (96, 64)):
+        shape = (height, width) if channels == 1 else (channels, height, width)
+        image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        with torch.no_grad():
+            x_nchw = torch.from_numpy(image.astype(np.float32) / 255).reshape(1, channels, height, width)
+            wanted = network(x_nchw).sigmoid()[0, 0].numpy()
+        if not np.isfinite(wanted).all():
+            pytest.skip("the untrained network overflows, as some of the whole space do")
+        assert np.abs(run(image) - wanted).max() <= LARGEST
