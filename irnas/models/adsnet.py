@@ -1,0 +1,236 @@
+"""ADSNet: a residual pyramid whose deep levels guide the finer ones and decide which of their patches are computed.
+
+Backbone, adaptive feature distribution (irnas/nn/guide.py), a top-down pyramid with activation blocks that skip patches
+(irnas/nn/patch.py), and heads that classify patches, rate them and choose among them. The paper publishes a graph and
+no widths; search_spaces/adsnet/README.md says which choices are whose.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from typing import NamedTuple, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from irnas.errors import DataError, SpaceError
+from irnas.losses import focal
+from irnas.nn.channel import Add
+from irnas.nn.guide import Distribution
+from irnas.nn.patch import REFERENCE_SIDE, Decision, PatchActivation, PatchPool
+from irnas.nn.residual import BasicBlock
+from irnas.nn.slim import fold
+from irnas.space import Value
+
+Values = Mapping[str, Value]
+
+_PRIOR = -math.log(99)
+"""Bias of what predicts targets: one in a hundred at first, as focal loss wants it."""
+_RATIO_WEIGHT = 2.0
+_LEVELS = {"4": (2,), "34": (1, 2), "234": (0, 1, 2)}
+
+
+class _Verdict(NamedTuple):
+    """What a deep level says of its patches; maps [N, ., gh, gw]."""
+
+    head: Tensor | None
+    """Two scores (keep, drop), class and, where asked for, IoU, all as logits. None: deployed, and no decision."""
+    active: Tensor | None
+    """The patches that stay active, 1 or 0; None where all do."""
+
+
+class AdsNet(nn.Module):
+    """Levels 2, 3, 4 of strides 4, 8, 16; level 4 decides for level 3, and 4 and 3 together for level 2."""
+
+    stride = 16
+
+    def __init__(self, values: Values) -> None:
+        super().__init__()
+        self.in_channels, width = int(values["in_ch"]), int(values["width"])
+        # Tried: 1e-2 trains a width of 16 best of 1e-2, 3e-3 and 1e-3; with 64 it diverges and 3e-3 does well.
+        self.learning_rate = 0.16 / width
+        self.grid, depth = int(values["grid"]), int(values["d"])
+        self.has_iou, self.has_ratio = bool(values["iou"]), bool(values["ratio"])
+        self.dropped = _dropped(str(values["drop"]))
+        widths = (width, 2 * width, 4 * width)
+        self.stem = nn.Sequential(
+            nn.Conv2d(self.in_channels, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.MaxPool2d(3, 2, 1),
+        )  # fmt: skip
+        self.level2 = nn.Sequential(BasicBlock(width, width), BasicBlock(width, width))
+        self.level3 = nn.Sequential(BasicBlock(width, 2 * width, 2), BasicBlock(2 * width, 2 * width))
+        self.level4 = nn.Sequential(BasicBlock(2 * width, 4 * width, 2), BasicBlock(4 * width, 4 * width))
+        self.lateral = nn.ModuleList(nn.Conv2d(channels, depth, 1) for channels in widths)
+        self.distribution, self.is_lateral_first = _distribution(values, widths, depth)
+        dropped3, dropped2 = self.dropped
+        self.act4 = PatchActivation(depth, _side(self.grid, 16))
+        self.act3 = PatchActivation(depth, _side(self.grid, 8), dropped3)
+        self.act2 = PatchActivation(depth, _side(self.grid, 4), dropped2)
+        self.grow3, self.grow2, self.add3, self.add2 = _enlarge(2), _enlarge(2), Add(), Add()
+        self.pool4, self.pool3 = PatchPool(self.grid, 16), PatchPool(self.grid, 8)
+        self.decide3 = Decision(dropped3) if dropped3 else None
+        self.decide2 = Decision(dropped2) if dropped2 > dropped3 else None
+        self.head4: nn.Conv2d | None = nn.Conv2d(depth, 3 + self.has_iou, 1)
+        self.head3: nn.Conv2d | None = nn.Conv2d(depth, 3 + self.has_iou, 1)
+        self.segment, self.grow = nn.Conv2d(depth, 1, 1), _enlarge(4)
+        self._initialise()
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        """[N, 1, H, W] or [N, in_ch, H, W] in 0..1 to logits [N, 1, H, W]; one channel is repeated where three are due.
+
+        Raises:
+            DataError: another number of channels, or H or W that is no multiple of 16.
+        """
+        return self._run(x_nchw)[0]
+
+    def loss(self, x_nchw: Tensor, truth_n1hw: Tensor) -> Tensor:
+        """Segmentation, classification and IoU of patches, equally weighted; where asked for, the share of active ones.
+
+        Classification and IoU are means over the two levels that have heads.
+        """
+        logits_n1hw, verdicts = self._run(x_nchw)
+        truth_n1hw = truth_n1hw.to(logits_n1hw.dtype)
+        pixels = REFERENCE_SIDE // self.grid
+        has_target_n1hw = F.max_pool2d(truth_n1hw, pixels, ceil_mode=True)
+        iou_n1hw = patch_iou((logits_n1hw.detach() > 0).to(truth_n1hw.dtype), truth_n1hw, pixels)
+        total = focal(logits_n1hw, truth_n1hw)
+        for verdict, dropped in zip(verdicts, self.dropped, strict=True):
+            assert verdict.head is not None, "a deployed network does not learn"
+            total = total + focal(verdict.head[:, 2:3], has_target_n1hw) / 2
+            if self.has_iou:
+                total = total + F.binary_cross_entropy_with_logits(verdict.head[:, 3:], iou_n1hw) / 2
+            if self.has_ratio and verdict.active is not None:
+                total = total + _RATIO_WEIGHT * (verdict.active.mean() - (1 - dropped / 100)).square()
+        return total
+
+    def deploy(self) -> Self:
+        """A copy in eval mode with the same logits: normalisation folded in, heads that only decide."""
+        found = copy.deepcopy(self).eval()
+        fold(found)
+        found.head4 = None if self.decide3 is None else _scores(found.head4)
+        found.head3 = None if self.decide2 is None else _scores(found.head3)
+        return found
+
+    def _run(self, x_nchw: Tensor) -> tuple[Tensor, tuple[_Verdict, _Verdict]]:
+        x_nchw = self._admit(x_nchw)
+        fine_nchw: Tensor = self.level2(self.stem(x_nchw))
+        middle_nchw = self.level3(fine_nchw)
+        maps = [fine_nchw, middle_nchw, self.level4(middle_nchw)]
+        if self.distribution is not None and not self.is_lateral_first:
+            maps = self.distribution(*maps)
+        maps = [lateral(x) for lateral, x in zip(self.lateral, maps, strict=True)]
+        if self.distribution is not None and self.is_lateral_first:
+            maps = self.distribution(*maps)
+        y_nchw = self.act4(maps[2])
+        head_nchw = None if self.head4 is None else self.head4(self.pool4(y_nchw))
+        verdict4 = _verdict(head_nchw, self.decide3, None)
+        y_nchw = _activate(self.act3, self.add3(self.grow3(y_nchw), maps[1]), verdict4.active)
+        head_nchw = None if self.head3 is None else self.head3(self.pool3(y_nchw))
+        verdict3 = _verdict(head_nchw, self.decide2, verdict4.active)
+        y_nchw = _activate(self.act2, self.add2(self.grow2(y_nchw), maps[0]), verdict3.active)
+        return self.grow(self.segment(y_nchw)), (verdict4, verdict3)
+
+    def _admit(self, x_nchw: Tensor) -> Tensor:
+        channels, height, width = x_nchw.shape[1:]
+        if height % self.stride or width % self.stride or not height or not width:
+            raise DataError(f"network input: got {height}x{width} pixels; must be multiples of {self.stride}")
+        if channels == self.in_channels:
+            return x_nchw
+        if channels != 1:
+            raise DataError(f"network input: got {channels} channels; must be 1 or {self.in_channels}")
+        return x_nchw.expand(-1, self.in_channels, -1, -1)
+
+    def _initialise(self) -> None:
+        for part in self.modules():
+            if isinstance(part, nn.Conv2d):
+                nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+                if part.bias is not None:
+                    nn.init.zeros_(part.bias)
+        left3, left2 = (1 - dropped / 100 for dropped in self.dropped)
+        # Samples start at the share that ranking will keep: of all patches at level 3, of the active ones at level 2.
+        for conv, share in ((self.head4, left3), (self.head3, left2 / left3), (self.segment, None)):
+            assert conv is not None and conv.bias is not None
+            nn.init.normal_(conv.weight, std=0.01)
+            nn.init.constant_(conv.bias if share is None else conv.bias[2:], _PRIOR)
+            if share is not None and share < 1:
+                nn.init.constant_(conv.bias[:1], math.log(share / (1 - share)))
+
+
+def build(values: Values) -> nn.Module:
+    """The untrained network with the active values of a genotype of search_spaces/adsnet/space.yaml."""
+    # Rows of channels are what gathering active positions wants, and dense convolutions like them as well.
+    network: nn.Module = AdsNet(values).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def patch_iou(predicted_n1hw: Tensor, truth_n1hw: Tensor, pixels: int) -> Tensor:
+    """The IoU of two 0/1 masks [N, 1, H, W] around each patch that holds a target, 0 at other patches: [N, 1, gh, gw].
+
+    Both are counted in the patch and the ring of patches around it, so that a target across a border counts whole.
+    """
+
+    def around(mask_n1hw: Tensor) -> Tensor:
+        sums_n1hw = F.avg_pool2d(mask_n1hw, pixels, ceil_mode=True, divisor_override=1)
+        return F.avg_pool2d(sums_n1hw, 3, 1, 1, divisor_override=1)
+
+    both_n1hw = around(predicted_n1hw * truth_n1hw)
+    either_n1hw = around(torch.maximum(predicted_n1hw, truth_n1hw)).clamp(min=1)
+    return both_n1hw / either_n1hw * F.max_pool2d(truth_n1hw, pixels, ceil_mode=True)
+
+
+def _verdict(head_nchw: Tensor | None, decide: Decision | None, before_n1hw: Tensor | None) -> _Verdict:
+    if decide is None or head_nchw is None:
+        return _Verdict(head_nchw, before_n1hw)
+    scores_n2hw = head_nchw[:, :2]
+    return _Verdict(head_nchw, decide(scores_n2hw) if before_n1hw is None else decide(scores_n2hw, before_n1hw))
+
+
+def _scores(head: nn.Conv2d | None) -> nn.Conv2d:
+    """The part of a head that decides."""
+    assert head is not None and head.bias is not None, "deployed already"
+    found = nn.Conv2d(head.in_channels, 2, 1)
+    found.weight, found.bias = nn.Parameter(head.weight[:2]), nn.Parameter(head.bias[:2])
+    return found
+
+
+def _activate(act: nn.Module, x_nchw: Tensor, active_n1hw: Tensor | None) -> Tensor:
+    y_nchw: Tensor = act(x_nchw) if active_n1hw is None else act(x_nchw, active_n1hw)
+    return y_nchw
+
+
+def _dropped(text: str) -> tuple[int, int]:
+    """Percent of the patches that levels 3 and 2 skip, from "0.25/0.5"."""
+    try:
+        level3, level2 = (round(100 * float(part)) for part in text.split("/"))
+    except ValueError:
+        raise SpaceError(f"drop: got {text!r}; must be two shares such as 0.25/0.5") from None
+    if not 0 <= level3 <= level2 < 100:
+        raise SpaceError(f"drop: got {text!r}; must rise from level 3 to level 2 and stay below 1")
+    return level3, level2
+
+
+def _side(grid: int, stride: int) -> int:
+    """Positions a side of a patch on the map of that stride, at least one."""
+    return max(REFERENCE_SIDE // grid // stride, 1)
+
+
+def _enlarge(factor: int) -> nn.Upsample:
+    return nn.Upsample(scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+def _distribution(values: Values, widths: tuple[int, int, int], depth: int) -> tuple[Distribution | None, bool]:
+    """The distribution, if there is one, and whether it stands behind the laterals."""
+    kind = str(values["afd"])
+    if kind == "off":
+        return None, False
+    gates = {"full": (True, True), "no_channel": (False, True), "no_spatial": (True, False)}
+    if kind not in gates:
+        raise SpaceError(f"afd: got {kind!r}; one of off, {', '.join(gates)}")
+    by_channel, by_place = gates[kind]
+    is_lateral_first = values["afd_width"] == "lateral"
+    channels = (depth, depth, depth) if is_lateral_first else widths
+    guided = _LEVELS[str(values["afd_to"])]
+    return Distribution(channels, guided, by_channel=by_channel, by_place=by_place), is_lateral_first
