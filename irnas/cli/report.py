@@ -163,7 +163,7 @@ def _print_table(console: Console, record: Record, *, show_all: bool) -> None:
     axes = differing([r.genotype for r in shown], record.space)
     groups = grouped(axes)
     # Many narrow columns would be cut or folded letter by letter; one wide column folds between the choices.
-    is_wide = len(groups) > _MAX_AXES
+    is_wide = len(groups) > _MAX_AXES or bool(record.families)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("key")
     if show_all:

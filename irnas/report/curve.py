@@ -56,7 +56,7 @@ def learning(record: Record) -> go.Figure | None:
         figure.update_xaxes(**look.axis("epoch", tickformat="d"), col=column)
         figure.update_yaxes(**look.axis(title), col=column)
         figure.add_trace(_others(rest, name, is_named=column == 1), row=1, col=column)
-        for number, (result, colour) in enumerate(zip(winners, look.ramp(len(winners)), strict=True), 1):
+        for number, (result, colour) in enumerate(zip(winners, record.colours, strict=True), 1):
             trace = _winner(result, curves.get(result.trial, {}), name, number, colour, is_named=column == 1)
             figure.add_trace(trace, row=1, col=column)
     return figure

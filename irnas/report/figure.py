@@ -141,8 +141,9 @@ def _draw_trials(figure: go.Figure, record: Record, pair: Pair) -> None:
     winning = {r.key for r in winners}
     axes = differing([r.genotype for r in record.done], record.space)
     rest = [r for r in record.done if r.key not in winning]
-    marker = {"size": 9, "color": look.DOMINATED, "opacity": 0.85}
-    figure.add_trace(_points(rest, pair, record, axes, name="dominated", mode="markers", marker=marker))
+    for name, found, colour in _by_family(record, rest, "dominated", look.DOMINATED):
+        marker = {"size": 9, "color": colour, "opacity": 0.35 if record.families else 0.85}
+        figure.add_trace(_points(found, pair, record, axes, name=name, mode="markers", marker=marker))
     edge = Front.of(record.results, pair).results
     # Both lists are sorted along the horizontal axis; the line needs no markers of its own.
     along = sorted(edge, key=lambda r: (r.values[pair[0].name], r.values[pair[1].name]))
@@ -153,10 +154,23 @@ def _draw_trials(figure: go.Figure, record: Record, pair: Pair) -> None:
             line={"shape": step_shape(pair), "color": look.INK, "width": 1.4},
         )
     )  # fmt: skip
-    marker = {"size": 14, "color": look.ramp(len(winners)), "line": {"color": "#ffffff", "width": 1.5}}
-    numbers = [str(n) for n in range(1, len(winners) + 1)]
-    style = {"mode": "markers+text", "text": numbers, "textposition": "top center", "textfont": {"size": 12}}
-    figure.add_trace(_points(winners, pair, record, axes, name="on the front", marker=marker, **style))
+    place = {r.key: n for n, r in enumerate(winners)}
+    for name, found, _ in _by_family(record, winners, "on the front", ""):
+        colours = [record.colours[place[r.key]] for r in found]
+        marker = {"size": 14, "color": colours, "line": {"color": "#ffffff", "width": 1.5}}
+        numbers = [str(place[r.key] + 1) for r in found]
+        style = {"mode": "markers+text", "text": numbers, "textposition": "top center", "textfont": {"size": 12}}
+        figure.add_trace(_points(found, pair, record, axes, name=name, marker=marker, **style))
+
+
+def _by_family(
+    record: Record, results: Sequence[Result], name: str, colour: str
+) -> list[tuple[str, Sequence[Result], str]]:
+    """(legend, results, colour): one entry, or in a search over several spaces one for each that has results."""
+    if not record.families:
+        return [(name, results, colour)]
+    parts = ((f, [r for r in results if r.genotype.space == f], c) for f, c in record.families.items())
+    return [(f"{family}, {name}", found, colour) for family, found, colour in parts if found]
 
 
 def _points(results: Sequence[Result], pair: Pair, record: Record, axes: list[str], **style: Any) -> go.Scatter:

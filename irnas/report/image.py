@@ -17,8 +17,8 @@ from irnas.report.record import Record
 from irnas.result import Result
 
 Array = np.ndarray[Any, Any]
-Predictor = Callable[[Array], Array]
-"""uint8 [H, W] to the target probability of each pixel, [H, W]."""
+Predictor = Callable[[int], Array]
+"""The number of an image in its split to the target probability of each pixel, [H, W]."""
 
 MAX_WINNERS = 4
 MAX_SCENES = 4
@@ -136,16 +136,17 @@ def iou(prediction_hw: Array, mask_hw: Array) -> float:
 def _open(record: Record) -> tuple[Scenes, dict[int, Predictor]]:
     # Torch comes in here and only here: a report without pictures needs none.
     from irnas.data import open_dataset
-    from irnas.train import predict
+    from irnas.train import predict, windows
     from irnas.trial import restore
+
+    split = open_dataset(str(record.opened["data"]["path"])).split("val")
 
     def predictor(result: Result) -> Predictor:
         model = restore(record.uri, result)
-        return lambda image_hw: predict(model, image_hw)
+        return lambda index: predict(model, *windows(model, split, [index]))
 
     winners = record.winners
-    predictors = {place: predictor(winners[place]) for place in chosen(winners)}
-    return open_dataset(str(record.opened["data"]["path"])).split("val"), predictors
+    return split, {place: predictor(winners[place]) for place in chosen(winners)}
 
 
 def _scene(split: Scenes, index: int, predictors: dict[int, Predictor], record: Record) -> Scene:
@@ -158,9 +159,9 @@ def _scene(split: Scenes, index: int, predictors: dict[int, Predictor], record: 
     cells = [Cell(title="image", caption=f"{height} x {width} pixels", whole=whole, part=part)]
     whole, part = _judged(part_hw, mask_hw, mask_hw, frame)
     cells.append(Cell(title="truth", caption=f"{int(mask_hw.sum())} target pixels", whole=whole, part=part))
-    colours, winners = look.ramp(len(record.winners)), record.winners
+    colours, winners = record.colours, record.winners
     for place, predict in predictors.items():
-        found_hw = predict(image_hw) > THRESHOLD
+        found_hw = predict(index) > THRESHOLD
         whole, part = _judged(part_hw, found_hw, mask_hw, frame)
         title, caption = f"{place + 1} · {winners[place].key[:8]}", f"IoU here {100 * iou(found_hw, mask_hw):.0f} %"
         cells.append(Cell(title=title, caption=caption, whole=whole, part=part, colour=colours[place]))

@@ -56,7 +56,7 @@ def lines(record: Record, order: Sequence[str]) -> tuple[go.Figure, int]:
 
 def _draw_lines(figure: go.Figure, record: Record, scales: Sequence[Scale]) -> None:
     winners = record.winners
-    colours = {r.key: c for r, c in zip(winners, look.ramp(len(winners)), strict=True)}
+    colours = {r.key: c for r, c in zip(winners, record.colours, strict=True)}
     # Winners last, so that they lie on top.
     for result in sorted(record.done, key=lambda r: r.key in colours):
         is_winner = result.key in colours

@@ -52,7 +52,8 @@ def references(record: Record, price: Price | None = None) -> tuple[list[Referen
         price: counts a cost; ``irnas.cost.price`` unless told otherwise.
     """
     try:
-        rows = catalog.published(record.settings.space)
+        # Where families compete, the designs of all papers are what they are up against.
+        rows = catalog.published(",".join(catalog.names()) if record.families else record.settings.space)
         if rows and price is None:
             from irnas.cost import price
         assert price is not None or not rows

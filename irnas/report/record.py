@@ -10,9 +10,10 @@ from irnas import ledger
 from irnas.front import Bounds, Front
 from irnas.ledger import Event
 from irnas.objective import Objective, parse
+from irnas.report import look
 from irnas.result import Result, Status
 from irnas.settings import SearchSettings
-from irnas.space import Genotype, Space, Value
+from irnas.space import MEMBER, Genotype, Space, Value
 
 INACTIVE = "-"
 """Stands for the value of an axis that does not exist in a genotype."""
@@ -68,6 +69,17 @@ class Record:
         key = next((o for o in self.objectives if o.is_free), self.objectives[0])
         order = key.loss if key.is_free else float
         return tuple(sorted(self.front.results, key=lambda r: (order(r.values[key.name]), r.key)))
+
+    @property
+    def families(self) -> dict[str, str]:
+        """Name of each space of a search over several, to its colour; empty for a search of one."""
+        return {member.name: look.SERIES[i % len(look.SERIES)] for i, member in enumerate(self.space.members)}
+
+    @property
+    def colours(self) -> list[str]:
+        """A colour for each of the winners: that of its family, or, in a search of one, from dark to light by cost."""
+        families, winners = self.families, self.winners
+        return [families[r.genotype.space] for r in winners] if families else look.ramp(len(winners))
 
     @property
     def device(self) -> Mapping[str, Any] | None:
@@ -139,23 +151,28 @@ class Record:
 
 def differing(genotypes: Sequence[Genotype], space: Space) -> list[str]:
     """The axes, in the space's order, on which the genotypes do not all agree."""
+    points = [space.values_of(g) for g in genotypes]
     known = [p.name for p in space.params]
     # A published design may use an axis that the search held out.
-    known += sorted({axis for g in genotypes for axis in g.values} - set(known))
+    known += sorted({axis for values in points for axis in values} - set(known))
     held = {p.name for p in space.params if len(p.values) == 1}
 
     def differs(axis: str) -> bool:
-        marks = {_mark(g.values[axis]) for g in genotypes if axis in g.values}
+        marks = {_mark(values[axis]) for values in points if axis in values}
         # Where an axis that a search holds exists or not follows from its parent, which is shown.
-        is_partial = axis not in held and any(axis not in g.values for g in genotypes)
+        is_partial = axis not in held and any(axis not in values for values in points)
         return len(marks) > 1 or (bool(marks) and is_partial)
 
     return [axis for axis in known if differs(axis)]
 
 
 def choice(genotype: Genotype, axis: str) -> str:
-    """The value of an axis as text; a dash where the axis does not exist."""
-    return str(genotype.values[axis]) if axis in genotype.values else INACTIVE
+    """The value of an axis as text; a dash where the axis does not exist. ``biisnet.base`` is the base of biisnet."""
+    member, _, name = axis.rpartition(".")
+    if axis == MEMBER:
+        return genotype.space
+    is_there = name in genotype.values and member in ("", genotype.space)
+    return str(genotype.values[name]) if is_there else INACTIVE
 
 
 def grouped(axes: Sequence[str]) -> dict[str, list[str]]:
@@ -175,7 +192,8 @@ def choices(genotype: Genotype, axes: Sequence[str]) -> str:
 def phrases(genotype: Genotype, axes: Sequence[str]) -> list[str]:
     """The axes that exist in the genotype with their values: ``["base=8", "growth=2/2/1"]``."""
     names = grouped(axes).items()
-    return [f"{name}={choices(genotype, m)}" for name, m in names if any(axis in genotype.values for axis in m)]
+    there = ((name, m) for name, m in names if any(choice(genotype, axis) != INACTIVE for axis in m))
+    return [f"{name.rpartition('.')[2]}={choices(genotype, m)}" for name, m in there]
 
 
 def _mark(value: Value) -> tuple[str, Value]:

@@ -48,9 +48,15 @@ def _draw(panel: Any, record: Record, pair: Pair, references: Sequence[Reference
     along = sorted(edge, key=lambda r: (r.values[x.name], r.values[y.name]))
     style = "steps-post" if step_shape(pair) == "hv" else "steps-pre"
     panel.plot(*_xy([r.values for r in along], pair), color=look.INK, linewidth=1, drawstyle=style, zorder=3)
-    colours = look.ramp(len(winners))
+    colours = record.colours
     places = _xy([r.values for r in winners], pair)
-    panel.scatter(*places, s=64, c=colours, edgecolors="white", label="on the front", zorder=4)
+    panel.scatter(
+        *places, s=64, c=colours, edgecolors="white", label=None if record.families else "on the front", zorder=4
+    )
+    for family, colour in record.families.items():
+        theirs = [r.values for r in rest if r.genotype.space == family]
+        panel.scatter(*_xy(theirs, pair), s=22, facecolors="white", edgecolors=colour, linewidths=1, zorder=2)
+        panel.scatter([], [], s=64, c=colour, edgecolors="white", label=family)
     for number, place in enumerate(zip(*places, strict=True), 1):
         panel.annotate(str(number), place, xytext=(0, 6), textcoords="offset points", fontsize=8, ha="center", zorder=6)
     for number, (name, found) in enumerate(by_count(shown).items()):

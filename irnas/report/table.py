@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from irnas.report import look, unit
+from irnas.report import unit
 from irnas.report.published import size_of
-from irnas.report.record import Record, choice, choices, differing, grouped
+from irnas.report.record import Record, choice, choices, differing, grouped, phrases
 from irnas.result import Status
+from irnas.space import Genotype
 
 _MORE = ("miou", "niou", "f1", "pd", "fa", "ops", "params", "bytes", "fps", "latency_ms")
 """What the table of winners shows beside the objectives, where it was measured."""
@@ -78,7 +79,8 @@ def winners(record: Record) -> str:
     found = record.winners
     axes, aims = differing([r.genotype for r in found], record.space), [o.name for o in record.objectives]
     more = [n for n in _MORE if n in found[0].values and n not in aims]
-    groups, alone = grouped(axes), record.alone
+    # The axes of one family are no columns for another.
+    groups, alone = {"choices": axes} if record.families else grouped(axes), record.alone
     has_notes = any(r.note for r in found)
     head = [
         ("", True), ("key", True), *((unit.title(n), False) for n in (*aims, *more)),
@@ -87,16 +89,22 @@ def winners(record: Record) -> str:
         *((("note", True),) if has_notes else ()),
     ]  # fmt: skip
     origins, rows = record.origins(), []
-    for number, (result, colour) in enumerate(zip(found, look.ramp(len(found)), strict=True), 1):
+    for number, (result, colour) in enumerate(zip(found, record.colours, strict=True), 1):
         rows.append([
             f"{chip(colour)}{number}", f"<code>{escape(result.key)}</code>",
             *(unit.figure(n, result.values.get(n)) for n in (*aims, *more)),
             *((unit.figure(record.speed, record.speed_alone(result.key)),) if alone else ()), str(result.epochs),
             unit.duration(result.seconds), str(result.trial), escape(origins.get(result.trial, "")),
-            *(escape(choices(result.genotype, members)) for members in groups.values()),
+            *map(escape, _choices(result.genotype, groups, is_mixed=bool(record.families))),
             *((escape(result.note),) if has_notes else ()),
         ])  # fmt: skip
     return _table(head, rows) + _shared(record, axes)
+
+
+def _choices(genotype: Genotype, groups: Mapping[str, Sequence[str]], *, is_mixed: bool) -> list[str]:
+    if is_mixed:
+        return [" ".join(phrases(genotype, groups["choices"]))]
+    return [choices(genotype, members) for members in groups.values()]
 
 
 def failures(record: Record) -> str:
@@ -135,7 +143,7 @@ def _table(head: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]) -> s
 
 def _shared(record: Record, axes: Sequence[str]) -> str:
     first = record.winners[0].genotype
-    same = ", ".join(f"{axis}={choice(first, axis)}" for axis in first.values if axis not in axes)
+    same = ", ".join(f"{axis}={choice(first, axis)}" for axis in record.space.values_of(first) if axis not in axes)
     if not same:
         return ""
     return f"<details><summary>What they have in common</summary><p><code>{escape(same)}</code></p></details>"

@@ -1,0 +1,50 @@
+"""The report of a search over several families."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.runs import space_folder, write_run
+
+from irnas.report import figure, table
+from irnas.report.published import references
+from irnas.report.record import Record, choice, differing, phrases
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    folder = tmp_path_factory.mktemp("union")
+    toy, other = space_folder(folder / "a"), space_folder(folder / "b")
+    text = (other / "space.yaml").read_text()
+    (other / "space.yaml").write_text(text.replace("name: toy", "name: gadget"))
+    return Record.read(write_run(folder / "run", Path(f"{toy},{other}"), trials=16))
+
+
+def test_winners_have_the_colour_of_their_family(record: Record) -> None:
+    assert list(record.families) == ["toy", "gadget"] and len(set(record.families.values())) == 2
+    spaces = [r.genotype.space for r in record.winners]
+    assert set(spaces) == {"toy", "gadget"}
+    assert record.colours == [record.families[space] for space in spaces]
+    drawn = figure.front(record, figure.pairs(record)[0], [])
+    names = [trace.name for trace in drawn.data]
+    assert {"toy, on the front", "gadget, on the front", "toy, dominated"} <= set(names)
+    winners = [trace for trace in drawn.data if "on the front" in str(trace.name)]
+    assert sum(len(trace.x) for trace in winners) == len(record.winners)
+
+
+def test_an_axis_belongs_to_its_family(record: Record) -> None:
+    axes = differing([r.genotype for r in record.done], record.space)
+    assert axes[0] == "space" and {"toy.width", "gadget.width"} <= set(axes)
+    point = next(r.genotype for r in record.done if r.genotype.space == "gadget")
+    assert choice(point, "space") == "gadget" and choice(point, "toy.width") == "-"
+    found = phrases(point, axes)
+    assert found[0] == "space=gadget" and f"width={point.values['width']}" in found
+    assert not any("toy" in phrase for phrase in found)
+    assert "gadget" in table.winners(record)
+
+
+def test_the_designs_of_all_papers_are_its_references(record: Record) -> None:
+    found, why = references(record, lambda genotype, size: {"ops": 1e7})
+    assert not why
+    assert {"LIT10", "RPCANet+", "ADSNet"} <= {reference.name for reference in found}
