@@ -37,7 +37,7 @@ def import_(
     """Read a published data set and write it as Parquet shards with a manifest."""
     from irnas.data.importer import import_folder
 
-    with _progress() as progress:
+    with bars() as progress:
         found = import_folder(
             source, output, format=format, val_fraction=val_fraction, val_seed=val_seed, progress=progress
         )
@@ -64,7 +64,7 @@ def synth(
         images=0 if sequences else 400 if images is None else images,
         size=size, sequences=sequences, frames=frames, seed=seed, hard=hard,
     )  # fmt: skip
-    with _progress() as progress:
+    with bars() as progress:
         found = write(output, settings, progress=progress)
     _print_manifest(output, found, as_json)
 
@@ -74,7 +74,7 @@ def check(path: Annotated[Path, typer.Argument(help="A data folder.")], as_json:
     """Compare every byte of a data folder with its manifest."""
     from irnas.data.check import verify
 
-    with _progress() as progress:
+    with bars() as progress:
         found = verify(path, progress)
     _print_manifest(path, found, as_json)
 
@@ -87,7 +87,7 @@ def stats(
     """Describe images and targets: counts, sizes, areas, contrasts, per split."""
     from irnas.data import open_dataset, statistics
 
-    with _progress() as progress:
+    with bars() as progress:
         found = statistics.of_dataset(open_dataset(name, progress), progress)
     if as_json:
         print(json.dumps(found, indent=1))
@@ -135,19 +135,19 @@ def _print_stats(found: Mapping[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
+def bars() -> Iterator[Callable[[str, int, int], None]]:
     """Bars on stderr, one per kind of work; nothing where stderr is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description:>8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as live:
         tasks: dict[str, Any] = {}
 
         def report(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done)
+                tasks[what] = live.add_task(what, total=total)
+            live.update(tasks[what], completed=done)
 
         yield report
