@@ -29,7 +29,7 @@ def cost(
     point: Annotated[
         str, typer.Argument(metavar="POINT", help="A published name, or axis=value,... over the defaults, or default.")
     ],
-    size: Annotated[str, typer.Option("--input", metavar="CxHxW", help="Channels, height, width.")] = "3x512x512",
+    size: Annotated[str, typer.Option("--input", metavar="CxHxW", help="Channels, height, width.")] = "1x256x256",
     device: Annotated[
         str | None, typer.Option(help="A profile: say too how fast the network would be there; see `irnas device`.")
     ] = None,

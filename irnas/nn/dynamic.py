@@ -1,0 +1,99 @@
+"""Basis decompositions as filters whose taps are computed from the map itself: how a device should run them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from irnas.nn.difference import FLOOR, Bank, Recombination, Tap, recombine
+
+
+class DynamicFilter(nn.Module):
+    """A ``Recombination`` as convolutions, for inference; equal up to rounding.
+
+    For each dilation one convolution with fixed weights yields all differences, their products with the origin and with
+    themselves give the gains, and one convolution with the taps that the gains make yields the result: 17 taps per
+    image and channel for eight directions and two dilations. Few nodes, so that it exports well.
+    """
+
+    def __init__(self, layer: Recombination) -> None:
+        super().__init__()
+        assert not layer.orthogonal, "an orthonormal basis needs more than a filter"
+        self.layer = layer
+        self.centred = any(layer.bank.margins[:1])
+        groups = _by_reach(layer.bank)
+        self.reaches = tuple(groups)
+        for reach, filters in groups.items():
+            self.register_buffer(f"weight{reach}", _weight(filters, reach, self.centred), persistent=False)
+
+    def products(self, shape: Sequence[int]) -> tuple[int, int, int]:
+        """As of ``Recombination``."""
+        return self.layer.products(shape)
+
+    def forward(self, origin_nchw: Tensor, source_nchw: Tensor) -> Tensor:
+        """Origin [N, c, H, W] and source [N, c, H * stride, W * stride] to [N, c, H, W]."""
+        maps = origin_nchw.shape[0] * origin_nchw.shape[1]
+        source = source_nchw.reshape(1, maps, *source_nchw.shape[2:])
+        if not self.centred:
+            source = F.pad(source, self.layer.bank.margins)
+        parts = [
+            self._part(self.get_buffer(f"weight{reach}"), reach, origin_nchw.reshape(maps, -1, 1), source)
+            for reach in self.reaches
+        ]
+        y_nchw = torch.stack(parts).sum(0).reshape(origin_nchw.shape)
+        extra_nchw = self.layer.extra_map(source_nchw)
+        return y_nchw if extra_nchw is None else y_nchw + recombine(origin_nchw, [extra_nchw])
+
+    def _part(self, weight: Tensor, reach: int, origin: Tensor, source: Tensor) -> Tensor:
+        """What the differences of one reach contribute; all images and channels lie along the channels."""
+        stride, maps = self.layer.bank.stride, len(origin)
+        padding, dilation = (reach, reach) if self.centred else (0, 1)
+        weight = weight.to(source.dtype)
+        basis = F.conv2d(source, weight.repeat(maps, 1, 1, 1), None, stride, padding, dilation, maps)
+        basis = basis.reshape(maps, len(weight), -1)
+        gains = (basis @ origin).squeeze(2) / basis.square().sum(2).clamp_min(FLOOR)
+        taps = (gains @ weight.flatten(1)).reshape(maps, 1, *weight.shape[2:])
+        return F.conv2d(source, taps, None, stride, padding, dilation, maps)
+
+
+def deployed(network: nn.Module) -> nn.Module:
+    """A copy in eval mode with dynamic filters for decompositions, and normalisation as a part of convolutions."""
+    found = copy.deepcopy(network).eval()
+    for parent in list(found.modules()):
+        if isinstance(parent, nn.Sequential):
+            _fold(parent)
+        for name, child in list(parent.named_children()):
+            if isinstance(child, Recombination) and not child.orthogonal:
+                setattr(parent, name, DynamicFilter(child))
+    return found
+
+
+def _fold(layers: nn.Sequential) -> None:
+    for index in range(len(layers) - 1):
+        first, second = layers[index], layers[index + 1]
+        if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+            layers[index] = fuse_conv_bn_eval(first, second)
+            layers[index + 1] = nn.Identity()
+
+
+def _by_reach(bank: Bank) -> dict[int, list[tuple[Tap, ...]]]:
+    """The filters of a bank by the distance of their taps."""
+    found: dict[int, list[tuple[Tap, ...]]] = {}
+    for taps in bank.filters:
+        found.setdefault(max(max(abs(row), abs(column)) for _, row, column in taps), []).append(taps)
+    return found
+
+
+def _weight(filters: Sequence[Sequence[Tap]], reach: int, centred: bool) -> Tensor:
+    """Filters as the weight [filters, 1, k, k] of a convolution: k is 3 around a pixel, otherwise 2."""
+    side = 3 if centred else 2
+    weight = torch.zeros(len(filters), 1, side, side)
+    for index, taps in enumerate(filters):
+        for sign, row, column in taps:
+            weight[index, 0, row // reach + centred, column // reach + centred] += sign
+    return weight

@@ -1,0 +1,176 @@
+"""SD2Net's structure, its shortcuts, its loss and its refusals."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.decomposition import literal
+from torch import Tensor, nn
+
+from irnas import catalog, losses, models
+from irnas.errors import DataError, SpaceError
+from irnas.export import onnx
+from irnas.export.write import Origin
+from irnas.models.sd2net import SD2Net
+from irnas.nn.binary import BinaryConv2d
+from irnas.nn.decomposition import SD2M, SD3M, InceptionPool
+from irnas.nn.difference import HighPass, Recombination, directional
+from irnas.nn.dynamic import DynamicFilter, deployed
+from irnas.nn.rsu import RSU
+from irnas.train import predict
+
+SPACE = catalog.load("sd2net")
+
+
+def network(seed: int = 0, **values: Any) -> Any:
+    """An untrained network whose normalisation has seen two batches."""
+    torch.manual_seed(seed)
+    found = models.build(SPACE.complete({"c": 2, **values}))
+    for _ in range(2):
+        found(torch.rand(2, 1, 32, 32))
+    return found.eval()
+
+
+class Literal(nn.Module):
+    """A decomposition that keeps every basis map."""
+
+    def __init__(self, layer: Recombination) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, origin: Tensor, source: Tensor) -> Tensor:
+        extra = self.layer.extra_map(source)
+        return literal(origin, [*self.layer.bank.maps(source), *([] if extra is None else [extra])])
+
+
+def test_a_small_u_has_fourteen_convolutions_and_a_residual() -> None:
+    small = RSU(3, 4, 6).eval()
+    assert sum(isinstance(part, nn.Conv2d) for part in small.modules()) == 14
+    x = torch.rand(1, 3, 32, 64)
+    assert small(x).shape == (1, 6, 32, 64)
+    last = small.up[0][1]
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.zero_()
+    torch.testing.assert_close(small(x), small.enter(x))
+
+
+def test_a_quarter_of_the_channels_each_by_maximum_minimum_mean_and_the_last() -> None:
+    x = torch.rand(1, 8, 4, 6)
+    y = InceptionPool(8, nn.AvgPool2d(2))(x)
+    blocks = x.reshape(1, 8, 2, 2, 3, 2).permute(0, 1, 2, 4, 3, 5).flatten(4)
+    torch.testing.assert_close(y[:, :2], blocks[:, :2].amax(4))
+    torch.testing.assert_close(y[:, 2:4], blocks[:, 2:4].amin(4))
+    torch.testing.assert_close(y[:, 4:], blocks[:, 4:].mean(4))
+    with pytest.raises(SpaceError, match="InceptionPool: got 6 channels; must be a multiple of 4"):
+        InceptionPool(6, None)
+
+
+@pytest.mark.parametrize("values", [{}, {"kernel": "haar", "extra": True}, {"form": "stack", "ratios": "1-2-4-8"}])
+def test_decompositions_without_basis_maps_change_nothing(values: dict[str, Any]) -> None:
+    quick = network(**values).double()
+    slow = network(**values).double()
+    for parent in list(slow.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, Recombination):
+                setattr(parent, name, Literal(child))
+    x = torch.rand(2, 1, 32, 64, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(quick(x), slow(x), rtol=1e-9, atol=1e-9)
+
+
+def test_a_deployed_network_is_equal_and_holds_no_normalisation_behind_convolutions() -> None:
+    model = network()
+    deployed = model.deploy()
+    assert sum(isinstance(part, DynamicFilter) for part in deployed.modules()) == 8
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in deployed.modules())
+    assert any(isinstance(part, nn.BatchNorm2d) for part in model.modules())
+    x = torch.rand(1, 1, 64, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(deployed(x), model(x), rtol=1e-5, atol=1e-6)
+
+
+def test_random_networks_deploy() -> None:
+    rng = random.Random(3)
+    for seed in range(6):
+        values = {**SPACE.sample(rng).values, "c": 4}
+        model = network(seed, **values).double()
+        x = torch.rand(1, 1, 32, 32, dtype=torch.float64)
+        with torch.no_grad():
+            torch.testing.assert_close(model.deploy()(x), model(x), rtol=1e-8, atol=1e-8)
+
+
+def test_the_axes_choose_the_layers() -> None:
+    assert not any(isinstance(part, SD2M) for part in network(sd2m=False).modules())
+    assert sum(isinstance(part, HighPass) for part in network(kernel="fourier").modules()) == 4
+    plain = network(ip=False, sd3m=False)
+    assert sum(isinstance(part, Recombination) for part in plain.modules()) == 4
+    banks = {part.bank for part in plain.modules() if isinstance(part, Recombination)}
+    assert banks == {directional((1, 3))}
+    hidden = [part.origin.in_channels for part in network(c=8, ratios="1-2-4-8").modules() if isinstance(part, SD2M)]
+    assert hidden == [16, 8, 8, 8]
+
+
+def test_a_binary_body_leaves_the_image_and_1x1_convolutions_alone() -> None:
+    model = network(binary="body")
+    assert sum(isinstance(part, BinaryConv2d) for part in model.modules()) == 13 + 8 + 8 + 14
+    wide = [name for name, part in model.named_modules() if isinstance(part, nn.Conv2d) and part.kernel_size != (1, 1)]
+    assert wide == ["enter.enter.0"]
+
+
+def test_the_loss_is_soft_iou_over_the_batch() -> None:
+    model, x = network(), torch.rand(2, 1, 32, 32)
+    truth = (torch.rand(2, 1, 32, 32) > 0.9).float()
+    torch.testing.assert_close(model.loss(x, truth), losses.softiou(model(x), truth))
+
+
+def test_odd_inputs_are_refused() -> None:
+    model = network()
+    with pytest.raises(DataError, match="got 48x32 pixels; must be multiples of 32"):
+        model(torch.rand(1, 1, 48, 32))
+    with pytest.raises(DataError, match="got 3 channels; must be 1"):
+        model(torch.rand(1, 3, 32, 32))
+    with pytest.raises(SpaceError, match="head: got '3x3'; one of 1x1, 7x7"):
+        SD2Net(SPACE.default().values, head="3x3")
+
+
+def test_prediction_pads_to_the_stride() -> None:
+    taken = onnx.input_of(network(), 1)
+    assert (taken.multiple, taken.pad) == (32, 32)
+    assert predict(network(), np.zeros((40, 70), np.uint8)).shape == (40, 70)
+
+
+class Halved(nn.Module):
+    """The layers that are new to the exporter, in a network that exports in seconds rather than half a minute."""
+
+    stride = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(1, 4, 3, padding=1)
+        self.skip = SD2M(4, 2, "reduced", directional((1, 3)), extra=True)
+        self.down = InceptionPool(4, SD3M(1))
+        self.up, self.head = nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(4, 1, 1)
+
+    def forward(self, x_n1hw: Tensor) -> Tensor:
+        logits_n1hw: Tensor = self.head(self.up(self.down(self.skip(self.enter(x_n1hw)))))
+        return logits_n1hw
+
+    def deploy(self) -> nn.Module:
+        return deployed(self)
+
+
+def test_its_layers_run_in_onnx_runtime() -> None:
+    pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
+    pytest.importorskip("onnxscript", reason="the extra 'export' is not installed")
+    torch.manual_seed(0)
+    model = Halved().eval()
+    taken = onnx.input_of(model, 1)
+    run, _ = onnx.runner(onnx.convert(model, taken, Origin(name="x", trial="t")), taken)
+    for height, width in ((64, 64), (50, 70)):
+        image = np.random.default_rng(height).integers(0, 256, (height, width), dtype=np.uint8)
+        assert np.abs(run(image) - predict(model, image)).max() <= 1e-4
