@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from irnas import __version__
-from irnas.cli import baseline, bench, cost, data, device, export, remote, report, score, weights
+from irnas.cli import baseline, bench, cost, data, device, export, remote, report, run, score, weights
 from irnas.cli import search as search_command
 
 app = typer.Typer(
@@ -43,7 +43,7 @@ app.command("ui")(report.ui)
 app.command("export")(export.export)
 app.command("import-weights")(weights.import_weights)
 app.command("bench")(bench.bench)
-app.command("run")(bench.run)
+app.command("run")(run.run)
 app.command("publish")(remote.publish)
 app.command("fetch")(remote.fetch)
 app.command("spaces")(cost.spaces)

@@ -1,4 +1,4 @@
-"""``irnas bench`` and ``irnas run``: how fast an exported network is, and what it finds."""
+"""``irnas bench``: how fast a network is, on the engine and elsewhere."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irnas.errors import DataError, SettingsError
+from irnas.errors import SettingsError
 
 if TYPE_CHECKING:
     from irnas.bench.contest import Contest
     from irnas.bench.subject import Subject
-    from irnas.runtime import Model
 
 _MODELS = "FILE.xnor, FILE.onnx, SPACE:POINT (untrained), or block:C (a chain of binary blocks with C channels)."
 _WIDE = 220
@@ -142,74 +140,3 @@ def _cells(subject: Subject, first: Subject) -> list[str]:
         "" if subject.difference is None else f"{subject.difference:.1g}",
         "" if subject.agreement is None else f"{subject.agreement:.2%}",
     ]  # fmt: skip
-
-
-def _load(name: str, kernels: str | None) -> Model:
-    from irnas import runtime
-
-    try:
-        return runtime.load(name, kernels=kernels)
-    except OSError as problem:
-        raise SettingsError(f"model {name}: got {problem.strerror}; must be a .xnor file") from None
-
-
-def run(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="FILE.xnor")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of them.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the masks, one PNG for each image.")],
-    threshold: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="A target is where the probability exceeds it.")
-    ] = 0.5,
-    probability: Annotated[bool, typer.Option(help="Write 255 times the probability instead of masks.")] = False,
-    threads: Annotated[int, typer.Option(min=1, max=256)] = 1,
-    kernels: Annotated[str | None, typer.Option(metavar="NAME", show_default="the best")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Run a .xnor model on images and write masks: 255 where there is a target.
-
-    irnas run model.xnor images/ -o masks/
-    """
-    loaded = _load(str(model), kernels)
-    paths = _images(images)
-    output.mkdir(parents=True, exist_ok=True)
-    found = [_run_one(loaded, path, output, threshold, probability, threads) for path in paths]
-    if as_json:
-        typer.echo(json.dumps({"model": str(model), "kernels": loaded.facts.kernels, "images": found}))
-        return
-    for each in found:
-        typer.echo(f"{each['mask']}: {each['pixels']} target pixels, highest probability {each['highest']:.4f}")
-    typer.echo(f"{len(found)} images, kernels {loaded.facts.kernels}")
-
-
-def _images(given: list[Path]) -> list[Path]:
-    paths: list[Path] = []
-    for path in given:
-        if not path.exists():
-            raise DataError(f"image {path}: got no such file or folder; must be there")
-        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES) if path.is_dir() else [path]
-        if not inside:
-            raise DataError(f"folder {path}: got no images; must hold some ({', '.join(_SUFFIXES)})")
-        paths += inside
-    stems = [path.stem for path in paths]
-    for path in paths:
-        if stems.count(path.stem) > 1:
-            raise DataError(f"image {path}: got a name twice; must differ, for each mask bears its image's name")
-    return paths
-
-
-def _run_one(
-    model: Model, path: Path, output: Path, threshold: float, probability: bool, threads: int
-) -> dict[str, Any]:
-    import numpy as np
-    from PIL import Image
-
-    from irnas.data.decode import Notes, read_image
-
-    found_hw = model.run(read_image(path, Notes())[None], threads)[0]
-    hits = found_hw > threshold
-    pixels = np.rint(found_hw * 255).astype(np.uint8) if probability else np.where(hits, 255, 0).astype(np.uint8)
-    target = output / f"{path.stem}.png"
-    half = target.with_suffix(".png.part")
-    Image.fromarray(pixels).save(half, "PNG")
-    half.replace(target)
-    return {"image": str(path), "mask": str(target), "pixels": int(hits.sum()), "highest": float(found_hw.max())}

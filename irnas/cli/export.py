@@ -87,7 +87,7 @@ def _onnx(source: Source, channels: int, images: int) -> tuple[bytes, dict[str, 
 
     taken = onnx.input_of(source.network, channels)
     proto = onnx.convert(source.network, taken, source.origin)
-    run, engine = onnx.runner(proto, taken)
+    run, engine = onnx.runner(proto)
     facts: dict[str, Any] = {"ops": len(proto.graph.node)}
     if source.dataset is not None:
         found = parity.compare(source.network, run, engine, source.dataset.split("val"), source.rules, images)

@@ -72,7 +72,8 @@ def _drifting(rng: np.random.Generator, settings: SyntheticSettings) -> Callable
     side, frames = settings.size, settings.frames
     speed, angle = rng.uniform(0, 1), rng.uniform(0, 2 * np.pi)
     t = np.arange(frames)
-    y, x = (speed * t * f(angle) + rng.normal(0, 0.2, frames) for f in (np.sin, np.cos))
+    paths = (speed * t * f(angle) + rng.normal(0, 0.2, frames) for f in (np.sin, np.cos))
+    y, x = (settings.drift * path for path in paths)
     y, x = y - y.min() + _EDGE, x - x.min() + _EDGE
     height, width = (side + int(np.ceil(v.max())) + 2 * _EDGE for v in (y, x))
     look = draw_look(rng, settings.scene)

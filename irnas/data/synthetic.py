@@ -44,6 +44,8 @@ class SyntheticSettings:
     seed: int = 0
     test_share: float = 0.2
     """The last images (or sequences) are the test split; the rest is train."""
+    drift: float = 1.0
+    """Of the background of sequences, largest, in pixels a frame; 0 for frames that are registered already."""
     scene: SceneSettings = field(default_factory=SceneSettings)
     target: TargetSettings = field(default_factory=TargetSettings)
     sensor: SensorSettings = field(default_factory=SensorSettings)
@@ -56,6 +58,8 @@ class SyntheticSettings:
             raise DataError(f"synthetic frames: got {self.frames}; must be in 5..1000")
         if not 32 <= self.size <= 2048:
             raise DataError(f"synthetic size: got {self.size}; must be in 32..2048")
+        if not 0 <= self.drift <= 2:
+            raise DataError(f"synthetic drift: got {self.drift}; must be in 0..2")
         if not 0 < self.test_share < 1 or self.num_test >= self.num_units:
             got = f"{self.test_share} of {self.num_units}"
             raise DataError(f"synthetic test share: got {got}; must leave at least one for train and one for test")

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -24,7 +23,7 @@ from irnas.nn.binary import BinaryConv2d, DotBinaryConv2d
 from irnas.nn.weight import binarize
 from irnas.provenance import code_revision
 from irnas.runtime.format import Input
-from irnas.runtime.reference import prepared
+from irnas.runtime.session import Session
 from irnas.train import PAD
 
 INPUT, OUTPUT = "x_nchw", "probability_n1hw"
@@ -55,7 +54,7 @@ def convert(network: nn.Module, taken: Input, origin: Origin) -> Any:
             reason = " ".join(str(error).split())[:200]
             raise ExportError(f"{origin.name}: got {type(error).__name__} from torch.onnx ({reason})") from error
     assert program is not None
-    return _cleaned(program.model_proto, taken, origin)
+    return _cleaned(program.model_proto, taken, face.frames(network), origin)
 
 
 def annotate(proto: Any, facts: Mapping[str, str]) -> None:
@@ -66,22 +65,10 @@ def annotate(proto: Any, facts: Mapping[str, str]) -> None:
         item.key, item.value = key, value
 
 
-def runner(proto: Any, taken: Input) -> tuple[Run, str]:
+def runner(proto: Any) -> tuple[Run, str]:
     """ONNX Runtime with the model loaded, one thread, and its name."""
-    onnxruntime = _need("onnxruntime")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-    def run(image: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        height, width = image.shape[-2:]
-        x_nchw = np.moveaxis(prepared(taken, image), -1, 0)[None]
-        (y_n1hw,) = session.run([OUTPUT], {INPUT: np.ascontiguousarray(x_nchw)})
-        found: np.ndarray[Any, np.dtype[np.float32]] = y_n1hw[0, 0, :height, :width]
-        return found
-
-    return run, f"onnxruntime {onnxruntime.__version__}"
+    session = Session(proto.SerializeToString())
+    return lambda image: session.run(image[None])[0], session.facts.kernels
 
 
 def input_of(network: nn.Module, channels: int) -> Input:
@@ -161,7 +148,7 @@ class _Convolution(nn.Module):
         return y_nchw if self.scale is None else y_nchw * self.scale
 
 
-def _cleaned(proto: Any, taken: Input, origin: Origin) -> Any:
+def _cleaned(proto: Any, taken: Input, frames: int, origin: Origin) -> Any:
     """Without the paths and line numbers of this machine that torch notes on every node, and with what users need."""
     for node in proto.graph.node:
         del node.metadata_props[:]
@@ -174,7 +161,7 @@ def _cleaned(proto: Any, taken: Input, origin: Origin) -> Any:
     proto.producer_name, proto.producer_version = "irnas", code_revision()
     annotate(proto, {
         "name": origin.name, "trial": origin.trial, "data_rev": origin.data_rev, "multiple": str(taken.multiple),
-        "pad": str(taken.pad),
+        "pad": str(taken.pad), "frames": str(frames),
     })  # fmt: skip
     return proto
 

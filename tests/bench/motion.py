@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=10, help="of each sequence")
     parser.add_argument("--size", type=int, default=64, help="side of the frames, in pixels")
     parser.add_argument("--scr", type=float, nargs=2, default=(1.0, 2.5), help="of the targets, least and most")
+    parser.add_argument("--drift", type=float, default=0.0, help="of the background, pixels a frame; 0 is registered")
     parser.add_argument("--c", type=int, default=4, help="width of both networks")
     parser.add_argument("--window", type=int, default=5, help="frames that STD2Net sees")
     parser.add_argument("--loss", default="own", help="of both networks; own is soft IoU")
@@ -62,7 +63,7 @@ def _dataset(folder: Path, options: argparse.Namespace) -> tuple[Split, Split]:
     )  # fmt: skip
     settings = synthetic.SyntheticSettings(
         images=0, sequences=options.sequences, frames=options.frames, size=options.size, seed=7, test_share=1 / 3,
-        target=target,
+        target=target, drift=options.drift,
     )  # fmt: skip
     synthetic.write(folder, settings)
     found = open_dataset(str(folder))

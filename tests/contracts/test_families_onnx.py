@@ -56,7 +56,7 @@ def test_onnx_runtime_yields_the_probabilities_of_the_network(genotype: Genotype
     channels = face.frames(network)
     taken = onnx.input_of(network, channels)
     proto = onnx.convert(network, taken, Origin(name=str(genotype.key), trial=genotype.key))
-    run, _ = onnx.runner(proto, taken)
+    run, _ = onnx.runner(proto)
     for height, width in ((64, 64), (96, 64)):
         shape = (height, width) if channels == 1 else (channels, height, width)
         image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)

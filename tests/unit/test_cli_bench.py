@@ -1,4 +1,4 @@
-"""``irnas bench`` and ``irnas run``, on a small model."""
+"""``irnas bench``, on a small model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from PIL import Image
 from support.native import library, products  # noqa: F401
 from support.xnor_file import tiny
 from typer.testing import CliRunner
@@ -19,13 +18,13 @@ from irnas.bench import contest, rival
 from irnas.bench.source import Source, from_block
 from irnas.bench.subject import Subject
 from irnas.cli import bench
-from irnas.errors import DataError, SettingsError
-from irnas.runtime import engine, format, reference
+from irnas.errors import SettingsError
+from irnas.runtime import engine, format
 
 pytestmark = pytest.mark.usefixtures("library")
 app = typer.Typer()
 app.command("bench")(bench.bench)
-app.command("run")(bench.run)
+app.callback()(lambda: None)
 
 
 def call(*arguments: object) -> Any:
@@ -136,30 +135,3 @@ def test_bench_refuses_other_models(wrong: list[str]) -> None:
 def test_bench_refuses_a_size(model: Path) -> None:
     with pytest.raises(SettingsError, match="must be HxW"):
         call("bench", model, "--size", "256")
-
-
-def test_run_writes_the_masks_of_the_reference(model: Path, tmp_path: Path) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (2, 9, 13), dtype=np.uint8)
-    (tmp_path / "images").mkdir()
-    for n, image in enumerate(images):
-        Image.fromarray(image).save(tmp_path / "images" / f"{n}.png")
-    found = json.loads(call("run", model, tmp_path / "images", "-o", tmp_path / "masks", "--json"))
-    assert found["kernels"] == engine.kernels()[0]
-    for n, image in enumerate(images):
-        wanted = reference.predict(tiny(), image)
-        mask = np.asarray(Image.open(tmp_path / "masks" / f"{n}.png"))
-        np.testing.assert_array_equal(mask, np.where(wanted > 0.5, 255, 0))
-        assert found["images"][n]["pixels"] == int((wanted > 0.5).sum())
-    printed = call("run", model, tmp_path / "images" / "0.png", "-o", tmp_path / "maps", "--probability")
-    grey = np.asarray(Image.open(tmp_path / "maps" / "0.png"))
-    np.testing.assert_array_equal(grey, np.rint(reference.predict(tiny(), images[0]) * 255).astype(np.uint8))
-    assert "1 images, kernels" in printed
-    assert [path.name for path in (tmp_path / "maps").iterdir()] == ["0.png"]
-
-
-def test_run_refuses_what_is_no_image(model: Path, tmp_path: Path) -> None:
-    (tmp_path / "x.png").write_bytes(b"no image")
-    (tmp_path / "empty").mkdir()
-    for wrong in (tmp_path / "x.png", tmp_path / "gone.png", tmp_path / "empty"):
-        with pytest.raises(DataError):
-            call("run", model, wrong, "-o", tmp_path / "masks")

@@ -50,7 +50,7 @@ def test_a_file_runs_in_onnx_runtime_at_any_size() -> None:
     model = network(SPACE.complete({"base": 4, "stages": 2, "sign0": 0, "a_bin": "norm", "trans": "BC", "in_ch": 3}))
     taken = onnx.input_of(model, 1)
     proto = onnx.convert(model, taken, Origin(name="x", trial="t"))
-    run, name = onnx.runner(proto, taken)
+    run, name = onnx.runner(proto)
     assert name.startswith("onnxruntime ")
     for height, width in ((64, 64), (50, 70), (16, 16)):
         image = np.random.default_rng(height).integers(0, 256, (height, width), dtype=np.uint8)

@@ -48,7 +48,7 @@ def test_it_survives_its_document_and_a_restriction() -> None:
 def test_two_of_one_name_are_refused() -> None:
     with pytest.raises(SpaceError, match="must be two or more different names"):
         unite([tiny_space(), tiny_space()])
-    with pytest.raises(SpaceError, match="other.base: got 5"):
+    with pytest.raises(SpaceError, match=r"other\.base: got 5"):
         both().complete({MEMBER: "other", "other.base": 5})
 
 

@@ -1,0 +1,131 @@
+"""``irnas run``, on small models of both kinds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import typer
+from PIL import Image
+from support.native import library, products  # noqa: F401
+from support.xnor_file import tiny
+from torch import Tensor, nn
+from typer.testing import CliRunner
+
+from irnas.cli import run
+from irnas.errors import DataError, FormatError, SettingsError
+from irnas.export import onnx
+from irnas.export.write import Origin
+from irnas.runtime import engine, format, reference, session
+
+pytestmark = pytest.mark.usefixtures("library")
+app = typer.Typer()
+app.command("run")(run.run)
+app.callback()(lambda: None)
+
+
+class Moved(nn.Module):
+    """Marks what is brighter in the newest of three frames than in the oldest."""
+
+    frames, stride = 3, 4
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        return 20 * (x_nchw[:, 2:] - x_nchw[:, :1]) - 1
+
+
+def call(*arguments: object) -> Any:
+    done = CliRunner().invoke(app, [str(part) for part in arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.xnor"
+    path.write_bytes(format.write(tiny()))
+    return path
+
+
+@pytest.fixture
+def moving(tmp_path: Path) -> Path:
+    for package in ("onnxruntime", "onnxscript"):
+        pytest.importorskip(package, reason="the extra 'export' is not installed")
+    network = Moved().eval()
+    proto = onnx.convert(network, onnx.input_of(network, 3), Origin(name="moved"))
+    path = tmp_path / "moved.onnx"
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
+def written(folder: Path, images: np.ndarray[Any, Any]) -> Path:
+    folder.mkdir()
+    for n, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{folder.name}{n}.png")
+    return folder
+
+
+def test_run_writes_the_masks_of_the_reference(model: Path, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 9, 13), dtype=np.uint8)
+    (tmp_path / "images").mkdir()
+    for n, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / "images" / f"{n}.png")
+    found = json.loads(call("run", model, tmp_path / "images", "-o", tmp_path / "masks", "--json"))
+    assert found["kernels"] == engine.kernels()[0]
+    for n, image in enumerate(images):
+        wanted = reference.predict(tiny(), image)
+        mask = np.asarray(Image.open(tmp_path / "masks" / f"{n}.png"))
+        np.testing.assert_array_equal(mask, np.where(wanted > 0.5, 255, 0))
+        assert found["images"][n]["pixels"] == int((wanted > 0.5).sum())
+    printed = call("run", model, tmp_path / "images" / "0.png", "-o", tmp_path / "maps", "--probability")
+    grey = np.asarray(Image.open(tmp_path / "maps" / "0.png"))
+    np.testing.assert_array_equal(grey, np.rint(reference.predict(tiny(), images[0]) * 255).astype(np.uint8))
+    assert "1 images, kernels" in printed
+    assert [path.name for path in (tmp_path / "maps").iterdir()] == ["0.png"]
+
+
+def test_run_refuses_what_is_no_image(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"no image")
+    (tmp_path / "empty").mkdir()
+    for wrong in (tmp_path / "x.png", tmp_path / "gone.png", tmp_path / "empty"):
+        with pytest.raises(DataError):
+            call("run", model, wrong, "-o", tmp_path / "masks")
+
+
+def test_a_model_of_many_frames_takes_a_folder_as_a_sequence(moving: Path, tmp_path: Path) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (4, 10, 13), dtype=np.uint8)
+    first, second = written(tmp_path / "a", images), written(tmp_path / "b", images[::-1])
+    found = json.loads(call("run", moving, first, second, "-o", tmp_path / "masks", "--json"))
+    assert found["kernels"].startswith("onnxruntime ") and len(found["images"]) == 8
+    for name, sequence in (("a", images), ("b", images[::-1])):
+        for n in range(4):
+            # Before the first frame stands the first frame; a sequence knows nothing of the one before it.
+            window = np.stack([sequence[max(n - 2, 0)], sequence[max(n - 1, 0)], sequence[n]])
+            x_nchw = torch.from_numpy(window[None].astype(np.float32) / 255)
+            wanted = Moved()(x_nchw)[0, 0].numpy() > 0
+            mask = np.asarray(Image.open(tmp_path / "masks" / f"{name}{n}.png"))
+            np.testing.assert_array_equal(mask > 0, wanted)
+
+
+def test_what_is_no_model_of_ours_is_refused(moving: Path, tmp_path: Path) -> None:
+    import onnx as package
+
+    foreign = package.load(str(moving))
+    del foreign.metadata_props[:]
+    for name, content, what in (
+        ("foreign.onnx", foreign.SerializeToString(), "must come from irnas export"),
+        ("broken.onnx", b"no model", "must be an ONNX model"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(FormatError, match=what):
+            session.load(tmp_path / name)
+    written(tmp_path / "a", np.zeros((1, 8, 8), np.uint8))
+    with pytest.raises(SettingsError, match="must be left out"):
+        call("run", moving, tmp_path / "a", "-o", tmp_path / "masks", "--kernels", "avx2")
+    with pytest.raises(SettingsError, match=r"must be a \.xnor or \.onnx file"):
+        call("run", tmp_path / "gone.onnx", tmp_path / "a", "-o", tmp_path / "masks")
