@@ -192,10 +192,10 @@ def _skip(draft: Draft, layer: Layer, x: int, before: Affine | None) -> tuple[in
 
 
 def _binary_skip(draft: Draft, conv: BinaryConv2d, x: int, before: Affine | None, after: Affine) -> int:
-    plan = _Plan(conv=conv, source=x, threshold=before, after=after, residual="none", skip=x, before=None)
-    if conv.sign is None:
-        return _full(draft, plan, Bend())
-    return _block(draft, plan, Bend(), "none")
+    threshold = None if conv.sign is None else _threshold(conv, before, draft.channels[x])
+    source = _applied(draft, x, before) if conv.sign is None else x
+    plan = _Plan(conv=conv, source=source, threshold=threshold, after=after, residual="none", skip=x, before=None)
+    return _full(draft, plan, Bend()) if conv.sign is None else _block(draft, plan, Bend(), "none")
 
 
 def _block(draft: Draft, plan: _Plan, act: Bend, residual: str) -> int:

@@ -1,6 +1,6 @@
 """Every published point and many random ones through the export's gate, on the images of a data set.
 
-    python tests/bench/export_parity.py [--dataset data/nudt-sirst] [--points 200] [--images 2] [--weights random]
+    python tests/bench/export_parity.py [--dataset data/nudt-sirst] [--part search] [--images 8] [--weights random]
 
 Each network is trained for a few steps first. Without that its filters in front of the first sign still sum to zero,
 so that wherever an image is flat the sign is that of a rounding error, and no two programs agree on it. ``--weights
@@ -68,12 +68,13 @@ class Gated(NamedTuple):
     error: str = ""
 
 
-def points(num: int, seed: int) -> list[tuple[str, Genotype]]:
-    """The published points, then random ones of the full space that have a form in .xnor at all."""
+def points(num: int, seed: int, part: str) -> list[tuple[str, Genotype]]:
+    """The published points, then random ones that have a form in .xnor at all: of the whole space, or of a search's."""
     space, rng = catalog.load("biisnet"), random.Random(seed)
+    source = space if part == "all" else space.focus()
     found = [(row.name, row.genotype) for row in catalog.published("biisnet") if row.genotype]
     for number in range(num):
-        genotype = space.sample(rng)
+        genotype = source.sample(rng)
         # A sign with three values has none, by definition; the unit tests see that it is refused.
         found.append((f"random {number}", space.complete({**genotype.values, "sign0": 1})))
     return found
@@ -97,8 +98,9 @@ def trained(genotype: Genotype, seed: int, dataset: Dataset, steps: int) -> nn.M
     model.eval()
     with torch.no_grad():
         logits = torch.cat([model(torch.from_numpy(x)).flatten() for x, _ in itertools.islice(order, 4)])
-        factor = min(1 / float(logits.std()), LOGIT_MOST / abs(float(logits.mean())))
-        model.get_parameter("head.weight").mul_(factor)
+        spread = float(logits.std())
+        if spread > 0:
+            model.get_parameter("head.weight").mul_(min(1 / spread, LOGIT_MOST / abs(float(logits.mean()))))
     return model
 
 
@@ -163,6 +165,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--dataset", default="synthetic")
     parser.add_argument("--points", type=int, default=200)
+    parser.add_argument("--part", choices=("search", "all"), default="all", help="of the space to draw points from")
     parser.add_argument("--images", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weights", choices=("trained", "random"), default="trained")
@@ -170,7 +173,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", help="names of points, say LIT10 'random 7'")
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()
-    todo = [(name, g, k, given) for k, (name, g) in enumerate(points(given.points, given.seed))]
+    todo = [(name, g, k, given) for k, (name, g) in enumerate(points(given.points, given.seed, given.part))]
     todo = [row for row in todo if not given.only or row[0] in given.only]
     rows, started = [], time.perf_counter()
     with get_context("spawn").Pool(given.jobs) as pool:

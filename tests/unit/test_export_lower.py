@@ -58,6 +58,13 @@ def test_published_points_fold_exactly(name: str) -> None:
     assert gap(PUBLISHED[name], 1) < EXACT
 
 
+@pytest.mark.parametrize("a_bin", ["none", "sign", "adabin", "rsign", "norm"])
+@pytest.mark.parametrize("trans_skip", ["binary", "fp"])
+def test_shortcuts_behind_a_redistribution_fold_exactly(a_bin: str, trans_skip: str) -> None:
+    values = {"base": 4, "stages": 2, "trans": "BC", "trans_form": "direct", "redist_trans": True}
+    assert gap(SPACE.complete({**values, "trans_skip": trans_skip, "a_bin": a_bin}), 1) < EXACT
+
+
 def test_points_of_the_full_space_fold_exactly_or_are_refused_by_name() -> None:
     refused = 0
     for seed, genotype in enumerate(DRAWN):
