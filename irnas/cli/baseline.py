@@ -39,8 +39,11 @@ def baseline(
     """Score a detector that learns nothing: a filter, a local contrast or a low-rank model.
 
     Most take milliseconds to tenths of a second per image of 256x256 pixels; ipi takes seconds: bound it with --images.
+    What is written into the folder baselines of a run, for its data set and the split val, is drawn on its report.
 
       irnas baseline max-median --dataset data/nudt
+
+      irnas baseline top-hat --dataset data/nudt --split val -o runs/biisnet-20261121-101500/baselines/top-hat.json
 
       irnas baseline ipi --dataset data/nudt --images 60 -o ipi.json
     """

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from irnas import ledger
+from irnas import ledger, storage
 from irnas.front import Bounds, Front
 from irnas.ledger import Event
 from irnas.objective import Objective, parse
@@ -14,6 +16,9 @@ from irnas.report import look
 from irnas.result import Result, Status
 from irnas.settings import SearchSettings
 from irnas.space import MEMBER, Genotype, Space, Value
+
+BASELINES = "baselines"
+"""The folder of a run for what `irnas baseline -o` writes."""
 
 INACTIVE = "-"
 """Stands for the value of an axis that does not exist in a genotype."""
@@ -105,8 +110,14 @@ class Record:
 
     @property
     def baselines(self) -> Mapping[str, Mapping[str, float]]:
-        """What needs no network: name to metric to value."""
-        found: Mapping[str, Mapping[str, float]] = self.opened.get("baselines", {})
+        """What needs no network: name to metric to value, those that `irnas baseline` left in the run among them."""
+        found: dict[str, Mapping[str, float]] = dict(self.opened.get("baselines", {}))
+        folder = Path(self.uri) / BASELINES if storage.is_local(self.uri) else None
+        for path in sorted(folder.glob("*.json")) if folder else ():
+            judged = json.loads(path.read_text(encoding="utf-8"))
+            # Figures of other images say nothing beside those of this run.
+            if (judged["data_rev"], judged["split"]) == (self.opened["data_rev"], "val"):
+                found[judged["title"]] = judged["metrics"]
         return found
 
     def hypervolume(self) -> float:

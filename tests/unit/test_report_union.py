@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,18 @@ def test_the_designs_of_all_papers_are_its_references(record: Record) -> None:
     found, why = references(record, lambda genotype, size: {"ops": 1e7})
     assert not why
     assert {"LIT10", "RPCANet+", "ADSNet"} <= {reference.name for reference in found}
+
+
+def test_baselines_that_were_judged_on_its_images_are_drawn(record: Record) -> None:
+    folder, level = Path(record.uri) / "baselines", record.done[0].values["miou"]
+    folder.mkdir()
+    for name, split, revision in (
+        ("a", "val", record.opened["data_rev"]),
+        ("b", "test", record.opened["data_rev"]),
+        ("c", "val", "0"),
+    ):
+        judged = {"title": name, "split": split, "data_rev": revision, "metrics": {"miou": level}}
+        (folder / f"{name}.json").write_text(json.dumps(judged))
+    assert record.baselines["a"] == {"miou": level} and not {"b", "c"} & set(record.baselines)
+    drawn = figure.front(record, figure.pairs(record)[0], [])
+    assert any("baseline: a" in str(note.text) for note in drawn.layout.annotations)
