@@ -169,7 +169,7 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weights", choices=("trained", "random"), default="trained")
-    parser.add_argument("--steps", type=int, default=24, help="of training, with --weights trained")
+    parser.add_argument("--steps", type=int, default=100, help="of training, with --weights trained")
     parser.add_argument("--only", nargs="*", help="names of points, say LIT10 'random 7'")
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()

@@ -9,13 +9,14 @@ import pytest
 from support.command import run
 from support.datasets import tiny
 
+from irnas import catalog
 from irnas.cli import main
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--space", "biisnett"], "space: got 'biisnett'; one of biisnet"),
+        (["--space", "biisnett"], "space: got 'biisnett'; one of adsnet, biisnet"),
         (["--objective", "miou,speed"], "objective: got 'speed'; one of miou"),
         (["--dataset", "nowhere"], "nowhere"),
         (["--axis", "base=5"], "biisnet.base: got '5'; one of 4, 6, 8"),
@@ -53,5 +54,5 @@ def test_one_line_exit_2_and_nothing_written(
 
 def test_the_exit_status_of_the_process_is_2(tmp_path: Path) -> None:
     assert run(tmp_path, "search", "--space", "biisnett", code=2) == (
-        "irnas: space: got 'biisnett'; one of biisnet, or a folder with a space.yaml\n"
+        f"irnas: space: got 'biisnett'; one of {', '.join(catalog.names())}, or a folder with a space.yaml\n"
     )

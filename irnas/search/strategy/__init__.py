@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any, Protocol
 
 from irnas.result import Result
@@ -42,14 +43,28 @@ class Proposal:
         return cls(genotype=genotype, **{name: document[name] for name in names})
 
 
+class Verdict(IntEnum):
+    """What becomes of a trial that has reported. False and True, which a strategy may answer too, are the first two."""
+
+    GO_ON = 0
+    STOP = 1
+    PAUSE = 2
+    """Let its worker go; ``ask`` may name the trial again. True to an executor that can only stop it: that one tells
+    the trial as stopped, and then it is not named again."""
+
+
 class Strategy(Protocol):
     """The one face of every strategy."""
 
     def ask(self) -> Proposal | None:
-        """The next network, never one that was proposed before; None when the space has no more."""
+        """The next network; None when there is none now.
 
-    def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> bool:
-        """Take note of a trial's values after an epoch; True stops the trial."""
+        Never one that was proposed before, but for a trial that ``observe`` paused: that one, proposed again under its
+        number, goes on where it was.
+        """
+
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> bool | Verdict:
+        """Take note of a trial's values after an epoch; what is true ends or pauses the trial."""
 
     def tell(self, result: Result) -> None:
         """Take note of a trial's end."""
