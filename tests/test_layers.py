@@ -33,7 +33,7 @@ FRAMEWORKS = {
     "matplotlib": {"report"},
     "moocore": {"front.py"},
     "torch": {"nn", "models", "cost.py", "losses.py", "train.py", "trial.py", "weights.py", "export", "bench"},
-    "pyarrow": {"data", "storage.py", "ledger.py"},
+    "pyarrow": {"data", "storage.py", "ledger.py", "search/table.py"},
 }
 
 

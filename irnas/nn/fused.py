@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -221,7 +222,8 @@ def _call(name: str, *arguments: Any) -> None:
 
 @functools.cache
 def _library() -> ctypes.CDLL | None:
-    for place in _PLACES:
+    named = os.environ.get("IRNAS_FUSED_LIBRARY")
+    for place in [Path(named)] if named else _PLACES:
         if place.is_file():
             return ctypes.CDLL(str(place))
     return None

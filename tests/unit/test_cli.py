@@ -35,6 +35,7 @@ COMMANDS = {
     "search": "--address --amp --axis --batch --crop --dataset --device --ema --epochs --executor --gpus --input "
     "--loss --lr --max-bytes --max-latency-ms --max-macs --max-ops --max-params --objective --preset "
     "--resume --run --sampler --seed --space --trials --warm-start --workers",
+    "simulate": "--bench --json --objective --seeds --strategy --workers",
     "front": "--all --json",
     "report": "--images --output",
     "ui": "--port",

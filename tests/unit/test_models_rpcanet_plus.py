@@ -168,7 +168,7 @@ def test_a_file_of_it_runs_at_any_size() -> None:
     network = randomize(build("stages=1,binary=body,depth_t=1"), 3).eval()
     taken = onnx.input_of(network, 1)
     assert taken.multiple == 1
-    run, _ = onnx.runner(onnx.convert(network.deploy(), taken, Origin(name="x")), taken)
+    run, _ = onnx.runner(onnx.convert(network.deploy(), taken, Origin(name="x")))
     for height, width in ((48, 48), (17, 33)):
         found = np.random.default_rng(height).integers(0, 256, (height, width), dtype=np.uint8)
         np.testing.assert_allclose(run(found), predict(network, found), rtol=0, atol=1e-4)

@@ -170,7 +170,7 @@ def test_its_layers_run_in_onnx_runtime() -> None:
     torch.manual_seed(0)
     model = Halved().eval()
     taken = onnx.input_of(model, 1)
-    run, _ = onnx.runner(onnx.convert(model, taken, Origin(name="x", trial="t")), taken)
+    run, _ = onnx.runner(onnx.convert(model, taken, Origin(name="x", trial="t")))
     for height, width in ((64, 64), (50, 70)):
         image = np.random.default_rng(height).integers(0, 256, (height, width), dtype=np.uint8)
         assert np.abs(run(image) - predict(model, image)).max() <= 1e-4

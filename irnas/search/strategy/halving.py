@@ -1,0 +1,127 @@
+"""Multi-objective asynchronous successive halving: train all a little, and the better part of them further.
+
+Each trial is paused at each rung (epochs ``grace``, ``grace * factor``, ...). A worker that is free goes on with the
+best paused trial among the upper 1/``factor`` of those that reached its rung, highest rung first, and starts a new
+network where there is none. Better means a lower non-dominated rank over the metrics so far and the free objectives
+together; within a rank, the lonelier one.
+
+Source: L. Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2020, algorithm 2 (promotion); R.
+Schmucker et al., "Multi-objective Asynchronous Successive Halving", 2021 (ranking). New networks come from any strategy
+that trains in full, told nothing but full results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from irnas.objective import Objective
+from irnas.result import Result
+from irnas.search.strategy import Proposal, Strategy, Verdict
+from irnas.search.strategy.rank import best_first
+from irnas.search.strategy.rung import Ladder, Seen, rungs
+
+
+class Halving:
+    """A ``Strategy`` around another one, whose proposals it paces."""
+
+    def __init__(
+        self,
+        inner: Strategy,
+        objectives: Sequence[Objective],
+        *,
+        epochs: int,
+        grace: int | None = None,
+        factor: int = 3,
+        can_resume: bool = True,
+    ) -> None:
+        """Pace the proposals of ``inner``.
+
+        Args:
+            inner: where new networks come from.
+            objectives: what is optimised.
+            epochs: of a full training.
+            grace: the first rung; None for a ninth of ``epochs``.
+            factor: one in so many is promoted, and rungs are so many times apart.
+            can_resume: whether the executor goes on with a paused trial. Without it a trial is judged once, as it
+                reaches a rung, against those that did before it, and stopped or not.
+        """
+        self._inner, self._objectives = inner, tuple(objectives)
+        self._factor, self._can_resume = factor, can_resume
+        self._ladder = Ladder(rungs(epochs, grace or max(1, epochs // factor**2), factor))
+        self._proposals: dict[int, Proposal] = {}
+        self._paused: set[int] = set()
+        self._over: set[int] = set()
+
+    def ask(self) -> Proposal | None:
+        """See ``Strategy.ask``."""
+        trial = self._promotable()
+        if trial is None:
+            proposal = self._inner.ask()
+            if proposal is not None:
+                self._proposals[proposal.trial] = proposal
+                return proposal
+            trial = self._best_paused()
+        if trial is None:
+            return None
+        self._paused.discard(trial)
+        return self._proposals[trial]
+
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> Verdict:
+        """Pause, or stop, at a rung."""
+        rung = self._ladder.climb(trial, epoch, values)
+        if rung is None or trial in self._over:
+            return Verdict.GO_ON
+        if not self._can_resume:
+            # Rounded up: the first of all is judged by nobody and goes on.
+            num_kept = -(-len(self._ladder.values[rung]) // self._factor)
+            return Verdict.GO_ON if trial in self._order(rung)[:num_kept] else Verdict.STOP
+        self._paused.add(trial)
+        return Verdict.PAUSE
+
+    def tell(self, result: Result) -> None:
+        """See ``Strategy.tell``."""
+        self._over.add(result.trial)
+        self._paused.discard(result.trial)
+        self._inner.tell(result)
+
+    def restore(self, proposals: Sequence[Proposal], results: Sequence[Result], reports: Iterable[Seen] = ()) -> None:
+        """See ``Strategy.restore``. With all recorded ``reports``, what was paused at a rung is paused again."""
+        self._inner.restore(proposals, results)
+        self._proposals = {p.trial: p for p in proposals}
+        self._over = {r.trial for r in results}
+        for trial, epoch, values in reports:
+            self._ladder.climb(trial, epoch, values)
+        if self._can_resume:
+            # Nothing is at work any more: what was, is paused at its last rung.
+            self._paused = {t for t in self._proposals if self._ladder.height(t)} - self._over
+
+    def _promotable(self) -> int | None:
+        for rung in reversed(range(len(self._ladder.steps))):
+            num_promoted = len(self._ladder.values[rung]) // self._factor
+            if num_promoted and (waiting := self._waiting(rung)):
+                best = self._order(rung)[:num_promoted]
+                found = next((t for t in best if t in waiting), None)
+                if found is not None:
+                    return found
+        return None
+
+    def _best_paused(self) -> int | None:
+        """When there is nothing new left, what is paused goes on, best first: a search need not end before."""
+        for rung in reversed(range(len(self._ladder.steps))):
+            if waiting := self._waiting(rung):
+                return next(t for t in self._order(rung) if t in waiting)
+        return None
+
+    def _waiting(self, rung: int) -> set[int]:
+        """The trials that are paused at a rung, and not at a higher one."""
+        return {t for t in self._paused if self._ladder.height(t) == rung + 1}
+
+    def _order(self, rung: int) -> list[int]:
+        """Who reached a rung, best first; equal ones by number, so that arrival does not count."""
+        reached = sorted(self._ladder.values[rung])
+        losses = [self._losses(t, self._ladder.values[rung][t]) for t in reached]
+        return [reached[i] for i in best_first(losses)]
+
+    def _losses(self, trial: int, values: Mapping[str, float]) -> tuple[float, ...]:
+        known = {**values, **self._proposals[trial].costs}
+        return tuple(o.position(known[o.name]) for o in self._objectives)

@@ -1,0 +1,55 @@
+"""Order among networks with several objectives; smaller is better on every axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def ranks(points_nk: Array) -> NDArray[np.int64]:
+    """0 for the points that none dominates, 1 for those that only rank 0 dominates, and so on.
+
+    Source: fast non-dominated sorting, K. Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-II",
+    2002, section III-A.
+    """
+    no_worse = (points_nk[:, None, :] <= points_nk[None, :, :]).all(axis=2)
+    dominates = no_worse & ~no_worse.T
+    found = np.full(len(points_nk), -1, np.int64)
+    left, rank = np.ones(len(points_nk), bool), 0
+    while left.any():
+        best = left & ~(dominates & left[:, None]).any(axis=0)
+        found[best] = rank
+        left &= ~best
+        rank += 1
+    return found
+
+
+def crowding(points_nk: Array) -> Array:
+    """The side lengths, summed, of the box between each point's neighbours; infinite at the ends of an axis.
+
+    Source: crowding distance, Deb et al. 2002, section III-B.
+    """
+    found = np.zeros(len(points_nk))
+    for column in points_nk.T:
+        order = np.argsort(column, kind="stable")
+        span = column[order[-1]] - column[order[0]]
+        found[order[[0, -1]]] = np.inf
+        if span > 0:
+            found[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / span
+    return found
+
+
+def best_first(points: Sequence[Sequence[float]]) -> list[int]:
+    """Indices by non-dominated rank, then by crowding (the lonelier first), then as given."""
+    if not points:
+        return []
+    points_nk = np.asarray(points, np.float64)
+    rank_n = ranks(points_nk)
+    lonely_n = np.zeros(len(points_nk))
+    for rank in range(int(rank_n.max()) + 1):
+        lonely_n[rank_n == rank] = crowding(points_nk[rank_n == rank])
+    return [int(i) for i in np.lexsort((np.arange(len(points_nk)), -lonely_n, rank_n))]

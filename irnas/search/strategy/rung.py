@@ -1,0 +1,47 @@
+"""The rungs of a training: the epochs at which a strategy decides whether it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from irnas.errors import SettingsError
+
+Seen = tuple[int, int, Mapping[str, float]]
+"""Trial, epoch, values: what was reported."""
+
+
+def rungs(epochs: int, grace: int, factor: int = 3) -> tuple[int, ...]:
+    """``grace``, ``grace * factor`` and so on below ``epochs``, which is not one of them: nothing is decided there.
+
+    Raises:
+        SettingsError: ``grace`` below 1 or ``factor`` below 2.
+    """
+    if grace < 1 or factor < 2:
+        raise SettingsError(f"rungs: got grace {grace} and factor {factor}; must be at least 1 and 2")
+    found, epoch = [], grace
+    while epoch < epochs:
+        found.append(epoch)
+        epoch *= factor
+    return tuple(found)
+
+
+class Ladder:
+    """Which trial was how good at which rung."""
+
+    def __init__(self, steps: Sequence[int]) -> None:
+        self.steps = tuple(steps)
+        self.values: tuple[dict[int, Mapping[str, float]], ...] = tuple({} for _ in self.steps)
+        """For each rung, trial to its values at the first report from that epoch on."""
+
+    def climb(self, trial: int, epoch: int, values: Mapping[str, float]) -> int | None:
+        """Note a report; the highest rung that the trial reaches with it, None where it reaches no new one."""
+        reached = None
+        for rung, (step, known) in enumerate(zip(self.steps, self.values, strict=True)):
+            if epoch >= step and trial not in known:
+                known[trial] = dict(values)
+                reached = rung
+        return reached
+
+    def height(self, trial: int) -> int:
+        """How many rungs the trial has reached."""
+        return sum(trial in known for known in self.values)

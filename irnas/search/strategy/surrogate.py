@@ -1,0 +1,115 @@
+"""What a search believes about trainings that it has not seen the end of.
+
+Two small models. ``Curves`` carries a value from one rung to the next and so to the end: a line through the trainings
+that reached both, shrunk to "as much again as the others gained". ``Surface`` spreads final values over networks: a
+line in the logarithm of the costs and a Gaussian process (Matern 5/2) on what the line leaves, each value with a noise
+of its own, so that a guess from a short curve counts less than an end that was seen.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+PRIOR_SPREAD = 0.1
+"""Standard deviation of a gain between rungs before any was seen, on an axis of about 0..1."""
+
+_PRIOR_WEIGHT = 3.0
+"""Trainings that the prior slope of 1 counts as."""
+
+_LENGTHS = (0.5, 1.0, 2.0, 4.0)
+_NOISES = (0.03, 0.1, 0.4)
+"""Share of the variance that is noise of the training, tried."""
+_MIN_VARIANCE = 1e-5
+_RIDGE = 1e-3
+
+
+class Curves:
+    """From the value at a rung to a belief about the last one."""
+
+    def __init__(self, rungs: Sequence[Mapping[int, float]]) -> None:
+        """Learn from ``rungs``: for each, trial to value, the last one being the end of the training."""
+        self._links = [_link(a, b) for a, b in itertools.pairwise(rungs)]
+
+    def final(self, rung: int, value: float) -> tuple[float, float]:
+        """Mean and variance of the value at the end of a training that had ``value`` at ``rung``."""
+        mean, variance = value, 0.0
+        for slope, start, end, noise in self._links[rung:]:
+            mean = end + slope * (mean - start)
+            variance = slope * slope * variance + noise
+        return mean, variance
+
+
+def _link(before: Mapping[int, float], after: Mapping[int, float]) -> tuple[float, float, float, float]:
+    """Slope, the mean before, the mean after, and the variance around the line."""
+    both = [(before[t], after[t]) for t in sorted(before.keys() & after.keys())]
+    prior = PRIOR_SPREAD**2
+    if not both:
+        return 1.0, 0.0, 0.0, prior
+    x_n, y_n = np.array(both).T
+    dx_n, dy_n = x_n - x_n.mean(), y_n - y_n.mean()
+    weight = _PRIOR_WEIGHT * prior
+    slope = float((dx_n @ dy_n + weight) / (dx_n @ dx_n + weight))
+    rest_n = dy_n - slope * dx_n
+    noise = float((rest_n @ rest_n + prior) / len(both))
+    return slope, float(x_n.mean()), float(y_n.mean()), noise
+
+
+class Surface:
+    """Final value over networks."""
+
+    def __init__(self, x_nd: Array, cost_nk: Array, y_n: Array, noise_n: Array) -> None:
+        """Learn from ``N`` trainings: features, costs (logarithmic), final values, and the variance of each."""
+        self._x_nd = x_nd
+        basis_nb = _basis(cost_nk)
+        weight_n = 1 / (noise_n + _MIN_VARIANCE + float(np.var(y_n)) / 4)
+        gram_bb = basis_nb.T @ (weight_n[:, None] * basis_nb)
+        ridge_bb = _RIDGE * float(weight_n.sum()) * np.eye(len(gram_bb))
+        ridge_bb[0, 0] = 1e-9
+        self._line_b = np.linalg.solve(gram_bb + ridge_bb, basis_nb.T @ (weight_n * y_n))
+        rest_n = y_n - basis_nb @ self._line_b
+        self._variance = max(float(np.var(rest_n)), _MIN_VARIANCE)
+        distance_nn = _distance(x_nd, x_nd)
+        fits = [self._fit(distance_nn, rest_n, noise_n, *pair) for pair in itertools.product(_LENGTHS, _NOISES)]
+        _, self._length, self._lower_nn, self._alpha_n = max(fits, key=lambda fit: fit[0])
+
+    def predict(self, x_md: Array, cost_mk: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation of the final values of ``M`` networks."""
+        cross_mn = self._variance * _matern(_distance(x_md, self._x_nd) / self._length)
+        mean_m = _basis(cost_mk) @ self._line_b + cross_mn @ self._alpha_n
+        half_nm = np.linalg.solve(self._lower_nn, cross_mn.T)
+        left_m = self._variance - np.einsum("nm,nm->m", half_nm, half_nm)
+        return mean_m, np.sqrt(np.maximum(left_m, _MIN_VARIANCE))
+
+    def _fit(
+        self, distance_nn: Array, rest_n: Array, noise_n: Array, length: float, share: float
+    ) -> tuple[float, float, Array, Array]:
+        """Log likelihood, length, Cholesky factor, weights. C. E. Rasmussen, C. Williams 2006, algorithm 2.1."""
+        cov_nn = self._variance * _matern(distance_nn / length)
+        cov_nn[np.diag_indices_from(cov_nn)] += share * self._variance + noise_n
+        lower_nn = np.asarray(np.linalg.cholesky(cov_nn), np.float64)
+        alpha_n: Array = np.linalg.solve(lower_nn.T, np.linalg.solve(lower_nn, rest_n))
+        likelihood = -0.5 * float(rest_n @ alpha_n) - float(np.log(np.diag(lower_nn)).sum())
+        return likelihood, length, lower_nn, alpha_n
+
+
+def _basis(cost_nk: Array) -> Array:
+    return np.hstack([np.ones((len(cost_nk), 1)), cost_nk])
+
+
+def _distance(a_nd: Array, b_md: Array) -> Array:
+    square_nm = (a_nd**2).sum(1)[:, None] + (b_md**2).sum(1)[None, :] - 2 * a_nd @ b_md.T
+    found_nm: Array = np.sqrt(np.maximum(square_nm, 0.0))
+    return found_nm
+
+
+def _matern(ratio: Array) -> Array:
+    """Matern 5/2 at a distance in lengths."""
+    scaled = math.sqrt(5) * ratio
+    return np.asarray((1 + scaled + scaled**2 / 3) * np.exp(-scaled))

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from support.tables import made_table
+from typer.testing import CliRunner, Result
+
+from irnas.cli.simulate import simulate
+from irnas.errors import FormatError, IrnasError, SettingsError
+from irnas.objective import parse
+from irnas.search import contest, table
+from irnas.search.replay import Arena, replay
+from irnas.search.strategy.named import named
+
+APP = typer.Typer()
+APP.command()(simulate)
+
+
+def run(*words: Any) -> Result:
+    return CliRunner(env={"COLUMNS": "200"}).invoke(APP, [str(w) for w in words])
+
+
+def refused(*words: Any) -> IrnasError:
+    result = run(*words)
+    assert isinstance(result.exception, IrnasError), result.output
+    assert result.stdout == ""
+    return result.exception
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Path:
+    table.write(str(tmp_path / "b.parquet"), made_table(20, epochs=9))
+    return tmp_path / "b.parquet"
+
+
+def test_it_prints_the_median_cost_of_each_strategy(bench: Path) -> None:
+    words = ("--bench", bench, "--strategy", "random, moasha", "--seeds", 3, "--workers", 2, "--json")
+    found = json.loads(run(*words).stdout)
+    assert set(found["strategies"]) == {"random", "moasha"}
+    assert (found["points"], found["epochs"], found["seeds"], found["workers"]) == (20, 9, 3, 2)
+    assert found["synthetic"] is True and found["objectives"] == ["miou", "ops"]
+    again = json.loads(run(*words).stdout)
+    costs = []
+    for seed in range(3):
+        arena = Arena(table=table.read(str(bench)), objectives=parse("miou,ops"), replica=seed)
+        asker = named("random", arena.space, arena.objectives, arena.price, epochs=9, num_trials=20, seed=seed)
+        searched = replay(asker, arena, workers=2)
+        costs.append([searched.cost_to(p / 100) for p in (90, 95, 98, 99)])
+    for number, percent in enumerate(("90", "95", "98", "99")):
+        entry = found["strategies"]["random"]
+        middle = statistics.median(c[number] or 0.0 for c in costs)
+        assert entry["cost_to"][percent] == pytest.approx(middle)
+        low, high = entry["interval"][percent]
+        assert low <= middle <= high and entry["reached"][percent] == 1.0
+        assert entry["cost_to"] == again["strategies"]["random"]["cost_to"]
+
+
+def test_what_was_never_reached_is_never(bench: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent:
+        def ask(self) -> None:
+            return None
+
+    monkeypatch.setattr(contest, "named", lambda *_, **__: Silent())
+    found = json.loads(run("--bench", bench, "--strategy", "random", "--seeds", 2, "--json").stdout)
+    entry = found["strategies"]["random"]
+    assert entry["cost_to"]["90"] is None is entry["interval"]["90"][1] and entry["reached"]["90"] == 0.0
+    assert "never" in run("--bench", bench, "--strategy", "random", "--seeds", 2).stdout
+
+
+def test_a_person_gets_a_table_that_says_what_it_stands_on(bench: Path) -> None:
+    result = run("--bench", bench, "--strategy", "freeze-thaw", "--seeds", 2)
+    assert result.exit_code == 0 and "freeze-thaw" in result.stdout and "99 %" in result.stdout
+    assert "MADE UP" in result.stdout and "20 networks" in result.stdout
+
+
+def test_what_cannot_be_is_said_in_one_line(bench: Path, tmp_path: Path) -> None:
+    assert str(refused("--bench", bench, "--strategy", "random,best")).startswith("--strategy: got 'best'; one of tpe")
+    assert str(refused("--bench", bench, "--strategy", ",")).startswith("--strategy: got ','; must name one or more")
+    assert str(refused("--bench", bench, "--seeds", 0)) == "--seeds: got 0; must be at least 1"
+    assert str(refused("--bench", bench, "--workers", 0)) == "--workers: got 0; must be at least 1"
+    assert isinstance(refused("--bench", bench, "--objective", "speed"), SettingsError)
+    assert isinstance(refused("--bench", tmp_path / "absent"), SettingsError)
+    (tmp_path / "text").write_text("no")
+    assert isinstance(refused("--bench", tmp_path / "text"), FormatError)

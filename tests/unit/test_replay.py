@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+from support.tables import SPACE, made_table
+
+from irnas.errors import SettingsError
+from irnas.objective import parse
+from irnas.result import Result, Status
+from irnas.search.listed import Listed
+from irnas.search.replay import Arena, Trajectory, bounds, replay
+from irnas.search.strategy import Proposal, Verdict
+from irnas.search.strategy.named import NAMES, named
+from irnas.search.table import Step, Table
+
+MIOU_OPS = parse("miou,ops")
+NEVER = math.inf
+"""More than the whole front: a replay until then ends when all is trained."""
+
+
+class Script:
+    """Proposes the table's networks in their order; says of each epoch what it was told to."""
+
+    def __init__(self, arena: Arena, verdicts: Mapping[tuple[int, int], bool | Verdict] | None = None) -> None:
+        self._arena, self._verdicts = arena, verdicts or {}
+        self._genotypes = list(arena.space.points())
+        self._made: dict[int, Proposal] = {}
+        self._paused: list[int] = []
+        self.told: list[Result] = []
+        self.seen: list[tuple[int, int]] = []
+
+    def ask(self) -> Proposal | None:
+        if len(self._made) == len(self._genotypes):
+            return self._made[self._paused.pop(0)] if self._paused else None
+        trial = len(self._made)
+        genotype = self._genotypes[trial]
+        refused = "ops: too many" if self._verdicts.get((trial, 0)) else ""
+        costs = self._arena.price(genotype)
+        self._made[trial] = Proposal(trial=trial, genotype=genotype, costs=costs, origin="script", refused=refused)
+        return self._made[trial]
+
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> bool | Verdict:
+        self.seen.append((trial, epoch))
+        verdict = self._verdicts.get((trial, epoch), False)
+        if verdict is Verdict.PAUSE:
+            self._paused.append(trial)
+        return verdict
+
+    def tell(self, result: Result) -> None:
+        self.told.append(result)
+        self._paused = [t for t in self._paused if t != result.trial]
+
+    def restore(self, proposals: Sequence[Proposal], results: Sequence[Result]) -> None:
+        raise NotImplementedError
+
+
+def timed(*seconds: float, epochs: int = 2) -> Arena:
+    """An arena of networks that take so many seconds an epoch."""
+    made = made_table(len(seconds), num_seeds=1, epochs=epochs)
+    points = []
+    for point, pace in zip(made.points, seconds, strict=True):
+        steps = tuple(replace(s, seconds=pace * s.epoch) for s in point.curves[0])
+        points.append(replace(point, curves={0: steps}))
+    return Arena(table=replace(made, points=tuple(points)), objectives=MIOU_OPS)
+
+
+def by_name(name: str, arena: Arena, seed: int = 0, workers: int = 1, **changes: float) -> Trajectory:
+    count = len(arena.table.points)
+    strategy = named(
+        name, arena.space, arena.objectives, arena.price, epochs=arena.table.epochs, num_trials=count, seed=seed
+    )
+    return replay(strategy, arena, workers=workers, **{"until": NEVER, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if "gp" not in n and "nsga3" not in n])
+def test_every_strategy_finds_all_of_a_table_once_and_the_same_way_again(name: str) -> None:
+    arena = Arena(table=made_table(24, epochs=9), objectives=MIOU_OPS)
+    found = by_name(name, arena, workers=2)
+    assert found == by_name(name, arena, workers=2)
+    assert len({m.key for m in found.moments}) == len(found.moments) == found.started == 24
+    assert found.moments[-1].share == pytest.approx(1.0)
+    shares = [m.share for m in found.moments]
+    costs = [m.cost for m in found.moments]
+    assert shares == sorted(shares) and costs == sorted(costs)
+    assert found.cost == pytest.approx(24)
+    if name not in ("moasha", "freeze-thaw"):
+        assert found != by_name(name, arena, seed=1, workers=2)
+
+
+def test_the_clock_by_hand() -> None:
+    # Two workers: A 0-4, B 0-2, then C 2-8. At 2 both were busy for 2; at 4 for 4; at 8 one more for 4.
+    arena = timed(2.0, 1.0, 3.0)
+    assert arena.unit == 4.0
+    found = replay(Script(arena), arena, workers=2, until=NEVER)
+    assert [(m.trial, m.seconds, m.cost) for m in found.moments] == [(1, 2.0, 1.0), (0, 4.0, 2.0), (2, 8.0, 3.0)]
+    assert (found.seconds, found.cost, found.started, found.resumed) == (8.0, 3.0, 3, 0)
+    assert found.cost_to(found.moments[1].share) == 2.0 and found.seconds_to(found.moments[1].share) == 4.0
+    assert found.cost_to(1.1) is None is found.seconds_to(1.1)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5, 50])
+def test_full_training_costs_the_same_on_any_number_of_workers(workers: int) -> None:
+    arena = Arena(table=made_table(20, epochs=3), objectives=MIOU_OPS)
+    found = replay(Script(arena), arena, workers=workers, until=NEVER)
+    assert found.cost == pytest.approx(20) and len(found.moments) == 20
+    longest = max(arena.seen(p.key)[-1].seconds for p in arena.table.points)
+    assert found.seconds >= max(longest, 20 * arena.unit / workers) - 1e-9
+    if workers == 50:
+        assert found.seconds == pytest.approx(longest)
+
+
+def test_a_paused_trial_is_paid_once_and_goes_on_where_it_was() -> None:
+    arena = timed(2.0, 1.0, epochs=3)
+    script = Script(arena, {(0, 1): Verdict.PAUSE})
+    found = replay(script, arena, until=NEVER)
+    assert script.seen == [(0, 1), (1, 1), (1, 2), (1, 3), (0, 2), (0, 3)]
+    assert (found.seconds, found.started, found.resumed) == (9.0, 2, 1)
+    assert [(r.trial, r.status, r.epochs, r.seconds) for r in script.told] == [
+        (1, Status.OK, 3, 3.0), (0, Status.OK, 3, 6.0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("verdict", [True, Verdict.STOP])
+def test_a_stopped_trial_is_paid_as_far_as_it_went(verdict: bool | Verdict) -> None:
+    arena = timed(2.0, 1.0, epochs=3)
+    script = Script(arena, {(0, 2): verdict})
+    found = replay(script, arena, until=NEVER)
+    assert [(r.trial, r.status, r.epochs, r.seconds) for r in script.told] == [
+        (0, Status.STOPPED, 2, 4.0), (1, Status.OK, 3, 3.0),
+    ]  # fmt: skip
+    assert found.seconds == 7.0 and [m.trial for m in found.moments] == [1]
+
+
+@pytest.mark.parametrize("verdict", [True, Verdict.PAUSE])
+def test_who_stops_a_trial_at_its_last_epoch_has_it_stopped_as_in_a_session(verdict: bool | Verdict) -> None:
+    arena = timed(2.0, epochs=3)
+    script = Script(arena, {(0, 3): verdict})
+    assert not replay(script, arena, until=0.5).moments
+    assert [r.status for r in script.told] == [Status.STOPPED]
+
+
+def test_a_refused_network_costs_nothing() -> None:
+    arena = timed(2.0, 1.0)
+    script = Script(arena, {(0, 0): True})
+    found = replay(script, arena, until=NEVER)
+    assert [r.status for r in script.told] == [Status.REJECTED, Status.OK]
+    assert (found.seconds, found.started) == (2.0, 1)
+
+
+def test_it_ends_where_enough_was_found() -> None:
+    arena = Arena(table=made_table(30, epochs=3), objectives=MIOU_OPS)
+    found = replay(Script(arena), arena, until=0.8)
+    assert found.moments[-1].share >= 0.8 > found.moments[-2].share
+
+
+def test_the_search_sees_one_seed_and_is_scored_on_the_others() -> None:
+    made = made_table(5, num_seeds=3, epochs=2)
+    key = made.points[2].key
+    finals = [made.points[2].curves[s][-1].values["miou"] for s in range(3)]
+    for replica in range(4):
+        arena = Arena(table=made, objectives=MIOU_OPS, replica=replica)
+        script = Script(arena)
+        replay(script, arena, until=NEVER)
+        mine = replica % 3
+        assert script.told[2].values["miou"] == finals[mine]
+        others = [f for s, f in enumerate(finals) if s != mine]
+        assert arena.truth(key, 2).values["miou"] == pytest.approx(sum(others) / 2)
+
+
+def test_one_seed_serves_for_both() -> None:
+    arena = Arena(table=made_table(3, num_seeds=1, epochs=2), objectives=MIOU_OPS)
+    key = arena.table.points[0].key
+    assert arena.truth(key, 0).values["miou"] == arena.seen(key)[-1].values["miou"]
+
+
+def flat(*pairs: tuple[float, float]) -> Table:
+    """A table of one-epoch trainings with this (miou, ops)."""
+    made = made_table(len(pairs), num_seeds=1, epochs=1)
+    points = tuple(
+        replace(p, free={"ops": ops}, curves={0: (Step(epoch=1, values={"miou": miou}, seconds=1.0),)})
+        for p, (miou, ops) in zip(made.points, pairs, strict=True)
+    )
+    return replace(made, points=points)
+
+
+def test_the_box_and_the_share_by_hand() -> None:
+    table = flat((0.2, 1e3), (0.7, 1e5))
+    box = bounds(table, MIOU_OPS)
+    assert box["miou"] == pytest.approx((0.7, 0.15)) and box["ops"] == pytest.approx((1e3, 10**5.2))
+    arena = Arena(table=table, objectives=MIOU_OPS)
+    found = replay(Script(arena), arena, until=NEVER)
+    # In units of the box: A covers (0.05 / 0.55) x 1, B 1 x (0.2 / 2.2), and both share the product.
+    side = 1 / 11
+    assert found.moments[0].share == pytest.approx(side / (2 * side - side * side))
+    assert found.moments[1].share == pytest.approx(1.0)
+
+
+def test_a_platform_without_a_cache_pays_for_what_it_asks_again() -> None:
+    arena = Arena(table=made_table(16, epochs=3), objectives=MIOU_OPS)
+    cached, uncached = (by_name("nsga2", arena, pays_repeats=pays) for pays in (False, True))
+    assert [m.key for m in cached.moments] == [m.key for m in uncached.moments]
+    assert uncached.cost > cached.cost == pytest.approx(16)
+
+
+def test_wrong_questions() -> None:
+    arena = timed(1.0)
+    with pytest.raises(SettingsError, match="workers: got 0; must be at least 1"):
+        replay(Script(arena), arena, workers=0)
+    with pytest.raises(SettingsError, match=r"objective: got 'fps'; one of fa, miou, ops, params"):
+        Arena(table=arena.table, objectives=parse("miou,fps"))
+    with pytest.raises(SettingsError, match="strategy: got 'best'; one of tpe"):
+        by_name("best", arena)
+
+
+def test_a_list_of_all_moves_nothing_and_a_part_moves_to_the_nearest() -> None:
+    everything = tuple(SPACE.points())
+    whole = Listed.of(SPACE, everything)
+    assert all(whole.genotype(g.values) == g for g in everything)
+    narrow = tuple(g for g in everything if g.values["width"] in (4, 24) and not g.values["attention"])
+    part = Listed.of(SPACE, narrow)
+    assert part.count() == len(narrow) and tuple(part.points()) == narrow
+    moved = part.genotype({"width": 16, "depth": 3, "kind": "cat", "attention": False})
+    assert moved.values == {"width": 24, "depth": 3, "kind": "cat", "attention": False}
+    moved = part.genotype({"width": 6, "depth": 2, "kind": "add", "attention": True, "ratio": 4})
+    assert moved.values == {"width": 4, "depth": 2, "kind": "add", "attention": False}
+    rng = random.Random(0)
+    assert {part.sample(rng).key for _ in range(200)} <= {g.key for g in narrow}
+    assert dataclasses.is_dataclass(part) and part.fingerprint == SPACE.fingerprint

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from support.tables import made_table
+
+from irnas.errors import SettingsError
+from irnas.objective import parse
+from irnas.result import Status
+from irnas.search.replay import Arena, Trajectory, replay
+from irnas.search.strategy import Proposal, Verdict
+from irnas.search.strategy.freeze import MAX_POOL, FreezeThaw
+from irnas.search.strategy.named import named
+from irnas.space import Genotype, Param, Space
+
+
+def arena(num_points: int | None = 60, objectives: str = "miou,ops", **changes: Any) -> Arena:
+    return Arena(table=made_table(num_points, **{"epochs": 9, **changes}), objectives=parse(objectives))
+
+
+def freeze(where: Arena, **changes: Any) -> FreezeThaw:
+    return FreezeThaw(where.space, where.objectives, where.price, **{"epochs": 9, "seed": 0, **changes})
+
+
+def starts(asker: FreezeThaw, number: int) -> list[Proposal]:
+    found = [asker.ask() for _ in range(number)]
+    assert all(found)
+    return [p for p in found if p]
+
+
+def test_the_first_networks_are_one_of_each_quantile_of_the_cost() -> None:
+    where = arena(60)
+    ordered = sorted(p.free["ops"] for p in where.table.points)
+    found = sorted(p.costs["ops"] for p in starts(freeze(where, num_first=6), 6))
+    for quantile, ops in enumerate(found):
+        assert ordered[10 * quantile] <= ops <= ordered[10 * quantile + 9]
+    again = [p.trial for p in starts(freeze(where, num_first=6), 6)]
+    assert again == list(range(6))
+    keys = [[p.genotype.key for p in starts(freeze(where, num_first=6, seed=s), 6)] for s in (0, 1)]
+    assert keys[0] != keys[1]
+
+
+def test_it_goes_on_with_what_promises_most_and_leaves_the_dominated_frozen() -> None:
+    where = arena(60)
+    asker = freeze(where, num_first=5)
+    first = starts(asker, 5)
+    cheap = min(first, key=lambda p: p.costs["ops"])
+    for proposal in first[:-1]:
+        assert asker.observe(proposal.trial, 1, {"miou": 0.9 if proposal is cheap else 0.01}) is Verdict.PAUSE
+    last = first[-1]
+    verdict = asker.observe(last.trial, 1, {"miou": 0.9 if last is cheap else 0.01})
+    assert verdict is (Verdict.GO_ON if last is cheap else Verdict.PAUSE)
+    if last is not cheap:
+        assert {p.trial for p in starts(asker, 2)} & {cheap.trial}
+
+
+def cost(where: Arena, name: str, seed: int) -> float:
+    asker = named(
+        name, where.space, where.objectives, where.price, epochs=where.table.epochs,
+        num_trials=len(where.table.points), seed=seed,
+    )  # fmt: skip
+    return replay(asker, where, until=0.95).cost
+
+
+def test_on_smooth_curves_it_needs_a_fraction_of_what_chance_needs() -> None:
+    where = arena(80, noise=0.003, num_seeds=1, epochs=27)
+    ratios = [cost(where, "freeze-thaw", s) / cost(where, "random", s) for s in range(3)]
+    assert sorted(ratios)[1] < 0.6
+
+
+@pytest.mark.parametrize("objectives", ["miou", "miou,ops,params", "fa,ops"])
+def test_any_number_of_free_objectives(objectives: str) -> None:
+    where = arena(25, objectives)
+    found = replay(freeze(where), where, workers=3, until=math.inf)
+    assert len(found.moments) == 25 and found.moments[-1].share == pytest.approx(1.0)
+    assert found.resumed > 0
+
+
+@pytest.mark.parametrize(("objectives", "named_ones"), [("ops,params", "none"), ("miou,fa,ops", "miou, fa")])
+def test_it_wants_exactly_one_objective_that_needs_training(objectives: str, named_ones: str) -> None:
+    where = arena(3)
+    with pytest.raises(SettingsError, match=f"got {named_ones} as objectives that need training; must be exactly one"):
+        FreezeThaw(where.space, parse(objectives), where.price, epochs=9)
+
+
+def test_without_resuming_it_stops_and_still_ends() -> None:
+    where = arena(40)
+    found = replay(freeze(where, can_resume=False), where, until=math.inf)
+    assert found.resumed == 0 and found.started == 40 and 5 < len(found.moments) < 40
+
+
+def test_workers_spread_over_the_front() -> None:
+    """A network at work counts as done: the next choice is another one, however good it looked."""
+    where = arena(60)
+    asker = freeze(where, num_first=4)
+    for proposal in starts(asker, 4):
+        asker.observe(proposal.trial, 1, {"miou": 0.2 + 0.05 * math.log10(proposal.costs["ops"])})
+    found = starts(asker, 8)
+    assert len({p.trial for p in found}) == 8
+
+
+def test_failed_networks_do_no_harm() -> None:
+    where = arena(30)
+    asker, waiting = freeze(where, num_first=4), 30
+    while waiting and (proposal := asker.ask()) is not None:
+        result = where.result(proposal.trial, proposal.genotype, Status.STOPPED, None)
+        asker.tell(replace(result, status=Status.FAILED, error="E: broken"))
+        waiting -= 1
+    assert waiting == 0 and asker.ask() is None
+
+
+class Cut:
+    """Drives a strategy up to some call, keeping the record that a run would keep."""
+
+    def __init__(self, inner: FreezeThaw, most: int) -> None:
+        self.inner, self.left = inner, most
+        self.proposals: list[Proposal] = []
+        self.results: list[Any] = []
+        self.reports: list[tuple[int, int, Any]] = []
+
+    def ask(self) -> Proposal | None:
+        found = self.inner.ask() if self.left else None
+        if found and found not in self.proposals:
+            self.proposals.append(found)
+        return found
+
+    def observe(self, trial: int, epoch: int, values: Any) -> Verdict:
+        self.left = max(0, self.left - 1)
+        self.reports.append((trial, epoch, dict(values)))
+        return self.inner.observe(trial, epoch, values)
+
+    def tell(self, result: Any) -> None:
+        self.results.append(result)
+        self.inner.tell(result)
+
+    def restore(self, proposals: Sequence[Proposal], results: Sequence[Any]) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("most", [5, 60, 150])
+def test_a_restored_strategy_decides_as_the_uninterrupted_one(most: int) -> None:
+    where = arena(40)
+    cut = Cut(freeze(where), most)
+    replay(cut, where, until=math.inf)
+    assert len(cut.reports) >= most
+    second = freeze(where)
+    second.restore([Proposal.from_document(p.document()) for p in cut.proposals], cut.results, cut.reports)
+    for _ in range(6):
+        expected, found = cut.inner.ask(), second.ask()
+        assert (expected and expected.trial, expected and expected.genotype.key) == (
+            found and found.trial, found and found.genotype.key,
+        )  # fmt: skip
+
+
+def test_a_large_space_is_sampled() -> None:
+    nine = tuple(range(9))
+    params = tuple(Param(name=f"x{i}", values=nine, default=0, search=nine) for i in range(4))
+    space = Space(name="large", family="f", params=params)
+    priced: list[str] = []
+
+    def price(genotype: Genotype) -> dict[str, float]:
+        priced.append(genotype.key)
+        return {"ops": 1.0 + sum(float(v) for v in genotype.values.values())}
+
+    asker = FreezeThaw(space, parse("miou,ops"), price, epochs=9)
+    assert 1500 < len(set(priced)) == len(priced) <= MAX_POOL
+    for proposal in starts(asker, 10):
+        asker.observe(proposal.trial, 1, {"miou": 0.3})
+    assert asker.ask()
+
+
+def test_equal_seeds_equal_searches_and_others_differ() -> None:
+    def run(seed: int) -> Trajectory:
+        where = arena(40)
+        return replay(freeze(where, seed=seed), where, workers=2, until=0.9)
+
+    assert run(1) == run(1) != run(2)

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.tables import made_table
+
+from irnas.objective import parse
+from irnas.result import Result, Status
+from irnas.search.replay import Arena, replay
+from irnas.search.strategy import Proposal, Verdict
+from irnas.search.strategy.halving import Halving
+from irnas.search.strategy.sampled import Sampled
+
+OBJECTIVES = parse("miou,ops")
+
+
+def arena(num_points: int = 30, **changes: Any) -> Arena:
+    return Arena(table=made_table(num_points, epochs=9, **changes), objectives=OBJECTIVES)
+
+
+def halving(where: Arena, seed: int = 0, **changes: Any) -> Halving:
+    inner = Sampled(where.space, OBJECTIVES, where.price, sampler="random", seed=seed)
+    return Halving(inner, OBJECTIVES, epochs=9, **changes)
+
+
+def start(asker: Halving, number: int) -> list[Proposal]:
+    found = []
+    for _ in range(number):
+        proposal = asker.ask()
+        assert proposal
+        found.append(proposal)
+    return found
+
+
+def by_rank(proposals: Sequence[Proposal]) -> list[int]:
+    """Trials from the cheapest on: with a miou of rank order no one dominates another."""
+    return [p.trial for p in sorted(proposals, key=lambda p: p.costs["ops"])]
+
+
+def test_a_third_is_promoted_and_the_dominated_are_not() -> None:
+    where = arena()
+    asker = halving(where)
+    proposals = start(asker, 6)
+    cheap = by_rank(proposals)
+    # The cheapest two are the best two: all others are dominated.
+    for proposal in proposals:
+        good = {cheap[0]: 0.5, cheap[1]: 0.6}.get(proposal.trial, 0.1)
+        assert asker.observe(proposal.trial, 1, {"miou": good}) is Verdict.PAUSE
+    going_on = start(asker, 2)
+    assert {p.trial for p in going_on} == set(cheap[:2]) and all(p in proposals for p in going_on)
+    fresh = start(asker, 1)[0]
+    assert fresh not in proposals
+    assert asker.observe(cheap[0], 2, {"miou": 0.5}) is Verdict.GO_ON
+    assert asker.observe(cheap[0], 3, {"miou": 0.5}) is Verdict.PAUSE
+
+
+def test_higher_rungs_go_first() -> None:
+    asker = halving(arena())
+    proposals = start(asker, 12)
+    for proposal in proposals[:9]:
+        asker.observe(proposal.trial, 1, {"miou": 0.1 + proposal.trial / 100})
+    raised = start(asker, 3)
+    for proposal in raised:
+        asker.observe(proposal.trial, 3, {"miou": 0.5})
+    for proposal in proposals[9:]:
+        asker.observe(proposal.trial, 1, {"miou": 0.9})
+    assert start(asker, 1)[0] in raised
+    assert start(asker, 1)[0] not in raised
+
+
+def test_the_order_of_arrival_does_not_count() -> None:
+    def promoted(order: Sequence[int]) -> list[int]:
+        asker = halving(arena())
+        start(asker, 9)
+        for trial in order:
+            asker.observe(trial, 1, {"miou": 0.1 + (trial * 7 % 9) / 20})
+        return [p.trial for p in start(asker, 3)]
+
+    assert promoted(range(9)) == promoted(range(8, -1, -1)) == promoted([4, 0, 8, 2, 6, 1, 7, 3, 5])
+
+
+def test_what_ended_is_not_named_again_and_the_last_epoch_is_nobody_s_to_judge() -> None:
+    where = arena()
+    asker = halving(where)
+    proposals = start(asker, 3)
+    for proposal in proposals:
+        asker.observe(proposal.trial, 1, {"miou": 0.5})
+        asker.tell(
+            where.result(proposal.trial, proposal.genotype, Status.STOPPED, where.seen(proposal.genotype.key)[0])
+        )
+    assert start(asker, 1)[0] not in proposals
+    assert asker.observe(3, 9, {"miou": 0.5}) is Verdict.PAUSE, "rungs 1 and 3, seen for the first time"
+    assert asker.observe(3, 9, {"miou": 0.5}) is Verdict.GO_ON
+
+
+def test_without_resuming_a_trial_is_stopped_where_it_would_not_be_promoted() -> None:
+    where = arena(60)
+    asker = halving(where, can_resume=False)
+    found = replay(asker, where, until=math.inf)
+    assert found.resumed == 0 and found.started == 60
+    assert 5 <= len(found.moments) <= 40 and found.cost < 40
+    paused = replay(halving(where), where, until=0.95)
+    assert paused.resumed > 0
+
+
+def test_a_session_that_cannot_pause_stops_and_is_not_asked_to_resume(tmp_path: Path) -> None:
+    from irnas.search.session import Place, Session
+    from irnas.settings import SearchSettings
+    from irnas.trial import Report
+
+    where = arena()
+    events: list[tuple[str, Any]] = []
+    place = Place(uri=str(tmp_path), dataset="d", data_rev="rev", code_rev="code")
+    session = Session(
+        halving(where), SearchSettings(space="made", trials=8), place, lambda kind, e: events.append((kind, e))
+    )
+    while assignment := session.next():
+        step = where.seen(assignment.genotype.key)[0]
+        assert session.report(assignment.trial, Report(epoch=1, values=step.values, seconds=step.seconds))
+    assert [r.status for r in session.results] == [Status.STOPPED] * 8
+    proposed = [e["trial"] for kind, e in events if kind == "proposed"]
+    assert proposed == sorted(set(proposed))
+
+
+@pytest.mark.parametrize("least", [1, 20, 45, 90])
+def test_a_restored_search_decides_as_the_uninterrupted_one(least: int) -> None:
+    where = arena()
+    whole = Tape(halving(where))
+    replay(whole, where, until=math.inf)
+    # Where nothing is at work, so that what happened before is the whole state.
+    cut = next(i for i in range(least, len(whole.calls)) if whole.calls[i][0] == "ask")
+    past, second = whole.calls[:cut], halving(where)
+    made = {given.trial: given for kind, given, _ in past if kind == "ask"}
+    second.restore(
+        [Proposal.from_document(p.document()) for p in made.values()],
+        [given for kind, given, _ in past if kind == "tell"],
+        [given for kind, given, _ in past if kind == "observe"],
+    )
+    for kind, given, answer in whole.calls[cut:]:
+        if kind == "ask":
+            proposal = second.ask()
+            assert (proposal and proposal.trial) == answer
+        elif kind == "observe":
+            assert second.observe(*given) == answer
+        else:
+            second.tell(given)
+
+
+class Tape:
+    """A strategy with everything it was asked and said."""
+
+    def __init__(self, inner: Halving) -> None:
+        self._inner = inner
+        self.calls: list[tuple[str, Any, Any]] = []
+
+    def ask(self) -> Proposal | None:
+        found = self._inner.ask()
+        self.calls.append(("ask", found, found and found.trial))
+        return found
+
+    def observe(self, *given: Any) -> Verdict:
+        found = self._inner.observe(*given)
+        self.calls.append(("observe", given, found))
+        return found
+
+    def tell(self, result: Result) -> None:
+        self._inner.tell(result)
+        self.calls.append(("tell", result, None))
+
+    def restore(self, proposals: Sequence[Proposal], results: Sequence[Result]) -> None:
+        raise NotImplementedError

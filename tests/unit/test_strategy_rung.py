@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+
+from irnas.errors import SettingsError
+from irnas.search.strategy.rung import Ladder, rungs
+
+
+@pytest.mark.parametrize(
+    ("epochs", "grace", "factor", "expected"),
+    [(27, 3, 3, (3, 9)), (28, 3, 3, (3, 9, 27)), (10, 1, 2, (1, 2, 4, 8)), (1, 1, 3, ()), (5, 5, 3, ())],
+)
+def test_rungs_lie_below_the_end(epochs: int, grace: int, factor: int, expected: tuple[int, ...]) -> None:
+    assert rungs(epochs, grace, factor) == expected
+
+
+@pytest.mark.parametrize(("grace", "factor"), [(0, 3), (1, 1)])
+def test_wrong_rungs(grace: int, factor: int) -> None:
+    with pytest.raises(SettingsError, match=r"^rungs: got grace"):
+        rungs(9, grace, factor)
+
+
+def test_a_rung_is_reached_once_by_the_first_report_from_there_on() -> None:
+    ladder = Ladder((2, 4))
+    assert [ladder.climb(7, epoch, {"miou": epoch / 10}) for epoch in (1, 3, 4, 5)] == [None, 0, 1, None]
+    assert ladder.values == ({7: {"miou": 0.3}}, {7: {"miou": 0.4}})
+    assert ladder.height(7) == 2 and ladder.height(8) == 0
+    assert ladder.climb(8, 9, {"miou": 0.9}) == 1 and ladder.height(8) == 2

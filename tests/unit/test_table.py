@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support.results import tiny_space
+from support.runs import settings_of, space_folder, write_run
+from support.tables import made_table
+
+from irnas import ledger
+from irnas.errors import FormatError, SettingsError
+from irnas.result import Result, Status
+from irnas.search import table
+from irnas.search.table import Step
+from irnas.space import Genotype
+
+POINTS = list(tiny_space().points())
+
+
+def opened(seed: int = 0, epochs: int = 2) -> dict[str, Any]:
+    settings = replace(settings_of("tiny", epochs=epochs), seed=seed)
+    document = settings.document()
+    return {
+        "kind": "opened", "settings": document, "space": tiny_space().document(), "data_rev": "d", "code_rev": "1",
+    }  # fmt: skip
+
+
+def trained(
+    trial: int, genotype: Genotype, seconds: Mapping[int, float], status: Status = Status.OK
+) -> list[dict[str, Any]]:
+    """The events of a training that reported so many seconds after these epochs."""
+    reports = [
+        {"kind": "reported", "trial": trial, "epoch": e, "values": {"miou": e / 10, "loss": 1.0}, "seconds": s}
+        for e, s in seconds.items()
+    ]
+    result = Result(
+        trial=trial, genotype=genotype, status=status, values={"ops": 1e6, "miou": 0.2}, epochs=2, seed=7, data_rev="d",
+        code_rev="1", seconds=2.0,
+    )  # fmt: skip
+    return [*reports, {"kind": "finished", "result": result.document()}]
+
+
+def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
+    made = made_table(12)
+    table.write(str(tmp_path / "t.parquet"), made)
+    assert table.read(str(tmp_path / "t.parquet")) == made
+    assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
+    assert made.synthetic and made.epochs == 27 and made.metrics == {"miou", "fa"}
+
+
+def test_an_ordinary_run_is_a_table(tmp_path: Path) -> None:
+    uri = write_run(tmp_path / "run", space_folder(tmp_path))
+    found = table.from_runs([list(ledger.Ledger(uri).events())])
+    done = {r.key: r for r in ledger.results(ledger.Ledger(uri).events()) if r.status is Status.OK}
+    assert {p.key for p in found.points} == set(done) and len(done) == 12
+    for point in found.points:
+        (curve,) = point.curves.values()
+        assert [s.epoch for s in curve] == [1, 2, 3, 4]
+        assert all(curve[-1].values[n] == done[point.key].values[n] for n in ("miou", "pd"))
+        assert "loss" not in curve[0].values and point.free["ops"] == done[point.key].values["ops"]
+    assert not found.synthetic
+    table.write(str(tmp_path / "t.parquet"), found)
+    assert table.read(str(tmp_path / "t.parquet")) == found
+
+
+def test_runs_of_other_seeds_add_curves_to_the_same_network() -> None:
+    runs = [[opened(seed), *trained(0, POINTS[seed // 5], {1: 1.0, 2: 2.0})] for seed in (4, 3, 5)]
+    found = table.from_runs(runs)
+    assert {p.key: list(p.curves) for p in found.points} == {POINTS[0].key: [3, 4], POINTS[1].key: [5]}
+
+
+def test_the_seconds_of_a_training_that_was_started_again_add_up() -> None:
+    reports = {1: 2.0, 2: 4.0, 3: 1.5, 4: 3.0}
+    found = table.from_runs([[opened(epochs=4), *trained(0, POINTS[0], reports)]])
+    assert [s.seconds for s in found.points[0].curves[0]] == [2.0, 4.0, 5.5, 7.0]
+
+
+def test_what_was_not_trained_to_the_end_or_not_searched_is_left_out() -> None:
+    outside = tiny_space().genotype({"stages": 2, "base": 16, "kind": "BC"})
+    small = tiny_space().restrict({"base": (4, 8)})
+    events = [
+        {**opened(), "space": small.document()},
+        *trained(0, POINTS[0], {1: 1.0, 2: 2.0}),
+        *trained(1, POINTS[1], {1: 1.0}, Status.STOPPED),
+        *trained(2, outside, {1: 1.0, 2: 2.0}),
+    ]
+    assert [p.key for p in table.from_runs([events]).points] == [POINTS[0].key]
+
+
+def test_runs_that_do_not_go_together_are_refused() -> None:
+    one = [opened(), *trained(0, POINTS[0], {1: 1.0, 2: 2.0})]
+    with pytest.raises(SettingsError, match=r"^table: got no run"):
+        table.from_runs([])
+    with pytest.raises(SettingsError, match=r"^table: got a record without its opening"):
+        table.from_runs([one[1:]])
+    with pytest.raises(SettingsError, match=r"^table: got runs that differ in conditions; must be of one"):
+        table.from_runs([one, [opened(1, epochs=3)]])
+    with pytest.raises(SettingsError, match=r"^table: got runs that differ in data_rev"):
+        table.from_runs([one, [{**opened(1), "data_rev": "other"}]])
+    with pytest.raises(FormatError, match=rf"^table: got {POINTS[0].key} twice with seed 0"):
+        table.from_runs([one, one])
+    with pytest.raises(FormatError, match=r"seed 0: got 1 epochs; must be 2"):
+        table.from_runs([[opened(), *trained(0, POINTS[0], {1: 1.0})]])
+    with pytest.raises(FormatError, match=r"seed 0: got 0 epochs; must be 2"):
+        table.from_runs([[opened(), *trained(0, POINTS[0], {})]])
+
+
+def _rewritten(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> str:
+    """A good table with one thing changed in its columns or its metadata."""
+    table.write(str(path), made_table(3, epochs=2))
+    found = pq.read_table(path)
+    columns, shared = found.to_pydict(), json.loads(found.schema.metadata[b"irnas.table"])
+    change(columns, shared)
+    pq.write_table(pa.table(columns).replace_schema_metadata({"irnas.table": json.dumps(shared)}), path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c, s: s.update(schema=2), "got schema 2; this irnas reads up to 1"),
+        (lambda c, s: s.pop("data_rev"), "got no data_rev; must be there"),
+        (lambda c, s: c.pop("seconds"), "got no seconds; must be there"),
+        (lambda c, s: c["epoch"].__setitem__(1, None), "got a gap in epoch, row 2; must be whole"),
+        (lambda c, s: c["value.miou"].__setitem__(1, float("nan")), "got miou=nan; must be finite"),
+        (lambda c, s: c["seconds"].__setitem__(0, 0.0), "got epoch 1 after 0 seconds; must be from 1, and take time"),
+        (lambda c, s: c["seconds"].__setitem__(1, 1e-9), "got epoch 2 after 1; must go on, in epochs and time"),
+        (lambda c, s: c["epoch"].__setitem__(1, 1), "got 1 epochs; must be 2, all of them"),
+        (lambda c, s: [c["key"].__setitem__(i, "x") for i in range(4)], "row 1: got key x for the network"),
+        (lambda c, s: s.update(space={"name": "made"}), "space"),
+        (lambda c, s: s.update(conditions={}), "got KeyError"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, change: Any, message: str) -> None:
+    path = _rewritten(tmp_path / "t.parquet", change)
+    with pytest.raises(FormatError) as found:
+        table.read(path)
+    text = str(found.value)
+    assert text.startswith(f"{path}: ") and message in text and "\n" not in text
+
+
+def test_other_files_are_refused_by_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="must be an existing file"):
+        table.read(str(tmp_path / "absent"))
+    (tmp_path / "text").write_text("no")
+    with pytest.raises(FormatError, match="got no Parquet"):
+        table.read(str(tmp_path / "text"))
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "other")
+    with pytest.raises(FormatError, match="without a table's metadata"):
+        table.read(str(tmp_path / "other"))
+
+
+def test_a_table_holds_together() -> None:
+    made = made_table(3, epochs=2)
+    first = made.points[0]
+    with pytest.raises(FormatError, match="got no points"):
+        replace(made, points=())
+    with pytest.raises(FormatError, match="got a point twice"):
+        replace(made, points=(first, first))
+    with pytest.raises(FormatError, match="got no curve; must have one or more"):
+        replace(made, points=(*made.points[1:], replace(first, curves={})))
+    with pytest.raises(FormatError, match=r"got free objectives \['ops'\]"):
+        replace(made, points=(*made.points[1:], replace(first, free={"ops": 1.0})))
+    bare = tuple(Step(epoch=s.epoch, values={"miou": 0.1}, seconds=s.seconds) for s in first.curves[0])
+    with pytest.raises(FormatError, match=r"got metrics \['miou'\]"):
+        replace(made, points=(*made.points[1:], replace(first, curves={0: bare})))
