@@ -90,11 +90,11 @@ def _print(table: Table, standings: dict[str, Standing], seeds: int, workers: in
 
     made_up = ", MADE UP, no evidence of anything" if table.synthetic else ""
     title = (
-        f"Full trainings to reach a share of the front's hypervolume: median of {seeds} searches and its 95 % "
-        f"interval; {len(table.points)} networks, {workers} workers{made_up}"
+        f"Full trainings to reach a share of the front's hypervolume: median of {seeds} searches, its 95 % interval "
+        f"below; {len(table.points)} networks, workers: {workers}{made_up}"
     )
     grid = Grid(title=title, title_justify="left")
-    grid.add_column("strategy")
+    grid.add_column("strategy", no_wrap=True)
     for percent in next(iter(standings.values())).prices:
         grid.add_column(f"{percent} %", justify="right")
     grid.add_column("ms a network", justify="right")
@@ -105,4 +105,4 @@ def _print(table: Table, standings: dict[str, Standing], seeds: int, workers: in
 
 def _cell(price: Price) -> str:
     low, middle, high = ("never" if x is None else f"{x:.1f}" for x in (price.low, price.median, price.high))
-    return middle if middle == "never" else f"{middle} [{low}-{high}]"
+    return middle if middle == low == high else f"{middle}\n{low}-{high}"

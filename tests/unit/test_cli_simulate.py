@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import typer
+from support.runs import space_folder, write_run
 from support.tables import made_table
 from typer.testing import CliRunner, Result
 
 from irnas.cli.simulate import simulate
 from irnas.errors import FormatError, IrnasError, SettingsError
+from irnas.ledger import Ledger
 from irnas.objective import parse
 from irnas.search import contest, table
 from irnas.search.replay import Arena, replay
@@ -34,7 +36,7 @@ def refused(*words: Any) -> IrnasError:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Path:
-    table.write(str(tmp_path / "b.parquet"), made_table(20, epochs=9))
+    table.write(str(tmp_path / "b.parquet"), made_table(20, epochs=9, noise=0.2))
     return tmp_path / "b.parquet"
 
 
@@ -58,6 +60,15 @@ def test_it_prints_the_median_cost_of_each_strategy(bench: Path) -> None:
         low, high = entry["interval"][percent]
         assert low <= middle <= high and entry["reached"][percent] == 1.0
         assert entry["cost_to"] == again["strategies"]["random"]["cost_to"]
+
+
+def test_the_record_of_an_ordinary_run_can_be_searched_again(tmp_path: Path) -> None:
+    uri = write_run(tmp_path / "run", space_folder(tmp_path))
+    table.write(str(tmp_path / "b.parquet"), table.from_runs([list(Ledger(uri).events())]))
+    words = ("--bench", tmp_path / "b.parquet", "--strategy", "random,moasha,freeze-thaw", "--seeds", 2, "--json")
+    found = json.loads(run(*words).stdout)
+    assert found["points"] == 12 and found["synthetic"] is False
+    assert all(0 < entry["cost_to"]["99"] <= 12 for entry in found["strategies"].values())
 
 
 def test_what_was_never_reached_is_never(bench: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
+from support.results import tiny_space
 from support.tables import SPACE, made_table
 
 from irnas.errors import SettingsError
@@ -17,6 +18,7 @@ from irnas.search.replay import Arena, Trajectory, bounds, replay
 from irnas.search.strategy import Proposal, Verdict
 from irnas.search.strategy.named import NAMES, named
 from irnas.search.table import Step, Table
+from irnas.union import unite
 
 MIOU_OPS = parse("miou,ops")
 NEVER = math.inf
@@ -231,3 +233,12 @@ def test_a_list_of_all_moves_nothing_and_a_part_moves_to_the_nearest() -> None:
     rng = random.Random(0)
     assert {part.sample(rng).key for _ in range(200)} <= {g.key for g in narrow}
     assert dataclasses.is_dataclass(part) and part.fingerprint == SPACE.fingerprint
+
+
+def test_a_list_of_a_union_of_spaces_keeps_to_the_family_that_was_asked_for() -> None:
+    union = unite([SPACE, tiny_space()])
+    listed = tuple(g for g in union.points() if g.space == "made" or g.values["base"] != 8)
+    part = Listed.of(union, listed)
+    assert all(part.genotype(union.values_of(g)) == g for g in listed)
+    moved = part.genotype({"space": "tiny", "tiny.stages": 2, "tiny.base": 8, "tiny.kind": "DB"})
+    assert moved.space == "tiny" and moved.values["kind"] == "DB" and moved.values["base"] in (4, 16)

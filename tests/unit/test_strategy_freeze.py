@@ -93,14 +93,41 @@ def test_without_resuming_it_stops_and_still_ends() -> None:
     assert found.resumed == 0 and found.started == 40 and 5 < len(found.moments) < 40
 
 
-def test_workers_spread_over_the_front() -> None:
-    """A network at work counts as done: the next choice is another one, however good it looked."""
+def test_a_network_at_work_counts_as_if_it_had_come_out_as_believed() -> None:
+    """Of two near twins one goes on; the other has nothing to add then, and comes after all the others."""
+    ops = {0: 1.0e6, 1: 1.001e6, 2: 3.0e5, 3: 1.1e7}
+    miou = {0: 0.6, 1: 0.6, 2: 0.45, 3: 0.9}
+    axis = Param(name="x", values=tuple(ops), default=0, search=tuple(ops))
+    space = Space(name="twins", family="f", params=(axis,))
+    asker = FreezeThaw(
+        space, parse("miou,ops"), lambda g: {"ops": ops[int(g.values["x"])]}, epochs=9, num_first=4
+    )  # fmt: skip
+    which = {p.trial: int(p.genotype.values["x"]) for p in starts(asker, 4)}
+    going_on = [t for t, x in which.items() if asker.observe(t, 1, {"miou": miou[x]}) is Verdict.GO_ON]
+    order = [which[t] for t in (*going_on, *(p.trial for p in starts(asker, 4 - len(going_on))))]
+    assert sorted(order) == [0, 1, 2, 3] and order[3] in (0, 1)
+
+
+def test_what_is_believed_of_a_network_at_work_is_no_reason_to_try_its_neighbours() -> None:
     where = arena(60)
     asker = freeze(where, num_first=4)
     for proposal in starts(asker, 4):
-        asker.observe(proposal.trial, 1, {"miou": 0.2 + 0.05 * math.log10(proposal.costs["ops"])})
-    found = starts(asker, 8)
-    assert len({p.trial for p in found}) == 8
+        asker.observe(proposal.trial, 1, {"miou": 0.2})
+    before = asker._beliefs()
+    key = next(p.genotype.key for p in starts(asker, 3) if p.trial > 3)
+    after = asker._beliefs()
+    assert before and after and after[1][key] < 0.2 * before[1][key]
+    assert after[0] == before[0]
+
+
+def test_one_action_in_ten_is_drawn_and_frees_even_the_hopeless() -> None:
+    where = arena(None)
+    asker = freeze(where, num_first=6)
+    first = starts(asker, 6)
+    dear = sorted(first, key=lambda p: p.costs["ops"])[3:]
+    for proposal in first:
+        asker.observe(proposal.trial, 1, {"miou": 0.001 if proposal in dear else 0.9})
+    assert any(p in dear for p in starts(asker, 25))
 
 
 def test_failed_networks_do_no_harm() -> None:

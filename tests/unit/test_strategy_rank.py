@@ -12,7 +12,7 @@ POINTS = st.integers(1, 3).flatmap(
 
 
 @given(POINTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_rank_is_one_above_the_best_that_dominates(points: list[tuple[float, ...]]) -> None:
     def rank(p: tuple[float, ...]) -> int:
         above = [q for q in points if q != p and all(x <= y for x, y in zip(q, p, strict=True))]

@@ -58,6 +58,19 @@ def test_a_noisy_value_counts_less() -> None:
     assert abs(doubted - clean) < 0.3 * abs(believed - clean)
 
 
+def test_what_is_taken_leaves_the_means_and_narrows_the_neighbours() -> None:
+    x_nd, cost_nk, y_n = grid(40)
+    surface = Surface(x_nd[:20], cost_nk[:20], y_n[:20], np.full(20, 0.01))
+    at = (x_nd[20:], cost_nk[20:])
+    mean_m, spread_m = surface.predict(*at)
+    taken_m, narrow_m = surface.predict(*at, x_nd[20:21])
+    assert (taken_m == mean_m).all() and (narrow_m <= spread_m + 1e-12).all()
+    assert narrow_m[0] < 0.2 * spread_m[0]
+    near = int(np.argmin(np.linalg.norm(x_nd[21:] - x_nd[20], axis=1))) + 1
+    far = int(np.argmax(np.linalg.norm(x_nd[21:] - x_nd[20], axis=1))) + 1
+    assert narrow_m[near] / spread_m[near] < narrow_m[far] / spread_m[far]
+
+
 @pytest.mark.parametrize("num", [1, 2])
 @pytest.mark.parametrize("num_costs", [0, 2])
 def test_it_copes_with_next_to_nothing(num: int, num_costs: int) -> None:

@@ -113,7 +113,7 @@ def test_runs_that_do_not_go_together_are_refused() -> None:
 
 def _rewritten(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> str:
     """A good table with one thing changed in its columns or its metadata."""
-    table.write(str(path), made_table(3, epochs=2))
+    table.write(str(path), made_table(3, epochs=3))
     found = pq.read_table(path)
     columns, shared = found.to_pydict(), json.loads(found.schema.metadata[b"irnas.table"])
     change(columns, shared)
@@ -131,8 +131,9 @@ def _rewritten(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], ob
         (lambda c, s: c["value.miou"].__setitem__(1, float("nan")), "got miou=nan; must be finite"),
         (lambda c, s: c["seconds"].__setitem__(0, 0.0), "got epoch 1 after 0 seconds; must be from 1, and take time"),
         (lambda c, s: c["seconds"].__setitem__(1, 1e-9), "got epoch 2 after 1; must go on, in epochs and time"),
-        (lambda c, s: c["epoch"].__setitem__(1, 1), "got 1 epochs; must be 2, all of them"),
-        (lambda c, s: [c["key"].__setitem__(i, "x") for i in range(4)], "row 1: got key x for the network"),
+        (lambda c, s: c["epoch"].__setitem__(1, 1), "got epoch 1 after 1; must go on, in epochs and time"),
+        (lambda c, s: c["epoch"].__setitem__(2, 2), "got 2 epochs; must be 3, all of them"),
+        (lambda c, s: [c["key"].__setitem__(i, "x") for i in range(6)], "row 1: got key x for the network"),
         (lambda c, s: s.update(space={"name": "made"}), "space"),
         (lambda c, s: s.update(conditions={}), "got KeyError"),
     ],

@@ -70,4 +70,8 @@ class Strategy(Protocol):
         """Take note of a trial's end."""
 
     def restore(self, proposals: Sequence[Proposal], results: Sequence[Result]) -> None:
-        """Become the strategy that made these proposals and was told these results, each in order."""
+        """Become the strategy that made these proposals and was told these results, each in order.
+
+        One with rungs has a third, optional argument, what was reported (rung.Seen); without it, it knows the ends of
+        trainings only.
+        """

@@ -35,6 +35,8 @@ MAX_POOL = 2000
 
 RANDOM_EVERY = 10
 _MARGIN = 0.1
+"""Of an axis's range: how far behind its worst value hypervolumes are measured from, as in a replay."""
+_MIN_MARGIN = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +224,9 @@ class FreezeThaw:
         y_n, noise_n = np.array([seen[t] for t in sorted(seen)]).T
         surface = Surface(_places(mine), _costs(mine), y_n, noise_n)
         everyone = list(self._pool.values())
-        mean_m, spread_m = surface.predict(_places(everyone), _costs(everyone))
+        at_work = [p for t, p in self._proposals.items() if t not in self._over and t not in self._paused]
+        taken = [self._pool[p.genotype.key] for p in at_work if p.genotype.key in self._pool]
+        mean_m, spread_m = surface.predict(_places(everyone), _costs(everyone), _places(taken))
         keys = [c.genotype.key for c in everyone]
         return dict(zip(keys, mean_m.tolist(), strict=True)), dict(zip(keys, spread_m.tolist(), strict=True))
 
@@ -237,11 +241,12 @@ class FreezeThaw:
                 front.append((self._finals[trial], candidate.costs))
             elif trial not in self._over:
                 front.append((mean_of[candidate.genotype.key], candidate.costs))
-        seen = [mean_of[p.genotype.key] for p in self._proposals.values() if p.genotype.key in mean_of]
+        low, high = min(mean_of.values()), max(mean_of.values())
+        floor = low - max(_MARGIN * (high - low), _MIN_MARGIN)
         cost_nk = _costs(list(self._pool.values()))
         span_k = np.ptp(cost_nk, axis=0)
         limits = tuple((cost_nk.max(axis=0) + np.where(span_k > 0, _MARGIN * span_k, 1.0)).tolist())
-        return Improvement(front, (min(seen), limits))
+        return Improvement(front, (floor, limits))
 
     def _pace(self) -> _Pace:
         return _Pace(list(self._paces.values()))

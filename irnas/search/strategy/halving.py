@@ -51,6 +51,10 @@ class Halving:
         self._proposals: dict[int, Proposal] = {}
         self._paused: set[int] = set()
         self._over: set[int] = set()
+        self._orders: dict[int, list[int]] = {}
+        """Rung to its order, as long as nobody else reached it."""
+        self._known: dict[tuple[int, int], tuple[float, ...]] = {}
+        """Rung and trial to its losses."""
 
     def ask(self) -> Proposal | None:
         """See ``Strategy.ask``."""
@@ -119,9 +123,13 @@ class Halving:
     def _order(self, rung: int) -> list[int]:
         """Who reached a rung, best first; equal ones by number, so that arrival does not count."""
         reached = sorted(self._ladder.values[rung])
-        losses = [self._losses(t, self._ladder.values[rung][t]) for t in reached]
-        return [reached[i] for i in best_first(losses)]
+        if len(self._orders.get(rung, ())) < len(reached):
+            self._orders[rung] = [reached[i] for i in best_first([self._losses(rung, t) for t in reached])]
+        return self._orders[rung]
 
-    def _losses(self, trial: int, values: Mapping[str, float]) -> tuple[float, ...]:
-        known = {**values, **self._proposals[trial].costs}
-        return tuple(o.position(known[o.name]) for o in self._objectives)
+    def _losses(self, rung: int, trial: int) -> tuple[float, ...]:
+        found = self._known.get((rung, trial))
+        if found is None:
+            values = {**self._ladder.values[rung][trial], **self._proposals[trial].costs}
+            found = self._known[rung, trial] = tuple(o.position(values[o.name]) for o in self._objectives)
+        return found

@@ -21,12 +21,16 @@ PRIOR_SPREAD = 0.1
 """Standard deviation of a gain between rungs before any was seen, on an axis of about 0..1."""
 
 _PRIOR_WEIGHT = 3.0
-"""Trainings that the prior slope of 1 counts as."""
+"""Trainings that the prior beliefs, such as the slope of 1, count as."""
+
+_PRIOR_REST = 0.05
+"""Standard deviation around the line in the costs, before any network was seen."""
 
 _LENGTHS = (0.5, 1.0, 2.0, 4.0)
 _NOISES = (0.03, 0.1, 0.4)
 """Share of the variance that is noise of the training, tried."""
 _MIN_VARIANCE = 1e-5
+_JITTER = 1e-4
 _RIDGE = 1e-3
 
 
@@ -74,18 +78,34 @@ class Surface:
         ridge_bb[0, 0] = 1e-9
         self._line_b = np.linalg.solve(gram_bb + ridge_bb, basis_nb.T @ (weight_n * y_n))
         rest_n = y_n - basis_nb @ self._line_b
-        self._variance = max(float(np.var(rest_n)), _MIN_VARIANCE)
+        # A few values on a line are no proof that all lie there.
+        prior = _PRIOR_WEIGHT * _PRIOR_REST**2
+        self._variance = (float(rest_n @ rest_n) + prior) / (len(rest_n) + _PRIOR_WEIGHT)
         distance_nn = _distance(x_nd, x_nd)
         fits = [self._fit(distance_nn, rest_n, noise_n, *pair) for pair in itertools.product(_LENGTHS, _NOISES)]
         _, self._length, self._lower_nn, self._alpha_n = max(fits, key=lambda fit: fit[0])
 
-    def predict(self, x_md: Array, cost_mk: Array) -> tuple[Array, Array]:
-        """Mean and standard deviation of the final values of ``M`` networks."""
-        cross_mn = self._variance * _matern(_distance(x_md, self._x_nd) / self._length)
+    def predict(self, x_md: Array, cost_mk: Array, taken_td: Array | None = None) -> tuple[Array, Array]:
+        """Mean and standard deviation of the final values of ``M`` networks.
+
+        ``taken_td``, features of ``T`` networks, counts as if each had come out at its mean: that leaves all means as
+        they are and narrows what is believed of their neighbours.
+        """
+        cross_mn = self._cov(x_md, self._x_nd)
         mean_m = _basis(cost_mk) @ self._line_b + cross_mn @ self._alpha_n
-        half_nm = np.linalg.solve(self._lower_nn, cross_mn.T)
+        lower_nn = self._lower_nn
+        if taken_td is not None and len(taken_td):
+            corner_nt, corner_tt = self._cov(self._x_nd, taken_td), self._cov(taken_td, taken_td)
+            corner_tt[np.diag_indices_from(corner_tt)] += _JITTER * self._variance
+            cov_nn = np.block([[lower_nn @ lower_nn.T, corner_nt], [corner_nt.T, corner_tt]])
+            lower_nn = np.asarray(np.linalg.cholesky(cov_nn), np.float64)
+            cross_mn = np.hstack([cross_mn, self._cov(x_md, taken_td)])
+        half_nm = np.linalg.solve(lower_nn, cross_mn.T)
         left_m = self._variance - np.einsum("nm,nm->m", half_nm, half_nm)
         return mean_m, np.sqrt(np.maximum(left_m, _MIN_VARIANCE))
+
+    def _cov(self, a_nd: Array, b_md: Array) -> Array:
+        return self._variance * _matern(_distance(a_nd, b_md) / self._length)
 
     def _fit(
         self, distance_nn: Array, rest_n: Array, noise_n: Array, length: float, share: float
