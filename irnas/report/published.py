@@ -20,8 +20,8 @@ from irnas.space import Genotype
 
 Price = Callable[[Genotype, tuple[int, int, int]], Mapping[str, float]]
 
-# One data set has two names in the literature.
-_ALIASES = {"nuaasirst": "sirst"}
+# Two names for one data set, in papers and in what people call their folders.
+_ALIASES = {"nuaasirst": "sirst", "nudt": "nudtsirst"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
