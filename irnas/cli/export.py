@@ -32,7 +32,7 @@ def export(
     dataset: Annotated[
         str | None, typer.Option(help="Compare file and network on this data set.", show_default="the run's own")
     ] = None,
-    images: Annotated[int, typer.Option(min=1, help="Most validation images to compare on.")] = 16,
+    images: Annotated[int, typer.Option(min=1, help="Most validation images to compare on.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of the random weights of a space's point.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
