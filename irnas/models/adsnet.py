@@ -16,8 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from irnas.errors import DataError, SpaceError
+from irnas.errors import SpaceError
 from irnas.losses import focal
+from irnas.nn import face
 from irnas.nn.channel import Add
 from irnas.nn.guide import Distribution
 from irnas.nn.patch import REFERENCE_SIDE, Decision, PatchActivation, PatchPool
@@ -115,7 +116,7 @@ class AdsNet(nn.Module):
         return found
 
     def _run(self, x_nchw: Tensor) -> tuple[Tensor, tuple[_Verdict, _Verdict]]:
-        x_nchw = self._admit(x_nchw)
+        x_nchw = face.admitted(x_nchw, self.in_channels, self.stride)
         fine_nchw: Tensor = self.level2(self.stem(x_nchw))
         middle_nchw = self.level3(fine_nchw)
         maps = [fine_nchw, middle_nchw, self.level4(middle_nchw)]
@@ -132,16 +133,6 @@ class AdsNet(nn.Module):
         verdict3 = _verdict(head_nchw, self.decide2, verdict4.active)
         y_nchw = _activate(self.act2, self.add2(self.grow2(y_nchw), maps[0]), verdict3.active)
         return self.grow(self.segment(y_nchw)), (verdict4, verdict3)
-
-    def _admit(self, x_nchw: Tensor) -> Tensor:
-        channels, height, width = x_nchw.shape[1:]
-        if height % self.stride or width % self.stride or not height or not width:
-            raise DataError(f"network input: got {height}x{width} pixels; must be multiples of {self.stride}")
-        if channels == self.in_channels:
-            return x_nchw
-        if channels != 1:
-            raise DataError(f"network input: got {channels} channels; must be 1 or {self.in_channels}")
-        return x_nchw.expand(-1, self.in_channels, -1, -1)
 
     def _initialise(self) -> None:
         for part in self.modules():

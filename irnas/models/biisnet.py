@@ -13,7 +13,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from irnas.errors import DataError, SpaceError
+from irnas.errors import SpaceError
+from irnas.nn import face
 from irnas.nn.block import Down, Fuse, Layer, Recipe, Up
 from irnas.nn.channel import Gain, Subsample
 from irnas.space import Value
@@ -63,7 +64,7 @@ class BiisNet(nn.Module):
         Raises:
             DataError: another number of channels, or H or W that is no multiple of 2**stages.
         """
-        x_nchw = self._admit(x_nchw)
+        x_nchw = face.admitted(x_nchw, self.in_channels, self.stride)
         if self.amplify is not None:
             x_nchw = self.amplify(x_nchw)
         x_nchw = self.embed(self.stem(x_nchw))
@@ -78,16 +79,6 @@ class BiisNet(nn.Module):
             x_nchw = self.dec[level](x_nchw)
         logits_n1hw: Tensor = self.head(self.project(x_nchw))
         return logits_n1hw if self.attenuate is None else self.attenuate(logits_n1hw)
-
-    def _admit(self, x_nchw: Tensor) -> Tensor:
-        channels, height, width = x_nchw.shape[1:]
-        if height % self.stride or width % self.stride or not height or not width:
-            raise DataError(f"network input: got {height}x{width} pixels; must be multiples of {self.stride}")
-        if channels == self.in_channels:
-            return x_nchw
-        if channels != 1:
-            raise DataError(f"network input: got {channels} channels; must be 1 or {self.in_channels}")
-        return x_nchw.expand(-1, self.in_channels, -1, -1)
 
 
 def build(values: Values) -> nn.Module:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from irnas.errors import DataError
 from irnas.losses import softiou
+from irnas.nn import face
 from irnas.nn.block import body
 from irnas.nn.channel import Concat
 from irnas.nn.gap import SemanticGap
@@ -64,7 +64,7 @@ class SgemUnet(nn.Module):
         Raises:
             DataError: another number of channels, or H or W that is no multiple of 2**(depth - 1).
         """
-        x_nchw = self._admit(x_nchw)
+        x_nchw = face.admitted(x_nchw, self.in_channels, self.stride)
         skips: list[Tensor] = []
         for level, block in enumerate(self.enc):
             x_nchw = block(self.pool(x_nchw) if level else x_nchw)
@@ -101,16 +101,6 @@ class SgemUnet(nn.Module):
         if found.gap is not None and isinstance(found.gap.restore, nn.Conv2d):
             found.gap.restore = found.gap.without_shifts()
         return found
-
-    def _admit(self, x_nchw: Tensor) -> Tensor:
-        channels, height, width = x_nchw.shape[1:]
-        if height % self.stride or width % self.stride or not height or not width:
-            raise DataError(f"network input: got {height}x{width} pixels; must be multiples of {self.stride}")
-        if channels == self.in_channels:
-            return x_nchw
-        if channels != 1:
-            raise DataError(f"network input: got {channels} channels; must be 1 or {self.in_channels}")
-        return x_nchw.expand(-1, self.in_channels, -1, -1)
 
 
 def build(values: Values) -> nn.Module:

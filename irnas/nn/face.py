@@ -15,6 +15,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from irnas.errors import DataError
+
 LEARNING_RATE = 1e-2
 
 
@@ -31,6 +33,22 @@ def stride(network: nn.Module) -> int:
 def learning_rate(network: nn.Module) -> float:
     """The peak learning rate that suits a network."""
     return float(getattr(network, "learning_rate", LEARNING_RATE))
+
+
+def admitted(x_nchw: Tensor, channels: int, multiple: int) -> Tensor:
+    """An input that a network of so many channels can take; one channel is repeated where more are due.
+
+    Raises:
+        DataError: another number of channels, or a height or width that is no multiple.
+    """
+    found, height, width = x_nchw.shape[1:]
+    if height % multiple or width % multiple or not height or not width:
+        raise DataError(f"network input: got {height}x{width} pixels; must be multiples of {multiple}")
+    if found == channels:
+        return x_nchw
+    if found != 1:
+        raise DataError(f"network input: got {found} channels; must be 1 or {channels}")
+    return x_nchw.expand(-1, channels, -1, -1)
 
 
 def deployed(network: nn.Module) -> nn.Module:
