@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from irnas.losses import softiou
@@ -17,6 +16,7 @@ from irnas.nn.block import body
 from irnas.nn.channel import Concat
 from irnas.nn.gap import SemanticGap
 from irnas.nn.phase import PhaseConv2d
+from irnas.nn.slim import fold
 from irnas.space import Value
 
 Values = Mapping[str, Value]
@@ -91,9 +91,7 @@ class SgemUnet(nn.Module):
         (irnas.nn.phase), and the semantic-gap module holds a scale per channel only.
         """
         found = copy.deepcopy(self).eval()
-        for part in [*found.modules()]:
-            if isinstance(part, nn.Sequential):
-                _fold(part)
+        fold(found)
         for part in found.up:
             assert isinstance(part, nn.Sequential)
             _merge(part)
@@ -120,16 +118,6 @@ def _doubling(channels: int, out_channels: int, mode: str, is_binary: bool) -> n
     return nn.Sequential(
         nn.Upsample(scale_factor=2, mode=mode, align_corners=align), _unit(channels, out_channels, is_binary)
     )
-
-
-def _fold(unit: nn.Sequential) -> None:
-    """Merge each batch normalisation into the convolution ahead of it, in place."""
-    parts = [*unit]
-    for index in range(len(parts) - 1):
-        conv, norm = parts[index : index + 2]
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            unit[index] = torch.nn.utils.fusion.fuse_conv_bn_eval(conv, norm)
-            unit[index + 1] = nn.Identity()
 
 
 def _merge(doubling: nn.Sequential) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from irnas.nn.difference import FLOOR, Bank, Recombination, Tap, recombine
+from irnas.nn.slim import fold
 
 
 class DynamicFilter(nn.Module):
@@ -64,21 +64,12 @@ class DynamicFilter(nn.Module):
 def deployed(network: nn.Module) -> nn.Module:
     """A copy in eval mode with dynamic filters for decompositions, and normalisation as a part of convolutions."""
     found = copy.deepcopy(network).eval()
+    fold(found)
     for parent in list(found.modules()):
-        if isinstance(parent, nn.Sequential):
-            _fold(parent)
         for name, child in list(parent.named_children()):
             if isinstance(child, Recombination) and not child.orthogonal:
                 setattr(parent, name, DynamicFilter(child))
     return found
-
-
-def _fold(layers: nn.Sequential) -> None:
-    for index in range(len(layers) - 1):
-        first, second = layers[index], layers[index + 1]
-        if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-            layers[index] = fuse_conv_bn_eval(first, second)
-            layers[index + 1] = nn.Identity()
 
 
 def _by_reach(bank: Bank) -> dict[int, list[tuple[Tap, ...]]]:
