@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import typer
+from typer.testing import CliRunner
+
 from irnas.ledger import Event, Ledger
 
 
@@ -21,6 +24,15 @@ def environment(folder: Path) -> dict[str, str]:
     home.mkdir(exist_ok=True)
     paths = os.pathsep.join(p for p in sys.path if p)
     return {**os.environ, "HOME": str(home), "PYTHONPATH": paths, "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+
+
+def printed(app: typer.Typer, *arguments: object) -> str:
+    """What a command of an app prints, run in this process; its own error where it raises one."""
+    done = CliRunner().invoke(app, [str(part) for part in arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 @contextmanager

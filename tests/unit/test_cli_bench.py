@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import typer
+from support.command import printed
 from support.native import library, products  # noqa: F401
 from support.xnor_file import tiny
-from typer.testing import CliRunner
 
 from irnas.bench import contest, rival
 from irnas.bench.source import Source, from_block
@@ -27,12 +26,8 @@ app.command("bench")(bench.bench)
 app.callback()(lambda: None)
 
 
-def call(*arguments: object) -> Any:
-    done = CliRunner().invoke(app, [str(part) for part in arguments])
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.output
+def call(*arguments: object) -> str:
+    return printed(app, *arguments)
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 import torch
 import typer
 from PIL import Image
+from support.command import printed
 from support.native import library, products  # noqa: F401
 from support.xnor_file import tiny
 from torch import Tensor, nn
-from typer.testing import CliRunner
 
 from irnas.cli import run
 from irnas.errors import DataError, FormatError, SettingsError
@@ -37,12 +37,8 @@ class Moved(nn.Module):
         return 20 * (x_nchw[:, 2:] - x_nchw[:, :1]) - 1
 
 
-def call(*arguments: object) -> Any:
-    done = CliRunner().invoke(app, [str(part) for part in arguments])
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.output
+def call(*arguments: object) -> str:
+    return printed(app, *arguments)
 
 
 @pytest.fixture
