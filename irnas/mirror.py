@@ -13,7 +13,7 @@ from irnas.front import Front
 from irnas.ledger import Event
 from irnas.objective import parse
 from irnas.result import Result, Status
-from irnas.settings import trial_seed
+from irnas.settings import SearchSettings, trial_seed
 from irnas.space import Genotype
 
 _ENDS = {Status.OK: "FINISHED", Status.STOPPED: "KILLED", Status.REJECTED: "KILLED", Status.FAILED: "FAILED"}
@@ -118,7 +118,7 @@ def _trial(
     opened: Event, proposal: Event, points: Sequence[Point], status: str, end_ms: int | None, tags: Mapping[str, str]
 ) -> Entry:
     genotype, trial = Genotype.from_document(proposal["genotype"]), proposal["trial"]
-    seed = trial_seed(opened["settings"]["seed"], genotype.key)
+    seed = trial_seed(SearchSettings.from_document(opened["settings"]).seed_of_trainings, genotype.key)
     base = {
         "irnas.run": identity(opened), "irnas.kind": "trial", "irnas.trial": str(trial), "irnas.key": genotype.key,
         "irnas.family": genotype.family, "irnas.origin": str(proposal.get("origin", "")), "irnas.front": "false",

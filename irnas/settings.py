@@ -86,6 +86,8 @@ class SearchSettings:
     trials: int = 16
     """Networks to train; rejected and repeated proposals do not count."""
     seed: int = 0
+    train_seed: int | None = None
+    """Seed of the trainings; None for the search's own. With another, the same networks can be trained again."""
     sampler: str = "tpe"
     limits: Mapping[str, float] = field(default_factory=dict)
     """Cost name to the largest value that may be trained."""
@@ -115,6 +117,11 @@ class SearchSettings:
         if any(side < 1 for side in self.cost_input):
             raise SettingsError(f"input: got {self.cost_input}; must be channels x height x width, each at least 1")
 
+    @property
+    def seed_of_trainings(self) -> int:
+        """The seed from which each trial's derives."""
+        return self.seed if self.train_seed is None else self.train_seed
+
     def document(self) -> dict[str, Any]:
         """The settings as plain data."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -133,6 +140,6 @@ class SearchSettings:
         return cls(**{**found, "budget": Budget(**found["budget"]), "recipe": Recipe(**found["recipe"])})
 
 
-def trial_seed(run_seed: int, key: str) -> int:
-    """The seed of a trial: from the run's seed and the genotype's key, so that arrival order does not matter."""
-    return int.from_bytes(hashlib.sha256(f"{run_seed}:{key}".encode()).digest()[:4])
+def trial_seed(seed: int, key: str) -> int:
+    """The seed of a trial: from that of the trainings and the genotype's key, so that arrival order does not matter."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{key}".encode()).digest()[:4])

@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from irnas import __version__
-from irnas.cli import baseline, bench, cost, data, device, export, remote, report, run, score, simulate, weights
+from irnas.cli import (
+    baseline,
+    bench,
+    cost,
+    data,
+    device,
+    export,
+    remote,
+    report,
+    run,
+    score,
+    simulate,
+    tabulate,
+    weights,
+)
 from irnas.cli import search as search_command
 
 app = typer.Typer(
@@ -37,6 +51,7 @@ def root(
 
 # In the order of use.
 app.command("search")(search_command.search)
+app.command("tabulate")(tabulate.tabulate)
 app.command("simulate")(simulate.simulate)
 app.command("front")(report.front)
 app.command("report")(report.report)

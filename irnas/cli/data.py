@@ -1,4 +1,4 @@
-"""irnas data: import published sets, make synthetic ones, check and describe them."""
+"""irnas data: import published sets, make synthetic ones, cut tiles, check and describe them."""
 
 from __future__ import annotations
 
@@ -66,6 +66,30 @@ def synth(
     )  # fmt: skip
     with bars() as progress:
         found = write(output, settings, progress=progress)
+    _print_manifest(output, found, as_json)
+
+
+@app.command("tile")
+def tile(
+    source: Annotated[str, typer.Argument(help="A data folder, or the name of a data set.")],
+    output: Output,
+    size: Annotated[int, typer.Option(help="Side of the square tiles, in pixels.")] = 64,
+    fit: Annotated[int, typer.Option(help="Tiles to train on, an image each.")] = 256,
+    val: Annotated[int, typer.Option(help="Tiles to validate on.")] = 128,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of images and places.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Cut a small data set of tiles around targets out of the training part of a larger one.
+
+    For many short trainings, such as those of `irnas tabulate`. No image of a test split is touched.
+    """
+    from irnas.data import open_dataset
+    from irnas.data import tile as tiles
+
+    with bars() as progress:
+        found = tiles.write(
+            output, open_dataset(source, progress), size=size, fit=fit, val=val, seed=seed, progress=progress
+        )
     _print_manifest(output, found, as_json)
 
 

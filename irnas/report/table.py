@@ -49,7 +49,7 @@ def facts(record: Record) -> str:
         ),
         ("recipe", f"loss {settings.recipe.loss}, learning rate {settings.recipe.lr or 'own'}"),
         ("sampler", f"{settings.sampler}, {settings.trials} trials wanted"),
-        ("run seed", f"{settings.seed}; each trial's derives from it and its key"),
+        ("run seed", f"{settings.seed}; each trial's derives from {settings.seed_of_trainings} and its key"),
         ("metrics", f"preset {settings.preset}, on the validation split"),
         ("costs", f"at an input of {size_of(settings.cost_input)}"),
         ("limits", limits or "none"),

@@ -146,7 +146,7 @@ class Session:
         settings, place = self._settings, self._place
         return Assignment(
             trial=proposal.trial, genotype=proposal.genotype, costs=proposal.costs,
-            seed=trial_seed(settings.seed, proposal.genotype.key), dataset=place.dataset, data_rev=place.data_rev,
+            seed=trial_seed(settings.seed_of_trainings, proposal.genotype.key), dataset=place.dataset, data_rev=place.data_rev,
             code_rev=place.code_rev, budget=settings.budget, recipe=settings.recipe, preset=settings.preset,
             uri=place.uri,
         )  # fmt: skip

@@ -16,13 +16,14 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from irnas import storage
 from irnas.errors import FormatError, SettingsError, SpaceError
 from irnas.objective import OBJECTIVES
 from irnas.result import Result, Status
+from irnas.settings import SearchSettings
 from irnas.space import Genotype, Space
 
 SCHEMA = 1
@@ -76,7 +77,8 @@ class Table:
     space: Space
     points: tuple[Point, ...]
     conditions: Mapping[str, Any]
-    """How all were trained and counted: the documents of budget and recipe, the preset and the cost input."""
+    """How all were trained and counted: the documents of budget and recipe, the preset, the cost input, and the device
+    whose speed counts, if any does."""
     data_rev: str
     code_rev: str
     synthetic: bool = False
@@ -134,8 +136,9 @@ def _require_whole(where: str, curve: Sequence[Step], epochs: int, metrics: set[
 def from_runs(runs: Iterable[Sequence[Event]]) -> Table:
     """The table of all networks that these runs trained to the end, from the runs' events.
 
-    The seed of a row is the run's, so that a network that two runs of different seeds trained is one point with two
-    curves. A network outside the searched part of the space, such as a published one, is left out.
+    The seed of a row is that of the run's trainings, so that a network that two runs of different seeds trained is one
+    point with two curves. Every epoch of a network counts as long as the fastest of all its epochs: they do equal work,
+    and what else the machine did is no cost of the network. A network outside the searched part of the space, such as a published one, is left out.
 
     Raises:
         SettingsError: no run, events of no run, or runs that differ in space, data, budget or recipe.
@@ -150,7 +153,7 @@ def from_runs(runs: Iterable[Sequence[Event]]) -> Table:
             raise SettingsError("table: got a record without its opening; must be the events of an irnas run")
         shared = _same(shared, events[0])
         codes.add(str(events[0]["code_rev"]))
-        seed = int(events[0]["settings"]["seed"])
+        seed = SearchSettings.from_document(events[0]["settings"]).seed_of_trainings
         space: Space = shared["space"]
         reports = _reports(events)
         for result in (Result.from_document(e["result"]) for e in events if e["kind"] == "finished"):
@@ -165,8 +168,7 @@ def from_runs(runs: Iterable[Sequence[Event]]) -> Table:
     if not shared:
         raise SettingsError("table: got no run; must be one or more")
     points = tuple(
-        Point(genotype=genotypes[key][0], free=genotypes[key][1], curves=dict(sorted(curves[key].items())))
-        for key in sorted(curves)
+        Point(genotype=genotypes[key][0], free=genotypes[key][1], curves=_even(curves[key])) for key in sorted(curves)
     )
     return Table(points=points, code_rev=",".join(sorted(codes)), **shared)
 
@@ -176,7 +178,7 @@ def _same(shared: Mapping[str, Any], opened: Event) -> dict[str, Any]:
     found = {
         "space": Space.from_document(opened["space"]),
         "data_rev": opened["data_rev"],
-        "conditions": {name: opened["settings"][name] for name in _CONDITIONS},
+        "conditions": {**{name: opened["settings"][name] for name in _CONDITIONS}, "device": opened.get("device")},
     }
     for name, value in shared.items():
         if found[name] != value:
@@ -213,6 +215,14 @@ def _curve(reports: Iterable[Event]) -> tuple[Step, ...]:
         metrics = {n: v for n, v in values.items() if n in OBJECTIVES and not OBJECTIVES[n].is_free}
         steps.append(Step(epoch=epoch, values=metrics, seconds=total))
     return tuple(steps)
+
+
+def _even(curves: Mapping[int, tuple[Step, ...]]) -> dict[int, tuple[Step, ...]]:
+    """The curves with epochs of equal length: that of the fastest one in any of them."""
+    start = Step(epoch=0, values={}, seconds=0.0)
+    steps = [pair for curve in curves.values() for pair in itertools.pairwise((start, *curve))]
+    pace = min(((b.seconds - a.seconds) / (b.epoch - a.epoch) for a, b in steps), default=0.0)
+    return {seed: tuple(replace(s, seconds=pace * s.epoch) for s in curve) for seed, curve in sorted(curves.items())}
 
 
 def write(uri: str, table: Table) -> None:
