@@ -20,8 +20,8 @@ from irnas.objective import parse
 from irnas.provenance import code_revision, versions
 from irnas.result import Result
 from irnas.search.session import Place, Record, Session
-from irnas.search.strategy import Price, Proposal
-from irnas.search.strategy.sampled import Sampled
+from irnas.search.strategy import History, Price
+from irnas.search.strategy.named import named
 from irnas.settings import SearchSettings
 from irnas.space import Genotype, Space
 
@@ -99,7 +99,7 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
     work = _work(settings, space, dataset, record, target)
     opened = _opening(work, listener)
     with record.writing():
-        return _run(work, executor, listener, ("opened", opened), [], [])
+        return _run(work, executor, listener, ("opened", opened), History())
 
 
 def resume(uri: str, trials: int | None, executor: Executor, listener: Listener) -> Outcome:
@@ -125,9 +125,8 @@ def resume(uri: str, trials: int | None, executor: Executor, listener: Listener)
         events = list(record.events())
         for event in events:
             listener.watch(event)
-        proposals = [Proposal.from_document(e) for e in events if e["kind"] == "proposed"]
         resumed = {"trials": settings.trials, "code_rev": code_revision()}
-        return _run(work, executor, listener, ("resumed", resumed), proposals, ledger.results(events))
+        return _run(work, executor, listener, ("resumed", resumed), History.of(events))
 
 
 def _work(
@@ -156,8 +155,7 @@ def _run(
     executor: Executor,
     listener: Listener,
     beginning: tuple[str, Mapping[str, Any]],
-    proposals: Sequence[Proposal],
-    results: Sequence[Result],
+    history: History,
 ) -> Outcome:
     uri, settings = work.record.uri, work.settings
 
@@ -165,11 +163,12 @@ def _run(
         listener.watch(work.record.append(kind, fields))
 
     keep(*beginning)
-    session = _session(work, keep)
-    session.restore(proposals, results)
+    session = _session(work, keep, listener)
+    session.restore(history)
     with _mirrored(uri, listener.warn):
         try:
             _execute(session, executor)
+            session.close()
             _measure_winners(work, session.results, keep, listener.warn)
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
@@ -188,11 +187,13 @@ def _run(
     )  # fmt: skip
 
 
-def _session(work: _Work, keep: Record) -> Session:
-    settings = work.settings
-    strategy = Sampled(
-        work.space, parse(settings.objectives), work.price, sampler=settings.sampler, seed=settings.seed,
-        num_trials=settings.trials, limits=settings.limits, first=_first(settings),
+def _session(work: _Work, keep: Record, listener: Listener) -> Session:
+    settings, pool = work.settings, price.pool_size(work.settings, work.target)
+    told = price.told(work.price, min(pool, work.space.count()), listener.progress)
+    strategy = named(
+        settings.strategy, work.space, parse(settings.objectives), told, epochs=settings.budget.epochs,
+        num_trials=settings.trials, seed=settings.seed, grace=settings.grace, limits=settings.limits,
+        first=_first(settings), pool=pool,
     )  # fmt: skip
     place = Place(
         uri=work.record.uri, dataset=str(work.dataset.root), data_rev=work.dataset.revision, code_rev=code_revision()

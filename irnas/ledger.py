@@ -1,6 +1,6 @@
 """The record of a run: an append-only stream of events, fsynced as they happen.
 
-Everything else about a run (table, front, report, MLflow runs, the sampler's memory) is derived from it and can be made
+Everything else about a run (table, front, report, MLflow runs, a strategy's memory) is derived from it and can be made
 again. One process writes; a lock keeps a second search off. On a local folder the stream is one JSON-lines file; on an
 object store, which cannot append, each event is an object of its own, numbered.
 """
@@ -25,8 +25,9 @@ Event = Mapping[str, Any]
 KINDS = (
     "opened",  # settings, space, revisions, bounds, the device whose speed counts
     "resumed",
-    "proposed",  # trial, genotype, costs, seed, the sampler's memory
-    "reported",  # trial, epoch, values
+    "proposed",  # trial, genotype, costs, the strategy's memory
+    "reported",  # trial, epoch, values, seconds, paused: whether it went no further
+    "continued",  # trial, which was paused
     "retried",  # trial, error
     "finished",  # result (ok, stopped, rejected or failed)
     "measured",  # trial, key, how fast it is on this machine with nothing beside it

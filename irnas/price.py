@@ -68,6 +68,26 @@ def pricer(settings: SearchSettings, target: Target | None) -> Price:
     return price
 
 
+def pool_size(settings: SearchSettings, target: Target | None) -> int:
+    """How many networks a strategy may price before it begins: 20 for each full training, or few that are measured."""
+    if target and target.profile is None:
+        return 2 * POOL
+    return max(200, min(20 * settings.trials, 2000))
+
+
+def told(price: Price, total: int, tell: Callable[[str, int, int], None]) -> Price:
+    """``price``, with ``tell`` hearing of the first ``total`` networks that strategies price at once."""
+    known: set[str] = set()
+
+    def found(genotype: Genotype) -> Mapping[str, float]:
+        known.add(genotype.key)
+        if len(known) <= total and len(known) % 10 == 0:
+            tell("pricing networks", len(known), total)
+        return price(genotype)
+
+    return found
+
+
 def pool(
     space: Space,
     settings: SearchSettings,

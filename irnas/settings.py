@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -14,6 +16,11 @@ LOSSES = ("softiou", "softiou_image", "bce", "dice", "focal")
 OWN = "own"
 """The loss that the family's paper trains with; ``softiou+bce`` for families that have none."""
 SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random")
+"""Strategies of Optuna, which train every network to its end."""
+ASHA, HALVING, FREEZE_THAW = "asha", "moasha", "freeze-thaw"
+PACED = (ASHA, HALVING, FREEZE_THAW)
+"""Strategies that halt trainings and go on with the better ones."""
+STRATEGIES = (*SAMPLERS, *PACED)
 
 
 def _at_least(where: str, value: float, least: float) -> None:
@@ -84,11 +91,15 @@ class SearchSettings:
     dataset: str = "synthetic"
     objectives: tuple[str, ...] = ("miou", "ops")
     trials: int = 16
-    """Networks to train; rejected and repeated proposals do not count."""
+    """Full trainings to spend: so many networks, or, with a strategy that halts trainings, as many epochs in all."""
     seed: int = 0
     train_seed: int | None = None
     """Seed of the trainings; None for the search's own. With another, the same networks can be trained again."""
-    sampler: str = "tpe"
+    strategy: str = "tpe"
+    grace: int | None = None
+    """Epochs before a strategy may halt a training; None for a ninth of the budget's."""
+    spend: str | None = None
+    """What the search may spend on training at most, over all workers: 2h, 45m, 90s or 500epochs."""
     limits: Mapping[str, float] = field(default_factory=dict)
     """Cost name to the largest value that may be trained."""
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -107,8 +118,14 @@ class SearchSettings:
     def __post_init__(self) -> None:
         parse(self.objectives)
         _at_least("trials", self.trials, 1)
-        if self.sampler not in SAMPLERS:
-            raise SettingsError(f"sampler: got {self.sampler!r}; one of {', '.join(SAMPLERS)}")
+        if self.strategy not in STRATEGIES:
+            raise SettingsError(f"strategy: got {self.strategy!r}; one of {', '.join(STRATEGIES)}")
+        if self.grace is not None and not (self.strategy in PACED and 1 <= self.grace <= self.budget.epochs):
+            raise SettingsError(
+                f"grace: got {self.grace} with strategy {self.strategy}; must be in 1..{self.budget.epochs} epochs, "
+                f"with {' or '.join(PACED)}"
+            )
+        _ = self.spendable
         for name, limit in self.limits.items():
             if name not in LIMITABLE:
                 raise SettingsError(f"limit: got {name!r}; one of {', '.join(LIMITABLE)}")
@@ -122,6 +139,20 @@ class SearchSettings:
         """The seed from which each trial's derives."""
         return self.seed if self.train_seed is None else self.train_seed
 
+    @property
+    def spendable(self) -> tuple[float, float]:
+        """Epochs and seconds of training that the search may spend; infinite where nothing limits them."""
+        planned = float(self.trials * self.budget.epochs) if self.strategy in PACED else math.inf
+        if self.spend is None:
+            return planned, math.inf
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(epochs|[smh])", self.spend)
+        amount = float(match[1]) if match else 0.0
+        if match is None or not amount > 0:
+            raise SettingsError(f"budget: got {self.spend!r}; must be a time or epochs in all: 2h, 45m, 90s, 500epochs")
+        if match[2] == "epochs":
+            return min(planned, amount), math.inf
+        return planned, amount * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
     def document(self) -> dict[str, Any]:
         """The settings as plain data."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -134,6 +165,9 @@ class SearchSettings:
     def from_document(cls, document: Mapping[str, Any]) -> SearchSettings:
         """The inverse of ``document``."""
         found = dict(document)
+        if "sampler" in found:
+            # What a record of version 0.1 calls the strategy.
+            found["strategy"] = found.pop("sampler")
         found["objectives"] = tuple(found["objectives"])
         found["cost_input"] = tuple(found["cost_input"])
         found["axes"] = {axis: tuple(values) for axis, values in found["axes"].items()}

@@ -26,7 +26,7 @@ def tabulate(settings: SearchSettings, output: str, seeds: int, executor: Execut
     uris = []
     for seed in range(seeds):
         uri = storage.join(f"{output}.runs", f"seed-{seed}")
-        _train(replace(settings, sampler="random", train_seed=seed), uri, executor, listener)
+        _train(replace(settings, strategy="random", train_seed=seed), uri, executor, listener)
         uris.append(uri)
     found = table.from_runs(list(ledger.Ledger(uri).events()) for uri in uris)
     table.write(output, found)

@@ -44,11 +44,13 @@ class Assignment:
     preset: str
     uri: str
     """The run, where checkpoints and weights go."""
+    spent: float = 0.0
+    """Seconds that it trained before it was paused."""
 
     @property
     def checkpoint(self) -> str:
         """Where the state after each epoch is kept until the trial ends."""
-        return storage.join(self.uri, "checkpoints", f"{self.genotype.key}.pt")
+        return checkpoint(self.uri, self.genotype.key)
 
     def result(
         self,
@@ -87,7 +89,7 @@ def evaluate(assignment: Assignment) -> Iterator[Report | Result]:
         SettingsError: the settings cannot be met by any trial, for example the data set has another revision.
         StorageError: the run cannot be written.
     """
-    started = time.perf_counter()
+    started = time.perf_counter() - assignment.spent
     epochs = 0
     try:
         for found in _train(assignment, started):
@@ -98,6 +100,11 @@ def evaluate(assignment: Assignment) -> Iterator[Report | Result]:
     except Exception as error:
         seconds = time.perf_counter() - started
         yield assignment.result(Status.FAILED, {}, epochs=epochs, seconds=seconds, error=_in_one_line(error))
+
+
+def checkpoint(uri: str, key: str) -> str:
+    """Where a run keeps the state of a genotype's training until it ends."""
+    return storage.join(uri, "checkpoints", f"{key}.pt")
 
 
 def weights_uri(uri: str, key: str) -> str:

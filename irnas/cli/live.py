@@ -201,7 +201,7 @@ def headline(uri: str, opened: Event) -> str:
     settings, data = opened["settings"], opened["data"]
     return (
         f"{settings['space']} for {', '.join(settings['objectives'])} on {data['name']} ({data['revision'][:12]}): "
-        f"{settings['trials']} networks x {settings['budget']['epochs']} epochs, {settings['sampler']}, run {uri}"
+        f"{settings['trials']} networks x {settings['budget']['epochs']} epochs, {settings['strategy']}, run {uri}"
     )
 
 

@@ -16,7 +16,10 @@ from irnas.settings import Budget, Recipe, SearchSettings
 if TYPE_CHECKING:
     from irnas.launch import Executor, Outcome
 
-_TRIALS, _BUDGET, _RECIPE = SearchSettings(space="").trials, Budget(), Recipe()
+_DEFAULTS = SearchSettings(space="")
+_TRIALS, _BUDGET, _RECIPE = _DEFAULTS.trials, Budget(), Recipe()
+_MANY = 10_000
+"""Trials of a search that only its budget ends."""
 _BESIDE_RESUME = ("resume", "trials", "address", "workers", "gpus", "executor")
 _WHAT, _TRAIN, _HOW, _LIMIT = "What to search", "Training of each network", "Where and how it runs", "Limits"
 
@@ -40,7 +43,13 @@ def search(
         str, typer.Option(help="A data folder made by `irnas data import`, or 'synthetic'.", rich_help_panel=_WHAT)
     ] = "synthetic",
     trials: Annotated[
-        int | None, typer.Option(help="Networks to train.", show_default=str(_TRIALS), rich_help_panel=_WHAT)
+        int | None,
+        typer.Option(
+            help="Full trainings to spend: so many networks, or their epochs on more of them where a strategy halts "
+            "trainings.",
+            show_default=str(_TRIALS),
+            rich_help_panel=_WHAT,
+        ),
     ] = None,
     axis: Annotated[
         list[str] | None,
@@ -48,7 +57,24 @@ def search(
             help="Search these values of an axis instead: base=8,16 or w_bin=all. Repeatable.", rich_help_panel=_WHAT
         ),
     ] = None,
-    sampler: Annotated[str, typer.Option(help="tpe, nsga2, nsga3, gp or random.", rich_help_panel=_WHAT)] = "tpe",
+    strategy: Annotated[
+        str,
+        typer.Option(
+            "--strategy",
+            "--sampler",
+            help="tpe, nsga2, nsga3, gp, random: full trainings. freeze-thaw, moasha, asha: halt trainings and go on "
+            "with the better ones.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = _DEFAULTS.strategy,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="Most training to spend, over all workers: 2h, 45m, 500epochs.",
+            show_default="what --trials come to",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
     warm_start: Annotated[
         str, typer.Option(help="'published': train the papers' designs first.", rich_help_panel=_WHAT)
     ] = "none",
@@ -68,8 +94,22 @@ def search(
     ] = None,
     preset: Annotated[str, typer.Option(help="Metric conventions.", rich_help_panel=_WHAT)] = "basicirstd",
     epochs: Annotated[
-        int, typer.Option(help="Passes over the training split.", rich_help_panel=_TRAIN)
+        int,
+        typer.Option(
+            "--epochs",
+            "--max-epochs",
+            help="Of a full training: passes over the training split.",
+            rich_help_panel=_TRAIN,
+        ),
     ] = _BUDGET.epochs,
+    grace: Annotated[
+        int | None,
+        typer.Option(
+            help="Epochs before a strategy may halt a training.",
+            show_default="a ninth of --epochs",
+            rich_help_panel=_TRAIN,
+        ),
+    ] = None,
     batch: Annotated[int, typer.Option(help="Crops in a step.", rich_help_panel=_TRAIN)] = _BUDGET.batch,
     crop: Annotated[int, typer.Option(help="Side of a crop in pixels.", rich_help_panel=_TRAIN)] = _BUDGET.crop,
     loss: Annotated[
@@ -127,6 +167,8 @@ def search(
 
       irnas search --objective miou,ops,fps --device devices/pi4.json
 
+      irnas search --strategy freeze-thaw --epochs 27 --budget 2h
+
       irnas search --resume runs/biisnet-20261121-101500
     """
     where = _executor(executor, address, workers, gpus)
@@ -138,9 +180,11 @@ def search(
         space=space,
         dataset=dataset,
         objectives=tuple(o.name for o in parse(objective)),
-        trials=_TRIALS if trials is None else trials,
+        trials=(_MANY if budget else _TRIALS) if trials is None else trials,
         seed=seed,
-        sampler=sampler,
+        strategy=strategy,
+        grace=grace,
+        spend=budget,
         limits=_limits(
             ops=max_ops, params=max_params, macs=max_macs, bytes=max_bytes, **{"latency-ms": max_latency_ms}
         ),

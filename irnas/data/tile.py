@@ -75,11 +75,10 @@ def _place(rng: np.random.Generator, mask: np.ndarray, size: int) -> tuple[int, 
     for axis, side in enumerate(mask.shape):
         low, high = 0, side - size
         if box is not None:
-            # Both ends within the tile; of a target larger than that, its middle.
-            middle = (box[axis].start + box[axis].stop) // 2
-            first, last = (
-                (box[axis].start, box[axis].stop) if box[axis].stop - box[axis].start <= size else (middle,) * 2
-            )
+            first, last = box[axis].start, box[axis].stop
+            if last - first > size:
+                # Too large to lie inside whole: its middle does.
+                first = last = (first + last) // 2
             low, high = max(low, last - size), min(high, first)
         corner.append(int(rng.integers(low, max(low, high) + 1)))
     return corner[0], corner[1]

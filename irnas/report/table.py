@@ -10,6 +10,7 @@ from irnas.report import unit
 from irnas.report.published import size_of
 from irnas.report.record import Record, choice, choices, differing, grouped, phrases
 from irnas.result import Status
+from irnas.settings import PACED, SearchSettings
 from irnas.space import Genotype
 
 _MORE = ("miou", "niou", "f1", "pd", "fa", "ops", "params", "bytes", "fps", "latency_ms")
@@ -48,7 +49,7 @@ def facts(record: Record) -> str:
             f"{budget.epochs} epochs of batches of {budget.batch}, crops of {budget.crop} x {budget.crop} pixels",
         ),
         ("recipe", f"loss {settings.recipe.loss}, learning rate {settings.recipe.lr or 'own'}"),
-        ("sampler", f"{settings.sampler}, {settings.trials} trials wanted"),
+        ("strategy", f"{settings.strategy}, {spending(settings)}"),
         ("run seed", f"{settings.seed}; each trial's derives from {settings.seed_of_trainings} and its key"),
         ("metrics", f"preset {settings.preset}, on the validation split"),
         ("costs", f"at an input of {size_of(settings.cost_input)}"),
@@ -60,6 +61,12 @@ def facts(record: Record) -> str:
         *((f"baseline: {name.replace('_', ' ')}", metrics(values)) for name, values in record.baselines.items()),
     ]
     return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in pairs) + "</dl>"
+
+
+def spending(settings: SearchSettings) -> str:
+    """What a search was to spend, in words."""
+    what = "full trainings' worth of epochs" if settings.strategy in PACED else "networks"
+    return f"{settings.trials} {what}" + (f", at most {settings.spend} of training" if settings.spend else "")
 
 
 def device_of(device: Mapping[str, Any]) -> str:

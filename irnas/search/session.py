@@ -1,13 +1,14 @@
 """What every executor does in the same way: hand out trials, take in what they say, keep the record, know when to stop.
 
 An executor (ray, sequential, simulated) calls ``next``, ``report``, ``retry`` and ``finish`` from one thread and owns
-nothing but time and place.
+nothing but time and place. A trial that is paused leaves its worker; ``next`` may hand it out again, and it goes on
+from its checkpoint.
 """
 
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,9 @@ from irnas import storage
 from irnas.errors import SettingsError
 from irnas.objective import OBJECTIVES
 from irnas.result import Result, Status
-from irnas.search.strategy import Proposal, Strategy
-from irnas.settings import SearchSettings, trial_seed
-from irnas.trial import Assignment, Report
+from irnas.search.strategy import History, Proposal, Strategy, Verdict
+from irnas.settings import PACED, SearchSettings, trial_seed
+from irnas.trial import Assignment, Report, checkpoint
 
 Record = Callable[[str, Mapping[str, Any]], object]
 """Writes one event (kind, fields) durably before it returns."""
@@ -45,19 +46,30 @@ class Session:
         self._strategy, self._settings, self._place, self._record = strategy, settings, place, record
         self._pending: list[Proposal] = []
         self._running: dict[int, Assignment] = {}
+        self._paused: dict[int, Assignment] = {}
+        self._last: dict[int, Report] = {}
+        """The newest report of each trial that has not ended."""
         self._finished: dict[int, Result] = {}
         self._failed_in_a_row = 0
+        self._epochs, self._seconds = 0, 0.0
+        self._has_nothing = False
+        """Whether the strategy had nothing to propose, and has learnt nothing since."""
         self.stop_reason = ""
         """Why no further trial is handed out; empty while there may be one."""
         self.gave_up = False
         """Whether that is because too many failed."""
 
-    def restore(self, proposals: Sequence[Proposal], results: Sequence[Result]) -> None:
-        """Take up a recorded search: finished trials stay finished, the others are handed out again, first."""
-        self._strategy.restore(proposals, results)
-        self._finished = {r.trial: r for r in results}
-        self._pending = [p for p in proposals if p.trial not in self._finished]
-        for result in results:
+    def restore(self, history: History) -> None:
+        """Take up a recorded search: what is finished or paused stays so, the others are handed out again, first."""
+        self._finished = {r.trial: r for r in history.results}
+        for seen in history.reports:
+            self._spend(seen.trial, Report(epoch=seen.epoch, values=seen.values, seconds=seen.seconds))
+        open_ones = [p for p in history.proposals if p.trial not in self._finished]
+        self._paused = {p.trial: self._assign(p) for p in open_ones if p.trial in history.paused}
+        self._pending = [p for p in open_ones if p.trial not in self._paused]
+        self._strategy.restore(history)
+        for result in history.results:
+            self._last.pop(result.trial, None)
             self._count_failure(result)
 
     @property
@@ -76,26 +88,40 @@ class Session:
         Raises:
             SettingsError: the limits refuse every network that was tried.
         """
-        if self.stop_reason or self.num_trained + len(self._running) >= self._settings.trials:
-            self.stop_reason = self.stop_reason or "all trials are handed out"
+        # What was at work before a restart goes on whatever is spent: so it would have without one.
+        self.stop_reason = self.stop_reason or ("" if self._pending else self._spent())
+        if self.stop_reason:
             return None
         proposal = self._pending.pop(0) if self._pending else self._propose()
         if proposal is None:
-            self.stop_reason = self.stop_reason or "the space has no further point"
+            self._has_nothing = True
+            if not self._running:
+                self.stop_reason = self.stop_reason or "the space has no further point"
             return None
         assignment = self._assign(proposal)
+        if self._paused.pop(proposal.trial, None):
+            self._record("continued", {"trial": proposal.trial})
         self._running[proposal.trial] = assignment
         return assignment
 
     def report(self, trial: int, report: Report) -> bool:
-        """Record what a trial says after an epoch; True when it is stopped, and thereby finished."""
+        """Record what a trial says after an epoch; True when its worker is to let it go: it is stopped or paused."""
+        verdict = Verdict(self._strategy.observe(trial, report.epoch, report.values))
+        if report.epoch >= self._settings.budget.epochs:
+            # Of a whole training only the result is missing.
+            verdict = Verdict.GO_ON
         event = {"trial": trial, "epoch": report.epoch, "values": dict(report.values), "seconds": report.seconds}
-        self._record("reported", event)
-        if not self._strategy.observe(trial, report.epoch, report.values):
+        # One event for both: a kill in between would leave a report without its consequence.
+        self._record("reported", {**event, "paused": verdict is Verdict.PAUSE})
+        self._spend(trial, report)
+        self._has_nothing = False
+        if verdict is Verdict.GO_ON:
             return False
-        metrics = {name: value for name, value in report.values.items() if name in OBJECTIVES}
-        assignment = self._running[trial]
-        self.finish(assignment.result(Status.STOPPED, metrics, epochs=report.epoch, seconds=report.seconds))
+        assignment = self._running.pop(trial)
+        if verdict is Verdict.PAUSE:
+            self._paused[trial] = assignment
+        else:
+            self.finish(self._stopped(assignment))
         return True
 
     def retry(self, trial: int, error: str) -> None:
@@ -107,9 +133,11 @@ class Session:
         if result.trial in self._finished:
             return
         self._record("finished", {"result": result.document()})
-        assignment = self._running.pop(result.trial, None)
-        if assignment:
-            storage.remove(assignment.checkpoint)
+        self._running.pop(result.trial, None)
+        self._last.pop(result.trial, None)
+        self._has_nothing = False
+        if result.status is not Status.REJECTED:
+            storage.remove(checkpoint(self._place.uri, result.key))
         self._finished[result.trial] = result
         self._strategy.tell(result)
         self._count_failure(result)
@@ -120,9 +148,43 @@ class Session:
         if assignment:
             self.finish(assignment.result(Status.FAILED, {}, epochs=0, seconds=0.0, error=error))
 
+    def close(self) -> None:
+        """End the search: what is still paused is stopped, with the epochs that it has."""
+        for trial in sorted(self._paused):
+            self.finish(self._stopped(self._paused.pop(trial)))
+
+    def _stopped(self, assignment: Assignment) -> Result:
+        last = self._last[assignment.trial]
+        metrics = {name: value for name, value in last.values.items() if name in OBJECTIVES}
+        return assignment.result(Status.STOPPED, metrics, epochs=last.epoch, seconds=last.seconds)
+
+    def _spend(self, trial: int, report: Report) -> None:
+        before = self._last.get(trial)
+        self._epochs += max(report.epoch - (before.epoch if before else 0), 0)
+        # One that was started again after its worker died tells its seconds from there.
+        again = before is None or report.seconds < before.seconds
+        self._seconds += report.seconds - (0.0 if again or before is None else before.seconds)
+        self._last[trial] = report
+
+    def _spent(self) -> str:
+        """Why nothing more may be handed out; empty while something may."""
+        epochs, seconds = self._settings.spendable
+        if self._epochs >= epochs:
+            return f"{self._epochs} epochs are spent"
+        if self._seconds >= seconds:
+            return f"{self._settings.spend} of training are spent"
+        is_counted = self._settings.strategy not in PACED
+        if is_counted and self.num_trained + len(self._running) >= self._settings.trials:
+            return "all trials are handed out"
+        return ""
+
     def _propose(self) -> Proposal | None:
         refused: list[Proposal] = []
+        if self._has_nothing and self._running:
+            return None
         while len(refused) < MAX_REFUSED_IN_A_ROW and (proposal := self._strategy.ask()) is not None:
+            if proposal.trial in self._paused:
+                return proposal
             self._record("proposed", proposal.document())
             if not proposal.refused:
                 return proposal
@@ -143,12 +205,12 @@ class Session:
         return None
 
     def _assign(self, proposal: Proposal) -> Assignment:
-        settings, place = self._settings, self._place
+        settings, place, last = self._settings, self._place, self._last.get(proposal.trial)
         return Assignment(
             trial=proposal.trial, genotype=proposal.genotype, costs=proposal.costs,
-            seed=trial_seed(settings.seed_of_trainings, proposal.genotype.key), dataset=place.dataset, data_rev=place.data_rev,
-            code_rev=place.code_rev, budget=settings.budget, recipe=settings.recipe, preset=settings.preset,
-            uri=place.uri,
+            seed=trial_seed(settings.seed_of_trainings, proposal.genotype.key), dataset=place.dataset,
+            data_rev=place.data_rev, code_rev=place.code_rev, budget=settings.budget, recipe=settings.recipe,
+            preset=settings.preset, uri=place.uri, spent=last.seconds if last else 0.0,
         )  # fmt: skip
 
     def _count_failure(self, result: Result) -> None:

@@ -138,7 +138,8 @@ def from_runs(runs: Iterable[Sequence[Event]]) -> Table:
 
     The seed of a row is that of the run's trainings, so that a network that two runs of different seeds trained is one
     point with two curves. Every epoch of a network counts as long as the fastest of all its epochs: they do equal work,
-    and what else the machine did is no cost of the network. A network outside the searched part of the space, such as a published one, is left out.
+    and what else the machine did is no cost of the network. A network outside the searched part of the space, such as a
+    published one, is left out.
 
     Raises:
         SettingsError: no run, events of no run, or runs that differ in space, data, budget or recipe.
@@ -221,7 +222,8 @@ def _even(curves: Mapping[int, tuple[Step, ...]]) -> dict[int, tuple[Step, ...]]
     """The curves with epochs of equal length: that of the fastest one in any of them."""
     start = Step(epoch=0, values={}, seconds=0.0)
     steps = [pair for curve in curves.values() for pair in itertools.pairwise((start, *curve))]
-    pace = min(((b.seconds - a.seconds) / (b.epoch - a.epoch) for a, b in steps), default=0.0)
+    paces = [(b.seconds - a.seconds) / (b.epoch - a.epoch) for a, b in steps]
+    pace = min((p for p in paces if p > 0), default=0.0)
     return {seed: tuple(replace(s, seconds=pace * s.epoch) for s in curve) for seed, curve in sorted(curves.items())}
 
 

@@ -89,7 +89,8 @@ def trained(genotype: Genotype, seed: int, dataset: Dataset, steps: int) -> nn.M
     model = models.build(genotype).train()
     optimizer = torch.optim.AdamW(parameter_groups(model, face.learning_rate(model), 1e-4))
     loss_of = losses.named("softiou+bce")
-    order = batches(dataset.split("fit"), batch=BATCH, crop=CROP, seed=seed, epoch=1)
+    epochs = (batches(dataset.split("fit"), batch=BATCH, crop=CROP, seed=seed, epoch=e) for e in itertools.count(1))
+    order = itertools.chain.from_iterable(epochs)
     for x_nchw, truth_n1hw in itertools.islice(order, steps):
         loss = loss_of(model(torch.from_numpy(x_nchw)), torch.from_numpy(truth_n1hw).float())
         optimizer.zero_grad()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -15,7 +15,7 @@ from irnas.objective import parse
 from irnas.result import Result, Status
 from irnas.search.listed import Listed
 from irnas.search.replay import Arena, Trajectory, bounds, replay
-from irnas.search.strategy import Proposal, Verdict
+from irnas.search.strategy import History, Proposal, Verdict
 from irnas.search.strategy.named import NAMES, named
 from irnas.search.table import Step, Table
 from irnas.union import unite
@@ -57,7 +57,7 @@ class Script:
         self.told.append(result)
         self._paused = [t for t in self._paused if t != result.trial]
 
-    def restore(self, proposals: Sequence[Proposal], results: Sequence[Result]) -> None:
+    def restore(self, history: History) -> None:
         raise NotImplementedError
 
 

@@ -9,7 +9,7 @@ from support.strategies import strategy
 from irnas.errors import SettingsError
 from irnas.result import Result, Status
 from irnas.search.session import MAX_FAILED_IN_A_ROW, Place, Session
-from irnas.search.strategy import Proposal
+from irnas.search.strategy import History, Proposal
 from irnas.settings import SearchSettings, trial_seed
 from irnas.trial import Assignment, Report
 
@@ -88,7 +88,7 @@ def test_restoring_loses_and_repeats_nothing(tmp_path: Path) -> None:
     results = [Result.from_document(e["result"]) for e in first.kinds("finished")]
 
     second = Run(tmp_path, trials=8)
-    second.session.restore(proposals, results)
+    second.session.restore(History(proposals=proposals, results=results))
     again = []
     while assignment := second.session.next():
         again.append(assignment)

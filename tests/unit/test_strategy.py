@@ -5,7 +5,7 @@ from support.results import tiny_space
 from support.strategies import answer, strategy, wide_space
 
 from irnas.result import Result, Status
-from irnas.search.strategy import Proposal
+from irnas.search.strategy import History, Proposal
 from irnas.search.strategy.sampled import Sampled
 from irnas.settings import SAMPLERS
 
@@ -59,7 +59,7 @@ def test_a_restored_strategy_decides_as_the_uninterrupted_one(sampler: str, cut:
             results.append(answer(waiting.pop(0)))
             first.tell(results[-1])
     second = strategy(sampler, wide_space(), num_trials=20)
-    second.restore(proposals, results)
+    second.restore(History(proposals=proposals, results=results))
     assert go_on(second, waiting, 16 - cut) == expected[cut:]
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ from irnas.errors import SettingsError
 from irnas.objective import parse
 from irnas.result import Status
 from irnas.search.replay import Arena, Trajectory, replay
-from irnas.search.strategy import Proposal, Verdict
+from irnas.search.strategy import History, Proposal, Seen, Verdict
 from irnas.search.strategy.freeze import MAX_POOL, FreezeThaw
 from irnas.search.strategy.named import named
 from irnas.space import Genotype, Param, Space
@@ -147,24 +146,31 @@ class Cut:
         self.inner, self.left = inner, most
         self.proposals: list[Proposal] = []
         self.results: list[Any] = []
-        self.reports: list[tuple[int, int, Any]] = []
+        self.reports: list[Seen] = []
+        self.paused: set[int] = set()
 
     def ask(self) -> Proposal | None:
         found = self.inner.ask() if self.left else None
         if found and found not in self.proposals:
             self.proposals.append(found)
+        elif found:
+            self.paused.discard(found.trial)
         return found
 
     def observe(self, trial: int, epoch: int, values: Any) -> Verdict:
         self.left = max(0, self.left - 1)
-        self.reports.append((trial, epoch, dict(values)))
-        return self.inner.observe(trial, epoch, values)
+        self.reports.append(Seen(trial, epoch, dict(values)))
+        verdict = self.inner.observe(trial, epoch, values)
+        if verdict is Verdict.PAUSE:
+            self.paused.add(trial)
+        return verdict
 
     def tell(self, result: Any) -> None:
         self.results.append(result)
+        self.paused.discard(result.trial)
         self.inner.tell(result)
 
-    def restore(self, proposals: Sequence[Proposal], results: Sequence[Any]) -> None:
+    def restore(self, history: History) -> None:
         raise NotImplementedError
 
 
@@ -175,7 +181,9 @@ def test_a_restored_strategy_decides_as_the_uninterrupted_one(most: int) -> None
     replay(cut, where, until=math.inf)
     assert len(cut.reports) >= most
     second = freeze(where)
-    second.restore([Proposal.from_document(p.document()) for p in cut.proposals], cut.results, cut.reports)
+    proposals = [Proposal.from_document(p.document()) for p in cut.proposals]
+    paused = frozenset(cut.paused)
+    second.restore(History(proposals=proposals, results=cut.results, reports=cut.reports, paused=paused))
     for _ in range(6):
         expected, found = cut.inner.ask(), second.ask()
         assert (expected and expected.trial, expected and expected.genotype.key) == (

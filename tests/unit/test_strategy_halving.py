@@ -11,7 +11,7 @@ from support.tables import made_table
 from irnas.objective import parse
 from irnas.result import Result, Status
 from irnas.search.replay import Arena, replay
-from irnas.search.strategy import Proposal, Verdict
+from irnas.search.strategy import History, Proposal, Seen, Verdict
 from irnas.search.strategy.halving import Halving
 from irnas.search.strategy.sampled import Sampled
 
@@ -107,25 +107,6 @@ def test_without_resuming_a_trial_is_stopped_where_it_would_not_be_promoted() ->
     assert paused.resumed > 0
 
 
-def test_a_session_that_cannot_pause_stops_and_is_not_asked_to_resume(tmp_path: Path) -> None:
-    from irnas.search.session import Place, Session
-    from irnas.settings import SearchSettings
-    from irnas.trial import Report
-
-    where = arena()
-    events: list[tuple[str, Any]] = []
-    place = Place(uri=str(tmp_path), dataset="d", data_rev="rev", code_rev="code")
-    session = Session(
-        halving(where), SearchSettings(space="made", trials=8), place, lambda kind, e: events.append((kind, e))
-    )
-    while assignment := session.next():
-        step = where.seen(assignment.genotype.key)[0]
-        assert session.report(assignment.trial, Report(epoch=1, values=step.values, seconds=step.seconds))
-    assert [r.status for r in session.results] == [Status.STOPPED] * 8
-    proposed = [e["trial"] for kind, e in events if kind == "proposed"]
-    assert proposed == sorted(set(proposed))
-
-
 @pytest.mark.parametrize("least", [1, 20, 45, 90])
 def test_a_restored_search_decides_as_the_uninterrupted_one(least: int) -> None:
     where = arena()
@@ -135,10 +116,19 @@ def test_a_restored_search_decides_as_the_uninterrupted_one(least: int) -> None:
     cut = next(i for i in range(least, len(whole.calls)) if whole.calls[i][0] == "ask")
     past, second = whole.calls[:cut], halving(where)
     made = {given.trial: given for kind, given, _ in past if kind == "ask"}
+    paused = set[int]()
+    for kind, given, answer in past:
+        if kind == "observe" and answer is Verdict.PAUSE:
+            paused.add(given[0])
+        elif kind == "ask":
+            paused.discard(answer)
     second.restore(
-        [Proposal.from_document(p.document()) for p in made.values()],
-        [given for kind, given, _ in past if kind == "tell"],
-        [given for kind, given, _ in past if kind == "observe"],
+        History(
+            proposals=[Proposal.from_document(p.document()) for p in made.values()],
+            results=[given for kind, given, _ in past if kind == "tell"],
+            reports=[Seen(*given) for kind, given, _ in past if kind == "observe"],
+            paused=frozenset(paused),
+        )
     )
     for kind, given, answer in whole.calls[cut:]:
         if kind == "ask":
@@ -171,5 +161,5 @@ class Tape:
         self._inner.tell(result)
         self.calls.append(("tell", result, None))
 
-    def restore(self, proposals: Sequence[Proposal], results: Sequence[Result]) -> None:
+    def restore(self, history: History) -> None:
         raise NotImplementedError

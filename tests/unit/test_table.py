@@ -75,10 +75,14 @@ def test_runs_of_other_seeds_add_curves_to_the_same_network() -> None:
     assert {p.key: list(p.curves) for p in found.points} == {POINTS[0].key: [3, 4], POINTS[1].key: [5]}
 
 
-def test_the_seconds_of_a_training_that_was_started_again_add_up() -> None:
-    reports = {1: 2.0, 2: 4.0, 3: 1.5, 4: 3.0}
-    found = table.from_runs([[opened(epochs=4), *trained(0, POINTS[0], reports)]])
-    assert [s.seconds for s in found.points[0].curves[0]] == [2.0, 4.0, 5.5, 7.0]
+def test_every_epoch_counts_as_the_fastest_of_its_network() -> None:
+    # The first was started again after two epochs and tells its seconds from there.
+    slow, quick = {1: 2.0, 2: 4.0, 3: 1.5, 4: 3.5}, {1: 5.0, 2: 9.0, 3: 10.25, 4: 20.0}
+    runs = [[opened(seed, epochs=4), *trained(0, POINTS[0], s)] for seed, s in ((0, slow), (1, quick))]
+    curves = table.from_runs(runs[:1]).points[0].curves
+    assert [s.seconds for s in curves[0]] == [1.5, 3.0, 4.5, 6.0]
+    curves = table.from_runs(runs).points[0].curves
+    assert [s.seconds for s in curves[0]] == [s.seconds for s in curves[1]] == [1.25, 2.5, 3.75, 5.0]
 
 
 def test_what_was_not_trained_to_the_end_or_not_searched_is_left_out() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from irnas.result import Result
 from irnas.space import Genotype
@@ -53,6 +53,44 @@ class Verdict(IntEnum):
     the trial as stopped, and then it is not named again."""
 
 
+class Seen(NamedTuple):
+    """A trial's values after an epoch, as they were reported."""
+
+    trial: int
+    epoch: int
+    values: Mapping[str, float]
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What has happened in a search, each kind in order."""
+
+    proposals: Sequence[Proposal] = ()
+    results: Sequence[Result] = ()
+    reports: Sequence[Seen] = ()
+    paused: frozenset[int] = frozenset()
+    """The trials that are paused now."""
+
+    @classmethod
+    def of(cls, events: Sequence[Mapping[str, Any]]) -> History:
+        """The history in the events of a record."""
+        paused: set[int] = set()
+        for event in events:
+            if event["kind"] == "reported" and event.get("paused"):
+                paused.add(event["trial"])
+            elif event["kind"] == "continued":
+                paused.discard(event["trial"])
+        results = [Result.from_document(e["result"]) for e in events if e["kind"] == "finished"]
+        names = ("trial", "epoch", "values", "seconds")
+        return cls(
+            proposals=[Proposal.from_document(e) for e in events if e["kind"] == "proposed"],
+            results=results,
+            reports=[Seen(**{n: e[n] for n in names}) for e in events if e["kind"] == "reported"],
+            paused=frozenset(paused - {r.trial for r in results}),
+        )
+
+
 class Strategy(Protocol):
     """The one face of every strategy."""
 
@@ -69,9 +107,5 @@ class Strategy(Protocol):
     def tell(self, result: Result) -> None:
         """Take note of a trial's end."""
 
-    def restore(self, proposals: Sequence[Proposal], results: Sequence[Result]) -> None:
-        """Become the strategy that made these proposals and was told these results, each in order.
-
-        One with rungs has a third, optional argument, what was reported (rung.Seen); without it, it knows the ends of
-        trainings only.
-        """
+    def restore(self, history: History) -> None:
+        """Become the strategy whose history this is."""

@@ -14,8 +14,9 @@ objective and any number of known ones.
 from __future__ import annotations
 
 import itertools
+import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +24,12 @@ import numpy as np
 from irnas.errors import SettingsError
 from irnas.objective import Objective
 from irnas.result import Result, Status
-from irnas.search.strategy import Price, Proposal, Verdict
+from irnas.search.strategy import History, Price, Proposal, Verdict
 from irnas.search.strategy.feature import features
 from irnas.search.strategy.improvement import Costs, Improvement
-from irnas.search.strategy.rung import Ladder, Seen, rungs
+from irnas.search.strategy.rung import Ladder, rungs
 from irnas.search.strategy.surrogate import Array, Curves, Surface
+from irnas.settings import FREEZE_THAW
 from irnas.space import Genotype, Space
 
 MAX_POOL = 2000
@@ -64,6 +66,9 @@ class FreezeThaw:
         grace: int | None = None,
         factor: int = 3,
         can_resume: bool = True,
+        pool: int = MAX_POOL,
+        limits: Mapping[str, float] | None = None,
+        first: Sequence[tuple[str, Genotype]] = (),
     ) -> None:
         """Set up a search of ``space``.
 
@@ -78,9 +83,12 @@ class FreezeThaw:
             factor: rungs are so many times apart.
             can_resume: whether the executor goes on with a paused trial; without it a trial that does not go on at a
                 rung is stopped.
+            pool: networks that are priced and considered, where the space has more.
+            limits: free objective to its largest value; networks beyond are not considered.
+            first: (origin, genotype) to begin with, within the limits; may lie outside ``space``.
 
         Raises:
-            SettingsError: not exactly one objective that needs training.
+            SettingsError: not exactly one objective that needs training, or limits that refuse the whole pool.
         """
         uncertain = [o for o in objectives if not o.is_free]
         if len(uncertain) != 1:
@@ -89,8 +97,9 @@ class FreezeThaw:
         self._metric, self._free = uncertain[0], [o for o in objectives if o.is_free]
         self._epochs, self._seed, self._can_resume = epochs, seed, can_resume
         self._ladder = Ladder(rungs(epochs, grace or max(1, epochs // factor**2), factor))
-        self._pool = {c.genotype.key: c for c in self._candidates(space, price)}
-        self._design = self._spread(num_first)
+        self._pool = {c.genotype.key: c for c in self._candidates(space, price, pool, dict(limits or {}), first)}
+        self._origins = {g.key: origin for origin, g in first if g.key in self._pool}
+        self._design = [*self._origins, *self._spread(num_first)]
         self._proposals: dict[int, Proposal] = {}
         self._keys: dict[str, int] = {}
         self._paused: set[int] = set()
@@ -112,7 +121,8 @@ class FreezeThaw:
             return self._proposals[found]
         candidate, trial = self._pool[found], len(self._proposals)
         proposal = Proposal(
-            trial=trial, genotype=candidate.genotype, costs=candidate.free, origin="freeze-thaw",
+            trial=trial, genotype=candidate.genotype, costs=candidate.free,
+            origin=self._origins.get(found, FREEZE_THAW),
         )  # fmt: skip
         self._note(proposal)
         return proposal
@@ -147,17 +157,15 @@ class FreezeThaw:
             costs = tuple(o.position(result.values[o.name]) for o in self._free)
             self._paces[result.trial] = (costs[0] if costs else 0.0, result.seconds / result.epochs)
 
-    def restore(self, proposals: Sequence[Proposal], results: Sequence[Result], reports: Iterable[Seen] = ()) -> None:
-        """See ``Strategy.restore``. With all recorded ``reports``, what halted at a rung is halted again."""
-        for proposal in proposals:
+    def restore(self, history: History) -> None:
+        """See ``Strategy.restore``."""
+        for proposal in history.proposals:
             self._note(proposal)
-        for trial, epoch, values in reports:
-            self._ladder.climb(trial, epoch, values)
-        for result in results:
+        for seen in history.reports:
+            self._ladder.climb(seen.trial, seen.epoch, seen.values)
+        for result in history.results:
             self.tell(result)
-        if self._can_resume:
-            # Nothing is at work any more: what was, halted at its last rung.
-            self._paused = {t for t in self._proposals if self._ladder.height(t)} - self._over
+        self._paused = set(history.paused)
 
     def _note(self, proposal: Proposal) -> None:
         self._proposals[proposal.trial] = proposal
@@ -255,17 +263,25 @@ class FreezeThaw:
         """The metric turned into 'larger is better'."""
         return -self._metric.position(values[self._metric.name])
 
-    def _candidates(self, space: Space, price: Price) -> list[_Candidate]:
-        if space.count() <= MAX_POOL:
+    def _candidates(
+        self, space: Space, price: Price, pool: int, limits: Mapping[str, float], first: Sequence[tuple[str, Genotype]]
+    ) -> list[_Candidate]:
+        if space.count() <= pool:
             genotypes = list(space.points())
         else:
             rng = random.Random(f"{self._seed}:pool")
-            genotypes = list({g.key: g for g in (space.sample(rng) for _ in range(MAX_POOL))}.values())
-        found = []
-        for genotype in genotypes:
+            genotypes = list({g.key: g for g in (space.sample(rng) for _ in range(pool))}.values())
+        found, least = [], dict.fromkeys(limits, math.inf)
+        for genotype in {g.key: g for g in (*(g for _, g in first), *genotypes)}.values():
             free = price(genotype)
-            costs = tuple(o.position(free[o.name]) for o in self._free)
-            found.append(_Candidate(genotype=genotype, free=free, costs=costs, place=features(space, genotype)))
+            least = {name: min(value, free[name]) for name, value in least.items()}
+            if all(free[name] <= most for name, most in limits.items()):
+                costs = tuple(o.position(free[o.name]) for o in self._free)
+                found.append(_Candidate(genotype=genotype, free=free, costs=costs, place=features(space, genotype)))
+        if not found:
+            given = ", ".join(f"{name} {most:g}" for name, most in limits.items())
+            smallest = ", ".join(f"{name} {value:g}" for name, value in least.items())
+            raise SettingsError(f"limits: got {given}; must admit some network: the least of many is {smallest}")
         return found
 
     def _spread(self, number: int) -> list[str]:

@@ -12,13 +12,13 @@ that trains in full, told nothing but full results.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from irnas.objective import Objective
 from irnas.result import Result
-from irnas.search.strategy import Proposal, Strategy, Verdict
+from irnas.search.strategy import History, Proposal, Strategy, Verdict
 from irnas.search.strategy.rank import best_first
-from irnas.search.strategy.rung import Ladder, Seen, rungs
+from irnas.search.strategy.rung import Ladder, rungs
 
 
 class Halving:
@@ -88,16 +88,13 @@ class Halving:
         self._paused.discard(result.trial)
         self._inner.tell(result)
 
-    def restore(self, proposals: Sequence[Proposal], results: Sequence[Result], reports: Iterable[Seen] = ()) -> None:
-        """See ``Strategy.restore``. With all recorded ``reports``, what was paused at a rung is paused again."""
-        self._inner.restore(proposals, results)
-        self._proposals = {p.trial: p for p in proposals}
-        self._over = {r.trial for r in results}
-        for trial, epoch, values in reports:
-            self._ladder.climb(trial, epoch, values)
-        if self._can_resume:
-            # Nothing is at work any more: what was, is paused at its last rung.
-            self._paused = {t for t in self._proposals if self._ladder.height(t)} - self._over
+    def restore(self, history: History) -> None:
+        """See ``Strategy.restore``."""
+        self._inner.restore(history)
+        self._proposals = {p.trial: p for p in history.proposals}
+        self._over, self._paused = {r.trial for r in history.results}, set(history.paused)
+        for seen in history.reports:
+            self._ladder.climb(seen.trial, seen.epoch, seen.values)
 
     def _promotable(self) -> int | None:
         for rung in reversed(range(len(self._ladder.steps))):

@@ -1,38 +1,62 @@
-"""The strategies by their names, as a replay offers them."""
+"""The strategies by their names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from irnas.errors import SettingsError
 from irnas.objective import Objective
 from irnas.search.strategy import Price, Strategy
-from irnas.search.strategy.freeze import FreezeThaw
+from irnas.search.strategy.freeze import MAX_POOL, FreezeThaw
 from irnas.search.strategy.halving import Halving
 from irnas.search.strategy.sampled import Sampled
-from irnas.settings import SAMPLERS
-from irnas.space import Space
+from irnas.settings import ASHA, FREEZE_THAW, PACED, SAMPLERS, STRATEGIES
+from irnas.space import Genotype, Space
 
-HALVING = "moasha"
-FREEZE_THAW = "freeze-thaw"
+SMALL = "nsga2-20"
+"""NSGA-II with a population of 20, for replays beside Optuna's own 50."""
 UNCACHED = "-uncached"
 """Ends the name of a sampler whose repeats are paid for, as on a platform that trains what it is asked."""
 
-NAMES = (*SAMPLERS, *(f"{s}{UNCACHED}" for s in SAMPLERS), HALVING, FREEZE_THAW)
+_SAMPLERS = (*SAMPLERS, SMALL)
+NAMES = (*_SAMPLERS, *(f"{s}{UNCACHED}" for s in _SAMPLERS), *PACED)
+"""What a replay offers: ``settings.STRATEGIES``, and variants that nobody would search with."""
 
 
 def named(
-    name: str, space: Space, objectives: Sequence[Objective], price: Price, *, epochs: int, num_trials: int, seed: int
+    name: str,
+    space: Space,
+    objectives: Sequence[Objective],
+    price: Price,
+    *,
+    epochs: int,
+    num_trials: int,
+    seed: int,
+    grace: int | None = None,
+    limits: Mapping[str, float] | None = None,
+    first: Sequence[tuple[str, Genotype]] = (),
+    pool: int = MAX_POOL,
 ) -> Strategy:
     """A strategy that searches ``space``, at full trainings of ``epochs``; ``-uncached`` is the replay's to bill.
 
+    The other arguments are those of ``Sampled`` and of ``FreezeThaw``.
+
     Raises:
-        SettingsError: an unknown name.
+        SettingsError: an unknown name, or what the strategy refuses.
     """
     if name not in NAMES:
-        raise SettingsError(f"strategy: got {name!r}; one of {', '.join(NAMES)}")
+        raise SettingsError(f"strategy: got {name!r}; one of {', '.join(STRATEGIES)}")
     if name == FREEZE_THAW:
-        return FreezeThaw(space, objectives, price, epochs=epochs, seed=seed)
-    sampler = "random" if name == HALVING else name.removesuffix(UNCACHED)
-    found = Sampled(space, objectives, price, sampler=sampler, seed=seed, num_trials=num_trials)
-    return Halving(found, objectives, epochs=epochs) if name == HALVING else found
+        return FreezeThaw(
+            space, objectives, price, epochs=epochs, seed=seed, grace=grace, limits=limits, first=first, pool=pool
+        )
+    sampler = "random" if name in PACED else name.removesuffix(UNCACHED)
+    population = 20 if sampler == SMALL else None
+    found = Sampled(
+        space, objectives, price, sampler="nsga2" if sampler == SMALL else sampler, seed=seed, num_trials=num_trials,
+        limits=limits, first=first, population=population,
+    )  # fmt: skip
+    if name not in PACED:
+        return found
+    ranked = [o for o in objectives if not o.is_free] if name == ASHA else objectives
+    return Halving(found, ranked, epochs=epochs, grace=grace)

@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from irnas.errors import SettingsError
 
-Seen = tuple[int, int, Mapping[str, float]]
-"""Trial, epoch, values: what was reported."""
-
 
 def rungs(epochs: int, grace: int, factor: int = 3) -> tuple[int, ...]:
     """``grace``, ``grace * factor`` and so on below ``epochs``, which is not one of them: nothing is decided there.

@@ -21,7 +21,7 @@ from optuna.trial import TrialState, create_trial
 from irnas.errors import SettingsError, SpaceError
 from irnas.objective import Objective
 from irnas.result import Result, Status
-from irnas.search.strategy import Price, Proposal
+from irnas.search.strategy import History, Price, Proposal
 from irnas.space import Genotype, Param, Space, Value, is_active
 
 MAX_FRUITLESS_ASKS = 10
@@ -44,6 +44,7 @@ class Sampled:
         num_trials: int = 100,
         limits: Mapping[str, float] | None = None,
         first: Sequence[tuple[str, Genotype]] = (),
+        population: int | None = None,
     ) -> None:
         """Set up a search of ``space``.
 
@@ -56,9 +57,11 @@ class Sampled:
             num_trials: the planned number, from which start-up and population sizes follow.
             limits: cost name to its largest value.
             first: (origin, genotype) to propose before anything else; may lie outside ``space``.
+            population: of the genetic samplers; None for one that fits ``num_trials``, at most Optuna's own 50.
         """
         self._space, self._objectives, self._price = space, tuple(objectives), price
         self._sampler, self._seed, self._num_trials = sampler, seed, num_trials
+        self._population = population or max(4, min(50, num_trials // 4))
         self._limits, self._first = dict(limits or {}), list(first)
         self._results: dict[str, Result] = {}
         self._proposed: dict[str, int] = {}
@@ -103,12 +106,12 @@ class Sampled:
         else:
             self._study.tell(number, state=TrialState.FAIL)
 
-    def restore(self, proposals: Sequence[Proposal], results: Sequence[Result]) -> None:
+    def restore(self, history: History) -> None:
         """See ``Strategy.restore``."""
         if self._proposed:
             raise SettingsError("strategy: got a history after its first proposal; must come before")
-        by_key = {r.key: r for r in results}
-        for proposal in proposals:
+        by_key = {r.key: r for r in history.results}
+        for proposal in history.proposals:
             asked = proposal.memory["asked"]
             for name, value in proposal.memory["study"].items():
                 # The parents of a generation, for one: chosen once, from the trials that were done by then.
@@ -117,7 +120,7 @@ class Sampled:
                 self._replay(entry, by_key.get(entry["of"]))
             self._note(proposal.trial, proposal.genotype.key, asked)
             self._fruitless = self._fruitless + 1 if proposal.refused else 0
-        for result in results:
+        for result in history.results:
             self.tell(result)
 
     @property
@@ -225,16 +228,15 @@ class Sampled:
         seed = random.Random(f"{self._seed}:{len(self._study.get_trials(deepcopy=False))}").getrandbits(31)
         samplers = optuna.samplers
         num_startup = max(4, min(10, self._num_trials // 3))
-        population = max(4, min(50, self._num_trials // 4))
         with warnings.catch_warnings():
             # NSGA-III is marked experimental; that its interface may change is our business, not the user's.
             warnings.simplefilter("ignore")
             if self._sampler == "tpe":
                 return samplers.TPESampler(seed=seed, n_startup_trials=num_startup)
             if self._sampler == "nsga2":
-                return samplers.NSGAIISampler(seed=seed, population_size=population)
+                return samplers.NSGAIISampler(seed=seed, population_size=self._population)
             if self._sampler == "nsga3":
-                return samplers.NSGAIIISampler(seed=seed, population_size=population)
+                return samplers.NSGAIIISampler(seed=seed, population_size=self._population)
             if self._sampler == "gp":
                 return samplers.GPSampler(seed=seed, n_startup_trials=num_startup, warn_independent_sampling=False)
             return samplers.RandomSampler(seed=seed)
