@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from irnas import catalog, ledger, price, storage
+from irnas import catalog, ledger, price, spread, storage
 from irnas.data import Dataset, Split, open_dataset
 from irnas.data.sample import Bytes
 from irnas.errors import ExportError, SettingsError, StorageError
@@ -19,6 +19,8 @@ from irnas.metrics import PRESETS, score_baselines
 from irnas.objective import parse
 from irnas.provenance import code_revision, versions
 from irnas.result import Result
+from irnas.search import finals
+from irnas.search.finals import Finals
 from irnas.search.session import Place, Record, Session
 from irnas.search.strategy import History, Price
 from irnas.search.strategy.named import named
@@ -167,9 +169,8 @@ def _run(
     session.restore(history)
     with _mirrored(uri, listener.warn):
         try:
-            _execute(session, executor)
-            session.close()
-            _measure_winners(work, session.results, keep, listener.warn)
+            _execute(_stages(work, session), executor)
+            _measure_winners(work, _settled(work, session), keep, listener.warn)
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
             reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
@@ -180,11 +181,15 @@ def _run(
         keep("closed", {"reason": session.stop_reason})
         ledger.compact(uri, session.results)
         page = _report(uri, listener.warn)
-    front = Front.of(session.results, parse(settings.objectives))
+    results = _settled(work, session)
     return Outcome(
-        uri=uri, front=front, results=session.results, stop_reason=session.stop_reason, gave_up=session.gave_up,
-        report=page,
+        uri=uri, front=Front.of(results, parse(settings.objectives)), results=results,
+        stop_reason=session.stop_reason, gave_up=session.gave_up, report=page,
     )  # fmt: skip
+
+
+def _settled(work: _Work, session: Session) -> list[Result]:
+    return spread.settled(session.results, spread.spreads(work.record.events()))
 
 
 def _session(work: _Work, keep: Record, listener: Listener) -> Session:
@@ -201,18 +206,31 @@ def _session(work: _Work, keep: Record, listener: Listener) -> Session:
     return Session(strategy, settings, place, keep)
 
 
-def _execute(session: Session, executor: Executor) -> None:
+def _stages(work: _Work, session: Session) -> Iterator[Session | Finals]:
+    """The search, and then its finalists once more."""
+    yield session
+    session.close()
+    settings = work.settings
+    if settings.finalists and not session.gave_up:
+        opened, events = ledger.opening(work.record.uri)
+        found = finals.choose(session.results, parse(settings.objectives), bounds_of(opened), settings.finalists)
+        yield Finals(session, found, events)
+
+
+def _execute(stages: Iterator[Session | Finals], executor: Executor) -> None:
     if executor.kind == "loop":
         from irnas.search import loop
 
-        loop.run(session)
+        for stage in stages:
+            loop.run(stage)
         return
     from irnas.search import cluster
 
     resources = cluster.Resources(address=executor.address, workers=executor.workers, gpus=executor.gpus)
     cluster.connect(resources)
     try:
-        cluster.run(session, resources)
+        for stage in stages:
+            cluster.run(stage, resources)
     finally:
         cluster.disconnect()
 

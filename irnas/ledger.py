@@ -30,6 +30,7 @@ KINDS = (
     "continued",  # trial, which was paused
     "retried",  # trial, error
     "finished",  # result (ok, stopped, rejected or failed)
+    "repeated",  # trial, key, seed, metrics of a finalist trained again
     "measured",  # trial, key, how fast it is on this machine with nothing beside it
     "closed",  # why
 )

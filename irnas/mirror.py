@@ -8,13 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from irnas import ledger
+from irnas import ledger, spread
 from irnas.front import Front
 from irnas.ledger import Event
 from irnas.objective import parse
+from irnas.report import unit
 from irnas.result import Result, Status
 from irnas.settings import SearchSettings, trial_seed
 from irnas.space import Genotype
+
+_MAX_ROWS = 20
+"""Networks that the description of a run lists; its table of trials has them all."""
 
 _ENDS = {Status.OK: "FINISHED", Status.STOPPED: "KILLED", Status.REJECTED: "KILLED", Status.FAILED: "FAILED"}
 
@@ -49,13 +53,15 @@ def entries(events: Sequence[Event], uri: str, *, is_live: bool = True) -> tuple
     is_closed = turn["kind"] == "closed"
     reason = str(turn["reason"]) if is_closed else ("running" if is_live else "killed")
     end_ms = _ms(turn) if is_closed else (None if is_live else _ms(last))
-    found = ledger.results(events)
+    found = spread.settled(ledger.results(events), spread.spreads(events))
     settings, data = opened["settings"], opened["data"]
     tags = {
         "irnas.run": identity(opened), "irnas.kind": "search", "irnas.uri": uri, "irnas.status": reason,
         "irnas.space": opened["space"]["name"], "irnas.family": opened["space"]["family"],
-        "irnas.sampler": settings["sampler"], "irnas.data": data["name"], "irnas.data_rev": opened["data_rev"],
+        "irnas.strategy": SearchSettings.from_document(settings).strategy, "irnas.data": data["name"],
+        "irnas.data_rev": opened["data_rev"],
         "irnas.code_rev": opened["code_rev"],
+        **({"irnas.data_dvc": data["dvc"]} if data.get("dvc") else {}), "mlflow.note.content": _note(opened, found),
         **{f"irnas.version.{name}": found for name, found in opened.get("versions", {}).items()},
         **{f"irnas.device.{name}": found for name, found in opened.get("device", {}).items()},
     }  # fmt: skip
@@ -65,6 +71,21 @@ def entries(events: Sequence[Event], uri: str, *, is_live: bool = True) -> tuple
         params=_flat(settings), points=_growth(opened, events, found),
     )  # fmt: skip
     return parent, _children(events, found, end_ms)
+
+
+def _note(opened: Event, found: Sequence[Result]) -> str:
+    """The front as it stands, in Markdown: what MLflow shows as the description of the run."""
+    objectives = parse(opened["settings"]["objectives"])
+    front = Front.of(found, objectives).results
+    first = objectives[0]
+    best = sorted(front, key=lambda r: first.loss(r.values[first.name]))[:_MAX_ROWS]
+    rows = [[unit.title(o.name) for o in objectives], ["---:"] * len(objectives)]
+    rows += [[unit.figure(o.name, r.values[o.name]) for o in objectives] for r in best]
+    names = ["key", "---", *(f"`{r.key}`" for r in best)]
+    lines = [f"| {' | '.join((name, *row))} |" for name, row in zip(names, rows, strict=True)]
+    trained = sum(r.status is Status.OK for r in found)
+    head = f"{len(front)} on the front of {trained} trained networks; report.html is among the artifacts."
+    return "\n".join([head, "", *lines] if front else [head])
 
 
 def identity(opened: Event) -> str:

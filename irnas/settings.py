@@ -100,6 +100,10 @@ class SearchSettings:
     """Epochs before a strategy may halt a training; None for a ninth of the budget's."""
     spend: str | None = None
     """What the search may spend on training at most, over all workers: 2h, 45m, 90s or 500epochs."""
+    finalists: int = 0
+    """Networks of the front that are trained to their end and again with other seeds; 0 for none."""
+    seeds: int = 3
+    """Trainings of each finalist, its own included."""
     limits: Mapping[str, float] = field(default_factory=dict)
     """Cost name to the largest value that may be trained."""
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -118,6 +122,8 @@ class SearchSettings:
     def __post_init__(self) -> None:
         parse(self.objectives)
         _at_least("trials", self.trials, 1)
+        _at_least("finalists", self.finalists, 0)
+        _at_least("seeds", self.seeds, 1)
         if self.strategy not in STRATEGIES:
             raise SettingsError(f"strategy: got {self.strategy!r}; one of {', '.join(STRATEGIES)}")
         if self.grace is not None and not (self.strategy in PACED and 1 <= self.grace <= self.budget.epochs):

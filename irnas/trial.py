@@ -46,11 +46,13 @@ class Assignment:
     """The run, where checkpoints and weights go."""
     spent: float = 0.0
     """Seconds that it trained before it was paused."""
+    repeat: int = 0
+    """Above 0 for a network that was trained before, with another seed: its files have names of their own."""
 
     @property
     def checkpoint(self) -> str:
         """Where the state after each epoch is kept until the trial ends."""
-        return checkpoint(self.uri, self.genotype.key)
+        return checkpoint(self.uri, self.genotype.key + (f"-{self.repeat}" if self.repeat else ""))
 
     def result(
         self,
@@ -102,9 +104,9 @@ def evaluate(assignment: Assignment) -> Iterator[Report | Result]:
         yield assignment.result(Status.FAILED, {}, epochs=epochs, seconds=seconds, error=_in_one_line(error))
 
 
-def checkpoint(uri: str, key: str) -> str:
-    """Where a run keeps the state of a genotype's training until it ends."""
-    return storage.join(uri, "checkpoints", f"{key}.pt")
+def checkpoint(uri: str, name: str) -> str:
+    """Where a run keeps the state of a training until it ends; its name is the genotype's key."""
+    return storage.join(uri, "checkpoints", f"{name}.pt")
 
 
 def weights_uri(uri: str, key: str) -> str:
@@ -149,9 +151,10 @@ def _train(assignment: Assignment, started: float) -> Iterator[Report | Result]:
             continue
         values, is_blank = validate(epoch.model, validation, rules)
         yield Report(epoch=epoch.epoch, values={**values, "loss": epoch.loss}, seconds=time.perf_counter() - started)
-    buffer = io.BytesIO()
-    torch.save(model.state_dict(), buffer)
-    storage.write(weights_uri(assignment.uri, assignment.genotype.key), buffer.getvalue())
+    if not assignment.repeat:
+        buffer = io.BytesIO()
+        torch.save(model.state_dict(), buffer)
+        storage.write(weights_uri(assignment.uri, assignment.genotype.key), buffer.getvalue())
     seconds = time.perf_counter() - started
     note = BLANK if is_blank else ""
     yield assignment.result(Status.OK, values, epochs=budget.epochs, seconds=seconds, note=note)

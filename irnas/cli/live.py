@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import collections
+import math
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from irnas.settings import PACED, SearchSettings
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -23,6 +27,9 @@ class Progress:
         self.num_trials = 0
         """Networks to train in all."""
         self.running: dict[int, dict[str, Any]] = {}
+        self.paused: dict[int, dict[str, Any]] = {}
+        self.num_epochs = 0
+        """Epochs trained in all."""
         self.results: list[Any] = []
         self.front_size = 0
         self.hypervolume = 0.0
@@ -31,18 +38,26 @@ class Progress:
 
     def take(self, event: Event) -> None:
         """Take note of one event."""
+        trial = event.get("trial")
         if event["kind"] == "opened":
             self.opened, self.num_trials = event, event["settings"]["trials"]
         elif event["kind"] == "resumed":
+            # Handed out again, and shown again as soon as they report.
+            self.paused |= {t: s for t, s in self.running.items() if s["epoch"]}
             self.running.clear()
             self._since, self._epochs = time.time(), 0
             self.num_trials = event["trials"]
         elif event["kind"] == "proposed" and not event["refused"]:
             self.running[event["trial"]] = {"key": event["key"], "epoch": 0, "values": {}, "costs": event["costs"]}
-        elif event["kind"] == "reported" and event["trial"] in self.running:
-            state = self.running[event["trial"]]
+        elif event["kind"] == "continued" and trial in self.paused:
+            self.running[trial] = self.paused.pop(trial)
+        elif event["kind"] == "reported" and (trial in self.running or trial in self.paused):
+            state = self.running[trial] = self.running.get(trial) or self.paused.pop(trial)
             self._epochs += event["epoch"] - state["epoch"]
+            self.num_epochs += event["epoch"] - state["epoch"]
             state.update(epoch=event["epoch"], values=event["values"])
+            if event.get("paused"):
+                self.paused[trial] = self.running.pop(trial)
         elif event["kind"] == "finished":
             self._finish(event)
 
@@ -63,11 +78,28 @@ class Progress:
     @property
     def eta_s(self) -> float | None:
         """Seconds to the planned end at the pace so far; None before the first epoch."""
-        if not self._epochs:
+        if not self._epochs or math.isfinite(SearchSettings.from_document(self.settings).spendable[1]):
             return None
-        done = sum(t["epoch"] for t in self.running.values())
-        left: float = (self.num_trials - self.num_trained) * self.settings["budget"]["epochs"] - done
-        return max(left, 0.0) * (time.time() - self._since) / self._epochs
+        return max(self.num_planned - self.num_done, 0.0) * (time.time() - self._since) / self._epochs
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether the strategy halts trainings, so that epochs count and not networks."""
+        return self.settings["strategy"] in PACED
+
+    @property
+    def num_planned(self) -> float:
+        """Epochs that the search is to come to."""
+        planned: float = self.num_trials * self.settings["budget"]["epochs"]
+        return min(planned, SearchSettings.from_document(self.settings).spendable[0])
+
+    @property
+    def num_done(self) -> float:
+        """How many of those are done; of a network that failed early, all."""
+        if self.is_paced:
+            return self.num_epochs
+        epochs = self.settings["budget"]["epochs"]
+        return float(self.num_trained * epochs + sum(t["epoch"] for t in self.running.values()))
 
     @property
     def elapsed_s(self) -> float:
@@ -82,6 +114,7 @@ class Progress:
 
         result = Result.from_document(event["result"])
         self.running.pop(result.trial, None)
+        self.paused.pop(result.trial, None)
         self.results.append(result)
         if self.opened:
             front = Front.of(self.results, parse(self.settings["objectives"]))
@@ -111,6 +144,11 @@ class Lines:
             _say(headline(self._uri, event))
         elif event["kind"] == "proposed" and not event["refused"]:
             _say(f"trial {event['trial']} {event['key']} started ({event['origin']}): {_amounts(event['costs'])}")
+        elif event["kind"] == "continued":
+            _say(f"trial {event['trial']} goes on")
+        elif event["kind"] == "reported" and event.get("paused"):
+            _say(f"trial {event['trial']} paused after epoch {event['epoch']}: {_metrics(event['values'])}")
+            _say(status_line(progress))
         elif event["kind"] == "reported" and event["trial"] in progress.running:
             epochs = progress.settings["budget"]["epochs"]
             if event["epoch"] in (1, epochs) or event["epoch"] % max(epochs // 4, 1) == 0:
@@ -118,6 +156,8 @@ class Lines:
         elif event["kind"] == "finished" and event["result"]["status"] != "rejected":
             _say(finish_line(event["result"]))
             _say(status_line(progress))
+        elif event["kind"] == "repeated":
+            _say(f"{event['key']} trained again (seed {event['seed']}): {_metrics(event['values'])}")
         elif event["kind"] == "measured":
             _say(f"{event['key']} alone: {event['ms_min']:.3g} ms, {event['expected_ms']:.3g} ms in the search")
 
@@ -150,6 +190,8 @@ class Screen:
             self._state = "starting workers"
         elif event["kind"] == "reported":
             self._state = ""
+        elif event["kind"] == "repeated":
+            self._state = "training the finalists again"
         elif event["kind"] == "measured":
             self._state = "measuring the front"
         elif event["kind"] == "closed":
@@ -166,9 +208,11 @@ class Screen:
             settings = progress.settings
             epochs = settings["budget"]["epochs"]
             parts.append(Text(headline(self._uri, progress.opened)))
-            done = progress.num_trained + sum(t["epoch"] for t in progress.running.values()) / epochs
-            parts.append(ProgressBar(total=progress.num_trials, completed=done, width=60))
+            parts.append(ProgressBar(total=progress.num_planned, completed=progress.num_done, width=60))
             parts.append(Text(status_line(progress), style="bold"))
+            if progress.paused:
+                rungs = collections.Counter(state["epoch"] for state in progress.paused.values())
+                parts.append(Text("paused: " + ", ".join(f"{n} after epoch {e}" for e, n in sorted(rungs.items()))))
             table = Table(box=None, pad_edge=False, header_style="dim")
             for heading in ("trial", "network", "epoch", "so far", "cost"):
                 table.add_column(heading)
@@ -201,25 +245,40 @@ def headline(uri: str, opened: Event) -> str:
     settings, data = opened["settings"], opened["data"]
     return (
         f"{settings['space']} for {', '.join(settings['objectives'])} on {data['name']} ({data['revision'][:12]}): "
-        f"{settings['trials']} networks x {settings['budget']['epochs']} epochs, {settings['strategy']}, run {uri}"
+        f"{_plan(SearchSettings.from_document(settings))}, {settings['strategy']}, run {uri}"
     )
+
+
+def _plan(settings: SearchSettings) -> str:
+    epochs = settings.budget.epochs
+    if settings.spend:
+        return f"{settings.spend} of training, {epochs} epochs to a full one"
+    if settings.strategy in PACED:
+        return f"{settings.spendable[0]:.0f} epochs, {epochs} to a full training"
+    return f"{settings.trials} networks x {epochs} epochs"
 
 
 def status_line(progress: Progress) -> str:
     """Counts, front and time."""
     counts = f"{progress.count('ok')} done, {len(progress.running)} running, {progress.count('failed')} failed"
+    if progress.paused or progress.count("stopped"):
+        counts += f", {len(progress.paused)} paused, {progress.count('stopped')} stopped"
     if refused := progress.count("rejected"):
         counts += f", {refused} over a limit"
     eta = "" if progress.eta_s is None else f", about {_clock(progress.eta_s)} left"
+    done = f"{progress.num_trained}/{progress.num_trials}"
+    if progress.is_paced:
+        done = f"{progress.num_epochs}/{progress.num_planned:.0f} epochs"
     return (
-        f"{progress.num_trained}/{progress.num_trials}: {counts}; front {progress.front_size}, "
+        f"{done}: {counts}; front {progress.front_size}, "
         f"hypervolume {progress.hypervolume:.4f}; {_clock(progress.elapsed_s)} so far{eta}"
     )
 
 
 def finish_line(result: Any) -> str:
     """How one trial ended."""
-    text = f"trial {result['trial']} {result['key']} {result['status']}: "
+    after = f" after epoch {result['epochs']}" if result["status"] == "stopped" else ""
+    text = f"trial {result['trial']} {result['key']} {result['status']}{after}: "
     text += result["error"] or f"{_metrics(result['values'])} | {_amounts(result['values'])}"
     return text + (f" ({result['note']})" if result["note"] else "")
 

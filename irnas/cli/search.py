@@ -153,6 +153,14 @@ def search(
         int | None, typer.Option(help="Trials at the same time.", show_default="one a core", rich_help_panel=_HOW)
     ] = None,
     gpus: Annotated[float, typer.Option(help="Share of a GPU each trial takes.", rich_help_panel=_HOW)] = 0.0,
+    finalists: Annotated[
+        int,
+        typer.Option(
+            help="Networks of the front to train to their end, and again with other seeds, beyond the budget.",
+            rich_help_panel=_HOW,
+        ),
+    ] = _DEFAULTS.finalists,
+    seeds: Annotated[int, typer.Option(help="Trainings of each finalist.", rich_help_panel=_HOW)] = _DEFAULTS.seeds,
     executor: Annotated[
         str, typer.Option(help="ray, or loop: one trial after the other in this process.", rich_help_panel=_HOW)
     ] = "ray",
@@ -185,6 +193,8 @@ def search(
         strategy=strategy,
         grace=grace,
         spend=budget,
+        finalists=finalists,
+        seeds=seeds,
         limits=_limits(
             ops=max_ops, params=max_params, macs=max_macs, bytes=max_bytes, **{"latency-ms": max_latency_ms}
         ),

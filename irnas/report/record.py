@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from irnas import ledger, storage
+from irnas import ledger, spread, storage
 from irnas.front import Bounds, Front
 from irnas.ledger import Event
 from irnas.objective import Objective, parse
-from irnas.report import look
+from irnas.report import look, unit
 from irnas.result import Result, Status
 from irnas.settings import SearchSettings
 from irnas.space import MEMBER, Genotype, Space, Value
+from irnas.spread import Spread
 
 BASELINES = "baselines"
 """The folder of a run for what `irnas baseline -o` writes."""
@@ -39,6 +40,8 @@ class Record:
     """Finished trials in the order in which they finished."""
     front: Front
     bounds: Bounds
+    spreads: Mapping[str, Mapping[str, Spread]]
+    """Key to metric to its spread, of networks that were trained with several seeds; ``results`` hold the means."""
 
     @classmethod
     def read(cls, uri: str) -> Record:
@@ -51,12 +54,19 @@ class Record:
         opened, events = ledger.opening(uri)
         settings = SearchSettings.from_document(opened["settings"])
         objectives = parse(settings.objectives)
-        results = tuple(ledger.results(events))
+        found = spread.spreads(events)
+        results = tuple(spread.settled(ledger.results(events), found))
         return cls(
             uri=uri, opened=opened, events=tuple(events), settings=settings, objectives=objectives,
             space=Space.from_document(opened["space"]), results=results, front=Front.of(results, objectives),
+            spreads=found,
             bounds={name: (float(best), float(worst)) for name, (best, worst) in opened["bounds"].items()},
         )  # fmt: skip
+
+    def figure(self, result: Result, name: str) -> str:
+        """A value of a result as people read it, with its deviation where the network was trained several times."""
+        shown, found = unit.figure(name, result.values.get(name)), self.spreads.get(result.key, {}).get(name)
+        return f"{shown} ± {unit.figure(name, found.deviation)} ({found.num})" if found else shown
 
     @property
     def name(self) -> str:

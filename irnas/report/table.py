@@ -99,7 +99,7 @@ def winners(record: Record) -> str:
     for number, (result, colour) in enumerate(zip(found, record.colours, strict=True), 1):
         rows.append([
             f"{chip(colour)}{number}", f"<code>{escape(result.key)}</code>",
-            *(unit.figure(n, result.values.get(n)) for n in (*aims, *more)),
+            *(record.figure(result, n) for n in (*aims, *more)),
             *((unit.figure(record.speed, record.speed_alone(result.key)),) if alone else ()), str(result.epochs),
             unit.duration(result.seconds), str(result.trial), escape(origins.get(result.trial, "")),
             *map(escape, _choices(result.genotype, groups, is_mixed=bool(record.families))),

@@ -25,6 +25,7 @@ from ray.tune.search import Searcher
 from irnas import errors
 from irnas.errors import IrnasError, SettingsError
 from irnas.result import Result
+from irnas.search.finals import Finals
 from irnas.search.session import Session
 from irnas.settings import Budget, Recipe
 from irnas.space import Genotype
@@ -99,7 +100,7 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
-def run(session: Session, resources: Resources) -> None:
+def run(session: Session | Finals, resources: Resources) -> None:
     """Work through a session on the connected cluster until it hands out no more."""
     forward = _Forward(session)
     folder = tempfile.mkdtemp(prefix="irnas-tune-")
@@ -137,7 +138,7 @@ def run(session: Session, resources: Resources) -> None:
 class _Forward:
     """The session as Tune's plug-ins see it: by Tune's trial id, with its first error kept."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session | Finals) -> None:
         self._session = session
         self._trial_of: dict[str, int] = {}
         self.error: Exception | None = None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import random
 import statistics
-import time
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from irnas.errors import SettingsError
 from irnas.objective import Objective
 from irnas.search.replay import Arena, Trajectory, replay
 from irnas.search.strategy.named import UNCACHED, named
@@ -23,7 +25,7 @@ _LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What a share of the front cost, in full trainings, over the seeds."""
+    """What a share of the front cost, in full trainings and with the strategy's own time, over the seeds."""
 
     median: float | None
     """None where half of the searches or more never got there."""
@@ -32,6 +34,8 @@ class Price:
     """The bootstrap interval of the median, at 95 %."""
     reached: float
     """Share of the searches that got there, 0..1."""
+    trained: float | None
+    """The median without the strategy's own time: the same on every machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,49 +47,116 @@ class Standing:
     clock: dict[int, float | None]
     """Median simulated seconds until then."""
     decision_ms: float
-    """The strategy's own time for each network it started, on this machine; not billed."""
+    """The strategy's own CPU time for each network it started, on this machine."""
 
 
-def contest(
+def searches(
     table: Table,
     names: Sequence[str],
     objectives: tuple[Objective, ...],
     *,
     seeds: int,
     workers: int = 1,
+    jobs: int = 1,
     progress: Callable[[], None] = lambda: None,
-) -> dict[str, Standing]:
-    """Search ``table`` with each strategy and each seed of 0..``seeds``; ``progress`` is called after each search.
+) -> dict[str, list[Trajectory]]:
+    """Search ``table`` with each strategy and each seed of 0..``seeds``, in that order; a seed is also the replica.
+
+    Args:
+        table: what is searched.
+        names: strategies.
+        objectives: what is optimised.
+        seeds: searches with each.
+        workers: simulated trials at the same time.
+        jobs: searches that are computed at the same time, each in a process of its own where there are several.
+        progress: called after each search.
 
     Raises:
-        SettingsError: an unknown strategy or objective, or a strategy that cannot search these objectives.
+        SettingsError: an unknown strategy or objective, a strategy that cannot search these objectives, or ``jobs``
+            below 1, or processes of which one died.
     """
-    runs: dict[str, list[Trajectory]] = {name: [] for name in names}
-    spent = dict.fromkeys(names, 0.0)
-    for seed in range(seeds):
-        arena = Arena(table=table, objectives=objectives, replica=seed)
-        for name in runs:
-            started = time.perf_counter()
-            strategy = named(
-                name, arena.space, objectives, arena.price, epochs=table.epochs, num_trials=len(table.points), seed=seed
-            )
-            run = replay(strategy, arena, workers=workers, until=max(SHARES) / 100, pays_repeats=UNCACHED in name)
-            spent[name] += time.perf_counter() - started
-            runs[name].append(run)
+    if jobs < 1:
+        raise SettingsError(f"jobs: got {jobs}; must be at least 1")
+    names = list(dict.fromkeys(names))
+    tasks = [(name, seed) for seed in range(seeds) for name in names]
+    found: dict[str, list[Trajectory]] = {name: [] for name in names}
+    with _mapped(_Ring(table=table, objectives=objectives, workers=workers), min(jobs, len(tasks))) as runs_of:
+        for (name, _), run in zip(tasks, runs_of(tasks), strict=True):
+            found[name].append(run)
             progress()
-    return {name: _standing(found, spent[name]) for name, found in runs.items()}
+    return found
 
 
-def _standing(runs: Sequence[Trajectory], spent: float) -> Standing:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ring:
+    """What all searches of a contest share."""
+
+    table: Table
+    objectives: tuple[Objective, ...]
+    workers: int
+
+    def search(self, name: str, seed: int) -> Trajectory:
+        arena = Arena(table=self.table, objectives=self.objectives, replica=seed)
+        num = len(self.table.points)
+        strategy = named(
+            name, arena.space, arena.objectives, arena.price, epochs=self.table.epochs, num_trials=num, seed=seed
+        )
+        until = max(SHARES) / 100
+        return replay(strategy, arena, workers=self.workers, until=until, pays_repeats=UNCACHED in name)
+
+
+_Task = tuple[str, int]
+_ring: _Ring | None = None
+"""In a process of the pool: its contest. The table travels once a process, not once a search."""
+
+
+@contextmanager
+def _mapped(ring: _Ring, jobs: int) -> Iterator[Callable[[Sequence[_Task]], Iterator[Trajectory]]]:
+    """Searches by name and seed, in the order of the tasks, as they are done."""
+    if jobs <= 1:
+        yield lambda tasks: (ring.search(*task) for task in tasks)
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    if "__mp_main__" in sys.modules:
+        raise SettingsError(f"jobs: got {jobs} in one of several processes; must be 1 there, or main lacks its guard")
+    # Not forked: this process may have threads.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_enter, initargs=(ring,))
+    try:
+        yield lambda tasks: pool.map(_search, tasks)
+    except BrokenProcessPool:
+        raise SettingsError(f"jobs: got {jobs}, and a process of them died; must be fewer, or 1") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _enter(ring: _Ring) -> None:
+    global _ring
+    _ring = ring
+
+
+def _search(task: _Task) -> Trajectory:
+    assert _ring is not None, "a process of the pool starts with its contest"
+    return _ring.search(*task)
+
+
+def standing(runs: Sequence[Trajectory]) -> Standing:
+    """What the searches of one strategy came to."""
     prices, clock = {}, {}
     for percent in SHARES:
-        costs = [_or_never(run.cost_to(percent / 100)) for run in runs]
+        costs = [_or_never(run.billed_to(percent / 100)) for run in runs]
         low, high = _interval(costs)
         reached = sum(not math.isinf(c) for c in costs) / len(costs)
-        prices[percent] = Price(median=_known(statistics.median(costs)), low=low, high=high, reached=reached)
+        trained = _known(statistics.median(_or_never(run.cost_to(percent / 100)) for run in runs))
+        prices[percent] = Price(
+            median=_known(statistics.median(costs)), low=low, high=high, reached=reached, trained=trained
+        )
         clock[percent] = _known(statistics.median(_or_never(run.seconds_to(percent / 100)) for run in runs))
-    started = sum(run.started for run in runs)
-    return Standing(prices=prices, clock=clock, decision_ms=1000 * spent / max(started, 1))
+    started, decided = sum(run.started for run in runs), sum(run.decided_seconds for run in runs)
+    return Standing(prices=prices, clock=clock, decision_ms=1000 * decided / max(started, 1))
 
 
 def _interval(costs: Sequence[float]) -> tuple[float | None, float | None]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from irnas.result import Result
+from irnas.search.finals import Finals
 from irnas.search.session import Session
 from irnas.trial import evaluate
 
 
-def run(session: Session) -> None:
+def run(session: Session | Finals) -> None:
     """Work through a session until it hands out no more."""
     while (assignment := session.next()) is not None:
         for found in evaluate(assignment):

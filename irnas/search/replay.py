@@ -1,16 +1,19 @@
 """The simulated executor: W workers, a clock of its own, and a table that knows every answer.
 
 It drives a strategy as the real executors do (ask, observe, tell), and goes on with trials that were paused. Equal
-strategy, table, workers and replica give an equal trajectory, to the last digit; what a strategy's own decisions cost
-in time is not on the simulated clock.
+strategy, table, workers and replica give an equal trajectory, to the last digit. What a strategy's own decisions cost
+in time is therefore not on the simulated clock: it is measured and stands beside the cost, to be added where two
+strategies are compared (``Trajectory.billed_to``).
 """
 
 from __future__ import annotations
 
 import heapq
 import statistics
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from irnas.errors import SettingsError
 from irnas.front import Bounds, Front
@@ -23,6 +26,8 @@ from irnas.space import Genotype
 
 MARGIN = 0.1
 """Of an axis's range in the table: how far behind its worst value hypervolumes are measured from."""
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,14 @@ class Moment:
     """Worker time billed until then, unfinished trainings included, in mean full trainings of the table."""
     share: float
     """Hypervolume of the front of all networks trained to the end, over that of the whole table."""
+    decided: float = field(default=0.0, compare=False)
+    """CPU time that the strategy had spent on its decisions until then, in the unit of ``cost`` and not part of it:
+    measured, so never twice the same."""
+
+    @property
+    def billed(self) -> float:
+        """The cost with the decisions paid: one of a worker's seconds for each of the strategy's."""
+        return self.cost + self.decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +65,16 @@ class Trajectory:
     """Networks that were trained at all."""
     resumed: int
     """Times a paused network went on."""
+    decided_seconds: float = field(default=0.0, compare=False)
+    """CPU time that the strategy spent on asking, observing and telling, on this machine."""
 
     def cost_to(self, share: float) -> float | None:
         """The cost at which a share (0..1) of the table's hypervolume was reached; None if never."""
         return next((m.cost for m in self.moments if m.share >= share), None)
+
+    def billed_to(self, share: float) -> float | None:
+        """The same, with the strategy's own time."""
+        return next((m.billed for m in self.moments if m.share >= share), None)
 
     def seconds_to(self, share: float) -> float | None:
         """The simulated clock when a share (0..1) of the table's hypervolume was reached; None if never."""
@@ -73,6 +92,8 @@ class Arena:
     bounds: Bounds = field(init=False)
     unit: float = field(init=False)
     """Seconds of the mean full training."""
+    front: Front = field(init=False, repr=False)
+    """The table's own front, of all its networks as they are scored."""
     _points: dict[str, Point] = field(init=False, repr=False)
     _full: float = field(init=False, repr=False)
 
@@ -88,7 +109,8 @@ class Arena:
         object.__setattr__(self, "bounds", bounds(self.table, self.objectives))
         object.__setattr__(self, "unit", statistics.fmean(self.seen(k)[-1].seconds for k in points))
         truths = [self.truth(k, trial) for trial, k in enumerate(points)]
-        object.__setattr__(self, "_full", Front.of(truths, self.objectives).hypervolume(self.bounds))
+        object.__setattr__(self, "front", Front.of(truths, self.objectives))
+        object.__setattr__(self, "_full", self.front.hypervolume(self.bounds))
 
     def price(self, genotype: Genotype) -> Mapping[str, float]:
         """A network's free objectives."""
@@ -167,7 +189,7 @@ def replay(
         floor.advance()
     return Trajectory(
         moments=tuple(floor.moments), cost=floor.billed / arena.unit, seconds=floor.now,
-        started=floor.started, resumed=floor.resumed,
+        started=floor.started, resumed=floor.resumed, decided_seconds=floor.decided,
     )  # fmt: skip
 
 
@@ -184,13 +206,13 @@ class _Floor:
         self._next_step: dict[int, int] = {}
         self._paused: set[int] = set()
         self._front = Front(objectives=arena.objectives, results=())
-        self.now = self.billed = self.share = 0.0
+        self.now = self.billed = self.share = self.decided = 0.0
         self.started = self.resumed = 0
         self.moments: list[Moment] = []
 
     def fill(self) -> bool:
         """Hand out work while a worker is free; whether any is at work then."""
-        while len(self._due) < self._workers and (proposal := self._strategy.ask()) is not None:
+        while len(self._due) < self._workers and (proposal := self._timed(self._strategy.ask)) is not None:
             trial = proposal.trial
             if trial in self._paused:
                 self._paused.discard(trial)
@@ -200,7 +222,7 @@ class _Floor:
             assert trial not in self._proposals, f"trial {trial} was proposed again and is not paused"
             self._proposals[trial] = proposal
             if proposal.refused:
-                self._strategy.tell(self._arena.result(trial, proposal.genotype, Status.REJECTED, None))
+                self._tell(self._arena.result(trial, proposal.genotype, Status.REJECTED, None))
                 continue
             self._next_step[trial] = 0
             self.started += 1
@@ -216,17 +238,27 @@ class _Floor:
         curve = self._arena.seen(proposal.genotype.key)
         step = curve[self._next_step[trial]]
         self._next_step[trial] += 1
-        verdict = Verdict(self._strategy.observe(trial, step.epoch, step.values))
+        verdict = Verdict(self._timed(lambda: self._strategy.observe(trial, step.epoch, step.values)))
         is_last = self._next_step[trial] == len(curve)
         if verdict is Verdict.STOP or (verdict is Verdict.PAUSE and is_last):
-            self._strategy.tell(self._arena.result(trial, proposal.genotype, Status.STOPPED, step))
+            self._tell(self._arena.result(trial, proposal.genotype, Status.STOPPED, step))
         elif is_last:
-            self._strategy.tell(self._arena.result(trial, proposal.genotype, Status.OK, step))
+            self._tell(self._arena.result(trial, proposal.genotype, Status.OK, step))
             self._count(proposal)
         elif verdict is Verdict.PAUSE:
             self._paused.add(trial)
         else:
             self._await(trial, 0.0)
+
+    def _tell(self, result: Result) -> None:
+        self._timed(lambda: self._strategy.tell(result))
+
+    def _timed(self, decide: Callable[[], _Answer]) -> _Answer:
+        """What the strategy answers; its CPU time, with that of threads it starts, is noted."""
+        start = time.process_time()
+        answer = decide()
+        self.decided += time.process_time() - start
+        return answer
 
     def _await(self, trial: int, extra: float) -> None:
         curve, number = self._arena.seen(self._proposals[trial].genotype.key), self._next_step[trial]
@@ -246,6 +278,6 @@ class _Floor:
         self.moments.append(
             Moment(
                 trial=proposal.trial, key=proposal.genotype.key, seconds=self.now,
-                cost=self.billed / self._arena.unit, share=self.share,
+                cost=self.billed / self._arena.unit, share=self.share, decided=self.decided / self._arena.unit,
             )
         )  # fmt: skip

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from irnas import storage
 from irnas.errors import SettingsError
-from irnas.objective import OBJECTIVES
+from irnas.front import Front
+from irnas.objective import OBJECTIVES, parse
 from irnas.result import Result, Status
 from irnas.search.strategy import History, Proposal, Strategy, Verdict
 from irnas.settings import PACED, SearchSettings, trial_seed
@@ -43,10 +44,13 @@ class Session:
     """One search in progress."""
 
     def __init__(self, strategy: Strategy, settings: SearchSettings, place: Place, record: Record) -> None:
-        self._strategy, self._settings, self._place, self._record = strategy, settings, place, record
+        self._strategy, self.settings, self._place, self.record = strategy, settings, place, record
         self._pending: list[Proposal] = []
         self._running: dict[int, Assignment] = {}
-        self._paused: dict[int, Assignment] = {}
+        self._proposals: dict[int, Proposal] = {}
+        self._paused: dict[int, Proposal] = {}
+        self._promoted: set[int] = set()
+        """Trials that are trained to their end whatever the strategy says."""
         self._last: dict[int, Report] = {}
         """The newest report of each trial that has not ended."""
         self._finished: dict[int, Result] = {}
@@ -65,7 +69,7 @@ class Session:
         for seen in history.reports:
             self._spend(seen.trial, Report(epoch=seen.epoch, values=seen.values, seconds=seen.seconds))
         open_ones = [p for p in history.proposals if p.trial not in self._finished]
-        self._paused = {p.trial: self._assign(p) for p in open_ones if p.trial in history.paused}
+        self._paused = {p.trial: p for p in open_ones if p.trial in history.paused}
         self._pending = [p for p in open_ones if p.trial not in self._paused]
         self._strategy.restore(history)
         for result in history.results:
@@ -89,50 +93,49 @@ class Session:
             SettingsError: the limits refuse every network that was tried.
         """
         # What was at work before a restart goes on whatever is spent: so it would have without one.
-        self.stop_reason = self.stop_reason or ("" if self._pending else self._spent())
-        if self.stop_reason:
-            return None
-        proposal = self._pending.pop(0) if self._pending else self._propose()
+        reason = self.stop_reason or ("" if self._pending else self._spent())
+        proposal = self._pending.pop(0) if self._pending else self._finalist() if reason else self._propose()
         if proposal is None:
-            self._has_nothing = True
+            self.stop_reason, self._has_nothing = reason, True
             if not self._running:
                 self.stop_reason = self.stop_reason or "the space has no further point"
             return None
         assignment = self._assign(proposal)
         if self._paused.pop(proposal.trial, None):
-            self._record("continued", {"trial": proposal.trial})
+            self.record("continued", {"trial": proposal.trial})
         self._running[proposal.trial] = assignment
+        self._proposals[proposal.trial] = proposal
         return assignment
 
     def report(self, trial: int, report: Report) -> bool:
         """Record what a trial says after an epoch; True when its worker is to let it go: it is stopped or paused."""
         verdict = Verdict(self._strategy.observe(trial, report.epoch, report.values))
-        if report.epoch >= self._settings.budget.epochs:
+        if report.epoch >= self.settings.budget.epochs:
             # Of a whole training only the result is missing.
             verdict = Verdict.GO_ON
         event = {"trial": trial, "epoch": report.epoch, "values": dict(report.values), "seconds": report.seconds}
         # One event for both: a kill in between would leave a report without its consequence.
-        self._record("reported", {**event, "paused": verdict is Verdict.PAUSE})
+        self.record("reported", {**event, "paused": verdict is Verdict.PAUSE})
         self._spend(trial, report)
         self._has_nothing = False
         if verdict is Verdict.GO_ON:
             return False
         assignment = self._running.pop(trial)
         if verdict is Verdict.PAUSE:
-            self._paused[trial] = assignment
+            self._paused[trial] = self._proposals[trial]
         else:
             self.finish(self._stopped(assignment))
         return True
 
     def retry(self, trial: int, error: str) -> None:
         """Record that a trial lost its worker and is started again from its checkpoint."""
-        self._record("retried", {"trial": trial, "error": error})
+        self.record("retried", {"trial": trial, "error": error})
 
     def finish(self, result: Result) -> None:
         """Record a trial's end. A trial that already has one keeps the first."""
         if result.trial in self._finished:
             return
-        self._record("finished", {"result": result.document()})
+        self.record("finished", {"result": result.document()})
         self._running.pop(result.trial, None)
         self._last.pop(result.trial, None)
         self._has_nothing = False
@@ -151,7 +154,24 @@ class Session:
     def close(self) -> None:
         """End the search: what is still paused is stopped, with the epochs that it has."""
         for trial in sorted(self._paused):
-            self.finish(self._stopped(self._paused.pop(trial)))
+            self.finish(self._stopped(self._assign(self._paused.pop(trial))))
+
+    def again(self, result: Result, seed: int, number: int) -> Assignment:
+        """The training of a finished trial once more, with another seed; ``number`` tells its files from the others."""
+        again = Proposal(trial=result.trial, genotype=result.genotype, costs={}, origin="finalist")
+        return replace(self._assign(again), seed=seed, repeat=number)
+
+    def _finalist(self) -> Proposal | None:
+        """When all is spent: a paused trial that would be on the front if it ended as it stands, to be trained on."""
+        if self.stop_reason or not self.settings.finalists:
+            return None
+        so_far = [self._stopped(self._assign(p)) for p in self._paused.values()]
+        waiting = [replace(r, status=Status.OK, epochs=self.settings.budget.epochs) for r in so_far]
+        front = Front.of([*self.results, *waiting], parse(self.settings.objectives)).results
+        best = [r.trial for r in front if r.trial in self._paused and r.trial not in self._promoted]
+        self._promoted.update(best[: self.settings.finalists - len(self._promoted)])
+        # One that goes on is halted at each rung that is left.
+        return next((self._paused[t] for t in sorted(self._promoted) if t in self._paused), None)
 
     def _stopped(self, assignment: Assignment) -> Result:
         last = self._last[assignment.trial]
@@ -168,13 +188,13 @@ class Session:
 
     def _spent(self) -> str:
         """Why nothing more may be handed out; empty while something may."""
-        epochs, seconds = self._settings.spendable
+        epochs, seconds = self.settings.spendable
         if self._epochs >= epochs:
             return f"{self._epochs} epochs are spent"
         if self._seconds >= seconds:
-            return f"{self._settings.spend} of training are spent"
-        is_counted = self._settings.strategy not in PACED
-        if is_counted and self.num_trained + len(self._running) >= self._settings.trials:
+            return f"{self.settings.spend} of training are spent"
+        is_counted = self.settings.strategy not in PACED
+        if is_counted and self.num_trained + len(self._running) >= self.settings.trials:
             return "all trials are handed out"
         return ""
 
@@ -185,7 +205,7 @@ class Session:
         while len(refused) < MAX_REFUSED_IN_A_ROW and (proposal := self._strategy.ask()) is not None:
             if proposal.trial in self._paused:
                 return proposal
-            self._record("proposed", proposal.document())
+            self.record("proposed", proposal.document())
             if not proposal.refused:
                 return proposal
             refused.append(proposal)
@@ -195,7 +215,7 @@ class Session:
             self.finish(rejected)
         if refused and not self.num_trained + len(self._running):
             name = collections.Counter(p.refused.partition(":")[0] for p in refused).most_common(1)[0][0]
-            limit = self._settings.limits[name]
+            limit = self.settings.limits[name]
             least = min(p.costs[name] for p in refused)
             raise SettingsError(
                 f"limit {name}: got {limit:g}; must admit some network: the smallest of {len(refused)} has {least:g}"
@@ -205,7 +225,7 @@ class Session:
         return None
 
     def _assign(self, proposal: Proposal) -> Assignment:
-        settings, place, last = self._settings, self._place, self._last.get(proposal.trial)
+        settings, place, last = self.settings, self._place, self._last.get(proposal.trial)
         return Assignment(
             trial=proposal.trial, genotype=proposal.genotype, costs=proposal.costs,
             seed=trial_seed(settings.seed_of_trainings, proposal.genotype.key), dataset=place.dataset,

@@ -233,3 +233,27 @@ def test_a_profile_that_misjudges_the_front_is_doubted(
     warnings: list[str] = []
     launch.search(wanted, str(tmp_path / "run"), LOOP, replace(heard()[0], warn=warnings.append))
     assert len(warnings) == 1 and "the front is up to 50 % off the predictions of" in warnings[0]
+
+
+def test_finalists_are_trained_to_their_end_and_again(tmp_path: Path) -> None:
+    outcome, events = go(
+        tmp_path / "run", strategy="moasha", trials=2, budget=Budget(epochs=3, batch=4, crop=32), finalists=2, seeds=3,
+        axes={"base": (4, 6), "stages": (2,)}, grace=1,
+    )  # fmt: skip
+    paused = [e for e in events if e["kind"] == "reported" and e["paused"]]
+    again = [e for e in events if e["kind"] == "repeated"]
+    assert paused and outcome.stop_reason.endswith("epochs are spent")
+    assert {r.status for r in outcome.results} <= {Status.OK, Status.STOPPED}
+    winners = {r.key for r in outcome.front.results}
+    assert winners and len(again) in (2, 4) and len({(e["key"], e["seed"]) for e in again}) == len(again)
+    first = again[0]["key"]
+    raw = next(e["result"] for e in events if e["kind"] == "finished" and e["result"]["key"] == first)
+    mean = (raw["values"]["miou"] + sum(e["values"]["miou"] for e in again if e["key"] == first)) / 3
+    shown = next(r for r in outcome.results if r.key == first)
+    assert shown.values["miou"] == pytest.approx(mean)
+    assert not list((tmp_path / "run" / "checkpoints").glob("*"))
+
+    # Extended, the search does not repeat what was repeated.
+    listener, more = heard()
+    launch.resume(str(tmp_path / "run"), 2, LOOP, listener)
+    assert sum(e["kind"] == "repeated" for e in more) == len(again)
