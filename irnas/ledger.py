@@ -27,7 +27,7 @@ KINDS = (
     "resumed",
     "proposed",  # trial, genotype, costs, the strategy's memory
     "reported",  # trial, epoch, values, seconds, paused: whether it went no further
-    "continued",  # trial, which was paused
+    "continued",  # trial, which was paused; what the strategy believes of it
     "retried",  # trial, error
     "finished",  # result (ok, stopped, rejected or failed)
     "repeated",  # trial, key, seed, metrics of a finalist trained again

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import io
+import itertools
 import math
 import pickle
 import time
@@ -95,6 +96,32 @@ def fit(
         yield Epoch(epoch=epoch, loss=loss, seconds=time.perf_counter() - started, model=average)
 
 
+def pace(model: nn.Module, split: Split, budget: Budget, recipe: Recipe, *, steps: int = 3) -> float:
+    """Seconds of CPU time that a pass over a split would take, from a few steps of it; changes the model."""
+    optimizer = torch.optim.AdamW(parameter_groups(model, 1e-6, 0.0), fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+    took = []
+    for epoch in range(2):
+        # The first steps pay for memory and kernels that a training pays for once.
+        started = time.process_time()
+        _pass(
+            model.train(),
+            split,
+            budget,
+            recipe,
+            optimizer,
+            schedule,
+            model,
+            seed=0,
+            epoch=epoch,
+            device="cpu",
+            most=steps,
+        )
+        took.append(time.process_time() - started)
+    whole = math.ceil(len(split) / budget.batch)
+    return took[-1] / min(steps, whole) * whole
+
+
 def predict(model: nn.Module, image: np.ndarray) -> np.ndarray:
     """The target probability of each pixel, float32 [H, W], of one uint8 image [H, W] or window [T, H, W].
 
@@ -156,6 +183,7 @@ def _pass(
     seed: int,
     epoch: int,
     device: str,
+    most: int | None = None,
 ) -> float:
     loss_of = _criterion(model, recipe)
     losses = []
@@ -163,7 +191,7 @@ def _pass(
         split, batch=budget.batch, crop=budget.crop, seed=seed, epoch=epoch,
         target_share=recipe.target_share, augment=recipe.augment, frames=face.frames(model),
     )  # fmt: skip
-    for step, (x_nchw, truth_n1hw) in enumerate(order, 1):
+    for step, (x_nchw, truth_n1hw) in enumerate(itertools.islice(order, most), 1):
         x = torch.from_numpy(x_nchw).to(device, memory_format=torch.channels_last)
         truth = torch.from_numpy(truth_n1hw).to(device, torch.float32)
         with torch.autocast(device, torch.bfloat16, enabled=recipe.amp and device != "cpu"):

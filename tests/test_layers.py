@@ -12,14 +12,14 @@ PACKAGE = Path(__file__).parent.parent / "irnas"
 
 # A module may import its own layer and those before it.
 LAYERS = {
-    "errors": 1, "space": 1, "union": 1, "objective": 1, "settings": 1, "result": 1, "front": 1, "metrics": 1,
+    "errors": 1, "space": 1, "union": 1, "objective": 1, "settings": 1, "result": 1, "spread": 1, "front": 1, "metrics": 1,
     "runtime": 1,
     "nn": 2, "losses": 2, "models": 2, "cost": 2,
     "storage": 3, "data": 3, "baseline": 3, "train": 3, "weights": 3, "trial": 3,
     "search": 4,
     "catalog": 5, "ledger": 5, "mirror": 5, "tracking": 5, "registry": 5, "report": 5, "provenance": 5, "export": 5,
     "publication": 5, "remote": 5, "transfer": 5, "wheel": 5, "submission": 5,
-    "device": 5, "price": 5, "bench": 5, "launch": 5, "tabulate": 5, "cli": 5,
+    "device": 5, "price": 5, "bench": 5, "plan": 5, "launch": 5, "tabulate": 5, "cli": 5,
 }  # fmt: skip
 
 FRAMEWORKS = {
@@ -33,7 +33,7 @@ FRAMEWORKS = {
     "plotly": {"report"},
     "matplotlib": {"report"},
     "moocore": {"front.py"},
-    "torch": {"nn", "models", "cost.py", "losses.py", "train.py", "trial.py", "weights.py", "export", "bench"},
+    "torch": {"nn", "models", "cost.py", "losses.py", "train.py", "trial.py", "weights.py", "plan.py", "export", "bench"},
     "pyarrow": {"data", "storage.py", "ledger.py", "search/table.py"},
 }
 

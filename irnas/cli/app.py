@@ -21,8 +21,10 @@ from irnas.cli import (
     run,
     score,
     simulate,
+    submit,
     tabulate,
     weights,
+    why,
 )
 from irnas.cli import search as search_command
 
@@ -50,10 +52,13 @@ def root(
 
 
 # In the order of use.
+app.command("plan")(search_command.plan)
 app.command("search")(search_command.search)
+app.command("submit", context_settings={"allow_interspersed_args": False})(submit.submit)
 app.command("tabulate")(tabulate.tabulate)
 app.command("simulate")(simulate.simulate)
 app.command("front")(report.front)
+app.command("why")(why.why)
 app.command("report")(report.report)
 app.command("ui")(report.ui)
 app.command("export")(export.export)

@@ -31,8 +31,8 @@ class Progress:
         self.num_epochs = 0
         """Epochs trained in all."""
         self.results: list[Any] = []
-        self.front_size = 0
         self.hypervolume = 0.0
+        self._front: Any = None
         self._epochs = 0
         self._since = time.time()
 
@@ -76,6 +76,11 @@ class Progress:
         return sum(r.status == status for r in self.results)
 
     @property
+    def front_size(self) -> int:
+        """Networks on the front."""
+        return len(self._front.results) if self._front else 0
+
+    @property
     def eta_s(self) -> float | None:
         """Seconds to the planned end at the pace so far; None before the first epoch."""
         if not self._epochs or math.isfinite(SearchSettings.from_document(self.settings).spendable[1]):
@@ -110,15 +115,17 @@ class Progress:
         from irnas.front import Front
         from irnas.launch import bounds_of
         from irnas.objective import parse
-        from irnas.result import Result
+        from irnas.result import Result, Status
 
         result = Result.from_document(event["result"])
         self.running.pop(result.trial, None)
         self.paused.pop(result.trial, None)
         self.results.append(result)
-        if self.opened:
-            front = Front.of(self.results, parse(self.settings["objectives"]))
-            self.front_size, self.hypervolume = len(front.results), front.hypervolume(bounds_of(self.opened))
+        if self.opened and result.status is Status.OK:
+            # From the front so far, for a search of ten thousand trials is shown as well.
+            before = self._front.results if self._front else ()
+            self._front = Front.of([*before, result], parse(self.settings["objectives"]))
+            self.hypervolume = self._front.hypervolume(bounds_of(self.opened))
 
 
 class Lines:

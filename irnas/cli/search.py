@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -184,30 +186,57 @@ def search(
         _refuse_others(context)
         _resume(resume, trials, where)
         return
-    settings = SearchSettings(
-        space=space,
-        dataset=dataset,
-        objectives=tuple(o.name for o in parse(objective)),
-        trials=(_MANY if budget else _TRIALS) if trials is None else trials,
-        seed=seed,
-        strategy=strategy,
-        grace=grace,
-        spend=budget,
-        finalists=finalists,
-        seeds=seeds,
-        limits=_limits(
-            ops=max_ops, params=max_params, macs=max_macs, bytes=max_bytes, **{"latency-ms": max_latency_ms}
-        ),
-        axes=_axes(space, axis or []),
-        warm_start=_is_warm(warm_start),
-        preset=_known_preset(preset),
-        cost_input=parse_size(input_size),
-        device=device,
-        budget=Budget(epochs=epochs, batch=batch, crop=crop),
-        recipe=Recipe(loss=loss, lr=lr, lr_end=min(_RECIPE.lr_end, lr or 1.0), ema=ema, amp=amp),
-    )
+    settings = settings_of(context.params)
     uri = run or f"runs/{settings.space}-{time.strftime('%Y%m%d-%H%M%S')}"
     _start(settings, uri, where)
+
+
+@functools.wraps(search)
+def plan(context: typer.Context, **_: Any) -> None:
+    """See ``irnas.cli.plan``: the options are those of a search."""
+    from irnas.cli.plan import show
+
+    show(settings_of(context.params), context.params["workers"])
+
+
+plan.__doc__ = """Say what a search would do, without training: its networks, what the limits refuse, how long it takes.
+
+  irnas plan --space biisnet --objective miou,ops --max-ops 20M --trials 50
+"""
+
+
+def settings_of(given: Mapping[str, Any]) -> SearchSettings:
+    """The settings in a command's options.
+
+    Raises:
+        SettingsError: options that do not hold together.
+    """
+    lr, trials = given["lr"], given["trials"]
+    limits = {name: given[f"max_{name}"] for name in ("ops", "params", "macs", "bytes", "latency_ms")}
+    return SearchSettings(
+        space=given["space"],
+        dataset=given["dataset"],
+        objectives=tuple(o.name for o in parse(given["objective"])),
+        trials=(_MANY if given["budget"] else _TRIALS) if trials is None else trials,
+        seed=given["seed"],
+        strategy=given["strategy"],
+        grace=given["grace"],
+        spend=given["budget"],
+        finalists=given["finalists"],
+        seeds=given["seeds"],
+        limits={
+            n: parse_amount(f"--max-{n.replace('_', '-')}", text) for n, text in limits.items() if text is not None
+        },
+        axes=_axes(given["space"], given["axis"] or []),
+        warm_start=_is_warm(given["warm_start"]),
+        preset=_known_preset(given["preset"]),
+        cost_input=parse_size(given["input_size"]),
+        device=given["device"],
+        budget=Budget(epochs=given["epochs"], batch=given["batch"], crop=given["crop"]),
+        recipe=Recipe(
+            loss=given["loss"], lr=lr, lr_end=min(_RECIPE.lr_end, lr or 1.0), ema=given["ema"], amp=given["amp"]
+        ),
+    )
 
 
 def _start(settings: SearchSettings, uri: str, where: Executor) -> None:
@@ -251,13 +280,6 @@ class _resumable:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is KeyboardInterrupt or (kind and issubclass(kind, StorageError)):
             print(f"irnas: stopped; go on with: irnas search --resume {self._uri}", file=sys.stderr)
-
-
-def _limits(**texts: str | None) -> dict[str, float]:
-    # The options are spelt with a dash, the objectives with an underscore.
-    return {
-        name.replace("-", "_"): parse_amount(f"--max-{name}", text) for name, text in texts.items() if text is not None
-    }
 
 
 def _axes(space: str, texts: list[str]) -> dict[str, tuple[Any, ...]]:

@@ -102,7 +102,7 @@ class Session:
             return None
         assignment = self._assign(proposal)
         if self._paused.pop(proposal.trial, None):
-            self.record("continued", {"trial": proposal.trial})
+            self.record("continued", {"trial": proposal.trial, "belief": proposal.memory.get("belief", {})})
         self._running[proposal.trial] = assignment
         self._proposals[proposal.trial] = proposal
         return assignment
@@ -234,9 +234,10 @@ class Session:
         )  # fmt: skip
 
     def _count_failure(self, result: Result) -> None:
-        if result.status is Status.REJECTED:
+        if result.status is not Status.FAILED:
+            self._failed_in_a_row = 0 if result.status is not Status.REJECTED else self._failed_in_a_row
             return
-        self._failed_in_a_row = self._failed_in_a_row + 1 if result.status is Status.FAILED else 0
+        self._failed_in_a_row += 1
         errors = [r.error for r in self._finished.values() if r.status is Status.FAILED]
         too_many = len(errors) >= MAX_FAILED_IN_A_ROW and len(errors) > MAX_FAILED_SHARE * self.num_trained
         if self._failed_in_a_row >= MAX_FAILED_IN_A_ROW or too_many:

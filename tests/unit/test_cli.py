@@ -32,9 +32,13 @@ HEAVY = {
 
 # A command or an option is a promise: add to this list on purpose, and never take from it without a word in CHANGELOG.
 COMMANDS = {
-    "search": "--address --amp --axis --batch --crop --dataset --device --ema --epochs --executor --gpus --input "
-    "--loss --lr --max-bytes --max-latency-ms --max-macs --max-ops --max-params --objective --preset "
-    "--resume --run --sampler --seed --space --trials --warm-start --workers",
+    "search": "--address --amp --axis --batch --budget --crop --dataset --device --ema --epochs --executor "
+    "--finalists --gpus --grace --input --loss --lr --max-bytes --max-epochs --max-latency-ms --max-macs --max-ops "
+    "--max-params --objective --preset --resume --run --sampler --seed --seeds --space --strategy --trials "
+    "--warm-start --workers",
+    "tabulate": "--address --axis --batch --crop --dataset --device --epochs --gpus --input --objective --output "
+    "--points --seeds --space --workers",
+    "submit": "--address --json --logs --no-env --no-follow --pip --status --stop --var --wheel",
     "simulate": "--bench --json --objective --seeds --strategy --workers",
     "front": "--all --json",
     "report": "--images --output",
@@ -53,9 +57,11 @@ COMMANDS = {
     "device show": "--json",
     "data import": "--format --json --output --val-fraction --val-seed",
     "data synth": "--frames --hard --images --json --output --seed --sequences --size",
+    "data tile": "--fit --json --output --seed --size --val",
     "data check": "--json",
     "data stats": "--json",
     "track rebuild": "",
+    "track register": "--alias --format --images --json --name",
 }
 
 

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.datasets import tiny
+
+from irnas import catalog
+from irnas.cli.plan import lines
+from irnas.plan import Plan, Timed, plan
+from irnas.settings import Budget, SearchSettings
+
+
+def settings(**changes: Any) -> SearchSettings:
+    fields: dict[str, Any] = {
+        "space": "biisnet", "dataset": str(tiny().root), "trials": 8, "budget": Budget(epochs=3, batch=4, crop=32),
+        "axes": {"base": (4, 6), "stages": (2,)}, "cost_input": (1, 64, 64),
+    }  # fmt: skip
+    return SearchSettings(**{**fields, **changes})
+
+
+def test_a_plan_counts_prices_and_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("irnas.plan.DRAWN", 6)
+    found = plan(settings())
+    least, middle, most = found.free["ops"]
+    assert least <= middle <= most and found.refused == 0.0 and found.points > 100
+    assert 1 <= len(found.timed) <= 3 and all(t.seconds > 0 for t in found.timed)
+    assert [t.costs["ops"] for t in found.timed] == sorted(t.costs["ops"] for t in found.timed)
+
+    half = plan(settings(limits={"ops": middle}))
+    assert 0 < half.refused < 1 and all(t.costs["ops"] <= middle for t in half.timed)
+    none = plan(settings(limits={"ops": 1.0}))
+    assert none.refused == 1.0 and none.timed == ()
+    assert "refuse every network" in lines(settings(limits={"ops": 1.0}), none, 2)[-1]
+
+
+def test_the_sentences_add_up() -> None:
+    space = catalog.load("biisnet")
+    timed = tuple(
+        Timed(genotype=space.default(), costs={"ops": o}, seconds=s) for o, s in ((1e6, 60), (2e6, 120), (3e6, 180))
+    )
+    made = Plan(points=1000, free={"ops": (1e6, 2e6, 3e6)}, refused=0.25, timed=timed)
+    assert made.mean_seconds == 120
+    said = "\n".join(lines(settings(trials=30, finalists=5, limits={"ops": 2.5e6}), made, 2))
+    assert "refuse 25 % of the networks" in said and "1,000 networks" in said
+    assert "about 30 full trainings and 10 of finalists: 80 min of one core, tpe" in said
+    assert "40 min with 2 at the same time" in said
+    said = "\n".join(lines(settings(trials=1000, strategy="freeze-thaw", spend="90epochs"), made, 4))
+    assert "about 30 full trainings' worth of epochs: 60 min of one core, freeze-thaw" in said
+    assert "about 15 full trainings:" in "\n".join(lines(settings(trials=1000, spend="30m"), made, 1))
