@@ -40,6 +40,8 @@ class Progress:
         """Take note of one event."""
         trial = event.get("trial")
         if event["kind"] == "opened":
+            # Of a table of trainings, one run follows another.
+            vars(self).update(vars(Progress()))
             self.opened, self.num_trials = event, event["settings"]["trials"]
         elif event["kind"] == "resumed":
             # Handed out again, and shown again as soon as they report.

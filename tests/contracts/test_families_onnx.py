@@ -5,6 +5,7 @@ The exporter takes seconds a network, so a short run looks at the cheapest of a 
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -63,6 +64,9 @@ def test_onnx_runtime_yields_the_probabilities_of_the_network(genotype: Genotype
         with torch.no_grad():
             x_nchw = torch.from_numpy(image.astype(np.float32) / 255).reshape(1, channels, height, width)
             wanted = network(x_nchw).sigmoid()[0, 0].numpy()
+            # Where a number ahead of a sign is zero but for rounding, the two precisions already disagree.
+            exact = copy.deepcopy(network).double()(x_nchw.double()).sigmoid()[0, 0].numpy()
         if not np.isfinite(wanted).all():
             pytest.skip("the untrained network overflows, as some of the whole space do")
-        assert np.abs(run(image) - wanted).max() <= LARGEST
+        found = run(image)
+        assert min(np.abs(found - wanted).max(), np.abs(found - exact).max()) <= LARGEST

@@ -43,6 +43,13 @@ STREAM = [
 ]  # fmt: skip
 
 
+def test_a_second_run_begins_anew() -> None:
+    progress = Progress()
+    for one in (*STREAM, opened(), proposed(0), reported(0, 1), finished(0)):
+        progress.take(one)
+    assert (progress.num_trained, progress.count("ok"), progress.front_size, progress.num_epochs) == (1, 1, 1, 1)
+
+
 def test_the_counts_follow_the_events() -> None:
     progress = Progress()
     for one in STREAM:
