@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from irnas.errors import SettingsError, StorageError
+
+T = TypeVar("T")
+
+WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""About how long a failing object store is left alone, time after time, before it counts as gone."""
 
 
 def is_local(uri: str) -> bool:
@@ -31,8 +39,9 @@ def local(uri: str) -> Path:
 
 
 def join(uri: str, *names: str) -> str:
-    """The URI of a file below a URI."""
-    return "/".join([uri.rstrip("/"), *names])
+    """The URI of a file below a URI; options behind a question mark stay at the end."""
+    path, mark, options = ("", "", "") if is_local(uri) else uri.partition("?")
+    return "/".join([(path or uri).rstrip("/"), *names]) + mark + options
 
 
 def shown(text: str) -> str:
@@ -46,9 +55,13 @@ def read(uri: str) -> bytes | None:
         path = local(uri)
         return path.read_bytes() if path.is_file() else None
     filesystem, path_there = _remote(uri)
-    try:
+
+    def get() -> bytes:
         with filesystem.open_input_stream(path_there) as stream:
             return bytes(stream.read())
+
+    try:
+        return _patiently(uri, get)
     except FileNotFoundError:
         return None
 
@@ -61,8 +74,12 @@ def write(uri: str, content: bytes) -> None:
     """
     if not is_local(uri):
         filesystem, path_there = _remote(uri)
-        with filesystem.open_output_stream(path_there) as stream:
-            stream.write(content)
+
+        def put() -> None:
+            with filesystem.open_output_stream(path_there) as stream:
+                stream.write(content)
+
+        _patiently(uri, put)
         return
     path = local(uri)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +103,7 @@ def names(uri: str) -> list[str]:
     from pyarrow import fs
 
     filesystem, path_there = _remote(uri)
-    found = filesystem.get_file_info(fs.FileSelector(path_there, allow_not_found=True))
+    found = _patiently(uri, lambda: filesystem.get_file_info(fs.FileSelector(path_there, allow_not_found=True)))
     return sorted(f.base_name for f in found if f.is_file)
 
 
@@ -97,7 +114,7 @@ def remove(uri: str) -> None:
         return
     filesystem, path_there = _remote(uri)
     try:
-        filesystem.delete_file(path_there)
+        _patiently(uri, lambda: filesystem.delete_file(path_there))
     except FileNotFoundError:
         return
 
@@ -109,6 +126,27 @@ def full_disk(error: OSError, path: Path) -> Exception:
             f"{path.parent}: got '{error.strerror}' while writing {path.name}; must have room and be writable"
         )
     return error
+
+
+def _patiently(uri: str, call: Callable[[], T]) -> T:
+    """What the call gives, tried again with longer and longer waits while the storage fails.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        StorageError: it failed to the end.
+    """
+    for wait in (*WAITS_S, None):
+        try:
+            return call()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            if wait is None:
+                reason = shown(str(error)).splitlines()[0]
+                tries = len(WAITS_S) + 1
+                raise StorageError(f"{shown(uri)}: got {reason!r} in {tries} tries; must answer") from error
+            time.sleep(wait * random.uniform(0.5, 1.5))
+    raise AssertionError
 
 
 def _remote(uri: str) -> tuple[Any, str]:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+from pyarrow import fs
 
 from irnas import storage
-from irnas.errors import SettingsError
+from irnas.errors import SettingsError, StorageError
 
 
 def test_credentials_in_a_uri_are_refused_and_not_repeated() -> None:
@@ -24,3 +28,48 @@ def test_credentials_in_a_uri_are_refused_and_not_repeated() -> None:
 )
 def test_what_is_shown_has_no_password(text: str, shown: str) -> None:
     assert storage.shown(text) == shown
+
+
+def test_options_of_a_uri_stay_behind_what_is_joined() -> None:
+    uri = "s3://bucket/run?endpoint_override=127.0.0.1:9000&scheme=http"
+    assert storage.join(uri, "a", "b") == "s3://bucket/run/a/b?endpoint_override=127.0.0.1:9000&scheme=http"
+    assert storage.join("s3://bucket/run/", "a") == "s3://bucket/run/a"
+    assert storage.join("runs/what?", "a") == "runs/what?/a"
+
+
+class Flaky(fs.SubTreeFileSystem):
+    """A store that fails so many times before each answer."""
+
+    failures = calls = 0
+
+    def _fail(self) -> None:
+        self.calls += 1
+        if self.calls <= self.failures:
+            raise OSError("When reading from s3://user:pw@bucket: 503 SLOW DOWN\nmore")
+
+    def open_input_stream(self, *given: Any, **more: Any) -> Any:
+        self._fail()
+        return super().open_input_stream(*given, **more)
+
+    def open_output_stream(self, *given: Any, **more: Any) -> Any:
+        self._fail()
+        return super().open_output_stream(*given, **more)
+
+
+def test_a_store_that_fails_for_a_while_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flaky = Flaky(str(tmp_path), fs.LocalFileSystem())
+    waited: list[float] = []
+    monkeypatch.setattr(storage, "_remote", lambda uri: (flaky, uri.rpartition("/")[2]))
+    monkeypatch.setattr(storage.time, "sleep", waited.append)
+    flaky.failures = 3
+    storage.write("s3://bucket/file", b"content")
+    assert len(waited) == 3 and waited == sorted(waited)
+    flaky.calls = 0
+    assert storage.read("s3://bucket/file") == b"content"
+    assert storage.read("s3://bucket/absent") is None
+
+    flaky.calls, flaky.failures = 0, 99
+    with pytest.raises(
+        StorageError, match=r"got 'When reading from s3://bucket: 503 SLOW DOWN' in 6 tries; must answer$"
+    ):
+        storage.read("s3://bucket/file")
