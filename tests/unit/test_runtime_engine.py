@@ -113,6 +113,27 @@ def test_blocks_of_any_width(channels: int) -> None:
         assert_same(model(ended(ops, channels), multiple=1, pad=1), height, width, ways=WAYS[:3:2])
 
 
+@pytest.mark.parametrize("post", [(), ("post_a", "post_b"), ("post_a", "post_b", "post_lo", "post_hi", "post_c")])
+@pytest.mark.parametrize("slopes", ["two", "unit", "plain"])
+@pytest.mark.parametrize("channels", [16, 32, 64])
+def test_blocks_that_have_kernels_of_their_own(channels: int, slopes: str, post: tuple[str, ...]) -> None:
+    """A slope of 1 where the sum is not negative, in the block or behind it as well, has fewer operations."""
+    ones = {"unit": {"hi"}, "plain": {"hi", "post_hi"}}.get(slopes, set())
+    roles = ["scale", "lo", "hi", *([] if slopes == "plain" else ["c"]), *post]
+    if slopes != "two" and post == ("post_a", "post_b"):
+        roles += ["post_lo", "post_hi"]
+    window = {"kernel": 3, "stride": 1, "groups": 1, "pad": 0, "residual": "after", "channels": channels}
+    for seed, shift in enumerate([[], ["shift"]]):
+        ops = [stem(channels, 5)]
+        for x in (1, 2):
+            found = {role: numbers(channels, seed=seed + 9 * n + x) for n, role in enumerate([*roles, *shift])}
+            found |= {role: np.ones(channels, np.float32) for role in ones & set(found)}
+            found |= {"bits": bits(channels, 3, channels, seed + x), "bias": numbers(4, 4, channels, seed=x)}
+            ops.append(Op(kind="binary_block", inputs=(x, x), attributes=window, constants=found))
+        for height, width in ((1, 8), (3, 21)):
+            assert_same(model(ended(ops, channels), multiple=1, pad=1), height, width, ways=WAYS[:3:2])
+
+
 @pytest.mark.parametrize(
     ("channels", "filters", "groups"), [(6, 9, 3), (16, 16, 16), (32, 64, 2), (24, 8, 8), (40, 20, 4)]
 )

@@ -30,6 +30,7 @@ struct V {
   static F div(F a, F b) { return _mm256_div_ps(a, b); }
   static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
   static F pick(F t, F lo, F hi) { return _mm256_blendv_ps(hi, lo, _mm256_cmp_ps(t, _mm256_setzero_ps(), _CMP_LT_OQ)); }
+  static F pick_unit(F t, F lo) { return pick(t, lo, set1(1.0f)); }
   static F larger(F m, F p) { return _mm256_max_ps(p, m); }
   static F smaller(F m, F p) { return _mm256_min_ps(p, m); }
   static F abs(F x) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x); }

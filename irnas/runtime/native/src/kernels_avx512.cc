@@ -33,6 +33,11 @@ struct V {
   static F pick(F t, F lo, F hi) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(t, _mm512_setzero_ps(), _CMP_LT_OQ), hi, lo);
   }
+  // pick(t, lo, 1) as one operation, by the class of t.
+  static F pick_unit(F t, F lo) {
+    constexpr unsigned kNegativeKeepsOthersOne = 0xA0A0AAAA;  // by class: 0 keeps the first operand, 10 is 1.0
+    return _mm512_fixupimm_ps(lo, t, _mm512_set1_epi32(static_cast<int>(kNegativeKeepsOthersOne)), 0);
+  }
   static F larger(F m, F p) { return _mm512_max_ps(p, m); }
   static F smaller(F m, F p) { return _mm512_min_ps(p, m); }
   static F abs(F x) { return _mm512_abs_ps(x); }

@@ -31,6 +31,7 @@ struct V {
   static F div(F a, F b) { return vdivq_f32(a, b); }
   static F fma(F a, F b, F c) { return vfmaq_f32(c, a, b); }
   static F pick(F t, F lo, F hi) { return vbslq_f32(vcltzq_f32(t), lo, hi); }
+  static F pick_unit(F t, F lo) { return pick(t, lo, set1(1.0f)); }
   // vmaxq orders -0 below +0, which a comparison does not.
   static F larger(F m, F p) { return vbslq_f32(vcgtq_f32(p, m), p, m); }
   static F smaller(F m, F p) { return vbslq_f32(vcltq_f32(p, m), p, m); }

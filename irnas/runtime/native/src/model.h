@@ -75,7 +75,9 @@ struct Block {
   // For kernels that compute half of N: start / 2 + 2^23 and 2 scale. Only where all starts are even.
   Floats half_start, twice_scale;
   bool is_even = false;
-  int stride = 0;  // O + kSlack
+  bool is_unit = false;   // whether slope.hi is 1 throughout
+  bool is_plain = false;  // and post.hi as well, and there is no slope.c
+  int stride = 0;         // O + kSlack
 };
 
 struct Op {

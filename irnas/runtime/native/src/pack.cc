@@ -51,7 +51,15 @@ void fill_start(const Op& op, Block* block) {
     }
 }
 
-void fill_halves(Block* block) {
+bool is_one(const Floats& table, int channels) {
+  for (int o = 0; o < channels && !table.empty(); ++o)
+    if (table[o] != 1.0f) return false;
+  return true;
+}
+
+void fill_halves(const Op& op, Block* block) {
+  block->is_unit = is_one(block->slope.hi, op.channels);
+  block->is_plain = block->is_unit && block->slope.c.empty() && is_one(block->post.hi, op.channels);
   block->is_even = true;
   for (float start : block->start) block->is_even &= static_cast<int>(start) % 2 == 0;
   for (float scale : block->scale) block->is_even &= std::fabs(scale) < 1e38f;
@@ -67,7 +75,7 @@ void fill_halves(Block* block) {
 void pack_block(const Op& op, Block* block) {
   fill_words(op, block);
   fill_start(op, block);
-  fill_halves(block);
+  fill_halves(op, block);
 }
 
 }  // namespace xnor

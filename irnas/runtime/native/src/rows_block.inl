@@ -1,7 +1,7 @@
 // Rows of binary blocks, for any vector type V.
 //
 // Beyond rows_map.inl, V offers: I (kLanes dwords), Count (running mismatches), kBurst (words until Count must be
-// widened), kKnown (whether loops of known length are worth their code); nothing(), word(at) which broadcasts 4 bytes,
+// widened), kKnown (whether rows_known.inl is worth its code); nothing(), word(at) which broadcasts 4 bytes,
 // load_words, differ(x, w), differ(x, w, mask), tally(count, bits), widen(count), plus(I, I), number(I) which is
 // 2^23 + i as a float; weave(rows, bytes, width, out) of pixels side by side, and the parts of columns.inl.
 
@@ -88,35 +88,54 @@ inline void sign_sums(const BlockRow& row, int group, float* sums) {
   }
 }
 
-// Adds the mismatches in one word of kPixels windows against V::kLanes filters.
+// Where kPixels windows side by side begin.
 template <int kPixels>
-XNOR_INLINE void tally_word(const Windows& windows, const uint8_t* at, const uint32_t* words, int slot,
-                            V::Count* counts) {
+struct Tile {
+  const uint8_t* at[kPixels];
+
+  explicit Tile(Windows windows) {
+    XNOR_UNROLL for (int p = 0; p < kPixels; ++p, windows.at += windows.step) {
+      // Left to itself the compiler works out the address of each word ahead of the loop, and keeps them in memory.
+      asm("" : "+r"(windows.at));
+      at[p] = windows.at;
+    }
+  }
+  V::I word(int p, int slot) const { return V::word(at[p] + slot * 4); }
+};
+
+// The same where the compiler knows how far apart they are.
+template <int kStep>
+struct Row {
+  const uint8_t* at;
+  V::I word(int p, int slot) const { return V::word(at + p * kStep + slot * 4); }
+};
+
+// Adds the mismatches in one word of kPixels windows against V::kLanes filters.
+template <int kPixels, typename Pixels>
+XNOR_INLINE void tally_word(const Pixels& pixels, const uint32_t* words, int slot, V::Count* counts) {
   const V::I weights = V::load_words(words + slot * 16);
   XNOR_UNROLL for (int p = 0; p < kPixels; ++p) counts[p] =
-      V::tally(counts[p], V::differ(V::word(at + p * windows.step + slot * 4), weights));
+      V::tally(counts[p], V::differ(pixels.word(p, slot), weights));
 }
 
 // The same for the last word, of which only the bits of `mask` count.
-template <int kPixels>
-XNOR_INLINE void tally_last(const Windows& windows, const uint8_t* at, const uint32_t* words, int slot, uint32_t mask,
-                            V::Count* counts) {
+template <int kPixels, typename Pixels>
+XNOR_INLINE void tally_last(const Pixels& pixels, const uint32_t* words, int slot, uint32_t mask, V::Count* counts) {
   const V::I weights = V::load_words(words + slot * 16);
   XNOR_UNROLL for (int p = 0; p < kPixels; ++p) counts[p] =
-      V::tally(counts[p], V::differ(V::word(at + p * windows.step + slot * 4), weights, mask));
+      V::tally(counts[p], V::differ(pixels.word(p, slot), weights, mask));
 }
 
 // Mismatches of kPixels windows as floats of 2^23 more. kSlots: words of a window where the compiler knows it, else 0.
 template <int kPixels, int kSlots>
-XNOR_INLINE void mismatches(const Windows& windows, int j, const uint32_t* words, int slots, uint32_t last_mask,
-                            F* out) {
-  const uint8_t* at = windows.at + j * windows.step;
+XNOR_INLINE void mismatches(const Windows& windows, const uint32_t* words, int slots, uint32_t last_mask, F* out) {
+  const Tile<kPixels> tile(windows);
   V::Count counts[kPixels];
   XNOR_UNROLL for (int p = 0; p < kPixels; ++p) counts[p] = V::nothing();
   if constexpr (kSlots != 0) {
     static_assert(kSlots <= V::kBurst, "a known window fits a burst");
-    XNOR_UNROLL for (int slot = 0; slot + 1 < kSlots; ++slot) tally_word<kPixels>(windows, at, words, slot, counts);
-    tally_last<kPixels>(windows, at, words, kSlots - 1, last_mask, counts);
+    XNOR_UNROLL for (int slot = 0; slot + 1 < kSlots; ++slot) tally_word<kPixels>(tile, words, slot, counts);
+    tally_last<kPixels>(tile, words, kSlots - 1, last_mask, counts);
     XNOR_UNROLL for (int p = 0; p < kPixels; ++p) out[p] = V::number(V::widen(counts[p]));
     return;
   }
@@ -124,8 +143,8 @@ XNOR_INLINE void mismatches(const Windows& windows, int j, const uint32_t* words
   XNOR_UNROLL for (int p = 0; p < kPixels; ++p) total[p] = V::none();
   for (int slot = 0; slot < slots;) {
     const int stop = slots - slot > V::kBurst ? slot + V::kBurst : slots, whole = stop == slots ? stop - 1 : stop;
-    for (; slot < whole; ++slot) tally_word<kPixels>(windows, at, words, slot, counts);
-    if (slot < stop) tally_last<kPixels>(windows, at, words, slot++, last_mask, counts);
+    for (; slot < whole; ++slot) tally_word<kPixels>(tile, words, slot, counts);
+    if (slot < stop) tally_last<kPixels>(tile, words, slot++, last_mask, counts);
     XNOR_UNROLL for (int p = 0; p < kPixels; ++p) {
       total[p] = V::plus(total[p], V::widen(counts[p]));
       counts[p] = V::nothing();
@@ -144,7 +163,7 @@ inline uint64_t count_rounds(uint64_t rounds) {
     F found[V::kTile];
     // Now the compiler knows neither of them any more, or it would compare each word once.
     asm volatile("" : : "r"(words), "r"(bits) : "memory");
-    mismatches<V::kTile, kSlots>({bits, kStep}, 0, words, kSlots, ~uint32_t{0}, found);
+    mismatches<V::kTile, kSlots>({bits, kStep}, words, kSlots, ~uint32_t{0}, found);
     XNOR_UNROLL for (int p = 0; p < V::kTile; ++p) total = V::add(total, found[p]);
   }
   float sums[16];
@@ -154,15 +173,12 @@ inline uint64_t count_rounds(uint64_t rounds) {
 }
 
 // What is known of a block when it is compiled, so that its innermost loop holds nothing but its work. `Any` is right
-// for every block; `Known` is for whole vectors of outputs and even sums.
+// for every block, `Whole` for whole vectors of outputs and even sums.
 struct Any {
-  static constexpr int kSlots = 0;
-  static constexpr bool kWhole = false, kGain = true;
+  static constexpr bool kWhole = false;
 };
-template <int kWords, bool kWithGain>
-struct Known {
-  static constexpr int kSlots = kWords;
-  static constexpr bool kWhole = true, kGain = kWithGain;
+struct Whole {
+  static constexpr bool kWhole = true;
 };
 
 // A7 behind the sums, with the constants of V::kLanes outputs in registers.
@@ -199,10 +215,7 @@ struct Finish {
     return post(y);
   }
 
-  F with_gain(const float* residual, F rest) const {
-    if constexpr (!Kind::kGain) return V::add(V::load(residual), rest);
-    return V::fma(V::load(residual), g, rest);
-  }
+  F with_gain(const float* residual, F rest) const { return V::fma(V::load(residual), g, rest); }
 };
 
 // What block_lanes hands on, by value, so that no store can alias it.
@@ -219,7 +232,8 @@ struct Lot {
 template <typename Kind, int kPixels, typename Each>
 XNOR_INLINE void run_tile(const Lot& lot, const Each& finish, int j) {
   F number[kPixels];
-  mismatches<kPixels, Kind::kSlots>(lot.windows, j, lot.words, lot.slots, lot.last_mask, number);
+  mismatches<kPixels, 0>({lot.windows.at + j * lot.windows.step, lot.windows.step}, lot.words, lot.slots, lot.last_mask,
+                         number);
   const size_t first = static_cast<size_t>(j) * lot.outputs;
   const float *residual = lot.residual + first, *sums = lot.sums + j;
   float* out = lot.out + first;
@@ -239,9 +253,8 @@ XNOR_APART void run_pixels(const Lot given_lot, const Each& given, int j, int en
   const Each finish = given;  // a copy that no store can alias, so its constants stay in registers
   const Lot lot = given_lot;
   if (end - j >= kTile) {
-    for (; j + kTile <= end; j += kTile) run_tile<Kind, kTile>(lot, finish, j);
     // The last tile may do some pixels again: cheaper than one by one, where nothing hides the latency.
-    if (j < end) run_tile<Kind, kTile>(lot, finish, end - kTile);
+    for (; j < end; j += kTile) run_tile<Kind, kTile>(lot, finish, j + kTile <= end ? j : end - kTile);
     return;
   }
   for (; j < end; ++j) run_tile<Kind, 1>(lot, finish, j);
@@ -294,15 +307,15 @@ inline void block_groups(const BlockRow& row) {
   }
 }
 
+#include "rows_known.inl"
+
 template <Residual kWay, Extra kPost>
 inline void block_post(const BlockRow& row) {
   const Block& block = row.op->block;
   if constexpr (V::kKnown && kWay == Residual::kAfter) {
     if (block.is_even && block.group_out % V::kLanes == 0) {
-      const bool plain = block.slope.g.empty();
-      if (plain && block.slots == 5) return block_groups<kWay, kPost, Known<5, false>>(row);  // 3x3, 16 channels
-      if (plain && block.slots == 9) return block_groups<kWay, kPost, Known<9, false>>(row);  // and 32
-      return block_groups<kWay, kPost, Known<0, true>>(row);
+      if (const RunKnown<kPost> run = known_kernel<kPost>(row)) return known_groups<kPost>(row, run);
+      return block_groups<kWay, kPost, Whole>(row);
     }
   }
   block_groups<kWay, kPost, Any>(row);
