@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +16,14 @@ from irnas.errors import SettingsError
 
 if TYPE_CHECKING:
     from irnas.search.contest import Price, Standing
+    from irnas.search.replay import Arena, Trajectory
     from irnas.search.table import Table
+
+    Runs = Mapping[str, Sequence[Trajectory]]
+
+
+PEER = "nsga2-uncached"
+"""Drawn beside the cheapest strategy, where it took part: what a platform without a cache does by default."""
 
 
 def simulate(
@@ -24,15 +34,22 @@ def simulate(
     seeds: Annotated[int, typer.Option(help="Searches with each strategy.")] = 20,
     workers: Annotated[int, typer.Option(help="Trials at the same time, simulated.")] = 1,
     objective: Annotated[str, typer.Option(help="What is optimised, with commas.")] = "miou,ops",
+    jobs: Annotated[int, typer.Option(help="Processes that compute searches at the same time.")] = 1,
+    plot: Annotated[Path | None, typer.Option(help="Draw how fast each strategy got there, as .png or .html.")] = None,
+    at: Annotated[float, typer.Option(help="Full trainings after which attained fronts are drawn.")] = 25.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Replay search strategies on a table of full trainings, in seconds.
 
     Prints the median cost, in full trainings, to reach a share of the hypervolume of the table's own front. Each search
-    sees the curves of one training seed and is scored on the mean of the others; a strategy's own time is not billed.
+    sees the curves of one training seed and is scored on the mean of the others. A strategy's own time is billed: a
+    second of its CPU time costs as much as one of training. What is left without it is the same on every machine;
+    --json prints both, and curves over cost.
     """
     from irnas import objective as objectives
+    from irnas import storage
     from irnas.search import contest, table
+    from irnas.search.replay import Arena
     from irnas.search.strategy.named import NAMES
 
     names = list(dict.fromkeys(n.strip() for n in strategy.split(",") if n.strip()))
@@ -41,17 +58,57 @@ def simulate(
             raise SettingsError(f"--strategy: got {name!r}; one of {', '.join(NAMES)}")
     if not names:
         raise SettingsError(f"--strategy: got {strategy!r}; must name one or more of {', '.join(NAMES)}")
-    for option, value in (("--seeds", seeds), ("--workers", workers)):
+    for option, value in (("--seeds", seeds), ("--workers", workers), ("--jobs", jobs)):
         if value < 1:
             raise SettingsError(f"{option}: got {value}; must be at least 1")
+    if not 0 < at < math.inf:
+        raise SettingsError(f"--at: got {at:g}; must be a number of full trainings above 0")
+    if plot and plot.suffix not in (".png", ".html"):
+        raise SettingsError(f"--plot: got {plot}; must end in .png or .html")
     wanted = objectives.parse(objective)
     found = table.read(bench)
     with _progress(seeds * len(names)) as advance:
-        standings = contest.contest(found, names, wanted, seeds=seeds, workers=workers, progress=advance)
+        runs = contest.searches(found, names, wanted, seeds=seeds, workers=workers, jobs=jobs, progress=advance)
+    arenas = [Arena(table=found, objectives=wanted, replica=seed) for seed in range(seeds)]
+    standings = {name: contest.standing(mine) for name, mine in runs.items()}
+    if plot:
+        storage.write(str(plot), _drawn(plot.suffix, arenas, runs, standings, at))
     if as_json:
-        typer.echo(json.dumps(_document(found, standings, seeds, workers, [o.name for o in wanted])))
+        document = _document(found, standings, seeds, workers, [o.name for o in wanted])
+        typer.echo(json.dumps({**document, "curves": _curves(arenas, runs)}))
     else:
         _print(found, standings, seeds, workers)
+
+
+def _drawn(
+    suffix: str, arenas: Sequence[Arena], runs: Runs, standings: Mapping[str, Standing], cost: float
+) -> bytes:  # fmt: skip
+    from irnas.report import race
+
+    def price(name: str) -> float:
+        median = standings[name].prices[98].median
+        return math.inf if median is None else median
+
+    ordered = sorted(runs, key=price)
+    rivals = dict.fromkeys((ordered[0], PEER if PEER in runs else ordered[-1]))
+    table = arenas[0].table
+    made_up = "; MADE UP, no evidence of anything" if table.synthetic else ""
+    title = f"{len(table.points)} networks of {table.space.name}, {len(arenas)} searches with each strategy{made_up}"
+    found = race.race(runs, arenas, rivals=list(rivals), cost=cost, title=title)
+    return race.picture(found) if suffix == ".png" else race.page(found).encode()
+
+
+def _curves(arenas: Sequence[Arena], runs: Runs) -> dict[str, object]:
+    from irnas.search import anytime
+
+    if not any(run.moments for found in runs.values() for run in found):
+        return {"cost": []}
+    costs = anytime.grid([run for found in runs.values() for run in found])
+    return {
+        "cost": costs,
+        "regret": {name: asdict(anytime.regret(found, costs)) for name, found in runs.items()},
+        "igd_plus": {name: asdict(anytime.shortfall(found, arenas, costs)) for name, found in runs.items()},
+    }
 
 
 @contextmanager
@@ -74,6 +131,7 @@ def _document(
         "strategies": {
             name: {
                 "cost_to": {str(percent): price.median for percent, price in found.prices.items()},
+                "training_to": {str(percent): price.trained for percent, price in found.prices.items()},
                 "interval": {str(percent): [price.low, price.high] for percent, price in found.prices.items()},
                 "reached": {str(percent): price.reached for percent, price in found.prices.items()},
                 "seconds_to": {str(percent): seconds for percent, seconds in found.clock.items()},
@@ -91,7 +149,7 @@ def _print(table: Table, standings: dict[str, Standing], seeds: int, workers: in
     made_up = ", MADE UP, no evidence of anything" if table.synthetic else ""
     title = (
         f"Full trainings to reach a share of the front's hypervolume: median of {seeds} searches, its 95 % interval "
-        f"below; {len(table.points)} networks, workers: {workers}{made_up}"
+        f"below, decisions billed; {len(table.points)} networks, workers: {workers}{made_up}"
     )
     grid = Grid(title=title, title_justify="left")
     grid.add_column("strategy", no_wrap=True)

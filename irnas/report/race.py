@@ -24,8 +24,9 @@ from irnas.search.strategy.named import UNCACHED
 SHARES = (50, 80, 90, 95, 98, 99)
 """Marks of the axis, in percent of the hypervolume; equal factors of what is missing are equally far apart."""
 
-_LEAST = 0.005
-"""What is missing of the hypervolume at the top of the axis: searches end before."""
+_LEAST = 0.01
+"""What is missing of the hypervolume at the top: there searches end."""
+_TOP = 0.0085
 _LEVELS = 80
 _PAYING = "paid, in mean full trainings"
 _BAND = 0.12
@@ -133,8 +134,9 @@ def picture(shown: Race) -> bytes:
     growth = panels[0]
     for line in shown.growth:
         _draw(growth, line)
-    growth.set(yscale="log", ylim=(1.0, _LEAST), ylabel="hypervolume (% of the table's own front)")
+    growth.set(yscale="log", ylim=(1.0, _TOP), ylabel="hypervolume (% of the table's own front)")
     growth.set_yticks([1 - share / 100 for share in SHARES], [str(share) for share in SHARES])
+    growth.set_yticks([], minor=True)
     _mark_x(growth, _PAYING, [x for line in shown.growth for x in line.x])
     if shown.pair:
         x, y = shown.pair
@@ -176,7 +178,7 @@ def page(shown: Race) -> str:
     for line in shown.growth:
         _trace(figure, line, 1, "linear")
     marks = {"tickvals": [1 - share / 100 for share in SHARES], "ticktext": [str(share) for share in SHARES]}
-    span = [0.0, math.log10(_LEAST)]
+    span = [0.0, math.log10(_TOP)]
     title = "hypervolume (% of the table's own front)"
     figure.update_yaxes(**look.axis(title, type="log", range=span, tickmode="array", **marks), col=1)
     figure.update_xaxes(**_log(_PAYING, [x for line in shown.growth for x in line.x]), col=1)

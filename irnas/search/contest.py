@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 import statistics
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,8 +105,6 @@ class _Ring:
 
 
 _Task = tuple[str, int]
-_ring: _Ring | None = None
-"""In a process of the pool: its contest. The table travels once a process, not once a search."""
 
 
 @contextmanager
@@ -120,27 +117,19 @@ def _mapped(ring: _Ring, jobs: int) -> Iterator[Callable[[Sequence[_Task]], Iter
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
-    if "__mp_main__" in sys.modules:
-        raise SettingsError(f"jobs: got {jobs} in one of several processes; must be 1 there, or main lacks its guard")
+    # A program whose main module runs when it is imported would start itself again and again, and wait for ever.
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise SettingsError(f"jobs: got {jobs} in a program without a guard of its main; must be 1 there")
     # Not forked: this process may have threads.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_enter, initargs=(ring,))
+    pool = ProcessPoolExecutor(jobs, mp_context=context)
     try:
-        yield lambda tasks: pool.map(_search, tasks)
+        # The table goes with each task: as an argument of a process that dies early it would be waited for for ever.
+        yield lambda tasks: pool.map(ring.search, *zip(*tasks, strict=True))
     except BrokenProcessPool:
         raise SettingsError(f"jobs: got {jobs}, and a process of them died; must be fewer, or 1") from None
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _enter(ring: _Ring) -> None:
-    global _ring
-    _ring = ring
-
-
-def _search(task: _Task) -> Trajectory:
-    assert _ring is not None, "a process of the pool starts with its contest"
-    return _ring.search(*task)
 
 
 def standing(runs: Sequence[Trajectory]) -> Standing:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 from pathlib import Path
 from typing import Any
@@ -53,13 +54,15 @@ def test_it_prints_the_median_cost_of_each_strategy(bench: Path) -> None:
         asker = named("random", arena.space, arena.objectives, arena.price, epochs=9, num_trials=20, seed=seed)
         searched = replay(asker, arena, workers=2)
         costs.append([searched.cost_to(p / 100) for p in (90, 95, 98, 99)])
+    billed = found["strategies"]["random"]["cost_to"]
+    assert all(billed[p] > found["strategies"]["random"]["training_to"][p] for p in billed)
     for number, percent in enumerate(("90", "95", "98", "99")):
         entry = found["strategies"]["random"]
         middle = statistics.median(c[number] or 0.0 for c in costs)
-        assert entry["cost_to"][percent] == pytest.approx(middle)
+        assert entry["training_to"][percent] == pytest.approx(middle)
         low, high = entry["interval"][percent]
-        assert low <= middle <= high and entry["reached"][percent] == 1.0
-        assert entry["cost_to"] == again["strategies"]["random"]["cost_to"]
+        assert low <= entry["cost_to"][percent] <= high and entry["reached"][percent] == 1.0
+        assert entry["training_to"] == again["strategies"]["random"]["training_to"]
 
 
 def test_the_record_of_an_ordinary_run_can_be_searched_again(tmp_path: Path) -> None:
@@ -68,7 +71,7 @@ def test_the_record_of_an_ordinary_run_can_be_searched_again(tmp_path: Path) -> 
     words = ("--bench", tmp_path / "b.parquet", "--strategy", "random,moasha,freeze-thaw", "--seeds", 2, "--json")
     found = json.loads(run(*words).stdout)
     assert found["points"] == 12 and found["synthetic"] is False
-    assert all(0 < entry["cost_to"]["99"] <= 12 for entry in found["strategies"].values())
+    assert all(0 < entry["training_to"]["99"] <= 12 for entry in found["strategies"].values())
 
 
 def test_what_was_never_reached_is_never(bench: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,11 +92,40 @@ def test_a_person_gets_a_table_that_says_what_it_stands_on(bench: Path) -> None:
     assert "MADE UP" in result.stdout and "20 networks" in result.stdout
 
 
+@pytest.mark.parametrize("suffix", ["png", "html"])
+def test_curves_are_drawn_and_told(bench: Path, tmp_path: Path, suffix: str) -> None:
+    plot = tmp_path / f"race.{suffix}"
+    words = ("--bench", bench, "--strategy", "nsga2-uncached,freeze-thaw", "--seeds", 2, "--at", 6, "--plot", plot)
+    found = json.loads(run(*words, "--json").stdout)
+    content = plot.read_bytes()
+    if suffix == "png":
+        assert content.startswith(b"\x89PNG") and len(content) > 20_000
+    else:
+        text = content.decode()
+        assert all(word in text for word in ("freeze-thaw", "the whole table", "for 6 full trainings", "MADE UP"))
+        assert not re.search(r'<(script|link|img)[^>]+(src|href)="http', text)
+    curves = found["curves"]
+    for name in ("regret", "igd_plus"):
+        for band in curves[name].values():
+            assert len(band["median"]) == len(curves["cost"]) and band["median"] == sorted(band["median"], reverse=True)
+            assert all(low <= middle <= high for low, middle, high in zip(*band.values(), strict=True))
+
+
+def test_a_metric_alone_is_drawn_without_a_second_panel(bench: Path, tmp_path: Path) -> None:
+    for suffix in ("png", "html"):
+        plot = tmp_path / f"race.{suffix}"
+        words = ("--bench", bench, "--strategy", "random", "--seeds", 2, "--objective", "miou", "--plot", plot)
+        assert run(*words).exit_code == 0 and plot.stat().st_size > 10_000
+
+
 def test_what_cannot_be_is_said_in_one_line(bench: Path, tmp_path: Path) -> None:
     assert str(refused("--bench", bench, "--strategy", "random,best")).startswith("--strategy: got 'best'; one of tpe")
     assert str(refused("--bench", bench, "--strategy", ",")).startswith("--strategy: got ','; must name one or more")
     assert str(refused("--bench", bench, "--seeds", 0)) == "--seeds: got 0; must be at least 1"
     assert str(refused("--bench", bench, "--workers", 0)) == "--workers: got 0; must be at least 1"
+    assert str(refused("--bench", bench, "--jobs", 0)) == "--jobs: got 0; must be at least 1"
+    assert str(refused("--bench", bench, "--at", -1)) == "--at: got -1; must be a number of full trainings above 0"
+    assert str(refused("--bench", bench, "--plot", "a.pdf")) == "--plot: got a.pdf; must end in .png or .html"
     assert isinstance(refused("--bench", bench, "--objective", "speed"), SettingsError)
     assert isinstance(refused("--bench", tmp_path / "absent"), SettingsError)
     (tmp_path / "text").write_text("no")

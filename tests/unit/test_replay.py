@@ -209,6 +209,19 @@ def test_a_platform_without_a_cache_pays_for_what_it_asks_again() -> None:
     assert uncached.cost > cached.cost == pytest.approx(16)
 
 
+def test_what_a_strategy_takes_to_decide_is_measured_and_kept_off_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(range(100))
+    monkeypatch.setattr("time.process_time", lambda: float(next(ticks)))
+    arena = timed(2.0, 1.0)
+    found = replay(Script(arena), arena, until=NEVER)
+    # Each call takes a second: ask, two reports and tell for the first network, as many for the second, a last ask.
+    assert [m.decided * arena.unit for m in found.moments] == pytest.approx([4.0, 8.0])
+    assert found.decided_seconds == 9.0 and found.seconds == 6.0
+    assert [m.billed - m.cost for m in found.moments] == pytest.approx([4 / arena.unit, 8 / arena.unit])
+    monkeypatch.undo()
+    assert found == replay(Script(arena), arena, until=NEVER)
+
+
 def test_wrong_questions() -> None:
     arena = timed(1.0)
     with pytest.raises(SettingsError, match="workers: got 0; must be at least 1"):

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.plain import PlainFreezeThaw
 from support.tables import made_table
 
 from irnas.errors import SettingsError
@@ -214,3 +215,37 @@ def test_equal_seeds_equal_searches_and_others_differ() -> None:
         return replay(freeze(where, seed=seed), where, workers=2, until=0.9)
 
     assert run(1) == run(1) != run(2)
+
+
+@pytest.mark.parametrize(
+    ("objectives", "workers"), [("miou,ops", 1), ("miou,ops", 6), ("miou,ops,params", 1), ("miou", 2)]
+)
+def test_what_is_reckoned_at_once_decides_as_one_option_after_the_other(objectives: str, workers: int) -> None:
+    where = arena(24, objectives)
+    plain = PlainFreezeThaw(where.space, where.objectives, where.price, epochs=9)
+    found = replay(freeze(where), where, workers=workers, until=math.inf)
+    assert found == replay(plain, where, workers=workers, until=math.inf)
+
+
+def test_a_large_pool_is_filled_up_as_it_is_used_and_decisions_look_at_a_bounded_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, most in (
+        ("MAX_SEEN", 16),
+        ("MAX_LINKED", 20),
+        ("MAX_TAKEN", 4),
+        ("MAX_HALTED", 10),
+        ("MAX_BELIEVED", 45),
+    ):
+        monkeypatch.setattr(f"irnas.search.strategy.freeze.{name}", most)
+    table = made_table(None, epochs=9)
+    where = Arena(table=table, objectives=parse("miou,ops"))
+    asker = freeze(where, pool=40)
+    found = replay(asker, where, workers=8, until=math.inf)
+    # Twenty tries to find one more fail towards the end of a space: nearly all of it comes.
+    assert found.started > 150 and len(asker._seen()) <= 16
+    believed = asker._beliefs(asker._pool.keys[:7])
+    assert believed and len(believed[0]) == 7 and len(asker._pool) > 45
+    again = freeze(where, pool=40)
+    again.restore(History(proposals=list(asker._proposals.values())))
+    assert list(again._pool.keys) == list(asker._pool.keys)

@@ -5,6 +5,7 @@ import math
 import moocore
 import numpy as np
 import pytest
+from support.plain import plainly
 
 from irnas.search.strategy.improvement import Costs, Improvement
 
@@ -27,27 +28,47 @@ def by_quadrature(
     return float(np.trapezoid(added * density, grid))
 
 
+def one(improvement: Improvement, mean: float, spread: float, costs: Costs) -> float:
+    return float(improvement.expected(np.array([mean]), np.array([spread]), np.array([costs]).reshape(1, -1))[0])
+
+
 @pytest.mark.parametrize("num_costs", [1, 2, 3])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_it_is_the_expectation_of_the_added_hypervolume(num_costs: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     front = [(float(rng.random()), tuple(rng.random(num_costs).tolist())) for _ in range(7)]
     worst = (0.05, (1.05,) * num_costs)
-    improvement = Improvement(front, worst)
-    for _ in range(2):
-        mean, spread = float(rng.random()), float(rng.uniform(0.02, 0.3))
-        costs = tuple(rng.random(num_costs).tolist())
-        expected = by_quadrature(mean, spread, costs, front, worst)
-        assert improvement.expected(mean, spread, costs) == pytest.approx(expected, rel=1e-3, abs=1e-6)
+    mean_m, spread_m, cost_mk = rng.random(2), rng.uniform(0.02, 0.3, 2), rng.random((2, num_costs))
+    found = Improvement(front, worst).expected(mean_m, spread_m, cost_mk)
+    for mean, spread, costs, gain in zip(mean_m, spread_m, cost_mk, found, strict=True):
+        expected = by_quadrature(float(mean), float(spread), tuple(costs.tolist()), front, worst)
+        assert gain == pytest.approx(expected, rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize("num_costs", [0, 1, 2, 3])
+def test_many_at_once_are_as_each_alone_and_as_by_the_plain_sum(num_costs: int) -> None:
+    rng = np.random.default_rng(5)
+    # Few different values, so that points share levels and costs, lie on the limits and beyond.
+    gain_n, cost_nk = rng.integers(0, 6, 25) / 5, rng.integers(0, 7, (25, num_costs)) / 5
+    front = [(float(g), tuple(c)) for g, c in zip(gain_n, cost_nk.tolist(), strict=True)]
+    worst = (0.1, (1.0,) * num_costs)
+    mean_m, spread_m = rng.random(40), rng.uniform(0.01, 0.4, 40)
+    cost_mk = rng.integers(0, 7, (40, num_costs)) / 5
+    found = Improvement(front, worst).expected(mean_m, spread_m, cost_mk)
+    for m in range(40):
+        alone = one(Improvement(front, worst), float(mean_m[m]), float(spread_m[m]), tuple(cost_mk[m].tolist()))
+        plain = plainly(float(mean_m[m]), float(spread_m[m]), tuple(cost_mk[m].tolist()), front, worst)
+        assert found[m] == pytest.approx(alone, rel=1e-12, abs=1e-15)
+        assert found[m] == pytest.approx(plain, rel=1e-9, abs=1e-13)
 
 
 def test_small_cases_by_hand() -> None:
     worst = (0.0, (10.0,))
     sure = 1e-9
-    assert Improvement([], worst).expected(0.5, sure, (4.0,)) == pytest.approx(0.5 * 6)
+    assert one(Improvement([], worst), 0.5, sure, (4.0,)) == pytest.approx(0.5 * 6)
     front = [(0.4, (5.0,))]
-    assert Improvement(front, worst).expected(0.5, sure, (4.0,)) == pytest.approx(0.4 * 1 + 0.1 * 6)
-    assert Improvement(front, worst).expected(0.3, sure, (6.0,)) == pytest.approx(0.0, abs=1e-9)
-    assert Improvement(front, worst).expected(0.5, 0.1, (10.0,)) == 0.0
+    assert one(Improvement(front, worst), 0.5, sure, (4.0,)) == pytest.approx(0.4 * 1 + 0.1 * 6)
+    assert one(Improvement(front, worst), 0.3, sure, (6.0,)) == pytest.approx(0.0, abs=1e-9)
+    assert one(Improvement(front, worst), 0.5, 0.1, (10.0,)) == 0.0
     # Without a cost: how much better than the best, the expectation of a half normal.
-    assert Improvement([(0.5, ())], (0.0, ())).expected(0.5, 0.1, ()) == pytest.approx(0.1 / math.sqrt(2 * math.pi))
+    assert one(Improvement([(0.5, ())], (0.0, ())), 0.5, 0.1, ()) == pytest.approx(0.1 / math.sqrt(2 * math.pi))

@@ -14,10 +14,8 @@ objective and any number of known ones.
 from __future__ import annotations
 
 import itertools
-import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,10 +23,10 @@ from irnas.errors import SettingsError
 from irnas.objective import Objective
 from irnas.result import Result, Status
 from irnas.search.strategy import History, Price, Proposal, Verdict
-from irnas.search.strategy.feature import features
 from irnas.search.strategy.improvement import Costs, Improvement
+from irnas.search.strategy.pool import Pool
 from irnas.search.strategy.rung import Ladder, rungs
-from irnas.search.strategy.surrogate import Array, Curves, Surface
+from irnas.search.strategy.surrogate import Curves, Pace, Surface
 from irnas.settings import FREEZE_THAW
 from irnas.space import Genotype, Space
 
@@ -41,14 +39,18 @@ _MARGIN = 0.1
 _MIN_MARGIN = 0.01
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidate:
-    genotype: Genotype
-    free: Mapping[str, float]
-    costs: Costs
-    """Positions of the free objectives, smaller is better."""
-    place: tuple[float, ...]
-    """Features, for distances."""
+# What a decision looks at is bounded, so that the ten thousandth costs no more than the thousandth. A replay on a table
+# of a few hundred networks stays below all of these.
+MAX_SEEN = 256
+"""Trainings that the surface learns from."""
+MAX_LINKED = 512
+"""Trainings, the newest, that each link between two rungs and the pace are learnt from."""
+MAX_TAKEN = 128
+"""Networks at work, the newest, that narrow what is believed of their neighbours."""
+MAX_HALTED = 512
+"""Halted trials, the newest, that are considered: an older one was passed over in as many decisions."""
+MAX_BELIEVED = 4096
+"""Networks of the pool of which something is believed; where it has more, those that matter."""
 
 
 class FreezeThaw:
@@ -97,7 +99,10 @@ class FreezeThaw:
         self._metric, self._free = uncertain[0], [o for o in objectives if o.is_free]
         self._epochs, self._seed, self._can_resume = epochs, seed, can_resume
         self._ladder = Ladder(rungs(epochs, grace or max(1, epochs // factor**2), factor))
-        self._pool = {c.genotype.key: c for c in self._candidates(space, price, pool, dict(limits or {}), first)}
+        self._pool = Pool(
+            space, self._free, price, size=pool, seed=seed, limits=dict(limits or {}), first=[g for _, g in first]
+        )
+        self._least_new = len(self._pool) // 2 if self._pool.is_sample else 0
         self._origins = {g.key: origin for origin, g in first if g.key in self._pool}
         self._design = [*self._origins, *self._spread(num_first)]
         self._proposals: dict[int, Proposal] = {}
@@ -105,6 +110,8 @@ class FreezeThaw:
         self._paused: set[int] = set()
         self._over: set[int] = set()
         self._finals: dict[int, float] = {}
+        self._edge: dict[int, tuple[float, Costs]] = {}
+        """The front of what has ended: trial to final value and costs."""
         self._paces: dict[int, tuple[float, float]] = {}
         """Trial to (position of its first cost, seconds an epoch)."""
         self._choice: tuple[int | str | None] | None = None
@@ -153,6 +160,7 @@ class FreezeThaw:
         self._paused.discard(result.trial)
         if result.status is Status.OK:
             self._finals[result.trial] = self._gain(result.values)
+            self._extend_edge(result.trial, result.key)
         if result.status in (Status.OK, Status.STOPPED) and result.epochs and result.seconds > 0:
             costs = tuple(o.position(result.values[o.name]) for o in self._free)
             self._paces[result.trial] = (costs[0] if costs else 0.0, result.seconds / result.epochs)
@@ -170,6 +178,20 @@ class FreezeThaw:
     def _note(self, proposal: Proposal) -> None:
         self._proposals[proposal.trial] = proposal
         self._keys[proposal.genotype.key] = proposal.trial
+        if len(self._pool) - len(self._keys) < self._least_new:
+            self._pool.draw(proposal.trial)
+
+    def _extend_edge(self, trial: int, key: str) -> None:
+        if key not in self._pool:
+            return
+        gain, costs = mine = self._finals[trial], self._pool[key].costs
+
+        def covers(a: tuple[float, Costs], b: tuple[float, Costs]) -> bool:
+            return a[0] >= b[0] and all(x <= y for x, y in zip(a[1], b[1], strict=True))
+
+        if not any(covers(other, mine) for other in self._edge.values()):
+            self._edge = {t: other for t, other in self._edge.items() if not covers(mine, other)}
+            self._edge[trial] = gain, costs
 
     def _is_known(self, key: str) -> bool:
         """Whether a network has reached a rung, or ended without."""
@@ -184,8 +206,7 @@ class FreezeThaw:
         num_at_work = len(self._proposals) - len(self._over) - len(self._paused)
         num_actions = sum(map(len, self._ladder.values)) + len(self._over) + num_at_work
         if num_actions % RANDOM_EVERY == RANDOM_EVERY - 1:
-            new = [key for key in self._pool if key not in self._keys]
-            options: list[int | str] = [*sorted(self._paused)] or [*new]
+            options: list[int | str] = [*sorted(self._paused)] or [*self._new()]
             return random.Random(f"{self._seed}:{num_actions}").choice(options) if options else None
         return self._best()
 
@@ -194,127 +215,89 @@ class FreezeThaw:
             self._choice = (self._search(),)
         return self._choice[0]
 
+    def _new(self) -> list[str]:
+        return [key for key in self._pool.keys if key not in self._keys]
+
+    def _key(self, option: int | str) -> str:
+        return self._proposals[option].genotype.key if isinstance(option, int) else option
+
+    def _left(self, option: int | str) -> int:
+        """Epochs that are left of a training."""
+        height = self._ladder.height(option) if isinstance(option, int) else 0
+        return self._epochs - (self._ladder.steps[height - 1] if height else 0)
+
     def _search(self) -> int | str | None:
         """The halted trial or new network of the most expected improvement a second."""
-        new = [key for key in self._pool if key not in self._keys]
-        options: list[int | str] = [*sorted(self._paused), *new]
-        beliefs = self._beliefs() if options else None
+        options: list[int | str] = [*sorted(self._paused)[-MAX_HALTED:], *self._new()]
+        keys = [self._key(option) for option in options]
+        beliefs = self._beliefs(keys) if options else None
         if beliefs is None:
             return options[0] if options else None
-        mean_of, spread_of = beliefs
-        improvement = self._improvement(mean_of)
-        pace = self._pace()
-        best, best_rate = options[0], -1.0
-        for option in options:
-            key = self._proposals[option].genotype.key if isinstance(option, int) else option
-            left = self._epochs - (
-                self._ladder.steps[self._ladder.height(option) - 1] if isinstance(option, int) else 0
-            )
-            costs = self._pool[key].costs
-            gain = improvement.expected(mean_of[key], spread_of[key], costs)
-            rate = gain / (left * pace(costs[0] if costs else 0.0))
-            if rate > best_rate:
-                best, best_rate = option, rate
-        return best
+        mean_m, spread_m = (np.array([found[key] for key in keys]) for found in beliefs)
+        cost_mk = self._pool.costs(keys)
+        gain_m = self._improvement(beliefs[0]).expected(mean_m, spread_m, cost_mk)
+        pace = Pace(list(self._paces.values())[-MAX_LINKED:])
+        left_m = np.array([self._left(option) for option in options])
+        rate_m = gain_m / (left_m * pace.seconds(cost_mk[:, 0] if cost_mk.shape[1] else np.zeros(len(keys))))
+        return options[int(rate_m.argmax())]
 
-    def _beliefs(self) -> tuple[dict[str, float], dict[str, float]] | None:
-        """Mean and spread of the final value of each network of the pool; None before any was seen."""
-        values = [{t: self._gain(v) for t, v in rung.items()} for rung in self._ladder.values]
-        curves = Curves([*values, self._finals])
-        seen: dict[int, tuple[float, float]] = {}
-        for rung, known in enumerate(values):
-            seen |= {t: curves.final(rung, value) for t, value in known.items()}
-        seen |= {t: (value, 0.0) for t, value in self._finals.items()}
-        seen = {t: belief for t, belief in seen.items() if self._proposals[t].genotype.key in self._pool}
+    def _beliefs(self, options: Sequence[str] = ()) -> tuple[dict[str, float], dict[str, float]] | None:
+        """Mean and spread of the final value of each network of the pool, or, of a large one, of the options and what
+        is at work; None before any was seen."""
+        newest = [dict(list(rung.items())[-MAX_LINKED:]) for rung in self._ladder.values]
+        gains = [{t: self._gain(v) for t, v in rung.items()} for rung in newest]
+        curves = Curves([*gains, dict(list(self._finals.items())[-MAX_LINKED:])])
+        seen = self._seen()
         if not seen:
             return None
-        mine = [self._pool[self._proposals[t].genotype.key] for t in sorted(seen)]
-        y_n, noise_n = np.array([seen[t] for t in sorted(seen)]).T
-        surface = Surface(_places(mine), _costs(mine), y_n, noise_n)
-        everyone = list(self._pool.values())
-        at_work = [p for t, p in self._proposals.items() if t not in self._over and t not in self._paused]
-        taken = [self._pool[p.genotype.key] for p in at_work if p.genotype.key in self._pool]
-        mean_m, spread_m = surface.predict(_places(everyone), _costs(everyone), _places(taken))
-        keys = [c.genotype.key for c in everyone]
+        mine = [self._proposals[t].genotype.key for t in seen]
+        y_n, noise_n = np.array([self._end(t, curves) for t in seen]).T
+        surface = Surface(self._pool.places(mine), self._pool.costs(mine), y_n, noise_n)
+        at_work = [key for key in map(self._key, self._at_work()) if key in self._pool]
+        keys = self._pool.keys if len(self._pool) <= MAX_BELIEVED else list(dict.fromkeys([*options, *at_work]))
+        taken_td = self._pool.places(at_work[-MAX_TAKEN:])
+        mean_m, spread_m = surface.predict(self._pool.places(keys), self._pool.costs(keys), taken_td)
         return dict(zip(keys, mean_m.tolist(), strict=True)), dict(zip(keys, spread_m.tolist(), strict=True))
+
+    def _seen(self) -> list[int]:
+        """Trials to learn from: all that reached a rung or ended, or the front, the newest, and some of the others."""
+        found = sorted(set(self._finals).union(*self._ladder.values))
+        found = [t for t in found if self._proposals[t].genotype.key in self._pool]
+        if len(found) <= MAX_SEEN:
+            return found
+        edge = sorted(self._edge)[-MAX_SEEN // 4 :]
+        older, newer = found[: -MAX_SEEN // 2], found[-MAX_SEEN // 2 :]
+        num = MAX_SEEN - len(newer) - len(edge)
+        return sorted({*edge, *newer, *(older[i * len(older) // num] for i in range(num))})
+
+    def _end(self, trial: int, curves: Curves) -> tuple[float, float]:
+        """Mean and variance of a training's final value."""
+        if trial in self._finals:
+            return self._finals[trial], 0.0
+        rung = self._ladder.height(trial) - 1
+        return curves.final(rung, self._gain(self._ladder.values[rung][trial]))
+
+    def _at_work(self) -> list[int]:
+        return sorted(self._proposals.keys() - self._over - self._paused)
 
     def _improvement(self, mean_of: Mapping[str, float]) -> Improvement:
         """The front of what has ended, and of what is at work as if it had ended as believed."""
-        front = []
-        for trial, proposal in self._proposals.items():
-            candidate = self._pool.get(proposal.genotype.key)
-            if candidate is None or trial in self._paused:
-                continue
-            if trial in self._finals:
-                front.append((self._finals[trial], candidate.costs))
-            elif trial not in self._over:
-                front.append((mean_of[candidate.genotype.key], candidate.costs))
+        keys = [key for key in map(self._key, self._at_work()) if key in self._pool]
+        front = [*self._edge.values(), *((mean_of[key], self._pool[key].costs) for key in keys)]
         low, high = min(mean_of.values()), max(mean_of.values())
         floor = low - max(_MARGIN * (high - low), _MIN_MARGIN)
-        cost_nk = _costs(list(self._pool.values()))
-        span_k = np.ptp(cost_nk, axis=0)
-        limits = tuple((cost_nk.max(axis=0) + np.where(span_k > 0, _MARGIN * span_k, 1.0)).tolist())
-        return Improvement(front, (floor, limits))
-
-    def _pace(self) -> _Pace:
-        return _Pace(list(self._paces.values()))
+        return Improvement(front, (floor, self._pool.worst(_MARGIN)))
 
     def _gain(self, values: Mapping[str, float]) -> float:
         """The metric turned into 'larger is better'."""
         return -self._metric.position(values[self._metric.name])
 
-    def _candidates(
-        self, space: Space, price: Price, pool: int, limits: Mapping[str, float], first: Sequence[tuple[str, Genotype]]
-    ) -> list[_Candidate]:
-        if space.count() <= pool:
-            genotypes = list(space.points())
-        else:
-            rng = random.Random(f"{self._seed}:pool")
-            genotypes = list({g.key: g for g in (space.sample(rng) for _ in range(pool))}.values())
-        found, least = [], dict.fromkeys(limits, math.inf)
-        for genotype in {g.key: g for g in (*(g for _, g in first), *genotypes)}.values():
-            free = price(genotype)
-            least = {name: min(value, free[name]) for name, value in least.items()}
-            if all(free[name] <= most for name, most in limits.items()):
-                costs = tuple(o.position(free[o.name]) for o in self._free)
-                found.append(_Candidate(genotype=genotype, free=free, costs=costs, place=features(space, genotype)))
-        if not found:
-            given = ", ".join(f"{name} {most:g}" for name, most in limits.items())
-            smallest = ", ".join(f"{name} {value:g}" for name, value in least.items())
-            raise SettingsError(f"limits: got {given}; must admit some network: the least of many is {smallest}")
-        return found
-
     def _spread(self, number: int) -> list[str]:
         """Keys of as many networks, one of each quantile of the first free objective, in random order."""
         rng = random.Random(f"{self._seed}:design")
-        ordered = sorted(self._pool.values(), key=lambda c: (c.costs[:1], c.genotype.key))
+        ordered = sorted(self._pool.keys, key=lambda key: (self._pool[key].costs[:1], key))
         number = min(number, len(ordered))
         cuts = [round(i * len(ordered) / number) for i in range(number + 1)] if number else []
-        found = [rng.choice(ordered[a:b]).genotype.key for a, b in itertools.pairwise(cuts)]
+        found = [rng.choice(ordered[a:b]) for a, b in itertools.pairwise(cuts)]
         rng.shuffle(found)
         return found
-
-
-class _Pace:
-    """Seconds an epoch, from the first cost: a line between logarithms."""
-
-    def __init__(self, seen: Sequence[tuple[float, float]]) -> None:
-        self._slope, self._cost, self._seconds = 0.0, 0.0, 0.0
-        if seen:
-            x_n, y_n = np.array([c for c, _ in seen]), np.log10([s for _, s in seen])
-            self._cost, self._seconds = float(x_n.mean()), float(y_n.mean())
-            square = float(((x_n - self._cost) ** 2).sum())
-            if len(seen) > 2 and square > 0:
-                self._slope = min(max(float((x_n - self._cost) @ (y_n - self._seconds)) / square, 0.0), 2.0)
-
-    def __call__(self, cost: float) -> float:
-        return float(10 ** (self._seconds + self._slope * (cost - self._cost)))
-
-
-def _places(candidates: Sequence[_Candidate]) -> Array:
-    """Features and costs, [N, D]: networks of like cost are near in one more way."""
-    return np.array([(*c.place, *c.costs) for c in candidates])
-
-
-def _costs(candidates: Sequence[_Candidate]) -> Array:
-    return np.array([c.costs for c in candidates]).reshape(len(candidates), -1)

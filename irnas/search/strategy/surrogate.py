@@ -1,9 +1,10 @@
 """What a search believes about trainings that it has not seen the end of.
 
-Two small models. ``Curves`` carries a value from one rung to the next and so to the end: a line through the trainings
+Three small models. ``Curves`` carries a value from one rung to the next and so to the end: a line through the trainings
 that reached both, shrunk to "as much again as the others gained". ``Surface`` spreads final values over networks: a
 line in the logarithm of the costs and a Gaussian process (Matern 5/2) on what the line leaves, each value with a noise
-of its own, so that a guess from a short curve counts less than an end that was seen.
+of its own, so that a guess from a short curve counts less than an end that was seen. ``Pace`` tells how long an epoch
+takes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 Array = NDArray[np.float64]
 
@@ -65,6 +67,24 @@ def _link(before: Mapping[int, float], after: Mapping[int, float]) -> tuple[floa
     return slope, float(x_n.mean()), float(y_n.mean()), noise
 
 
+class Pace:
+    """Seconds an epoch, from the first cost: a line between logarithms."""
+
+    def __init__(self, seen: Sequence[tuple[float, float]]) -> None:
+        """Learn from pairs: the position of a network's first cost, and its seconds an epoch."""
+        self._slope, self._cost, self._seconds = 0.0, 0.0, 0.0
+        if seen:
+            x_n, y_n = np.array([c for c, _ in seen]), np.log10([s for _, s in seen])
+            self._cost, self._seconds = float(x_n.mean()), float(y_n.mean())
+            square = float(((x_n - self._cost) ** 2).sum())
+            if len(seen) > 2 and square > 0:
+                self._slope = min(max(float((x_n - self._cost) @ (y_n - self._seconds)) / square, 0.0), 2.0)
+
+    def seconds(self, cost_m: Array) -> Array:
+        """Seconds an epoch of networks with these costs; of 1 where none was seen."""
+        return np.asarray(10 ** (self._seconds + self._slope * (cost_m - self._cost)))
+
+
 class Surface:
     """Final value over networks."""
 
@@ -82,8 +102,11 @@ class Surface:
         prior = _PRIOR_WEIGHT * _PRIOR_REST**2
         self._variance = (float(rest_n @ rest_n) + prior) / (len(rest_n) + _PRIOR_WEIGHT)
         distance_nn = _distance(x_nd, x_nd)
-        fits = [self._fit(distance_nn, rest_n, noise_n, *pair) for pair in itertools.product(_LENGTHS, _NOISES)]
-        _, self._length, self._lower_nn, self._alpha_n = max(fits, key=lambda fit: fit[0])
+        fits = []
+        for length in _LENGTHS:
+            cov_nn = self._variance * _matern(distance_nn / length)
+            fits += [(*self._fit(cov_nn, rest_n, noise_n, share), length) for share in _NOISES]
+        _, self._lower_nn, self._alpha_n, self._length = max(fits, key=lambda fit: fit[0])
 
     def predict(self, x_md: Array, cost_mk: Array, taken_td: Array | None = None) -> tuple[Array, Array]:
         """Mean and standard deviation of the final values of ``M`` networks.
@@ -93,30 +116,35 @@ class Surface:
         """
         cross_mn = self._cov(x_md, self._x_nd)
         mean_m = _basis(cost_mk) @ self._line_b + cross_mn @ self._alpha_n
-        lower_nn = self._lower_nn
+        half_nm = _solve(self._lower_nn, cross_mn.T)
         if taken_td is not None and len(taken_td):
-            corner_nt, corner_tt = self._cov(self._x_nd, taken_td), self._cov(taken_td, taken_td)
+            # The factor of the joint covariance, continued below the factor of what was seen.
+            half_nt = _solve(self._lower_nn, self._cov(self._x_nd, taken_td))
+            corner_tt = self._cov(taken_td, taken_td) - half_nt.T @ half_nt
             corner_tt[np.diag_indices_from(corner_tt)] += _JITTER * self._variance
-            cov_nn = np.block([[lower_nn @ lower_nn.T, corner_nt], [corner_nt.T, corner_tt]])
-            lower_nn = np.asarray(np.linalg.cholesky(cov_nn), np.float64)
-            cross_mn = np.hstack([cross_mn, self._cov(x_md, taken_td)])
-        half_nm = np.linalg.solve(lower_nn, cross_mn.T)
+            lower_tt = np.asarray(np.linalg.cholesky(corner_tt), np.float64)
+            half_tm = _solve(lower_tt, self._cov(taken_td, x_md) - half_nt.T @ half_nm)
+            half_nm = np.vstack([half_nm, half_tm])
         left_m = self._variance - np.einsum("nm,nm->m", half_nm, half_nm)
         return mean_m, np.sqrt(np.maximum(left_m, _MIN_VARIANCE))
 
     def _cov(self, a_nd: Array, b_md: Array) -> Array:
         return self._variance * _matern(_distance(a_nd, b_md) / self._length)
 
-    def _fit(
-        self, distance_nn: Array, rest_n: Array, noise_n: Array, length: float, share: float
-    ) -> tuple[float, float, Array, Array]:
-        """Log likelihood, length, Cholesky factor, weights. C. E. Rasmussen, C. Williams 2006, algorithm 2.1."""
-        cov_nn = self._variance * _matern(distance_nn / length)
-        cov_nn[np.diag_indices_from(cov_nn)] += share * self._variance + noise_n
-        lower_nn = np.asarray(np.linalg.cholesky(cov_nn), np.float64)
-        alpha_n: Array = np.linalg.solve(lower_nn.T, np.linalg.solve(lower_nn, rest_n))
+    def _fit(self, cov_nn: Array, rest_n: Array, noise_n: Array, share: float) -> tuple[float, Array, Array]:
+        """Log likelihood, Cholesky factor, weights. C. E. Rasmussen, C. Williams 2006, algorithm 2.1."""
+        noisy_nn = cov_nn.copy()
+        noisy_nn[np.diag_indices_from(noisy_nn)] += share * self._variance + noise_n
+        lower_nn = np.asarray(np.linalg.cholesky(noisy_nn), np.float64)
+        alpha_n = _solve(lower_nn, _solve(lower_nn, rest_n), turned=True)
         likelihood = -0.5 * float(rest_n @ alpha_n) - float(np.log(np.diag(lower_nn)).sum())
-        return likelihood, length, lower_nn, alpha_n
+        return likelihood, lower_nn, alpha_n
+
+
+def _solve(lower_nn: Array, right: Array, *, turned: bool = False) -> Array:
+    """Solve with a lower triangle, or with it turned about its diagonal."""
+    found = solve_triangular(lower_nn, right, lower=True, trans="T" if turned else "N", check_finite=False)
+    return np.asarray(found, np.float64)
 
 
 def _basis(cost_nk: Array) -> Array:
