@@ -84,7 +84,8 @@ def _belief(belief: Mapping[str, Any], record: Record) -> Iterator[str]:
     low, high = (unit.quantity(name, belief["mean"] + s * 2 * belief["spread"]) for s in (-1, 1))
     yield (
         f"         believed: final {unit.label(name)} {low} to {high} (two deviations), an expected improvement of "
-        f"{100 * belief['gain']:.2g} % of the front's box, the most a second of {belief['options']} options"
+        f"{100 * belief['gain']:.2g} % of the hypervolume in {unit.duration(belief['seconds'])}, the best of "
+        f"{belief['options']} options"
     )
 
 

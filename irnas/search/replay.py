@@ -20,7 +20,7 @@ from irnas.front import Bounds, Front
 from irnas.objective import Objective
 from irnas.result import Result, Status
 from irnas.search.listed import Listed
-from irnas.search.strategy import Proposal, Strategy, Verdict
+from irnas.search.strategy import Proposal, Strategy
 from irnas.search.table import Point, Step, Table
 from irnas.space import Genotype
 
@@ -238,14 +238,12 @@ class _Floor:
         curve = self._arena.seen(proposal.genotype.key)
         step = curve[self._next_step[trial]]
         self._next_step[trial] += 1
-        verdict = Verdict(self._timed(lambda: self._strategy.observe(trial, step.epoch, step.values)))
-        is_last = self._next_step[trial] == len(curve)
-        if verdict is Verdict.STOP or (verdict is Verdict.PAUSE and is_last):
-            self._tell(self._arena.result(trial, proposal.genotype, Status.STOPPED, step))
-        elif is_last:
+        pauses = self._timed(lambda: self._strategy.observe(trial, step.epoch, step.values))
+        if self._next_step[trial] == len(curve):
+            # As in a session: of a whole training only the result is missing.
             self._tell(self._arena.result(trial, proposal.genotype, Status.OK, step))
             self._count(proposal)
-        elif verdict is Verdict.PAUSE:
+        elif pauses:
             self._paused.add(trial)
         else:
             self._await(trial, 0.0)

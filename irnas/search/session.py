@@ -17,7 +17,7 @@ from irnas.errors import SettingsError
 from irnas.front import Front
 from irnas.objective import OBJECTIVES, parse
 from irnas.result import Result, Status
-from irnas.search.strategy import History, Proposal, Strategy, Verdict
+from irnas.search.strategy import History, Proposal, Strategy
 from irnas.settings import PACED, SearchSettings, trial_seed
 from irnas.trial import Assignment, Report, checkpoint
 
@@ -108,24 +108,19 @@ class Session:
         return assignment
 
     def report(self, trial: int, report: Report) -> bool:
-        """Record what a trial says after an epoch; True when its worker is to let it go: it is stopped or paused."""
-        verdict = Verdict(self._strategy.observe(trial, report.epoch, report.values))
-        if report.epoch >= self.settings.budget.epochs:
-            # Of a whole training only the result is missing.
-            verdict = Verdict.GO_ON
+        """Record what a trial says after an epoch; True when its worker is to let it go: it is paused."""
+        # Of a whole training only the result is missing.
+        is_over = report.epoch >= self.settings.budget.epochs
+        pauses = self._strategy.observe(trial, report.epoch, report.values) and not is_over
         event = {"trial": trial, "epoch": report.epoch, "values": dict(report.values), "seconds": report.seconds}
         # One event for both: a kill in between would leave a report without its consequence.
-        self.record("reported", {**event, "paused": verdict is Verdict.PAUSE})
+        self.record("reported", {**event, "paused": pauses})
         self._spend(trial, report)
         self._has_nothing = False
-        if verdict is Verdict.GO_ON:
-            return False
-        assignment = self._running.pop(trial)
-        if verdict is Verdict.PAUSE:
+        if pauses:
+            del self._running[trial]
             self._paused[trial] = self._proposals[trial]
-        else:
-            self.finish(self._stopped(assignment))
-        return True
+        return pauses
 
     def retry(self, trial: int, error: str) -> None:
         """Record that a trial lost its worker and is started again from its checkpoint."""

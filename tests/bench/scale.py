@@ -20,7 +20,7 @@ sys.path[:0] = [str(Path(__file__).parents[2])]
 
 from irnas.objective import parse  # noqa: E402
 from irnas.result import Result, Status  # noqa: E402
-from irnas.search.strategy import Strategy, Verdict  # noqa: E402
+from irnas.search.strategy import Strategy  # noqa: E402
 from irnas.search.strategy.named import named  # noqa: E402
 from irnas.space import Genotype, Param, Space  # noqa: E402
 
@@ -96,13 +96,11 @@ def _step(
     epoch += 1
     known[trial] = (genotype, values, epoch)
     with watch:
-        verdict = Verdict(strategy.observe(trial, epoch, {"miou": values[epoch - 1]}))
-    if verdict is Verdict.PAUSE and epoch < EPOCHS:
-        return False
-    if verdict is Verdict.GO_ON and epoch < EPOCHS:
-        return True
+        pauses = strategy.observe(trial, epoch, {"miou": values[epoch - 1]})
+    if epoch < EPOCHS:
+        return not pauses
     result = Result(
-        trial=trial, genotype=genotype, status=Status.OK if epoch == EPOCHS else Status.STOPPED,
+        trial=trial, genotype=genotype, status=Status.OK,
         values={**price(genotype), "miou": values[epoch - 1]}, epochs=epoch, seed=0, data_rev="made up",
         code_rev="none", seconds=math.sqrt(price(genotype)["ops"]) * epoch,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from irnas.objective import parse
 from irnas.result import Result, Status
 from irnas.search.listed import Listed
 from irnas.search.replay import Arena, Trajectory, bounds, replay
-from irnas.search.strategy import History, Proposal, Verdict
+from irnas.search.strategy import History, Proposal
 from irnas.search.strategy.named import NAMES, named
 from irnas.search.table import Step, Table
 from irnas.union import unite
@@ -28,7 +28,7 @@ NEVER = math.inf
 class Script:
     """Proposes the table's networks in their order; says of each epoch what it was told to."""
 
-    def __init__(self, arena: Arena, verdicts: Mapping[tuple[int, int], bool | Verdict] | None = None) -> None:
+    def __init__(self, arena: Arena, verdicts: Mapping[tuple[int, int], bool] | None = None) -> None:
         self._arena, self._verdicts = arena, verdicts or {}
         self._genotypes = list(arena.space.points())
         self._made: dict[int, Proposal] = {}
@@ -46,10 +46,10 @@ class Script:
         self._made[trial] = Proposal(trial=trial, genotype=genotype, costs=costs, origin="script", refused=refused)
         return self._made[trial]
 
-    def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> bool | Verdict:
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> bool:
         self.seen.append((trial, epoch))
         verdict = self._verdicts.get((trial, epoch), False)
-        if verdict is Verdict.PAUSE:
+        if verdict:
             self._paused.append(trial)
         return verdict
 
@@ -118,7 +118,7 @@ def test_full_training_costs_the_same_on_any_number_of_workers(workers: int) -> 
 
 def test_a_paused_trial_is_paid_once_and_goes_on_where_it_was() -> None:
     arena = timed(2.0, 1.0, epochs=3)
-    script = Script(arena, {(0, 1): Verdict.PAUSE})
+    script = Script(arena, {(0, 1): True})
     found = replay(script, arena, until=NEVER)
     assert script.seen == [(0, 1), (1, 1), (1, 2), (1, 3), (0, 2), (0, 3)]
     assert (found.seconds, found.started, found.resumed) == (9.0, 2, 1)
@@ -127,23 +127,11 @@ def test_a_paused_trial_is_paid_once_and_goes_on_where_it_was() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("verdict", [True, Verdict.STOP])
-def test_a_stopped_trial_is_paid_as_far_as_it_went(verdict: bool | Verdict) -> None:
-    arena = timed(2.0, 1.0, epochs=3)
-    script = Script(arena, {(0, 2): verdict})
-    found = replay(script, arena, until=NEVER)
-    assert [(r.trial, r.status, r.epochs, r.seconds) for r in script.told] == [
-        (0, Status.STOPPED, 2, 4.0), (1, Status.OK, 3, 3.0),
-    ]  # fmt: skip
-    assert found.seconds == 7.0 and [m.trial for m in found.moments] == [1]
-
-
-@pytest.mark.parametrize("verdict", [True, Verdict.PAUSE])
-def test_who_stops_a_trial_at_its_last_epoch_has_it_stopped_as_in_a_session(verdict: bool | Verdict) -> None:
+def test_who_pauses_a_trial_at_its_last_epoch_has_it_whole_as_in_a_session() -> None:
     arena = timed(2.0, epochs=3)
-    script = Script(arena, {(0, 3): verdict})
-    assert not replay(script, arena, until=0.5).moments
-    assert [r.status for r in script.told] == [Status.STOPPED]
+    script = Script(arena, {(0, 3): True})
+    assert len(replay(script, arena, until=0.5).moments) == 1
+    assert [r.status for r in script.told] == [Status.OK]
 
 
 def test_a_refused_network_costs_nothing() -> None:

@@ -11,7 +11,7 @@ from irnas.report.record import Record
 from irnas.report.why import explain
 from irnas.result import Status
 
-BELIEF = {"mean": 0.5, "spread": 0.05, "gain": 0.012, "options": 40}
+BELIEF = {"mean": 0.5, "spread": 0.05, "gain": 0.012, "seconds": 90.0, "options": 40}
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_paused_one_tells_its_rungs_and_what_was_believed(record: Record) -> N
     key = next(r.key for r in record.results if r.status is Status.STOPPED)
     text = "\n".join(explain(record, key[:6]))
     assert "paused after epoch 2 with mIoU" in text and "went on, as the most promising thing to do" in text
-    assert "final mIoU 40.00 % to 60.00 % (two deviations)" in text and "1.2 % of the front's box" in text
+    assert "final mIoU 40.00 % to 60.00 % (two deviations)" in text and "1.2 % of the hypervolume in " in text
     assert "of 40 options" in text and "stopped after epoch 3" in text and "as it stood when it was stopped" in text
 
 

@@ -12,7 +12,7 @@ from irnas.errors import SettingsError
 from irnas.objective import parse
 from irnas.result import Status
 from irnas.search.replay import Arena, Trajectory, replay
-from irnas.search.strategy import History, Proposal, Seen, Verdict
+from irnas.search.strategy import History, Proposal, Seen
 from irnas.search.strategy.freeze import MAX_POOL, FreezeThaw
 from irnas.search.strategy.named import named
 from irnas.space import Genotype, Param, Space
@@ -50,10 +50,10 @@ def test_it_goes_on_with_what_promises_most_and_leaves_the_dominated_frozen() ->
     first = starts(asker, 5)
     cheap = min(first, key=lambda p: p.costs["ops"])
     for proposal in first[:-1]:
-        assert asker.observe(proposal.trial, 1, {"miou": 0.9 if proposal is cheap else 0.01}) is Verdict.PAUSE
+        assert asker.observe(proposal.trial, 1, {"miou": 0.9 if proposal is cheap else 0.01}) is True
     last = first[-1]
     verdict = asker.observe(last.trial, 1, {"miou": 0.9 if last is cheap else 0.01})
-    assert verdict is (Verdict.GO_ON if last is cheap else Verdict.PAUSE)
+    assert verdict is (last is not cheap)
     if last is not cheap:
         assert {p.trial for p in starts(asker, 2)} & {cheap.trial}
 
@@ -87,12 +87,6 @@ def test_it_wants_exactly_one_objective_that_needs_training(objectives: str, nam
         FreezeThaw(where.space, parse(objectives), where.price, epochs=9)
 
 
-def test_without_resuming_it_stops_and_still_ends() -> None:
-    where = arena(40)
-    found = replay(freeze(where, can_resume=False), where, until=math.inf)
-    assert found.resumed == 0 and found.started == 40 and 5 < len(found.moments) < 40
-
-
 def test_a_network_at_work_counts_as_if_it_had_come_out_as_believed() -> None:
     """Of two near twins one goes on; the other has nothing to add then, and comes after all the others."""
     ops = {0: 1.0e6, 1: 1.001e6, 2: 3.0e5, 3: 1.1e7}
@@ -103,7 +97,7 @@ def test_a_network_at_work_counts_as_if_it_had_come_out_as_believed() -> None:
         space, parse("miou,ops"), lambda g: {"ops": ops[int(g.values["x"])]}, epochs=9, num_first=4
     )  # fmt: skip
     which = {p.trial: int(p.genotype.values["x"]) for p in starts(asker, 4)}
-    going_on = [t for t, x in which.items() if asker.observe(t, 1, {"miou": miou[x]}) is Verdict.GO_ON]
+    going_on = [t for t, x in which.items() if asker.observe(t, 1, {"miou": miou[x]}) is False]
     order = [which[t] for t in (*going_on, *(p.trial for p in starts(asker, 4 - len(going_on))))]
     assert sorted(order) == [0, 1, 2, 3] and order[3] in (0, 1)
 
@@ -158,11 +152,11 @@ class Cut:
             self.paused.discard(found.trial)
         return found
 
-    def observe(self, trial: int, epoch: int, values: Any) -> Verdict:
+    def observe(self, trial: int, epoch: int, values: Any) -> bool:
         self.left = max(0, self.left - 1)
         self.reports.append(Seen(trial, epoch, dict(values)))
         verdict = self.inner.observe(trial, epoch, values)
-        if verdict is Verdict.PAUSE:
+        if verdict:
             self.paused.add(trial)
         return verdict
 

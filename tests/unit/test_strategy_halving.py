@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from support.tables import made_table
 from irnas.objective import parse
 from irnas.result import Result, Status
 from irnas.search.replay import Arena, replay
-from irnas.search.strategy import History, Proposal, Seen, Verdict
+from irnas.search.strategy import History, Proposal, Seen
 from irnas.search.strategy.halving import Halving
 from irnas.search.strategy.sampled import Sampled
 
@@ -49,13 +48,13 @@ def test_a_third_is_promoted_and_the_dominated_are_not() -> None:
     # The cheapest two are the best two: all others are dominated.
     for proposal in proposals:
         good = {cheap[0]: 0.5, cheap[1]: 0.6}.get(proposal.trial, 0.1)
-        assert asker.observe(proposal.trial, 1, {"miou": good}) is Verdict.PAUSE
+        assert asker.observe(proposal.trial, 1, {"miou": good}) is True
     going_on = start(asker, 2)
     assert {p.trial for p in going_on} == set(cheap[:2]) and all(p in proposals for p in going_on)
     fresh = start(asker, 1)[0]
     assert fresh not in proposals
-    assert asker.observe(cheap[0], 2, {"miou": 0.5}) is Verdict.GO_ON
-    assert asker.observe(cheap[0], 3, {"miou": 0.5}) is Verdict.PAUSE
+    assert asker.observe(cheap[0], 2, {"miou": 0.5}) is False
+    assert asker.observe(cheap[0], 3, {"miou": 0.5}) is True
 
 
 def test_higher_rungs_go_first() -> None:
@@ -93,18 +92,8 @@ def test_what_ended_is_not_named_again_and_the_last_epoch_is_nobody_s_to_judge()
             where.result(proposal.trial, proposal.genotype, Status.STOPPED, where.seen(proposal.genotype.key)[0])
         )
     assert start(asker, 1)[0] not in proposals
-    assert asker.observe(3, 9, {"miou": 0.5}) is Verdict.PAUSE, "rungs 1 and 3, seen for the first time"
-    assert asker.observe(3, 9, {"miou": 0.5}) is Verdict.GO_ON
-
-
-def test_without_resuming_a_trial_is_stopped_where_it_would_not_be_promoted() -> None:
-    where = arena(60)
-    asker = halving(where, can_resume=False)
-    found = replay(asker, where, until=math.inf)
-    assert found.resumed == 0 and found.started == 60
-    assert 5 <= len(found.moments) <= 40 and found.cost < 40
-    paused = replay(halving(where), where, until=0.95)
-    assert paused.resumed > 0
+    assert asker.observe(3, 9, {"miou": 0.5}) is True, "rungs 1 and 3, seen for the first time"
+    assert asker.observe(3, 9, {"miou": 0.5}) is False
 
 
 @pytest.mark.parametrize("least", [1, 20, 45, 90])
@@ -118,7 +107,7 @@ def test_a_restored_search_decides_as_the_uninterrupted_one(least: int) -> None:
     made = {given.trial: given for kind, given, _ in past if kind == "ask"}
     paused = set[int]()
     for kind, given, answer in past:
-        if kind == "observe" and answer is Verdict.PAUSE:
+        if kind == "observe" and answer:
             paused.add(given[0])
         elif kind == "ask":
             paused.discard(answer)
@@ -152,7 +141,7 @@ class Tape:
         self.calls.append(("ask", found, found and found.trial))
         return found
 
-    def observe(self, *given: Any) -> Verdict:
+    def observe(self, *given: Any) -> bool:
         found = self._inner.observe(*given)
         self.calls.append(("observe", given, found))
         return found

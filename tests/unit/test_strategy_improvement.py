@@ -72,3 +72,12 @@ def test_small_cases_by_hand() -> None:
     assert one(Improvement(front, worst), 0.5, 0.1, (10.0,)) == 0.0
     # Without a cost: how much better than the best, the expectation of a half normal.
     assert one(Improvement([(0.5, ())], (0.0, ())), 0.5, 0.1, ()) == pytest.approx(0.1 / math.sqrt(2 * math.pi))
+
+
+def test_the_front_itself_is_measured_too() -> None:
+    worst = (0.0, (3.0,))
+    made = Improvement([(0.5, (1.0,)), (0.8, (2.0,)), (0.4, (2.5,))], worst)
+    assert made.covered(np.array([0.0])) == pytest.approx(0.3 * 1 + 0.5 * 2)
+    assert Improvement([], worst).covered(np.array([0.0])) == 0.0
+    two = Improvement([(0.5, (1.0, 1.0))], (0.0, (3.0, 2.0)))
+    assert two.covered(np.array([0.0, 0.5])) == pytest.approx(0.5 * 2 * 1)

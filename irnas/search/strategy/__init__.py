@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
 from irnas.result import Result
@@ -41,16 +40,6 @@ class Proposal:
         names = ("trial", "costs", "origin", "refused", "memory")
         genotype = Genotype.from_document(document["genotype"])
         return cls(genotype=genotype, **{name: document[name] for name in names})
-
-
-class Verdict(IntEnum):
-    """What becomes of a trial that has reported. False and True, which a strategy may answer too, are the first two."""
-
-    GO_ON = 0
-    STOP = 1
-    PAUSE = 2
-    """Let its worker go; ``ask`` may name the trial again. True to an executor that can only stop it: that one tells
-    the trial as stopped, and then it is not named again."""
 
 
 class Seen(NamedTuple):
@@ -101,8 +90,11 @@ class Strategy(Protocol):
         number, goes on where it was.
         """
 
-    def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> bool | Verdict:
-        """Take note of a trial's values after an epoch; what is true ends or pauses the trial."""
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> bool:
+        """Take note of a trial's values after an epoch; whether the trial is paused.
+
+        Its worker is let go then, and ``ask`` may name the trial again.
+        """
 
     def tell(self, result: Result) -> None:
         """Take note of a trial's end."""

@@ -16,13 +16,14 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from irnas.errors import SettingsError
 from irnas.objective import Objective
 from irnas.result import Result, Status
-from irnas.search.strategy import History, Price, Proposal, Verdict
+from irnas.search.strategy import History, Price, Proposal
 from irnas.search.strategy.improvement import Costs, Improvement
 from irnas.search.strategy.pool import Pool
 from irnas.search.strategy.rung import Ladder, rungs
@@ -67,7 +68,6 @@ class FreezeThaw:
         num_first: int = 10,
         grace: int | None = None,
         factor: int = 3,
-        can_resume: bool = True,
         pool: int = MAX_POOL,
         limits: Mapping[str, float] | None = None,
         first: Sequence[tuple[str, Genotype]] = (),
@@ -83,8 +83,6 @@ class FreezeThaw:
             num_first: networks, spread over the quantiles of the first free objective, before any decision.
             grace: the first rung; None for a ninth of ``epochs``.
             factor: rungs are so many times apart.
-            can_resume: whether the executor goes on with a paused trial; without it a trial that does not go on at a
-                rung is stopped.
             pool: networks that are priced and considered, where the space has more.
             limits: free objective to its largest value; networks beyond are not considered.
             first: (origin, genotype) to begin with, within the limits; may lie outside ``space``.
@@ -97,7 +95,7 @@ class FreezeThaw:
             names = ", ".join(o.name for o in uncertain) or "none"
             raise SettingsError(f"freeze-thaw: got {names} as objectives that need training; must be exactly one")
         self._metric, self._free = uncertain[0], [o for o in objectives if o.is_free]
-        self._epochs, self._seed, self._can_resume = epochs, seed, can_resume
+        self._epochs, self._seed = epochs, seed
         self._ladder = Ladder(rungs(epochs, grace or max(1, epochs // factor**2), factor))
         self._pool = Pool(
             space, self._free, price, size=pool, seed=seed, limits=dict(limits or {}), first=[g for _, g in first]
@@ -116,42 +114,40 @@ class FreezeThaw:
         """Trial to (position of its first cost, seconds an epoch)."""
         self._choice: tuple[int | str | None] | None = None
         """The best action, until something is learnt."""
+        self._belief: dict[str, float] = {}
+        """What was believed of the action that was found best last; empty where it was not weighed."""
 
     def ask(self) -> Proposal | None:
         """See ``Strategy.ask``."""
         found = self._next()
+        memory = {"belief": self._belief} if self._choice and self._belief else {}
         self._choice = None
         if found is None:
             return None
         if isinstance(found, int):
             self._paused.discard(found)
-            return self._proposals[found]
+            return replace(self._proposals[found], memory=memory)
         candidate, trial = self._pool[found], len(self._proposals)
         proposal = Proposal(
             trial=trial, genotype=candidate.genotype, costs=candidate.free,
-            origin=self._origins.get(found, FREEZE_THAW),
+            origin=self._origins.get(found, FREEZE_THAW), memory=memory,
         )  # fmt: skip
         self._note(proposal)
         return proposal
 
-    def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> Verdict:
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> bool:
         """Halt at a rung, unless to go on is the best that there is to do."""
         reached = self._ladder.climb(trial, epoch, values)
         if reached is None or trial in self._over:
-            return Verdict.GO_ON
+            return False
         self._choice = None
-        if not all(self._is_known(key) for key in self._design):
-            # Too early to judge: the first networks are looked at side by side.
-            goes_on = not self._can_resume
-        else:
-            self._paused.add(trial)
-            goes_on = self._best() == trial
-        if self._can_resume and not goes_on:
-            self._paused.add(trial)
-            return Verdict.PAUSE
+        self._paused.add(trial)
+        # Before all of the first networks are seen it is too early to judge; they are looked at side by side.
+        if not all(self._is_known(key) for key in self._design) or self._best() != trial:
+            return True
         self._paused.discard(trial)
         self._choice = None
-        return Verdict.GO_ON if goes_on else Verdict.STOP
+        return False
 
     def tell(self, result: Result) -> None:
         """See ``Strategy.tell``."""
@@ -230,16 +226,25 @@ class FreezeThaw:
         """The halted trial or new network of the most expected improvement a second."""
         options: list[int | str] = [*sorted(self._paused)[-MAX_HALTED:], *self._new()]
         keys = [self._key(option) for option in options]
+        self._belief = {}
         beliefs = self._beliefs(keys) if options else None
         if beliefs is None:
             return options[0] if options else None
         mean_m, spread_m = (np.array([found[key] for key in keys]) for found in beliefs)
         cost_mk = self._pool.costs(keys)
-        gain_m = self._improvement(beliefs[0]).expected(mean_m, spread_m, cost_mk)
+        improvement = self._improvement(beliefs[0])
+        gain_m = improvement.expected(mean_m, spread_m, cost_mk)
         pace = Pace(list(self._paces.values())[-MAX_LINKED:])
         left_m = np.array([self._left(option) for option in options])
-        rate_m = gain_m / (left_m * pace.seconds(cost_mk[:, 0] if cost_mk.shape[1] else np.zeros(len(keys))))
-        return options[int(rate_m.argmax())]
+        seconds_m = left_m * pace.seconds(cost_mk[:, 0] if cost_mk.shape[1] else np.zeros(len(keys)))
+        best = int((gain_m / seconds_m).argmax())
+        covered = improvement.covered(self._pool.costs(self._pool.keys).min(axis=0))
+        self._belief = {
+            "mean": self._value(float(mean_m[best])), "spread": float(spread_m[best]),
+            "gain": float(gain_m[best]) / covered if covered > 0 else 1.0, "seconds": float(seconds_m[best]),
+            "options": len(options),
+        }  # fmt: skip
+        return options[best]
 
     def _beliefs(self, options: Sequence[str] = ()) -> tuple[dict[str, float], dict[str, float]] | None:
         """Mean and spread of the final value of each network of the pool, or, of a large one, of the options and what
@@ -291,6 +296,10 @@ class FreezeThaw:
     def _gain(self, values: Mapping[str, float]) -> float:
         """The metric turned into 'larger is better'."""
         return -self._metric.position(values[self._metric.name])
+
+    def _value(self, gain: float) -> float:
+        """The inverse of ``_gain``."""
+        return gain if self._metric.goal == "max" else -gain
 
     def _spread(self, number: int) -> list[str]:
         """Keys of as many networks, one of each quantile of the first free objective, in random order."""

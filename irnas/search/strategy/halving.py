@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from irnas.objective import Objective
 from irnas.result import Result
-from irnas.search.strategy import History, Proposal, Strategy, Verdict
+from irnas.search.strategy import History, Proposal, Strategy
 from irnas.search.strategy.rank import best_first
 from irnas.search.strategy.rung import Ladder, rungs
 
@@ -32,7 +32,6 @@ class Halving:
         epochs: int,
         grace: int | None = None,
         factor: int = 3,
-        can_resume: bool = True,
     ) -> None:
         """Pace the proposals of ``inner``.
 
@@ -42,11 +41,9 @@ class Halving:
             epochs: of a full training.
             grace: the first rung; None for a ninth of ``epochs``.
             factor: one in so many is promoted, and rungs are so many times apart.
-            can_resume: whether the executor goes on with a paused trial. Without it a trial is judged once, as it
-                reaches a rung, against those that did before it, and stopped or not.
         """
         self._inner, self._objectives = inner, tuple(objectives)
-        self._factor, self._can_resume = factor, can_resume
+        self._factor = factor
         self._ladder = Ladder(rungs(epochs, grace or max(1, epochs // factor**2), factor))
         self._proposals: dict[int, Proposal] = {}
         self._paused: set[int] = set()
@@ -70,17 +67,12 @@ class Halving:
         self._paused.discard(trial)
         return self._proposals[trial]
 
-    def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> Verdict:
-        """Pause, or stop, at a rung."""
-        rung = self._ladder.climb(trial, epoch, values)
-        if rung is None or trial in self._over:
-            return Verdict.GO_ON
-        if not self._can_resume:
-            # Rounded up: the first of all is judged by nobody and goes on.
-            num_kept = -(-len(self._ladder.values[rung]) // self._factor)
-            return Verdict.GO_ON if trial in self._order(rung)[:num_kept] else Verdict.STOP
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> bool:
+        """Pause at a rung."""
+        if self._ladder.climb(trial, epoch, values) is None or trial in self._over:
+            return False
         self._paused.add(trial)
-        return Verdict.PAUSE
+        return True
 
     def tell(self, result: Result) -> None:
         """See ``Strategy.tell``."""

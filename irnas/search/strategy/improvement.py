@@ -43,6 +43,17 @@ class Improvement:
             if level > self._floor and above_nk is not before_nk:
                 self._steps.append((level, above_nk))
 
+    def covered(self, best_k: Array) -> float:
+        """The hypervolume of the front itself, seen from the best of each known axis."""
+        if not self._steps:
+            return 0.0
+        corner_mk, total = np.asarray(best_k, dtype=np.float64)[None], 0.0
+        whole = float(_uncovered(corner_mk, np.empty((0, len(self._limit_k))), self._limit_k)[0])
+        ends = [level for level, _ in self._steps[1:]] + [self._floor]
+        for (level, above_nk), end in zip(self._steps, ends, strict=True):
+            total += (level - end) * (whole - float(_uncovered(corner_mk, above_nk, self._limit_k)[0]))
+        return total
+
     def expected(self, mean_m: Array, spread_m: Array, cost_mk: Array) -> Array:
         """The expected hypervolume that each of ``M`` points adds, of normal beliefs with spreads above 0."""
         total_m, above_m = np.zeros(len(mean_m)), np.zeros(len(mean_m))
