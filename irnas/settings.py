@@ -28,6 +28,17 @@ def _at_least(where: str, value: float, least: float) -> None:
         raise SettingsError(f"{where}: got {value}; must be at least {least:g}")
 
 
+def _amount(where: str, text: str) -> tuple[float, str]:
+    """Seconds, or epochs, in a text."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(epochs|[smh])", text)
+    amount = float(match[1]) if match else 0.0
+    if match is None or not amount > 0:
+        raise SettingsError(f"{where}: got {text!r}; must be a time or epochs in all: 2h, 45m, 90s, 500epochs")
+    if match[2] == "epochs":
+        return amount, "epochs"
+    return amount * {"s": 1, "m": 60, "h": 3600}[match[2]], "seconds"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """How much training a trial gets. Results of different budgets are never compared."""
@@ -100,6 +111,9 @@ class SearchSettings:
     """Epochs before a strategy may halt a training; None for a ninth of the budget's."""
     spend: str | None = None
     """What the search may spend on training at most, over all workers: 2h, 45m, 90s or 500epochs."""
+    worth: str | None = None
+    """The most training that one more percent of hypervolume is worth, such as 1h; the search ends where more is
+    expected, by a strategy that expects anything."""
     finalists: int = 0
     """Networks of the front that are trained to their end and again with other seeds; 0 for none."""
     seeds: int = 3
@@ -131,7 +145,7 @@ class SearchSettings:
                 f"grace: got {self.grace} with strategy {self.strategy}; must be in 1..{self.budget.epochs} epochs, "
                 f"with {' or '.join(PACED)}"
             )
-        _ = self.spendable
+        _ = self.spendable, self.worth_seconds
         for name, limit in self.limits.items():
             if name not in LIMITABLE:
                 raise SettingsError(f"limit: got {name!r}; one of {', '.join(LIMITABLE)}")
@@ -151,13 +165,18 @@ class SearchSettings:
         planned = float(self.trials * self.budget.epochs) if self.strategy in PACED else math.inf
         if self.spend is None:
             return planned, math.inf
-        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(epochs|[smh])", self.spend)
-        amount = float(match[1]) if match else 0.0
-        if match is None or not amount > 0:
-            raise SettingsError(f"budget: got {self.spend!r}; must be a time or epochs in all: 2h, 45m, 90s, 500epochs")
-        if match[2] == "epochs":
-            return min(planned, amount), math.inf
-        return planned, amount * {"s": 1, "m": 60, "h": 3600}[match[2]]
+        amount, unit = _amount("budget", self.spend)
+        return (min(planned, amount), math.inf) if unit == "epochs" else (planned, amount)
+
+    @property
+    def worth_seconds(self) -> float:
+        """``worth`` in seconds; infinite where it is not given."""
+        if self.worth is None:
+            return math.inf
+        amount, unit = _amount("worth", self.worth)
+        if unit == "epochs":
+            raise SettingsError(f"worth: got {self.worth!r}; must be a time: 2h, 45m, 90s")
+        return amount
 
     def document(self) -> dict[str, Any]:
         """The settings as plain data."""

@@ -32,16 +32,18 @@ ARTIFACTS = ("report.html", "report.png", "results.parquet")
 DATABASE, ARTIFACT_FOLDER = "mlflow.db", "mlartifacts"
 """Names of the SQLite store and of its files, beside the runs of a folder."""
 
-# Short, so that a dead server costs a search seconds; quiet, so that nothing is written across its live view; and no
-# usage statistics, which MLflow sends over the network by default. Whoever sets a variable keeps it.
+# Short, so that a dead server costs a search seconds; quiet, so that nothing is written across its live view; no usage
+# statistics, which MLflow sends over the network by default; no job queue beside its pages. What the user sets stays.
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
 
 _MAX_METRICS, _MAX_TEXTS = 800, 100
@@ -119,6 +121,20 @@ class Mirror:
                 self._client, self._runs = None, {}
                 raise
 
+    def watch(self) -> Any:
+        """Start to log the load of this machine to the search; what is returned has a ``finish``.
+
+        None unless MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING is true. No record holds it, so no rebuild brings it back.
+        """
+        if self._runs.get(None) is None or os.environ["MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING"] != "true":
+            return None
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        run_id = self._runs[None].run_id
+        monitor = SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=self.tracking_uri)
+        monitor.start()
+        return monitor
+
     def _connect(self) -> None:
         if self._client is not None:
             return
@@ -129,7 +145,7 @@ class Mirror:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
-            self._experiment = client.create_experiment(name, artifact_location=_artifact_location(self.tracking_uri))
+            self._experiment = client.create_experiment(name, _artifact_location(self.tracking_uri))
         else:
             self._experiment = experiment.experiment_id
         self._client = client
@@ -190,7 +206,8 @@ class Mirror:
 
         data = opened["data"]
         source = json.dumps({"uri": str(data["path"])})
-        dataset = Dataset(name=str(data["name"]), digest=str(data["revision"])[:36], source_type="local", source=source)
+        profile = json.dumps({name: str(data[name]) for name in ("revision", "dvc") if data.get(name)})
+        dataset = Dataset(str(data["name"]), str(data["revision"])[:36], "local", source, profile=profile)
         found = DatasetInput(dataset=dataset, tags=[InputTag("mlflow.data.context", "training")])
         self._client.log_inputs(self._runs[None].run_id, datasets=[found])
         self._has_input = True
@@ -217,13 +234,14 @@ def follow(
     It raises nothing: what goes wrong is told once through ``warn``, and tried again ever less often. It takes no more
     than a tenth of the time.
     """
-    mirror, has_warned, wait_s = None, False, interval_s
+    mirror, watched, has_warned, wait_s = None, None, False, interval_s
     while True:
         is_last = stop.wait(wait_s)
         began = time.monotonic()
         try:
             mirror = mirror or Mirror(uri)
             mirror.sync()
+            watched = watched or (None if is_last else mirror.watch())
             wait_s = max(interval_s, 10 * (time.monotonic() - began))
         except Exception as error:
             # The record has it all; a tracking server must not cost anybody a search.
@@ -233,6 +251,8 @@ def follow(
                 warn(f"MLflow: got {cause}; the search goes on, and `irnas track rebuild {uri}` mirrors it later")
             has_warned = True
         if is_last:
+            if watched:
+                watched.finish()
             return
 
 

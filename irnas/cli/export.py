@@ -57,10 +57,25 @@ def export(
         found = origin.from_run(source, name, dataset)
     else:
         found = origin.from_space(source, name, dataset, seed)
-    content, facts = (_xnor if output.suffix == ".xnor" else _onnx)(found, channels, images)
+    content, facts = made(found, output.suffix, channels, images)
     storage.write(str(output), content)
     facts = {"file": str(output), "bytes": len(content), "name": found.origin.name, **facts}
     typer.echo(json.dumps(facts) if as_json else _sentence(facts))
+
+
+def made(source: Source, suffix: str, channels: int, images: int) -> tuple[bytes, dict[str, Any]]:
+    """The file of a network, compared with it, and facts about it.
+
+    Args:
+        source: the network.
+        suffix: ``.xnor`` or ``.onnx``.
+        channels: of its input.
+        images: most validation images to compare on.
+
+    Raises:
+        ExportError: it has no such form, or one that would change a metric.
+    """
+    return (_xnor if suffix == ".xnor" else _onnx)(source, channels, images)
 
 
 def _xnor(source: Source, channels: int, images: int) -> tuple[bytes, dict[str, Any]]:

@@ -32,6 +32,8 @@ class Progress:
         """Epochs trained in all."""
         self.results: list[Any] = []
         self.hypervolume = 0.0
+        self.next_percent: float | None = None
+        """Seconds of training for one more percent of hypervolume, as the strategy expects; None where it does not."""
         self._front: Any = None
         self._epochs = 0
         self._since = time.time()
@@ -49,7 +51,8 @@ class Progress:
             self.running.clear()
             self._since, self._epochs = time.time(), 0
             self.num_trials = event["trials"]
-        elif event["kind"] == "proposed" and not event["refused"]:
+        self._believe(event)
+        if event["kind"] == "proposed" and not event["refused"]:
             self.running[event["trial"]] = {"key": event["key"], "epoch": 0, "values": {}, "costs": event["costs"]}
         elif event["kind"] == "continued" and trial in self.paused:
             self.running[trial] = self.paused.pop(trial)
@@ -62,6 +65,14 @@ class Progress:
                 self.paused[trial] = self.running.pop(trial)
         elif event["kind"] == "finished":
             self._finish(event)
+
+    def _believe(self, event: Event) -> None:
+        from irnas.search.strategy import next_percent
+
+        belief = event.get("memory", event).get("belief")
+        if belief and event["kind"] in ("proposed", "continued"):
+            found = next_percent(belief)
+            self.next_percent = found if math.isfinite(found) else None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -275,12 +286,13 @@ def status_line(progress: Progress) -> str:
     if refused := progress.count("rejected"):
         counts += f", {refused} over a limit"
     eta = "" if progress.eta_s is None else f", about {_clock(progress.eta_s)} left"
+    more = "" if progress.next_percent is None else f" (1 % more: about {_clock(progress.next_percent)} of training)"
     done = f"{progress.num_trained}/{progress.num_trials}"
     if progress.is_paced:
         done = f"{progress.num_epochs}/{progress.num_planned:.0f} epochs"
     return (
         f"{done}: {counts}; front {progress.front_size}, "
-        f"hypervolume {progress.hypervolume:.4f}; {_clock(progress.elapsed_s)} so far{eta}"
+        f"hypervolume {progress.hypervolume:.4f}{more}; {_clock(progress.elapsed_s)} so far{eta}"
     )
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,7 +75,9 @@ def ui(
     command = ui_command(folder, port)
     tracking.set_environment()
     # MLflow's own start-up lines name the address too, but only after several seconds.
-    typer.echo(f"MLflow on {folder}: http://127.0.0.1:{port} (ready in some seconds; Ctrl-C ends it)")
+    # It begins with its pages for language models, unless told otherwise.
+    page = f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning"
+    typer.echo(f"MLflow on {folder}: {page} (ready in some seconds; Ctrl-C ends it)")
     sys.stdout.flush()
     os.execv(command[0], command)
 
@@ -91,6 +94,53 @@ def rebuild(run: Run) -> None:
 
     store, num_trials = tracking.rebuild(run)
     typer.echo(f"{run}: the search and its {num_trials} trials are in {store}")
+
+
+@track.command("register")
+def register(
+    run: Run,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A genotype's key, or 'best'.")],
+    name: Annotated[
+        str | None, typer.Option(help="The model whose next version this is.", show_default="the space")
+    ] = None,
+    alias: Annotated[str, typer.Option(help="What that version is called from now on.")] = "champion",
+    format: Annotated[str, typer.Option(help="xnor or onnx.")] = "xnor",
+    images: Annotated[int, typer.Option(min=1, help="Most validation images to compare on.")] = 64,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Export a network and register it in MLflow, which can serve it then; no torch is needed there.
+
+    The file is compared with the network first, as `irnas export` does.
+
+      irnas track register runs/biisnet-20261121-101500 best --alias small
+
+      mlflow models serve -m models:/biisnet@small --env-manager local --host 127.0.0.1
+    """
+    from irnas import registry, storage
+    from irnas.cli.export import made
+    from irnas.export import source
+    from irnas.nn import face
+
+    if format not in ("xnor", "onnx"):
+        raise SettingsError(f"--format: got {format!r}; must be xnor or onnx")
+    registry.check(name or "the space", alias)
+    found = source.from_run(run, key, None)
+    name = name or found.origin.name.split()[0]
+    content, facts = made(found, f".{format}", 1, images)
+    network = registry.Network(
+        run=run, key=found.origin.trial, suffix=f".{format}", content=content, frames=face.frames(found.network)
+    )
+    version = registry.register(network, name, alias)
+    where, uri = storage.shown(version.tracking_uri), f"models:/{name}@{alias}"
+    if as_json:
+        number = {"name": name, "version": version.number, "alias": alias, "new": version.is_new, "uri": uri}
+        typer.echo(json.dumps({**number, "store": where, "key": network.key, "sha256": network.sha256, **facts}))
+        return
+    again = "" if version.is_new else ", registered before"
+    typer.echo(
+        f"{name} version {version.number} is {alias} in {where}: {network.key}, {len(content)} bytes{again}\n"
+        f"MLFLOW_TRACKING_URI={where} mlflow models serve -m {uri} --env-manager local --host 127.0.0.1"
+    )
 
 
 def print_front(run: str) -> None:
@@ -123,7 +173,9 @@ def _document(record: Record) -> dict[str, Any]:
         found = result.document()
         names = ("trial", "key", "status", "values", "genotype", "epochs", "seed", "seconds", "error", "note")
         alone = record.alone.get(result.key)
-        return {**{name: found[name] for name in names}, **({"alone": _alone(alone)} if alone else {})}
+        spread = {n: asdict(s) for n, s in record.spreads.get(result.key, {}).items()}
+        more = {**({"alone": _alone(alone)} if alone else {}), **({"spread": spread} if spread else {})}
+        return {**{name: found[name] for name in names}, **more}
 
     return {
         "objectives": [o.name for o in record.objectives],
@@ -178,7 +230,7 @@ def _print_table(console: Console, record: Record, *, show_all: bool) -> None:
         table.add_column(name, justify="right")
     members = {r.key for r in record.winners}
     for result in shown:
-        values = [unit.figure(o.name, result.values.get(o.name)) for o in record.objectives]
+        values = [record.figure(result, o.name) for o in record.objectives]
         values += [unit.figure(record.speed, record.speed_alone(result.key))] if record.alone else []
         found = result.genotype
         words = [" ".join(phrases(found, axes))] if is_wide else [choices(found, m) for m in groups.values()]

@@ -155,6 +155,13 @@ def search(
         int | None, typer.Option(help="Trials at the same time.", show_default="one a core", rich_help_panel=_HOW)
     ] = None,
     gpus: Annotated[float, typer.Option(help="Share of a GPU each trial takes.", rich_help_panel=_HOW)] = 0.0,
+    worth: Annotated[
+        str | None,
+        typer.Option(
+            help="End when one more percent of hypervolume is expected to take more training: 1h. With freeze-thaw.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
     finalists: Annotated[
         int,
         typer.Option(
@@ -212,7 +219,6 @@ def settings_of(given: Mapping[str, Any]) -> SearchSettings:
         SettingsError: options that do not hold together.
     """
     lr, trials = given["lr"], given["trials"]
-    limits = {name: given[f"max_{name}"] for name in ("ops", "params", "macs", "bytes", "latency_ms")}
     return SearchSettings(
         space=given["space"],
         dataset=given["dataset"],
@@ -222,11 +228,10 @@ def settings_of(given: Mapping[str, Any]) -> SearchSettings:
         strategy=given["strategy"],
         grace=given["grace"],
         spend=given["budget"],
+        worth=given["worth"],
         finalists=given["finalists"],
         seeds=given["seeds"],
-        limits={
-            n: parse_amount(f"--max-{n.replace('_', '-')}", text) for n, text in limits.items() if text is not None
-        },
+        limits=_limits({name: given[f"max_{name}"] for name in ("ops", "params", "macs", "bytes", "latency_ms")}),
         axes=_axes(given["space"], given["axis"] or []),
         warm_start=_is_warm(given["warm_start"]),
         preset=_known_preset(given["preset"]),
@@ -280,6 +285,12 @@ class _resumable:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is KeyboardInterrupt or (kind and issubclass(kind, StorageError)):
             print(f"irnas: stopped; go on with: irnas search --resume {self._uri}", file=sys.stderr)
+
+
+def _limits(texts: Mapping[str, str | None]) -> dict[str, float]:
+    # The options are spelt with a dash, the objectives with an underscore.
+    found = {name: (f"--max-{name.replace('_', '-')}", text) for name, text in texts.items()}
+    return {name: parse_amount(option, text) for name, (option, text) in found.items() if text is not None}
 
 
 def _axes(space: str, texts: list[str]) -> dict[str, tuple[Any, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,6 +106,24 @@ def of_dataset(dataset: Dataset, progress: Progress | None = None) -> dict[str, 
         "all": describe((everything.image(i), everything.mask(i)) for i in range(len(everything))),
         "splits": splits,
     }
+
+
+def summary(dataset: Dataset) -> dict[str, object]:
+    """A few figures of a whole data set, fit to be compared from revision to revision."""
+    everything = dataset.split(EVERY)
+    found = describe((everything.image(i), everything.mask(i)) for i in range(len(everything)))
+    figures = {name: found[name] for name in ("images", "targets", "empty", "mean", "std")}
+    all_targets = [target for _, target in targets(dataset)]
+    for name in ("area", "scr", "contrast"):
+        figures[f"{name}_median"] = float(np.median([getattr(t, name) for t in all_targets])) if all_targets else 0.0
+    return {"revision": dataset.revision, **figures}
+
+
+def targets(dataset: Dataset) -> Iterator[tuple[str, TargetFigures]]:
+    """Every target with the name of its image, in the order in which the images are stored."""
+    everything = dataset.split(EVERY)
+    for i in range(len(everything)):
+        yield from ((everything.name(i), found) for found in measure(everything.image(i), everything.mask(i)))
 
 
 def _percentiles(values: Sequence[float]) -> dict[str, float]:

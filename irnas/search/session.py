@@ -17,7 +17,7 @@ from irnas.errors import SettingsError
 from irnas.front import Front
 from irnas.objective import OBJECTIVES, parse
 from irnas.result import Result, Status
-from irnas.search.strategy import History, Proposal, Strategy
+from irnas.search.strategy import History, Proposal, Strategy, next_percent
 from irnas.settings import PACED, SearchSettings, trial_seed
 from irnas.trial import Assignment, Report, checkpoint
 
@@ -96,7 +96,7 @@ class Session:
         reason = self.stop_reason or ("" if self._pending else self._spent())
         proposal = self._pending.pop(0) if self._pending else self._finalist() if reason else self._propose()
         if proposal is None:
-            self.stop_reason, self._has_nothing = reason, True
+            self.stop_reason, self._has_nothing = self.stop_reason or reason, True
             if not self._running:
                 self.stop_reason = self.stop_reason or "the space has no further point"
             return None
@@ -198,6 +198,10 @@ class Session:
         if self._has_nothing and self._running:
             return None
         while len(refused) < MAX_REFUSED_IN_A_ROW and (proposal := self._strategy.ask()) is not None:
+            belief = proposal.memory.get("belief")
+            if belief and next_percent(belief) > self.settings.worth_seconds:
+                self.stop_reason = f"one more percent of hypervolume would take more than {self.settings.worth}"
+                return None
             if proposal.trial in self._paused:
                 return proposal
             self.record("proposed", proposal.document())

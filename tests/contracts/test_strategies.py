@@ -40,9 +40,8 @@ class Floor:
         self, folder: Path, name: str, *, workers: int, order: int, broken: frozenset[str] = frozenset(), **changes: Any
     ) -> None:
         self.folder, self.name, self.workers = folder, name, workers
-        self.settings = SearchSettings(
-            space="made", trials=TRIALS, strategy=name, budget=Budget(epochs=EPOCHS), **changes
-        )
+        fields = {"trials": TRIALS, **changes}
+        self.settings = SearchSettings(space="made", strategy=name, budget=Budget(epochs=EPOCHS), **fields)
         self.rng, self.broken = random.Random(order), broken
         self.events: list[dict[str, Any]] = []
         self.checkpoints: dict[str, int] = {}
@@ -192,3 +191,12 @@ def test_a_budget_ends_any_search(spend: str, epochs: int | None, tmp_path: Path
         spent = sum(r.seconds for r in floor.results)
         assert paid - EPOCHS < 30 <= paid if epochs else 100 <= spent
         assert {e["trial"] for e in floor.of("proposed")} == {r.trial for r in floor.results}
+
+
+def test_a_search_ends_where_one_more_percent_is_not_worth_it(tmp_path: Path) -> None:
+    floor = Floor(tmp_path, "freeze-thaw", workers=1, order=0, worth="30s", trials=100)
+    session = floor.run()
+    assert session.stop_reason == "one more percent of hypervolume would take more than 30s"
+    assert 10 < len(floor.of("reported")) < 40 * EPOCHS
+    assert {e["trial"] for e in floor.of("proposed")} == {r.trial for r in floor.results}
+    assert any(e["memory"].get("belief") for e in floor.of("proposed"))

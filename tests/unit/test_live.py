@@ -110,3 +110,15 @@ def test_speed_is_told_where_it_counts(capsys: pytest.CaptureFixture[str]) -> No
     lines.watch(event("measured", key="abc", trial=0, ms_min=4.21, ms_median=4.4, expected_ms=4.0))
     told = capsys.readouterr().err
     assert "fps 250" in told and "abc alone: 4.21 ms, 4 ms in the search" in told
+
+
+def test_what_one_more_percent_would_cost_is_told() -> None:
+    progress = Progress()
+    belief = {"mean": 0.4, "spread": 0.1, "gain": 0.02, "seconds": 120.0, "options": 9}
+    for one in (opened(), {**proposed(0), "memory": {"belief": belief}}):
+        progress.take(one)
+    assert progress.next_percent == pytest.approx(60.0) and "(1 % more: about 1:00 of training)" in status_line(
+        progress
+    )
+    progress.take({**event("continued", trial=0), "belief": {**belief, "gain": 0.0}})
+    assert progress.next_percent is None and "1 % more" not in status_line(progress)

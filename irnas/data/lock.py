@@ -1,0 +1,80 @@
+"""Whether a data folder holds what DVC's lock says; read from dvc.lock and .dvc files, without DVC.
+
+DVC takes a lock of its own and seconds for each call, so a search reads the YAML itself. DVC names a folder by the MD5
+of a list of its files' MD5s (here for recognition, not for safety), and so does this.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from irnas.errors import DataError
+
+LOCK, POINTER = "dvc.lock", ".dvc"
+"""The file with the outputs of all stages of its folder, and the suffix of the file beside what ``dvc add`` tracks."""
+
+
+def verdict(folder: Path) -> str | None:
+    """What DVC calls the files of a data folder, such as ``dafe5b4f934665fba7722eb4d182f64e.dir``.
+
+    None where DVC tracks neither the folder nor one around it: it then lies in no DVC repository, or no stage that
+    makes it has run. Reads every byte of the folder. Stages with a ``wdir`` of their own are not looked into.
+
+    Raises:
+        DataError: the files are not those of the lock, or the lock cannot be read.
+    """
+    folder = folder.resolve()
+    for file, output, locked in _outputs(folder):
+        found = digest(output)
+        if found != locked:
+            raise DataError(
+                f"data folder {output}: got {found}; must be {locked}, as {file.name} says ('dvc checkout' restores "
+                f"those files, 'dvc commit' keeps the ones that are there)"
+            )
+        return found
+    return None
+
+
+def digest(folder: Path) -> str:
+    """The name that DVC gives to the files below a folder: 32 hex digits and ``.dir``."""
+    files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    entries = [{"md5": _md5(files[name]), "relpath": name} for name in sorted(files)]
+    listing = json.dumps(entries, sort_keys=True).encode()
+    return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _outputs(folder: Path) -> Iterator[tuple[Path, Path, str]]:
+    """File, output and digest of everything tracked that is the folder or lies around it."""
+    around = (folder, *folder.parents)
+    root = next((parent for parent in folder.parents if (parent / ".dvc").is_dir()), None)
+    if root is None:
+        return
+    inside = around[: around.index(root)]
+    for output in inside:
+        yield from _found(output.with_name(output.name + POINTER), around)
+        yield from _found(output.parent / LOCK, around)
+
+
+def _found(file: Path, around: tuple[Path, ...]) -> Iterator[tuple[Path, Path, str]]:
+    if not file.is_file():
+        return
+    try:
+        document: Any = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        stages = [document] if file.name != LOCK else document.get("stages", {}).values()
+        outputs = [output for stage in stages for output in stage.get("outs", ())]
+        named = [(file.parent / str(output["path"]), str(output.get("md5", ""))) for output in outputs]
+    except (yaml.YAMLError, UnicodeDecodeError, AttributeError, TypeError, KeyError) as error:
+        cause = " ".join(str(error).split())[:120]
+        raise DataError(f"{file}: got a file that cannot be read ({cause}); must be DVC's") from None
+    yield from ((file, path, locked) for path, locked in named if path in around and locked)
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
