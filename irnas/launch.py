@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from irnas import catalog, ledger, price, spread, storage
-from irnas.data import Dataset, Split, open_dataset
+from irnas.data import DEFAULT, Dataset, Split, open_dataset
 from irnas.data.sample import Bytes
 from irnas.errors import ExportError, SettingsError, StorageError
 from irnas.front import Bounds, Front
@@ -43,6 +43,7 @@ class Executor:
     address: str | None = None
     workers: int | None = None
     gpus: float = 0.0
+    patience_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +118,7 @@ def resume(uri: str, trials: int | None, executor: Executor, listener: Listener)
     space = catalog.load(settings.space).focus(settings.axes)
     if space.fingerprint != Space.from_document(opened["space"]).fingerprint:
         raise SettingsError(f"run {uri}: got a space {space.name} that has changed; must be the one it began with")
-    dataset = open_dataset(opened["data"]["path"])
+    dataset = open_dataset(DEFAULT if settings.dataset == DEFAULT else opened["data"]["path"])
     if dataset.revision != opened["data_rev"]:
         raise SettingsError(f"run {uri}: got data revision {dataset.revision}; must be {opened['data_rev']}")
     record, target = ledger.Ledger(uri), price.target_of(settings)
@@ -192,6 +193,11 @@ def _settled(work: _Work, session: Session) -> list[Result]:
     return spread.settled(session.results, spread.spreads(work.record.events()))
 
 
+def _everywhere(work: _Work) -> str:
+    """How each node finds the data set: the default one is made where it is needed, and kept in the node's cache."""
+    return DEFAULT if work.settings.dataset == DEFAULT else str(work.dataset.root)
+
+
 def _session(work: _Work, keep: Record, listener: Listener) -> Session:
     settings, pool = work.settings, price.pool_size(work.settings, work.target)
     told = price.told(work.price, min(pool, work.space.count()), listener.progress)
@@ -201,7 +207,7 @@ def _session(work: _Work, keep: Record, listener: Listener) -> Session:
         first=_first(settings), pool=pool,
     )  # fmt: skip
     place = Place(
-        uri=work.record.uri, dataset=str(work.dataset.root), data_rev=work.dataset.revision, code_rev=code_revision()
+        uri=work.record.uri, dataset=_everywhere(work), data_rev=work.dataset.revision, code_rev=code_revision()
     )
     return Session(strategy, settings, place, keep)
 
@@ -226,7 +232,9 @@ def _execute(stages: Iterator[Session | Finals], executor: Executor) -> None:
         return
     from irnas.search import cluster
 
-    resources = cluster.Resources(address=executor.address, workers=executor.workers, gpus=executor.gpus)
+    resources = cluster.Resources(
+        address=executor.address, workers=executor.workers, gpus=executor.gpus, patience_s=executor.patience_s
+    )
     cluster.connect(resources)
     try:
         for stage in stages:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -11,10 +12,14 @@ import irnas
 
 
 def code_revision() -> str:
-    """The version, and the commit where the package lies in a git checkout: ``0.1.0+g1a2b3c4[.dirty]``."""
+    """The version, and the commit where the package lies in a git checkout: ``0.1.0+g1a2b3c4[.dirty]``.
+
+    A wheel does not know its commit; whoever sent one to a cluster says it in ``IRNAS_CODE_REV``.
+    """
     folder = Path(irnas.__file__).parent.parent
     if not (folder / ".git").exists():
-        return irnas.__version__
+        told = os.environ.get("IRNAS_CODE_REV", "")
+        return told if told.startswith(irnas.__version__) else irnas.__version__
     try:
         commit = _git(folder, "rev-parse", "--short=7", "HEAD")
         changed = _git(folder, "status", "--porcelain", "--untracked-files=no")

@@ -5,24 +5,19 @@ from __future__ import annotations
 import functools
 import sys
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irnas.cli.cost import parse_size
+from irnas.cli.setting import DEFAULTS, settings_of
 from irnas.errors import SettingsError, StorageError, TrainingError
-from irnas.objective import parse
-from irnas.settings import Budget, Recipe, SearchSettings
+from irnas.settings import SearchSettings
 
 if TYPE_CHECKING:
     from irnas.launch import Executor, Outcome
 
-_DEFAULTS = SearchSettings(space="")
-_TRIALS, _BUDGET, _RECIPE = _DEFAULTS.trials, Budget(), Recipe()
-_MANY = 10_000
-"""Trials of a search that only its budget ends."""
-_BESIDE_RESUME = ("resume", "trials", "address", "workers", "gpus", "executor")
+_TRIALS, _BUDGET, _RECIPE = DEFAULTS.trials, DEFAULTS.budget, DEFAULTS.recipe
+_BESIDE_RESUME = ("resume", "trials", "address", "workers", "gpus", "patience", "executor")
 _WHAT, _TRAIN, _HOW, _LIMIT = "What to search", "Training of each network", "Where and how it runs", "Limits"
 
 
@@ -68,7 +63,7 @@ def search(
             "with the better ones.",
             rich_help_panel=_WHAT,
         ),
-    ] = _DEFAULTS.strategy,
+    ] = DEFAULTS.strategy,
     budget: Annotated[
         str | None,
         typer.Option(
@@ -155,6 +150,14 @@ def search(
         int | None, typer.Option(help="Trials at the same time.", show_default="one a core", rich_help_panel=_HOW)
     ] = None,
     gpus: Annotated[float, typer.Option(help="Share of a GPU each trial takes.", rich_help_panel=_HOW)] = 0.0,
+    patience: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds of silence after which a worker is killed, and its trial started again.",
+            show_default="20 times the longest so far, at least 600",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
     worth: Annotated[
         str | None,
         typer.Option(
@@ -168,8 +171,8 @@ def search(
             help="Networks of the front to train to their end, and again with other seeds, beyond the budget.",
             rich_help_panel=_HOW,
         ),
-    ] = _DEFAULTS.finalists,
-    seeds: Annotated[int, typer.Option(help="Trainings of each finalist.", rich_help_panel=_HOW)] = _DEFAULTS.seeds,
+    ] = DEFAULTS.finalists,
+    seeds: Annotated[int, typer.Option(help="Trainings of each finalist.", rich_help_panel=_HOW)] = DEFAULTS.seeds,
     executor: Annotated[
         str, typer.Option(help="ray, or loop: one trial after the other in this process.", rich_help_panel=_HOW)
     ] = "ray",
@@ -188,7 +191,7 @@ def search(
 
       irnas search --resume runs/biisnet-20261121-101500
     """
-    where = _executor(executor, address, workers, gpus)
+    where = _executor(executor, address, workers, gpus, patience)
     if resume is not None:
         _refuse_others(context)
         _resume(resume, trials, where)
@@ -210,38 +213,6 @@ plan.__doc__ = """Say what a search would do, without training: its networks, wh
 
   irnas plan --space biisnet --objective miou,ops --max-ops 20M --trials 50
 """
-
-
-def settings_of(given: Mapping[str, Any]) -> SearchSettings:
-    """The settings in a command's options.
-
-    Raises:
-        SettingsError: options that do not hold together.
-    """
-    lr, trials = given["lr"], given["trials"]
-    return SearchSettings(
-        space=given["space"],
-        dataset=given["dataset"],
-        objectives=tuple(o.name for o in parse(given["objective"])),
-        trials=(_MANY if given["budget"] else _TRIALS) if trials is None else trials,
-        seed=given["seed"],
-        strategy=given["strategy"],
-        grace=given["grace"],
-        spend=given["budget"],
-        worth=given["worth"],
-        finalists=given["finalists"],
-        seeds=given["seeds"],
-        limits=_limits({name: given[f"max_{name}"] for name in ("ops", "params", "macs", "bytes", "latency_ms")}),
-        axes=_axes(given["space"], given["axis"] or []),
-        warm_start=_is_warm(given["warm_start"]),
-        preset=_known_preset(given["preset"]),
-        cost_input=parse_size(given["input_size"]),
-        device=given["device"],
-        budget=Budget(epochs=given["epochs"], batch=given["batch"], crop=given["crop"]),
-        recipe=Recipe(
-            loss=given["loss"], lr=lr, lr_end=min(_RECIPE.lr_end, lr or 1.0), ema=given["ema"], amp=given["amp"]
-        ),
-    )
 
 
 def _start(settings: SearchSettings, uri: str, where: Executor) -> None:
@@ -287,54 +258,14 @@ class _resumable:
             print(f"irnas: stopped; go on with: irnas search --resume {self._uri}", file=sys.stderr)
 
 
-def _limits(texts: Mapping[str, str | None]) -> dict[str, float]:
-    # The options are spelt with a dash, the objectives with an underscore.
-    found = {name: (f"--max-{name.replace('_', '-')}", text) for name, text in texts.items()}
-    return {name: parse_amount(option, text) for name, (option, text) in found.items() if text is not None}
-
-
-def _axes(space: str, texts: list[str]) -> dict[str, tuple[Any, ...]]:
-    from irnas import catalog
-
-    parsed = catalog.load(space)
-    return dict(catalog.choice(parsed, text) for text in texts)
-
-
-def _is_warm(text: str) -> bool:
-    if text not in ("none", "published"):
-        raise SettingsError(f"warm-start: got {text!r}; must be none or published")
-    return text == "published"
-
-
-def _known_preset(name: str) -> str:
-    from irnas import metrics
-
-    if name not in metrics.PRESETS:
-        raise SettingsError(f"preset: got {name!r}; one of {', '.join(metrics.PRESETS)}")
-    return name
-
-
-def _executor(kind: str, address: str | None, workers: int | None, gpus: float) -> Executor:
+def _executor(kind: str, address: str | None, workers: int | None, gpus: float, patience_s: float | None) -> Executor:
     from irnas.launch import Executor
 
     if kind == "ray":
-        return Executor(kind="ray", address=address, workers=workers, gpus=gpus)
+        return Executor(kind="ray", address=address, workers=workers, gpus=gpus, patience_s=patience_s)
     if kind == "loop" and address is None:
         return Executor(kind="loop")
     raise SettingsError(f"executor: got {kind!r}; must be ray, or loop (and then without --address)")
-
-
-def parse_amount(where: str, text: str) -> float:
-    """A number with an optional K, M or G: '0.4G' is 4e8.
-
-    Raises:
-        SettingsError: anything else.
-    """
-    factor = {"K": 1e3, "M": 1e6, "G": 1e9}.get(text[-1:].upper(), 1.0)
-    try:
-        return float(text if factor == 1.0 else text[:-1]) * factor
-    except ValueError:
-        raise SettingsError(f"{where}: got {text!r}; must be a number such as 400000, 20K, 3.5M or 0.4G") from None
 
 
 def _show(outcome: Outcome) -> None:

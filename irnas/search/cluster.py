@@ -9,11 +9,15 @@ crosses as one JSON text because Tune flattens nested results.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
+import signal
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,13 +30,17 @@ from irnas import errors
 from irnas.errors import IrnasError, SettingsError
 from irnas.result import Result
 from irnas.search.finals import Finals
+from irnas.search.relay import Relay
 from irnas.search.session import Session
 from irnas.settings import Budget, Recipe
 from irnas.space import Genotype
 from irnas.trial import Assignment, Report, evaluate
 
-MAX_RETRIES = 2
-"""Times a trial is started again after its worker died."""
+FIRST_PATIENCE_S, LEAST_PATIENCE_S, PATIENCE = 6 * 3600.0, 600.0, 20.0
+"""A silent worker is killed after so long while none has ever reported, and after 600 s or 20 times the longest
+silence that ended well, whichever is more."""
+
+_STALL_S = 60.0
 
 _OBJECT_STORE_BYTES = 100_000_000
 _PAYLOAD = "payload"
@@ -48,6 +56,8 @@ _QUIET = {
     "AIR_VERBOSITY": "0",
     "RAY_DEDUP_LOGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Who is started again, and how often, is decided here, for spot machines too.
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",
 }
 
 
@@ -61,6 +71,8 @@ class Resources:
     """Trials at the same time; None means as many as there are cores."""
     gpus: float = 0.0
     """Share of a GPU that a trial takes."""
+    patience_s: float | None = None
+    """Seconds of silence after which a trial's worker is killed; None goes by how long others were silent."""
 
     @property
     def at_once(self) -> int | None:
@@ -76,6 +88,14 @@ def connect(resources: Resources) -> None:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    handler = signal.getsignal(signal.SIGTERM)
+    _join(resources)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        # Ray's own ends the process at once, before the record is complete.
+        signal.signal(signal.SIGTERM, handler)
+
+
+def _join(resources: Resources) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     if resources.address is None:
         ray.init(num_cpus=resources.at_once, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **quiet)
@@ -102,14 +122,14 @@ def _knock(address: str) -> None:
 
 def run(session: Session | Finals, resources: Resources) -> None:
     """Work through a session on the connected cluster until it hands out no more."""
-    forward = _Forward(session)
+    relay = Relay(session)
     folder = tempfile.mkdtemp(prefix="irnas-tune-")
     trainable = tune.with_resources(_Worker, {"cpu": 1, "gpu": resources.gpus})
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=_Ask(forward),
-            scheduler=_Listen(forward),
+            search_alg=_Ask(relay),
+            scheduler=_Listen(relay),
             num_samples=-1,
             reuse_actors=True,
             # No more: a trial proposed while it must wait was chosen without the results it waited for.
@@ -119,82 +139,39 @@ def run(session: Session | Finals, resources: Resources) -> None:
         run_config=tune.RunConfig(
             name="search",
             storage_path=folder,
-            failure_config=tune.FailureConfig(max_failures=MAX_RETRIES),
-            callbacks=[_Recover(forward)],
+            # Tune forgets a trial whose worker dies between two trials, so a lost one is handed out anew instead.
+            failure_config=tune.FailureConfig(max_failures=0),
+            callbacks=[_Watch(relay, resources.patience_s)],
             verbose=0,
         ),
     )
+    # It would call each trial that lost a worker incomplete.
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
     try:
         tuner.fit()
     except Exception:
         # Tune wraps whatever its searcher raises; the caller wants what was raised.
-        if forward.error:
-            raise forward.error from None
+        if relay.error:
+            raise relay.error from None
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Forward:
-    """The session as Tune's plug-ins see it: by Tune's trial id, with its first error kept."""
-
-    def __init__(self, session: Session | Finals) -> None:
-        self._session = session
-        self._trial_of: dict[str, int] = {}
-        self.error: Exception | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Tune pickles its plug-ins for a restore that never happens here; an empty shell serves it.
-        return {}
-
-    def ask(self, tune_id: str) -> Assignment | None:
-        found = self._guard(self._session.next)
-        if isinstance(found, Assignment):
-            self._trial_of[tune_id] = found.trial
-            return found
-        return None
-
-    @property
-    def is_over(self) -> bool:
-        return bool(self._session.stop_reason)
-
-    def take(self, tune_id: str, payload: str) -> bool:
-        """Whether the trial ends here."""
-        found = self._guard(lambda: _unpack_found(payload))
-        if isinstance(found, Result):
-            self._guard(lambda: self._session.finish(found))
-            return True
-        assert isinstance(found, Report)
-        return bool(self._guard(lambda: self._session.report(self._trial_of[tune_id], found)))
-
-    def retry(self, tune_id: str, error: str) -> None:
-        self._guard(lambda: self._session.retry(self._trial_of[tune_id], error))
-
-    def fail(self, tune_id: str, error: str) -> None:
-        self._guard(lambda: self._session.fail(self._trial_of[tune_id], error))
-
-    def _guard(self, call: Callable[[], object]) -> object:
-        try:
-            return call()
-        except Exception as error:
-            self.error = self.error or error
-            raise
-
-
 class _Ask(Searcher):  # type: ignore[misc] # ray publishes no types
-    def __init__(self, forward: _Forward) -> None:
+    def __init__(self, relay: Relay) -> None:
         super().__init__()
-        self._forward = forward
+        self._relay = relay
 
     def suggest(self, trial_id: str) -> dict[str, str] | str | None:
-        assignment = self._forward.ask(trial_id)
+        assignment = self._relay.ask(trial_id)
         if assignment is not None:
             return {_PAYLOAD: _pack(assignment)}
-        return Searcher.FINISHED if self._forward.is_over else None
+        return Searcher.FINISHED if self._relay.is_over else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         if error:
-            self._forward.fail(trial_id, f"its worker died {MAX_RETRIES + 1} times")
+            self._relay.lose(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the ledger is the memory."""
@@ -204,21 +181,53 @@ class _Ask(Searcher):  # type: ignore[misc] # ray publishes no types
 
 
 class _Listen(FIFOScheduler):  # type: ignore[misc] # ray publishes no types
-    def __init__(self, forward: _Forward) -> None:
+    def __init__(self, relay: Relay) -> None:
         super().__init__()
-        self._forward = forward
+        self._relay = relay
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        is_over = self._forward.take(trial.trial_id, result[_PAYLOAD])
+        found = self._relay.guard(lambda: _unpack_found(result[_PAYLOAD]))
+        assert isinstance(found, Report | Result)
+        is_over = self._relay.take(trial.trial_id, found)
         return str(TrialScheduler.STOP if is_over else TrialScheduler.CONTINUE)
 
 
-class _Recover(tune.Callback):  # type: ignore[misc] # ray publishes no types
-    def __init__(self, forward: _Forward) -> None:
-        self._forward = forward
+class _Watch(tune.Callback):  # type: ignore[misc] # ray publishes no types
+    """Kills a worker that has been silent for too long; its trial is then one whose worker died."""
 
-    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._forward.retry(trial.trial_id, "its worker died; started again from its checkpoint")
+    def __init__(self, relay: Relay, patience_s: float | None) -> None:
+        self._relay, self._patience_s = relay, patience_s
+        self._heard: dict[str, float] = {}
+        self._longest_s, self._looked = 0.0, time.monotonic()
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: Any, **info: Any) -> None:
+        now = time.monotonic()
+        self._longest_s = max(self._longest_s, now - self._heard.get(trial.trial_id, now))
+        self._heard[trial.trial_id] = now
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        now = time.monotonic()
+        if now - self._looked < 1:
+            return
+        if now - self._looked > _STALL_S:
+            # It was this process that slept: nobody could be heard.
+            self._heard.clear()
+        self._looked = now
+        for trial in trials:
+            if trial.status != "RUNNING":
+                self._heard.pop(trial.trial_id, None)
+                continue
+            silent_s, actor = now - self._heard.setdefault(trial.trial_id, now), trial.temporary_state.ray_actor
+            if actor is not None and silent_s > self._limit_s:
+                self._heard[trial.trial_id] = now
+                self._relay.accuse(trial.trial_id, f"its worker said nothing for {silent_s:.0f} s and was killed")
+                ray.kill(actor)
+
+    @property
+    def _limit_s(self) -> float:
+        if self._patience_s is not None:
+            return self._patience_s
+        return max(LEAST_PATIENCE_S, PATIENCE * self._longest_s) if self._longest_s else FIRST_PATIENCE_S
 
 
 class _Worker(tune.Trainable):  # type: ignore[misc] # ray publishes no types

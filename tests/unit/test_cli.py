@@ -12,7 +12,7 @@ from typer.main import get_command
 from irnas import __version__
 from irnas.cli import main
 from irnas.cli.app import app
-from irnas.cli.search import _limits, parse_amount
+from irnas.cli.setting import _limits, parse_amount
 from irnas.errors import SettingsError
 
 HEAVY = {
@@ -34,7 +34,7 @@ HEAVY = {
 SEARCH = (
     "--address --amp --axis --batch --budget --crop --dataset --device --ema --epochs --executor "
     "--finalists --gpus --grace --input --loss --lr --max-bytes --max-epochs --max-latency-ms --max-macs --max-ops "
-    "--max-params --objective --preset --resume --run --sampler --seed --seeds --space --strategy --trials "
+    "--max-params --objective --patience --preset --resume --run --sampler --seed --seeds --space --strategy --trials "
     "--warm-start --workers --worth"
 )
 COMMANDS = {

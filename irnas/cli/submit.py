@@ -1,0 +1,216 @@
+"""`irnas submit`: a search as a job of a Ray cluster, and how it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from irnas.errors import SettingsError
+
+if TYPE_CHECKING:
+    from irnas.submission import State
+
+_WHICH, _LOOK = "Which irnas runs there", "Jobs that were sent"
+
+
+def submit(
+    address: Annotated[str, typer.Option(help="The cluster's job server: http://HEAD:8265.")],
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="-- search OPTIONS", help="As it would be typed on the cluster.")
+    ] = None,
+    var: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE, or NAME as it is here, for the job. No secrets. Repeatable.")
+    ] = None,
+    no_follow: Annotated[bool, typer.Option("--no-follow", help="Print the job's id, and do not wait for it.")] = False,
+    wheel: Annotated[
+        Path | None,
+        typer.Option(help="Send this wheel.", show_default="one made of the irnas here", rich_help_panel=_WHICH),
+    ] = None,
+    pip: Annotated[
+        bool,
+        typer.Option(
+            "--pip", help="Nodes install the wheel and what it needs: for nodes with bare Ray.", rich_help_panel=_WHICH
+        ),
+    ] = False,
+    no_env: Annotated[
+        bool, typer.Option("--no-env", help="Send nothing: nodes have irnas, in an image.", rich_help_panel=_WHICH)
+    ] = False,
+    status: Annotated[str | None, typer.Option(metavar="JOB", help="Say how it is.", rich_help_panel=_LOOK)] = None,
+    logs: Annotated[
+        str | None, typer.Option(metavar="JOB", help="Print its log, and follow it.", rich_help_panel=_LOOK)
+    ] = None,
+    stop: Annotated[str | None, typer.Option(metavar="JOB", help="End it.", rich_help_panel=_LOOK)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Send a search to a Ray cluster as a job, and follow its log.
+
+    The job needs you no more: Ctrl-C, or a closed lid, ends the following and not the search. The record belongs on
+    storage that all nodes share, so --run (or --resume) must be a URI or an absolute path, as must a data set.
+
+      irnas submit --address http://127.0.0.1:8265 -- search --run s3://bucket/first --trials 100
+
+      irnas submit --address http://127.0.0.1:8265 --logs JOB
+
+    Whoever reaches a job server can run any program on its cluster, so it should listen on loopback, be reached through
+    a tunnel (`ray dashboard`, `kubectl port-forward`), and ask for a token: that in ~/.ray/auth_token, or in the file
+    that RAY_AUTH_TOKEN_PATH names. RAY_AUTH_MODE=disabled is for clusters without one. A token or a password never
+    becomes part of a job; the nodes get what they need from a role, a file, or a mounted secret.
+    """  # fmt: skip
+    # Set before Ray is loaded, which reads it once.
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    asked = {"status": status, "logs": logs, "stop": stop, "a command": command}
+    given = [name for name, value in asked.items() if value]
+    if len(given) != 1:
+        raise SettingsError(f"submit: got {' and '.join(given) or 'nothing'}; must be one of {', '.join(asked)}")
+    if command:
+        _send(address, command, var or [], (wheel, pip, no_env), no_follow, as_json)
+    elif logs:
+        _follow(address, logs, no_follow)
+    else:
+        _look(address, status or stop or "", stop is not None, as_json)
+
+
+def _send(
+    address: str, command: Sequence[str], var: Sequence[str], which: tuple[Path | None, bool, bool], no_follow: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    words = _checked(command)
+    from irnas import provenance, submission
+
+    given = submission.variables(var, os.environ)
+    is_ours = which[0] is None and not which[2]
+    for doubt in submission.doubts(address):
+        _say(f"warning: {doubt}")
+    with _wheel(*which) as wheel:
+        told = submission.Job(
+            words=words, wheel=wheel, has_pip=which[1], variables=given,
+            code_rev=provenance.code_revision() if is_ours else "",
+        )  # fmt: skip
+        job = submission.submit(address, told)
+    if as_json:
+        typer.echo(json.dumps({"job": job, "address": address}))
+    elif no_follow:
+        typer.echo(job)
+    if no_follow or as_json:
+        return
+    _say(f"job {job} is on the cluster")
+    _follow(address, job)
+
+
+def _look(address: str, job: str, is_stop: bool, as_json: bool) -> None:
+    from irnas import submission
+
+    if is_stop:
+        submission.stop(address, job)
+        while not submission.state(address, job).is_over:
+            time.sleep(0.5)
+    found = submission.state(address, job)
+    if as_json:
+        names = ("job", "status", "message", "entrypoint", "started_s", "ended_s", "exit_code")
+        typer.echo(json.dumps({name: getattr(found, name) for name in names}))
+    else:
+        typer.echo(f"{job} {found.status}: {found.message}")
+
+
+def _follow(address: str, job: str, is_once: bool = False) -> None:
+    from irnas import submission
+
+    again = f"irnas submit --address {address}"
+    if is_once:
+        typer.echo(submission.log(address, job), nl=False)
+        return
+    try:
+        found = submission.follow(address, job, _pass_on)
+    except KeyboardInterrupt:
+        _say(f"job {job} goes on; look again: {again} --logs {job}; end it: {again} --stop {job}")
+        raise typer.Exit(130) from None
+    except SettingsError:
+        _say(f"job {job} may go on; look again: {again} --logs {job}")
+        raise
+    _end(found)
+
+
+def _end(found: State) -> None:
+    """This command's exit status is that of the search."""
+    _say(f"job {found.job} {found.status}: {found.message}")
+    if found.status != "SUCCEEDED":
+        raise typer.Exit(found.exit_code or 1)
+
+
+@contextmanager
+def _wheel(given: Path | None, has_pip: bool, is_none: bool) -> Iterator[Path | None]:
+    """The wheel to send; one that is made for the purpose is gone afterwards."""
+    import tempfile
+
+    from irnas import wheel
+
+    if is_none and (given or has_pip):
+        raise SettingsError("no-env: got it with --wheel or --pip; must be alone")
+    if is_none or given:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="irnas-wheel-") as folder:
+        yield wheel.make(Path(folder))
+
+
+def _checked(command: Sequence[str]) -> list[str]:
+    """The command with what a job adds, once it is one that can run on any node."""
+    if command[0] != "search":
+        raise SettingsError(f"command: got {command[0]!r}; must be search")
+    given = _parsed(command[1:])
+    if not (given["run"] or given["resume"]):
+        raise SettingsError("run: got none; must be a URI or an absolute path that all nodes of the cluster share")
+    for name in ("run", "resume"):
+        if given[name]:
+            _require_shared(name, given[name])
+    if given["dataset"] != "synthetic" and not Path(given["dataset"]).is_absolute():
+        _refuse("dataset", given["dataset"], "the absolute path of a data folder that all nodes share, or 'synthetic'")
+    for space in given["space"].split(","):
+        if "/" in space and not Path(space).is_absolute():
+            _refuse("space", space, "the name of a space, or an absolute path that all nodes share")
+    if given["device"] and not Path(given["device"]).is_absolute():
+        _refuse("device", given["device"], "the absolute path of a profile that all nodes share")
+    if given["address"] or given["executor"] != "ray":
+        raise SettingsError("command: got --address or --executor; must be without: a job runs on the cluster it is on")
+    return [*command, "--address", "auto"]
+
+
+def _parsed(words: Sequence[str]) -> dict[str, Any]:
+    """The values of search's options; a wrong one ends as it does there."""
+    from typer.main import get_command
+
+    from irnas.cli.app import app
+
+    found: Any = get_command(app)
+    context = found.commands["search"].make_context("irnas search", list(words))
+    return dict(context.params)
+
+
+def _require_shared(where: str, uri: str) -> None:
+    from irnas import storage
+
+    if storage.shown(uri) != uri:
+        raise SettingsError(f"{where}: got {storage.shown(uri)!r} with credentials in it; must be without")
+    if storage.is_local(uri) and not Path(uri.removeprefix("file://")).is_absolute():
+        _refuse(where, uri, "a URI or an absolute path that all nodes of the cluster share")
+
+
+def _refuse(where: str, got: str, must: str) -> None:
+    raise SettingsError(f"{where}: got {got!r}; must be {must}")
+
+
+def _pass_on(chunk: str) -> None:
+    sys.stdout.write(chunk)
+    sys.stdout.flush()
+
+
+def _say(text: str) -> None:
+    print(f"irnas: {text}", file=sys.stderr, flush=True)

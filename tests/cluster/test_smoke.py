@@ -1,0 +1,23 @@
+"""Three machines, one search, and one of them loses its power: the one test of a cluster that always runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.account import EPOCHS, TRIALS, account, outcome, until, words
+from support.cluster import Cluster
+from support.command import events
+
+
+def test_a_search_on_three_machines_outlives_one_and_finds_what_one_process_finds(
+    cluster: Cluster, data: Path, expected: dict[str, object], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    search = cluster.head.start(tmp_path, *words(data, run, TRIALS, EPOCHS, "--address", cluster.address))
+    until(lambda: len(events(run, "reported")) >= 6 or search.poll() is not None, "reports of trials")
+    victim = next(node for node in cluster.workers if node.trials())
+    victim.kill()
+    assert search.wait(600) == 0, (tmp_path / "out.txt").read_text()
+    assert outcome(run) == expected
+    found = account(run)
+    assert (found.finished, found.is_whole) == (TRIALS, True) and found.retried >= 1
