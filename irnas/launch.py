@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from irnas import catalog, ledger, price, spread, storage
-from irnas.data import DEFAULT, Dataset, Split, open_dataset
+from irnas.data import DEFAULT, Dataset, Split, lock, open_dataset
 from irnas.data.sample import Bytes
 from irnas.errors import ExportError, SettingsError, StorageError
 from irnas.front import Bounds, Front
@@ -99,8 +99,10 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
     space = catalog.load(settings.space).focus(settings.axes)
     target = price.target_of(settings)
     dataset = open_dataset(settings.dataset, progress=listener.progress)
+    # Before anything is priced: files other than DVC's lock names are refused.
+    tracked = lock.verdict(dataset.root)
     work = _work(settings, space, dataset, record, target)
-    opened = _opening(work, listener)
+    opened = _opening(work, listener, tracked)
     with record.writing():
         return _run(work, executor, listener, ("opened", opened), History())
 
@@ -268,14 +270,19 @@ def _measure_winners(work: _Work, results: Sequence[Result], keep: Record, warn:
         )
 
 
-def _opening(work: _Work, listener: Listener) -> dict[str, Any]:
+def _opening(work: _Work, listener: Listener, tracked: str | None) -> dict[str, Any]:
     settings, dataset = work.settings, work.dataset
     fit, val = _pairs(dataset.split("fit")), _pairs(dataset.split("val"))
     pool = price.pool(work.space, settings, work.price, work.target, listener.progress)
     return {
         "settings": settings.document(),
         "space": work.space.document(),
-        "data": {"name": dataset.name, "revision": dataset.revision, "path": str(dataset.root)},
+        "data": {
+            "name": dataset.name,
+            "revision": dataset.revision,
+            "path": str(dataset.root),
+            **({"dvc": tracked} if tracked else {}),
+        },
         "data_rev": dataset.revision,
         "code_rev": code_revision(),
         "versions": versions(),

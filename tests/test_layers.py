@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).parent.parent / "irnas"
 
 # A module may import its own layer and those before it.
 LAYERS = {
-    "errors": 1, "space": 1, "union": 1, "objective": 1, "settings": 1, "result": 1, "spread": 1, "front": 1, "metrics": 1,
-    "runtime": 1,
+    "errors": 1, "space": 1, "union": 1, "objective": 1, "settings": 1, "result": 1, "spread": 1, "front": 1,
+    "metrics": 1, "runtime": 1,
     "nn": 2, "losses": 2, "models": 2, "cost": 2,
     "storage": 3, "data": 3, "baseline": 3, "train": 3, "weights": 3, "trial": 3,
     "search": 4,
@@ -33,7 +33,18 @@ FRAMEWORKS = {
     "plotly": {"report"},
     "matplotlib": {"report"},
     "moocore": {"front.py"},
-    "torch": {"nn", "models", "cost.py", "losses.py", "train.py", "trial.py", "weights.py", "plan.py", "export", "bench"},
+    "torch": {
+        "nn",
+        "models",
+        "cost.py",
+        "losses.py",
+        "train.py",
+        "trial.py",
+        "weights.py",
+        "plan.py",
+        "export",
+        "bench",
+    },
     "pyarrow": {"data", "storage.py", "ledger.py", "search/table.py"},
 }
 

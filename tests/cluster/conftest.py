@@ -12,18 +12,12 @@ from support.command import run
 from support.datasets import tiny
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "cluster: minutes on a cluster of several machines; runs with -m cluster")
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if not item.path.is_relative_to(Path(__file__).parent):
             continue
         if machines.problem():
             item.add_marker(pytest.mark.skip(reason=f"no cluster here: {machines.problem()}"))
-        elif item.get_closest_marker("cluster") and "cluster" not in config.option.markexpr:
-            item.add_marker(pytest.mark.skip(reason="takes a minute: python -m pytest -m cluster"))
 
 
 @pytest.fixture(scope="session")

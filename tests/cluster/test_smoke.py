@@ -1,12 +1,15 @@
-"""Three machines, one search, and one of them loses its power: the one test of a cluster that always runs."""
+"""Three machines, one search, and one of them loses its power: the shortest test of a cluster."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from support.account import EPOCHS, TRIALS, account, outcome, until, words
 from support.cluster import Cluster
 from support.command import events
+
+pytestmark = pytest.mark.cluster
 
 
 def test_a_search_on_three_machines_outlives_one_and_finds_what_one_process_finds(

@@ -6,16 +6,17 @@ import os
 import shutil
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import mirrored
 from support.runs import Writer, settings_of, space_folder, write_run
 
 from irnas import catalog, tracking
 from irnas.errors import SettingsError
 from irnas.ledger import Ledger
-from irnas.mirror import entries
 from irnas.result import Status
 
 pytestmark = [
@@ -53,29 +54,11 @@ def client_of(runs: Path) -> Any:
 
 
 def found(runs: Path) -> list[Any]:
-    client = client_of(runs)
-    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
-    return list(client.search_runs([experiment.experiment_id], max_results=1000)) if experiment else []
+    return mirrored.found(client_of(runs))
 
 
 def state(runs: Path) -> dict[tuple[str, str], Any]:
-    """All that MLflow holds, without its own random identifiers; fails on a second run of one trial."""
-    client, names, kept = client_of(runs), {}, {}
-    everything = found(runs)
-    for run in everything:
-        names[run.info.run_id] = (run.data.tags["irnas.run"], run.data.tags.get("irnas.trial", ""))
-    for run in everything:
-        tags = dict(run.data.tags)
-        parent = tags.pop("mlflow.parentRunId", "")
-        histories = {
-            name: sorted((m.step, m.timestamp, m.value) for m in client.get_metric_history(run.info.run_id, name))
-            for name in run.data.metrics
-        }
-        key = names[run.info.run_id]
-        assert key not in kept, f"two runs of {key}"
-        times = (run.info.status, run.info.start_time, run.info.end_time)
-        kept[key] = (times, tags, dict(run.data.params), histories, names.get(parent))
-    return kept
+    return mirrored.state(client_of(runs))
 
 
 def small(runs: Path, name: str = "one", **more: Any) -> str:
@@ -98,15 +81,65 @@ def test_a_search_and_its_trials_are_nested(runs: Path) -> None:
 def test_what_is_held_is_what_the_ledger_says(runs: Path) -> None:
     uri = small(runs)
     tracking.Mirror(uri).sync()
-    parent, children = entries(list(Ledger(uri).events()), uri)
-    held = state(runs)
-    for trial, entry in {"": parent, **{str(t): c for t, c in children.items()}}.items():
-        times, tags, params, histories, _ = held[parent.tags["irnas.run"], trial]
-        assert times == (entry.status, entry.start_ms, entry.end_ms)
-        assert params == entry.params
-        assert {k: v for k, v in tags.items() if k.startswith("irnas.")} == entry.tags
-        listed = {(n, value, when, step) for n, points in histories.items() for step, when, value in points}
-        assert listed == set(entry.points)
+    mirrored.assert_mirrored(client_of(runs), uri)
+
+
+def test_runs_are_found_by_family_status_and_front(runs: Path) -> None:
+    tracking.Mirror(small(runs, trials=4)).sync()
+    client = client_of(runs)
+    (experiment,) = [e for e in client.search_experiments() if e.name == tracking.EXPERIMENT]
+
+    def count(where: str) -> int:
+        return len(client.search_runs([experiment.experiment_id], where))
+
+    front = count("tags.`irnas.front` = 'true'")
+    assert 1 <= front <= count("tags.`irnas.family` = 'toy' and tags.`irnas.status` = 'ok'") == 4
+    assert count("tags.`irnas.status` = 'failed'") == count("tags.`irnas.status` = 'rejected'") == 1
+
+
+def test_the_page_of_a_search_shows_its_front(runs: Path) -> None:
+    uri = small(runs)
+    tracking.Mirror(uri).sync()
+    (parent,) = (r for r in found(runs) if r.data.tags["irnas.kind"] == "search")
+    winners = [r.data.tags["irnas.key"] for r in found(runs) if r.data.tags.get("irnas.front") == "true"]
+    note = parent.data.tags["mlflow.note.content"]
+    head, blank, names, rule, *rows = note.splitlines()
+    assert head.startswith(f"{len(winners)} on the front of 4 trained networks") and not blank
+    assert names == "| key | mIoU (%) | OPs |" and rule == "| --- | ---: | ---: |"
+    assert sorted(row.split("`")[1] for row in rows) == sorted(winners)
+
+
+def test_the_data_set_is_one_that_mlflow_can_name(runs: Path) -> None:
+    from mlflow.data import get_source
+
+    tracking.Mirror(small(runs)).sync()
+    (parent,) = (r for r in found(runs) if r.data.tags["irnas.kind"] == "search")
+    (logged,) = parent.inputs.dataset_inputs
+    assert (logged.dataset.name, logged.dataset.digest) == ("nudt-sirst", "5eed5eed5eed5eed")
+    assert get_source(logged.dataset).uri == "data/absent"
+    assert [(t.key, t.value) for t in logged.tags] == [("mlflow.data.context", "training")]
+
+
+def test_the_load_of_the_machine_is_logged_on_demand(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri, stop, told = small(runs, closed=None), threading.Event(), list[str]()
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
+    with Ledger(uri).writing():
+        follower = threading.Thread(target=tracking.follow, args=(uri, stop, 0.01, told.append))
+        follower.start()
+        until = time.monotonic() + 30
+        logged: set[str] = set()
+        while not logged and time.monotonic() < until:
+            time.sleep(0.1)
+            parents = [r for r in found(runs) if r.data.tags["irnas.kind"] == "search"]
+            logged = {name for r in parents for name in r.data.metrics if name.startswith("system/")}
+        stop.set()
+        follower.join()
+    assert "system/cpu_utilization_percentage" in logged and not told
+    assert not [r for r in found(runs) if "irnas.trial" in r.data.tags and set(r.data.metrics) & logged]
+    before = state(runs)
+    tracking.Mirror(uri).sync()
+    assert state(runs) == before
 
 
 def test_syncing_again_changes_nothing(runs: Path) -> None:
@@ -357,6 +390,9 @@ def test_following_goes_on_until_it_is_stopped_and_syncs_once_more(monkeypatch: 
                 raise OSError("once")
             if len(syncs) == 4:
                 stop.set()
+
+        def watch(self) -> None:
+            """Nothing, as by default."""
 
     monkeypatch.setattr(tracking, "Mirror", Counted)
     tracking.follow("runs/one", stop, interval_s=0.001, warn=told.append)

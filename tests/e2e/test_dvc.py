@@ -1,0 +1,176 @@
+"""docs/data.md, every command of it, with the real DVC; then the same through an S3 server."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support import s3
+from support.command import environment, events
+
+from irnas.data import lock, open_dataset
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "data.md"
+SET = "synthetic-stats@tiny"
+
+pytestmark = pytest.mark.slow
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    """What a shell in an environment with irnas has, and nothing of the user's own git and DVC."""
+    names = {"NAME": "A Tester", "EMAIL": "tester@example.com"}
+    people = {f"GIT_{who}_{what}": text for who in ("AUTHOR", "COMMITTER") for what, text in names.items()}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {
+        **environment(folder), **people, "PATH": path, "DVC_SITE_CACHE_DIR": str(folder / "site"),
+        "DVC_NO_ANALYTICS": "1", "IRNAS_CACHE": str(folder / "cache"),
+    }  # fmt: skip
+
+
+def shell(where: Path, script: str, env: dict[str, str], code: int = 0) -> str:
+    """What a script prints."""
+    done = subprocess.run(
+        ["bash", "-euc", script], cwd=where, env=env, timeout=400, check=False, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert done.returncode == code, f"{script}\n{done.stdout}"
+    return done.stdout
+
+
+def clone(folder: Path, env: dict[str, str]) -> Path:
+    """What git has of this repository, as far as data sets go, in a repository of its own."""
+    there = folder / "clone"
+    for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml"):
+        (there / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, there / name)
+    for name in ("pipelines", "irnas/data"):
+        shutil.copytree(ROOT / name, there / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shell(there, "git init --quiet && git add --all && git commit --quiet --message all", env)
+    return there
+
+
+def files(folder: Path) -> dict[str, str]:
+    """Path to SHA-256 of all that ``tiny`` consists of."""
+    found = [*folder.glob("data/tiny/*"), *folder.glob("data/tiny.*")]
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in found}
+
+
+@dataclass(frozen=True)
+class Told:
+    """The page at work: each block with what it printed, and what was there before the parameter changed."""
+
+    folder: Path
+    env: dict[str, str]
+    blocks: list[tuple[str, str]]
+    pulled: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """All blocks of the page, run one after the other, each in the folder where the last one ended."""
+    folder = tmp_path_factory.mktemp("dvc")
+    env = surroundings(folder)
+    where, blocks, pulled = clone(folder, env), list[tuple[str, str]](), dict[str, str]()
+    for block in re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S):
+        pulled = pulled or ("sed -i" in block and files(where)) or {}
+        *lines, last = shell(where, f"{block}pwd", env).splitlines()
+        where = Path(last)
+        blocks.append((block, "\n".join(lines)))
+    return Told(folder=folder, env=env, blocks=blocks, pulled=pulled)
+
+
+def ran(printed: str) -> list[str]:
+    return re.findall(r"^Running stage '(.*?)'", printed, re.M)
+
+
+def test_repro_makes_a_set_once(told: Told) -> None:
+    made, again = re.split(r"(?<=remote storage\.\n)", told.blocks[0][1], maxsplit=1)
+    assert ran(made) == ["synthesize@tiny", "synthetic-check@tiny", SET]
+    assert not ran(again) and again.count("didn't change, skipping") == 3
+    assert "area_median" in again and (told.folder / "clone" / "data" / "plots" / "index.html").is_file()
+
+
+def test_a_clone_pulls_the_same_bytes_and_has_nothing_to_do(told: Told) -> None:
+    block, printed = told.blocks[2]
+    assert "dvc pull" in block and not ran(printed) and "are up to date" in printed
+    assert told.pulled == files(told.folder / "clone") and len(told.pulled) == 5
+
+
+def test_one_changed_parameter_runs_its_own_stages_only(told: Told) -> None:
+    _, printed = told.blocks[3]
+    assert ran(printed) == ["synthesize@tiny", "synthetic-check@tiny", SET]
+    assert re.search(r"revision +[0-9a-f]{16} +[0-9a-f]{16}", printed)
+    assert "scenes-256" not in printed
+    assert open_dataset(str(told.folder / "elsewhere" / "data" / "tiny")).manifest.parameters["seed"] == 1
+
+
+def test_a_changed_check_runs_itself_and_nothing_that_gets_the_same_from_it(told: Told) -> None:
+    where = told.folder / "clone"
+    with (where / "pipelines" / "check_dataset.py").open("a") as script:
+        script.write("# A remark.\n")
+    assert ran(shell(where, f"dvc repro {SET}", told.env)) == ["synthetic-check@tiny"]
+
+
+def test_the_lock_is_read_as_dvc_wrote_it(told: Told) -> None:
+    for where in ("clone", "elsewhere"):
+        folder = told.folder / where / "data" / "tiny"
+        assert f"md5: {lock.verdict(folder)}" in (told.folder / where / "dvc.lock").read_text()
+
+
+def test_a_search_records_dvc_s_hash_and_refuses_other_files(told: Told, tmp_path: Path) -> None:
+    where = told.folder / "elsewhere"
+    (opened,) = events(where / "runs" / "tiny", "opened")
+    assert opened["data"]["dvc"] == lock.verdict(where / "data" / "tiny")
+    assert opened["data_rev"] == open_dataset(str(where / "data" / "tiny")).revision
+    shutil.copytree(where, tmp_path / "changed", symlinks=True)
+    with (tmp_path / "changed" / "data" / "tiny" / "manifest.json").open("a") as manifest:
+        manifest.write("\n")
+    search = "irnas search --dataset data/tiny --trials 1 --epochs 1 --executor loop --run runs/again"
+    printed = shell(tmp_path / "changed", search, told.env, code=2)
+    assert "as dvc.lock says" in printed and not (tmp_path / "changed" / "runs" / "again").exists()
+
+
+def test_a_broken_folder_stops_before_its_figures(told: Told, tmp_path: Path) -> None:
+    where = tmp_path / "broken"
+    shutil.copytree(told.folder / "elsewhere", where, symlinks=True)
+    manifest = where / "data" / "tiny" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"images": 24', '"images": 25', 1))
+    printed = shell(where, f"dvc commit --force synthesize@tiny && dvc repro {SET}", told.env, code=255)
+    assert ran(printed) == ["synthetic-check@tiny"] and "must be 25, as the manifest says" in printed
+
+
+def test_an_imported_set_needs_its_source_only_to_be_made_again(told: Told, tmp_path: Path) -> None:
+    from support import layouts
+
+    where = clone(tmp_path, told.env)
+    layouts.nudt(where / "raw")
+    line = "imported:\n  real: {source: raw, format: generic, val_fraction: 0.4, val_seed: 1}\n"
+    (where / "params.yaml").write_text("synthetic: {}\n" + line)
+    assert ran(shell(where, "dvc repro", told.env)) == ["import@real", "imported-check@real", "imported-stats@real"]
+    shutil.rmtree(where / "raw")
+    assert not ran(shell(where, "dvc repro --allow-missing", told.env))
+
+
+def test_an_s3_server_as_the_store(told: Told, tmp_path: Path) -> None:
+    env = {**told.env, **s3.KEYS}
+    with s3.server() as address:
+        here, there = told.folder / "clone", tmp_path / "there"
+        remote = f"dvc remote modify --local storage url s3://{s3.BUCKET}/dvc; "
+        remote += f"dvc remote modify --local storage endpointurl {address}; "
+        printed = shell(here, f"git checkout --quiet dvc.lock; {remote} dvc checkout {SET} --with-deps; dvc push", env)
+        assert re.search(r"\d files pushed", printed)
+        shell(tmp_path, f"git clone --quiet {here} there", env)
+        printed += shell(there, f"{remote} dvc pull --with-deps {SET}; dvc repro {SET}", env)
+        assert not ran(printed) and files(there) == told.pulled
+        kept = s3.objects(address)
+        assert not [name for name, content in kept.items() for p in s3.PLANTED if p.encode() in content]
+    configured = "".join(p.read_text() for p in there.glob(".dvc/config*"))
+    assert not [planted for planted in s3.PLANTED if planted in printed + configured]
