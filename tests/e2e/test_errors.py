@@ -25,7 +25,7 @@ from irnas.cli import main
         (["--trials", "0"], "trials: got 0; must be at least 1"),
         (["--epochs", "0"], "budget.epochs: got 0; must be at least 1"),
         (["--crop", "40"], "budget.crop: got 40; must be a multiple of 16"),
-        (["--sampler", "magic"], "sampler: got 'magic'; one of tpe"),
+        (["--strategy", "magic"], "strategy: got 'magic'; one of tpe"),
         (["--loss", "hinge"], "recipe.loss: got 'hinge'; one of softiou"),
         (["--lr", "3"], "recipe.lr: got 3.0"),
         (["--max-ops", "many"], "--max-ops: got 'many'; must be a number such as"),
