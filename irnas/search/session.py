@@ -58,6 +58,8 @@ class Session:
         self._epochs, self._seconds = 0, 0.0
         self._has_nothing = False
         """Whether the strategy had nothing to propose, and has learnt nothing since."""
+        self._enough = ""
+        """Why nothing more is to be proposed, though not all is spent."""
         self.stop_reason = ""
         """Why no further trial is handed out; empty while there may be one."""
         self.gave_up = False
@@ -94,11 +96,15 @@ class Session:
         """
         # What was at work before a restart goes on whatever is spent: so it would have without one.
         reason = self.stop_reason or ("" if self._pending else self._spent())
-        proposal = self._pending.pop(0) if self._pending else self._finalist() if reason else self._propose()
+        proposal = self._pending.pop(0) if self._pending else None if reason else self._propose()
+        reason = reason or self._enough
+        if proposal is None and reason:
+            proposal = self._finalist()
         if proposal is None:
-            self.stop_reason, self._has_nothing = self.stop_reason or reason, True
-            if not self._running:
-                self.stop_reason = self.stop_reason or "the space has no further point"
+            self._has_nothing = True
+            # With finalists, what is at work may yet be paused, and be one.
+            if not self._running or (reason and not self.settings.finalists):
+                self.stop_reason = reason or "the space has no further point"
             return None
         assignment = self._assign(proposal)
         if self._paused.pop(proposal.trial, None):
@@ -110,8 +116,8 @@ class Session:
     def report(self, trial: int, report: Report) -> bool:
         """Record what a trial says after an epoch; True when its worker is to let it go: it is paused."""
         # Of a whole training only the result is missing.
-        is_over = report.epoch >= self.settings.budget.epochs
-        pauses = self._strategy.observe(trial, report.epoch, report.values) and not is_over
+        is_held = report.epoch >= self.settings.budget.epochs or trial in self._promoted
+        pauses = self._strategy.observe(trial, report.epoch, report.values) and not is_held
         event = {"trial": trial, "epoch": report.epoch, "values": dict(report.values), "seconds": report.seconds}
         # One event for both: a kill in between would leave a report without its consequence.
         self.record("reported", {**event, "paused": pauses})
@@ -158,14 +164,13 @@ class Session:
 
     def _finalist(self) -> Proposal | None:
         """When all is spent: a paused trial that would be on the front if it ended as it stands, to be trained on."""
-        if self.stop_reason or not self.settings.finalists:
+        if self.gave_up or not self.settings.finalists:
             return None
         so_far = [self._stopped(self._assign(p)) for p in self._paused.values()]
         waiting = [replace(r, status=Status.OK, epochs=self.settings.budget.epochs) for r in so_far]
         front = Front.of([*self.results, *waiting], parse(self.settings.objectives)).results
         best = [r.trial for r in front if r.trial in self._paused and r.trial not in self._promoted]
         self._promoted.update(best[: self.settings.finalists - len(self._promoted)])
-        # One that goes on is halted at each rung that is left.
         return next((self._paused[t] for t in sorted(self._promoted) if t in self._paused), None)
 
     def _stopped(self, assignment: Assignment) -> Result:
@@ -191,7 +196,7 @@ class Session:
         is_counted = self.settings.strategy not in PACED
         if is_counted and self.num_trained + len(self._running) >= self.settings.trials:
             return "all trials are handed out"
-        return ""
+        return self._enough
 
     def _propose(self) -> Proposal | None:
         refused: list[Proposal] = []
@@ -200,7 +205,7 @@ class Session:
         while len(refused) < MAX_REFUSED_IN_A_ROW and (proposal := self._strategy.ask()) is not None:
             belief = proposal.memory.get("belief")
             if belief and next_percent(belief) > self.settings.worth_seconds:
-                self.stop_reason = f"one more percent of hypervolume would take more than {self.settings.worth}"
+                self._enough = f"one more percent of hypervolume would take more than {self.settings.worth}"
                 return None
             if proposal.trial in self._paused:
                 return proposal
@@ -220,7 +225,7 @@ class Session:
                 f"limit {name}: got {limit:g}; must admit some network: the smallest of {len(refused)} has {least:g}"
             )
         if len(refused) == MAX_REFUSED_IN_A_ROW:
-            self.stop_reason = f"{len(refused)} networks in a row broke a limit"
+            self._enough = f"{len(refused)} networks in a row broke a limit"
         return None
 
     def _assign(self, proposal: Proposal) -> Assignment:

@@ -200,3 +200,15 @@ def test_a_search_ends_where_one_more_percent_is_not_worth_it(tmp_path: Path) ->
     assert 10 < len(floor.of("reported")) < 40 * EPOCHS
     assert {e["trial"] for e in floor.of("proposed")} == {r.trial for r in floor.results}
     assert any(e["memory"].get("belief") for e in floor.of("proposed"))
+
+
+@pytest.mark.parametrize("name", PACED)
+@pytest.mark.parametrize("order", range(4))
+def test_who_goes_on_beyond_the_budget_is_trained_to_the_end(name: str, order: int, tmp_path: Path) -> None:
+    floor = Floor(tmp_path, name, workers=3, order=order, finalists=4)
+    floor.run()
+    paid = [i for i, e in enumerate(floor.events) if e["kind"] == "reported"]
+    spent = paid[TRIALS * EPOCHS - 1]
+    promoted = {e["trial"] for e in floor.events[spent:] if e["kind"] == "continued"}
+    status = {r.trial: r.status for r in floor.results}
+    assert {status[t] for t in promoted} <= {Status.OK}

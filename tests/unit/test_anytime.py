@@ -6,25 +6,14 @@ from dataclasses import replace
 import moocore
 import numpy as np
 import pytest
-from support.tables import made_table
+from support.tables import flat, made_table
 
 from irnas.errors import SettingsError
 from irnas.objective import parse
 from irnas.search import anytime, contest
 from irnas.search.replay import Arena, Moment, Trajectory
-from irnas.search.table import Step, Table
 
 MIOU_OPS = parse("miou,ops")
-
-
-def flat(*pairs: tuple[float, float]) -> Table:
-    """A table of one-epoch trainings with this (miou, ops)."""
-    made = made_table(len(pairs), num_seeds=1, epochs=1)
-    points = tuple(
-        replace(p, free={"ops": ops}, curves={0: (Step(epoch=1, values={"miou": miou}, seconds=1.0),)})
-        for p, (miou, ops) in zip(made.points, pairs, strict=True)
-    )
-    return replace(made, points=points)
 
 
 def searched(arena: Arena, *moments: tuple[int, float, float]) -> Trajectory:

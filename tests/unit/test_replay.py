@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from support.results import tiny_space
-from support.tables import SPACE, made_table
+from support.tables import SPACE, flat, made_table
 
 from irnas.errors import SettingsError
 from irnas.objective import parse
@@ -17,7 +17,6 @@ from irnas.search.listed import Listed
 from irnas.search.replay import Arena, Trajectory, bounds, replay
 from irnas.search.strategy import History, Proposal
 from irnas.search.strategy.named import NAMES, named
-from irnas.search.table import Step, Table
 from irnas.union import unite
 
 MIOU_OPS = parse("miou,ops")
@@ -166,16 +165,6 @@ def test_one_seed_serves_for_both() -> None:
     arena = Arena(table=made_table(3, num_seeds=1, epochs=2), objectives=MIOU_OPS)
     key = arena.table.points[0].key
     assert arena.truth(key, 0).values["miou"] == arena.seen(key)[-1].values["miou"]
-
-
-def flat(*pairs: tuple[float, float]) -> Table:
-    """A table of one-epoch trainings with this (miou, ops)."""
-    made = made_table(len(pairs), num_seeds=1, epochs=1)
-    points = tuple(
-        replace(p, free={"ops": ops}, curves={0: (Step(epoch=1, values={"miou": miou}, seconds=1.0),)})
-        for p, (miou, ops) in zip(made.points, pairs, strict=True)
-    )
-    return replace(made, points=points)
 
 
 def test_the_box_and_the_share_by_hand() -> None:

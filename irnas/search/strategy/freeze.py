@@ -120,7 +120,8 @@ class FreezeThaw:
     def ask(self) -> Proposal | None:
         """See ``Strategy.ask``."""
         found = self._next()
-        memory = {"belief": self._belief} if self._choice and self._belief else {}
+        # An action that was drawn was not weighed, whatever else was.
+        memory = {"belief": self._belief} if self._choice == (found,) and self._belief else {}
         self._choice = None
         if found is None:
             return None
