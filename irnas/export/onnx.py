@@ -39,6 +39,8 @@ def convert(network: nn.Module, taken: Input, origin: Origin) -> Any:
     """
     for package in ("onnx", "onnxscript"):
         _need(package)
+    from irnas.export.elimination import eliminate
+
     wrapped = _Probability(frozen(face.deployed(network))).eval()
     side = 4 * taken.multiple
     example = torch.rand(1, taken.channels, side, side + taken.multiple)
@@ -48,7 +50,7 @@ def convert(network: nn.Module, taken: Input, origin: Origin) -> Any:
         try:
             program = torch.onnx.export(
                 wrapped, (example,), dynamo=True, verbose=False, input_names=[INPUT], output_names=[OUTPUT],
-                dynamic_shapes=(free,),
+                dynamic_shapes=(free,), custom_translation_table={torch.ops.irnas.solve.default: eliminate},
             )  # fmt: skip
         except Exception as error:
             reason = " ".join(str(error).split())[:200]

@@ -258,9 +258,21 @@ def _project(origin_nchw: Tensor, basis_ncjhw: Tensor) -> Tensor:
     # The ridge decides where maps depend on each other, as they do when they outnumber the pixels.
     ridge = _RIDGE * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     inner = (basis @ origin_nchw.flatten(2)[..., None]).double()
-    weights = torch.linalg.solve(gram + ridge, inner).to(origin_nchw.dtype)
-    y_nchw: Tensor = (weights.mT @ basis).reshape(origin_nchw.shape)
-    return y_nchw
+    found = solve if torch.compiler.is_exporting() else torch.linalg.solve
+    weights: Tensor = found(gram + ridge, inner).to(origin_nchw.dtype)
+    return (weights.mT @ basis).reshape(origin_nchw.shape)
+
+
+@torch.library.custom_op("irnas::solve", mutates_args=())
+def solve(matrix_njj: Tensor, right_nj1: Tensor) -> Tensor:
+    """x of A x = b, under one name, for an exporter to whose format linear algebra is unknown."""
+    x_nj1: Tensor = torch.linalg.solve(matrix_njj, right_nj1)
+    return x_nj1
+
+
+@solve.register_fake
+def _(matrix_njj: Tensor, right_nj1: Tensor) -> Tensor:
+    return torch.empty_like(right_nj1)
 
 
 _RIDGE = 1e-6

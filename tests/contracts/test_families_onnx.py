@@ -24,6 +24,8 @@ from irnas.space import Genotype
 DRAWN = 6
 LARGEST = 1e-4
 """Difference of a probability; single precision in another order."""
+RARE = {"sd2net": "c=4,kernel=haar,orthogonal=true"}
+"""Points that need something of the exporter which the cheapest of the searched ones do not."""
 TRIES = 8
 """Images of which one must agree in every pixel, for a network with signs."""
 
@@ -36,6 +38,8 @@ def samples() -> Iterator[Any]:
             chosen = found if NUM_SAMPLES >= FULL else [min(found, key=work)] if kind == "search" else []
             for index, genotype in enumerate(chosen):
                 yield pytest.param(genotype, id=f"{name}-{kind}-{index}")
+    for name, words in RARE.items():
+        yield pytest.param(catalog.point(name, words), id=f"{name}-rare")
 
 
 def work(genotype: Genotype) -> float:
