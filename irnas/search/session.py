@@ -73,6 +73,7 @@ class Session:
         open_ones = [p for p in history.proposals if p.trial not in self._finished]
         self._paused = {p.trial: p for p in open_ones if p.trial in history.paused}
         self._pending = [p for p in open_ones if p.trial not in self._paused]
+        self._promoted = set(history.promoted)
         self._strategy.restore(history)
         for result in history.results:
             self._last.pop(result.trial, None)
@@ -108,7 +109,8 @@ class Session:
             return None
         assignment = self._assign(proposal)
         if self._paused.pop(proposal.trial, None):
-            self.record("continued", {"trial": proposal.trial, "belief": proposal.memory.get("belief", {})})
+            belief, promoted = proposal.memory.get("belief", {}), proposal.trial in self._promoted
+            self.record("continued", {"trial": proposal.trial, "belief": belief, "promoted": promoted})
         self._running[proposal.trial] = assignment
         self._proposals[proposal.trial] = proposal
         return assignment

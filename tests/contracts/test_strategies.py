@@ -212,3 +212,38 @@ def test_who_goes_on_beyond_the_budget_is_trained_to_the_end(name: str, order: i
     promoted = {e["trial"] for e in floor.events[spent:] if e["kind"] == "continued"}
     status = {r.trial: r.status for r in floor.results}
     assert {status[t] for t in promoted} <= {Status.OK}
+
+
+@pytest.mark.parametrize("name", PACED)
+def test_a_crash_among_finalists_promotes_no_others(name: str, tmp_path: Path) -> None:
+    whole = Floor(tmp_path, name, workers=1, order=0, trials=2, finalists=2)
+    whole.run()
+    promotions = [i for i, e in enumerate(whole.events, 1) if e["kind"] == "continued" and e["promoted"]]
+    assert promotions
+    for cut in range(promotions[0], len(whole.events)):
+        floor = Floor(tmp_path, name, workers=1, order=0, trials=2, finalists=2)
+        floor.crash_at = cut
+        with pytest.raises(Crash):
+            floor.run()
+        floor.crash_at = -1
+        floor.run()
+        assert floor.results == whole.results, f"after a crash at event {cut}"
+
+
+def test_a_search_that_is_worth_no_more_still_has_its_finalists(tmp_path: Path) -> None:
+    floor = Floor(tmp_path, "freeze-thaw", workers=6, order=0, worth="8s", trials=100, finalists=3)
+    assert floor.run().stop_reason == "one more percent of hypervolume would take more than 8s"
+    enough = next(i for i, e in enumerate(floor.events) if e.get("promoted"))
+    promoted = {e["trial"] for e in floor.events[enough:] if e["kind"] == "continued"}
+    assert promoted and promoted <= {r.trial for r in floor.results if r.status is Status.OK}
+    assert not any(e["kind"] == "proposed" for e in floor.events[enough:])
+
+
+def test_what_was_drawn_at_random_carries_no_belief(tmp_path: Path) -> None:
+    floor = Floor(tmp_path, "freeze-thaw", workers=1, order=0, trials=20)
+    floor.run()
+    acts = [e["memory"].get("belief") if e["kind"] == "proposed" else e["belief"] for e in floor.events
+            if e["kind"] in ("proposed", "continued")]  # fmt: skip
+    believed = [b for b in acts[10:] if b]
+    assert 0 < len(acts[10:]) - len(believed) < len(acts[10:]) / 3
+    assert len({tuple(sorted(b.items())) for b in believed}) == len(believed), "a belief told of two actions"

@@ -66,16 +66,20 @@ class History:
     reports: Sequence[Seen] = ()
     paused: frozenset[int] = frozenset()
     """The trials that are paused now."""
+    promoted: frozenset[int] = frozenset()
+    """The trials that went on to their end as finalists."""
 
     @classmethod
     def of(cls, events: Sequence[Mapping[str, Any]]) -> History:
         """The history in the events of a record."""
         paused: set[int] = set()
+        promoted: set[int] = set()
         for event in events:
             if event["kind"] == "reported" and event.get("paused"):
                 paused.add(event["trial"])
             elif event["kind"] == "continued":
                 paused.discard(event["trial"])
+                promoted |= {event["trial"]} if event.get("promoted") else set()
         results = [Result.from_document(e["result"]) for e in events if e["kind"] == "finished"]
         names = ("trial", "epoch", "values", "seconds")
         return cls(
@@ -83,6 +87,7 @@ class History:
             results=results,
             reports=[Seen(**{n: e[n] for n in names}) for e in events if e["kind"] == "reported"],
             paused=frozenset(paused - {r.trial for r in results}),
+            promoted=frozenset(promoted),
         )
 
 
