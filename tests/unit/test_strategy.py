@@ -6,7 +6,7 @@ from support.strategies import answer, strategy, wide_space
 
 from irnas.result import Result, Status
 from irnas.search.strategy import History, Proposal
-from irnas.search.strategy.sampled import Sampled
+from irnas.search.strategy.sampled import WINDOW, Sampled
 from irnas.settings import SAMPLERS
 
 
@@ -31,9 +31,14 @@ def test_failed_trials_and_pending_ones_do_no_harm(sampler: str) -> None:
     assert asker.ask()
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize(("sampler", "window"), [*((s, None) for s in SAMPLERS), ("tpe", 3)])
 @pytest.mark.parametrize("cut", [3, 9])
-def test_a_restored_strategy_decides_as_the_uninterrupted_one(sampler: str, cut: int) -> None:
+def test_a_restored_strategy_decides_as_the_uninterrupted_one(
+    sampler: str, window: int | None, cut: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if window:
+        monkeypatch.setitem(WINDOW, sampler, window)
+
     def go_on(asker: Sampled, waiting: list[Proposal], steps: int) -> list[str]:
         keys = []
         for _ in range(steps):
@@ -61,6 +66,27 @@ def test_a_restored_strategy_decides_as_the_uninterrupted_one(sampler: str, cut:
     second = strategy(sampler, wide_space(), num_trials=20)
     second.restore(History(proposals=proposals, results=results))
     assert go_on(second, waiting, 16 - cut) == expected[cut:]
+
+
+def test_what_a_sampler_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(WINDOW, "tpe", 5)
+    asker, known = strategy("tpe", wide_space()), []
+    for _ in range(23):
+        proposal = asker.ask()
+        assert proposal
+        known.append(len(asker._study.get_trials(deepcopy=False)))
+        asker.tell(answer(proposal))
+    assert max(known) <= 10 and known[-1] >= 5
+
+
+def test_a_generation_is_written_down_once() -> None:
+    asker, written = strategy("nsga2", wide_space(), num_trials=16), list[str]()
+    for _ in range(24):
+        proposal = asker.ask()
+        assert proposal
+        written += proposal.memory["study"]
+        asker.tell(answer(proposal))
+    assert len(written) == len(set(written)) > 1
 
 
 def test_equal_seeds_equal_searches_and_different_seeds_differ() -> None:

@@ -29,6 +29,9 @@ MAX_FRUITLESS_ASKS = 10
 
 _DRAWS = 2000
 
+WINDOW = {"tpe": 500, "gp": 200}
+"""Asks, of which a sampler whose cost grows with its study knows the newest, and up to as many before them."""
+
 
 class Sampled:
     """A ``Strategy`` around an Optuna sampler."""
@@ -68,11 +71,11 @@ class Sampled:
         self._optuna_number: dict[int, int] = {}
         self._fruitless = 0
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        directions: list[Literal["minimize", "maximize"]] = [
-            "maximize" if o.goal == "max" else "minimize" for o in self._objectives
-        ]
-        self._storage = optuna.storages.InMemoryStorage()
-        self._study = optuna.create_study(directions=directions, storage=self._storage, study_name=space.name)
+        self._study = self._new_study()
+        self._forgotten = 0
+        """Asks that are no longer in the study."""
+        self._noted: dict[str, Any] = {}
+        """What the sampler had written to the study by the last proposal."""
 
     def ask(self) -> Proposal | None:
         """See ``Strategy.ask``."""
@@ -88,7 +91,7 @@ class Sampled:
         costs = self._price(genotype)
         refused = next((_excess(n, costs[n], most) for n, most in self._limits.items() if costs[n] > most), "")
         self._fruitless = self._fruitless + 1 if refused else 0
-        memory = {"asked": asked, "study": self._storage.get_study_system_attrs(self._study_id)}
+        memory = {"asked": asked, "study": self._news()}
         return Proposal(trial=trial, genotype=genotype, costs=costs, origin=origin, refused=refused, memory=memory)
 
     def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> bool:
@@ -99,8 +102,9 @@ class Sampled:
         """See ``Strategy.tell``."""
         self._results[result.key] = result
         number = self._optuna_number.get(result.trial)
-        if number is None:
+        if number is None or number < self._forgotten:
             return
+        number -= self._forgotten
         if result.status is Status.OK:
             self._study.tell(number, self._values(result))
         else:
@@ -116,6 +120,7 @@ class Sampled:
             for name, value in proposal.memory["study"].items():
                 # The parents of a generation, for one: chosen once, from the trials that were done by then.
                 self._storage.set_study_system_attr(self._study_id, name, value)
+            self._noted.update(proposal.memory["study"])
             for entry in asked:
                 self._replay(entry, by_key.get(entry["of"]))
             self._note(proposal.trial, proposal.genotype.key, asked)
@@ -126,6 +131,33 @@ class Sampled:
     @property
     def _study_id(self) -> int:
         return self._storage.get_study_id_from_name(self._space.name)
+
+    @property
+    def _num_asked(self) -> int:
+        return self._forgotten + len(self._study.get_trials(deepcopy=False))
+
+    def _new_study(self) -> optuna.Study:
+        directions: list[Literal["minimize", "maximize"]] = [
+            "maximize" if o.goal == "max" else "minimize" for o in self._objectives
+        ]
+        self._storage = optuna.storages.InMemoryStorage()
+        return optuna.create_study(directions=directions, storage=self._storage, study_name=self._space.name)
+
+    def _news(self) -> dict[str, Any]:
+        """What the sampler has written to the study since the last proposal; all of it each time would not end."""
+        written = self._storage.get_study_system_attrs(self._study_id)
+        news = {name: value for name, value in written.items() if self._noted.get(name) != value}
+        self._noted.update(news)
+        return news
+
+    def _forget(self) -> None:
+        """Let go of the oldest asks. How many are left follows from their number alone, also after a restart."""
+        window = WINDOW.get(self._sampler)
+        first = max(self._num_asked // window - 1, 0) * window if window else 0
+        if first > self._forgotten:
+            kept = self._study.get_trials(deepcopy=False)[first - self._forgotten :]
+            self._study, self._forgotten = self._new_study(), first
+            self._study.add_trials(kept)
 
     def _queued(self) -> tuple[str, Genotype] | None:
         while self._first:
@@ -138,6 +170,7 @@ class Sampled:
         """Ask the sampler until it names a new point; what it named on the way goes to ``asked``."""
         if len(self._proposed) >= self._space.count():
             return None
+        self._forget()
         for _ in range(MAX_FRUITLESS_ASKS - self._fruitless):
             self._study.sampler = self._new_sampler()
             with warnings.catch_warnings():
@@ -201,7 +234,7 @@ class Sampled:
     def _note(self, trial: int, key: str, asked: Sequence[Mapping[str, Any]]) -> None:
         self._proposed[key] = trial
         if _ends_open(asked):
-            self._optuna_number[trial] = len(self._study.get_trials(deepcopy=False)) - 1
+            self._optuna_number[trial] = self._num_asked - 1
 
     def _replay(self, entry: Mapping[str, Any], repeated: Result | None) -> None:
         """Put one earlier ask back into the study: running, or, where it was a repeat, answered."""
@@ -225,7 +258,7 @@ class Sampled:
         return [result.values[o.name] for o in self._objectives]
 
     def _new_sampler(self) -> optuna.samplers.BaseSampler:
-        seed = random.Random(f"{self._seed}:{len(self._study.get_trials(deepcopy=False))}").getrandbits(31)
+        seed = random.Random(f"{self._seed}:{self._num_asked}").getrandbits(31)
         samplers = optuna.samplers
         num_startup = max(4, min(10, self._num_trials // 3))
         with warnings.catch_warnings():

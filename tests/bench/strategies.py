@@ -1,0 +1,71 @@
+"""The comparison of strategies in README.md, made again: its table and docs/search.png.
+
+    python tests/bench/strategies.py [--bench docs/bench/biisnet-nudt.parquet] [--seeds 20] [--jobs 2]
+
+Replays every strategy on a table of full trainings (``irnas simulate``), draws the picture, and writes the medians
+between the two marks in README.md. About twenty minutes of one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+NAMES = "random,tpe,tpe-uncached,nsga2,nsga2-uncached,nsga2-20,nsga2-20-uncached,asha,moasha,freeze-thaw"
+MARKS = "<!-- strategies -->", "<!-- end of strategies -->"
+
+
+def table(found: dict[str, Any]) -> str:
+    """The medians as Markdown, with their bootstrap intervals."""
+    shares = list(next(iter(found["strategies"].values()))["cost_to"])
+    rows = [["strategy", *(f"{s} %" for s in shares), "ms a network"], ["---"] * (len(shares) + 2)]
+    for name, mine in found["strategies"].items():
+        cells = [_cell(mine["cost_to"][s], *mine["interval"][s]) for s in shares]
+        rows.append([f"`{name}`", *cells, f"{mine['decision_ms']:.1f}"])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _cell(median: float | None, low: float | None, high: float | None) -> str:
+    def said(value: float | None) -> str:
+        return "never" if value is None else f"{value:.0f}"
+
+    return f"{said(median)} ({said(low)}-{said(high)})"
+
+
+def replaced(page: str, inside: str) -> str:
+    """A page with ``inside`` between its two marks."""
+    before, _, rest = page.partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    if not after:
+        raise SystemExit(f"README.md: got no {MARKS[0]} and {MARKS[1]}; must have both")
+    return f"{before}{MARKS[0]}\n{inside}\n{MARKS[1]}{after}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bench", default="docs/bench/biisnet-nudt.parquet")
+    parser.add_argument("--strategies", default=NAMES)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--keep", type=Path, help="also write the JSON here")
+    given = parser.parse_args()
+    command = [
+        sys.executable, "-m", "irnas", "simulate", f"--bench={given.bench}", f"--strategy={given.strategies}",
+        f"--seeds={given.seeds}", f"--jobs={given.jobs}", "--json", "--plot=docs/search.png",
+    ]  # fmt: skip
+    said = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    if given.keep:
+        given.keep.write_text(said)
+    inside = table(json.loads(said))
+    page = ROOT / "README.md"
+    page.write_text(replaced(page.read_text(), inside))
+    print(inside)
+
+
+if __name__ == "__main__":
+    main()
