@@ -2,7 +2,8 @@
 
 Everything else about a run (table, front, report, MLflow runs, a strategy's memory) is derived from it and can be made
 again. One process writes; a lock keeps a second search off. On a local folder the stream is one JSON-lines file; on an
-object store, which cannot append, each event is an object of its own, numbered.
+object store, which can neither append nor lock, each event is an object of its own, numbered, and the search that was
+started last is the one that may write: a machine that was cut off, and returns, finds its search taken over.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import fcntl
 import json
 import os
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -27,7 +30,7 @@ KINDS = (
     "resumed",
     "proposed",  # trial, genotype, costs, the strategy's memory
     "reported",  # trial, epoch, values, seconds, paused: whether it went no further
-    "continued",  # trial, which was paused; what the strategy believes of it
+    "continued",  # trial, which was paused; what the strategy believes of it; whether it is a finalist
     "retried",  # trial, error
     "finished",  # result (ok, stopped, rejected or failed)
     "repeated",  # trial, key, seed, metrics of a finalist trained again
@@ -37,6 +40,12 @@ KINDS = (
 
 _FILE = "ledger.jsonl"
 _FOLDER = "ledger"
+_WRITER = "writer"
+"""On an object store: who may write."""
+
+_READERS = 16
+_read: dict[str, dict[str, bytes]] = {}
+"""By run on an object store, the events that this process has read: each is a request, and none changes."""
 
 
 class Ledger:
@@ -46,6 +55,8 @@ class Ledger:
         self.uri = uri
         self._file: IO[bytes] | None = None
         self._num_events = 0
+        self._name = b""
+        """Of this writer, of which there is no other."""
 
     def exists(self) -> bool:
         """Whether a run was ever started here."""
@@ -77,6 +88,8 @@ class Ledger:
             SettingsError: another process is writing to this run.
         """
         if not storage.is_local(self.uri):
+            self._name = uuid.uuid4().hex.encode()
+            storage.write(storage.join(self.uri, _WRITER), self._name)
             self._num_events = len(storage.names(storage.join(self.uri, _FOLDER)))
             yield
             return
@@ -96,12 +109,19 @@ class Ledger:
                     self._file = None
 
     def append(self, kind: str, fields: Mapping[str, Any]) -> Event:
-        """Write one event and return it once it is on disk."""
+        """Write one event and return it once it is on disk.
+
+        Raises:
+            SettingsError: another search has taken over.
+            StorageError: the disk is full, or the store does not answer.
+        """
         assert kind in KINDS, kind
         event = {"schema": SCHEMA, "t": time.time(), "kind": kind, **fields}
         line = json.dumps(event, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         if self._file is None:
-            assert not storage.is_local(self.uri), "append outside writing()"
+            assert self._name, "append outside writing()"
+            if storage.read(storage.join(self.uri, _WRITER)) != self._name:
+                raise SettingsError(f"run {self.uri}: got a second search; that one has taken over, and this one ends")
             storage.write(storage.join(self.uri, _FOLDER, f"{self._num_events:09d}.json"), line)
             self._num_events += 1
             return event
@@ -117,7 +137,12 @@ class Ledger:
         if storage.is_local(self.uri):
             return (storage.read(storage.join(self.uri, _FILE)) or b"").splitlines()
         folder = storage.join(self.uri, _FOLDER)
-        return [storage.read(storage.join(folder, name)) or b"" for name in storage.names(folder)]
+        names, known = storage.names(folder), _read.setdefault(self.uri, {})
+        new = [name for name in names if not known.get(name)]
+        with ThreadPoolExecutor(_READERS) as pool:
+            found = pool.map(lambda name: storage.read(storage.join(folder, name)) or b"", new)
+            known.update(zip(new, found, strict=True))
+        return [known[name] for name in names]
 
     def _drop_torn_line(self) -> None:
         path = storage.local(self.uri) / _FILE

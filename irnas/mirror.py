@@ -1,4 +1,8 @@
-"""What MLflow should hold of a run, computed from its events: one entry for the search, one for each trial."""
+"""What MLflow should hold of a run, computed from its events: one entry for the search, one for each trial.
+
+A metric's points are only ever added to, each at the time of the event that brought it. So a mirror that followed the
+run and one that was made afterwards hold the same, and what MLflow shows as the latest value is the one that counts.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,9 @@ _MAX_ROWS = 20
 """Networks that the description of a run lists; its table of trials has them all."""
 
 _ENDS = {Status.OK: "FINISHED", Status.STOPPED: "KILLED", Status.REJECTED: "KILLED", Status.FAILED: "FAILED"}
+
+Spreads = Mapping[str, Mapping[str, spread.Spread]]
+"""Key to metric to its spread over several trainings."""
 
 Point = tuple[str, float, int, int]
 """A metric: name, value, milliseconds since the epoch, step."""
@@ -53,7 +60,8 @@ def entries(events: Sequence[Event], uri: str, *, is_live: bool = True) -> tuple
     is_closed = turn["kind"] == "closed"
     reason = str(turn["reason"]) if is_closed else ("running" if is_live else "killed")
     end_ms = _ms(turn) if is_closed else (None if is_live else _ms(last))
-    found = spread.settled(ledger.results(events), spread.spreads(events))
+    spreads = spread.spreads(events)
+    found = spread.settled(ledger.results(events), spreads)
     settings, data = opened["settings"], opened["data"]
     tags = {
         "irnas.run": identity(opened), "irnas.kind": "search", "irnas.uri": uri, "irnas.status": reason,
@@ -61,26 +69,29 @@ def entries(events: Sequence[Event], uri: str, *, is_live: bool = True) -> tuple
         "irnas.strategy": SearchSettings.from_document(settings).strategy, "irnas.data": data["name"],
         "irnas.data_rev": opened["data_rev"],
         "irnas.code_rev": opened["code_rev"],
-        **({"irnas.data_dvc": data["dvc"]} if data.get("dvc") else {}), "mlflow.note.content": _note(opened, found),
+        **({"irnas.data_dvc": data["dvc"]} if data.get("dvc") else {}),
+        "mlflow.note.content": _note(opened, found, spreads),
         **{f"irnas.version.{name}": found for name, found in opened.get("versions", {}).items()},
         **{f"irnas.device.{name}": found for name, found in opened.get("device", {}).items()},
     }  # fmt: skip
     parent = Entry(
         name=uri.rstrip("/").rsplit("/", 1)[-1], start_ms=_ms(opened), end_ms=end_ms,
         status="RUNNING" if end_ms is None else _end_of(reason), tags={k: str(v) for k, v in tags.items()},
-        params=_flat(settings), points=_growth(opened, events, found),
+        params=_flat(settings), points=_growth(events),
     )  # fmt: skip
-    return parent, _children(events, found, end_ms)
+    return parent, _children(events, found, spreads, end_ms)
 
 
-def _note(opened: Event, found: Sequence[Result]) -> str:
+def _note(opened: Event, found: Sequence[Result], spreads: Spreads) -> str:
     """The front as it stands, in Markdown: what MLflow shows as the description of the run."""
     objectives = parse(opened["settings"]["objectives"])
     front = Front.of(found, objectives).results
     first = objectives[0]
     best = sorted(front, key=lambda r: first.loss(r.values[first.name]))[:_MAX_ROWS]
     rows = [[unit.title(o.name) for o in objectives], ["---:"] * len(objectives)]
-    rows += [[unit.figure(o.name, r.values[o.name]) for o in objectives] for r in best]
+    rows += [[_figure(r, o.name, spreads) for o in objectives] for r in best]
+    # MLflow's page leaves no room between the columns of a table.
+    rows = [rows[0], rows[1], *([f"&emsp;{cell}" for cell in row] for row in rows[2:])]
     names = ["key", "---", *(f"`{r.key}`" for r in best)]
     lines = [f"| {' | '.join((name, *row))} |" for name, row in zip(names, rows, strict=True)]
     trained = sum(r.status is Status.OK for r in found)
@@ -88,38 +99,70 @@ def _note(opened: Event, found: Sequence[Result]) -> str:
     return "\n".join([head, "", *lines] if front else [head])
 
 
+def _figure(result: Result, name: str, spreads: Spreads) -> str:
+    shown, found = unit.figure(name, result.values[name]), spreads.get(result.key, {}).get(name)
+    return f"{shown} ± {unit.figure(name, found.deviation)}" if found else shown
+
+
 def identity(opened: Event) -> str:
     """What names a run wherever its folder goes: 16 hex digits of its opening event."""
     return hashlib.sha256(json.dumps(opened, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _children(events: Sequence[Event], found: Sequence[Result], end_ms: int | None) -> dict[int, Entry]:
+def _children(
+    events: Sequence[Event], found: Sequence[Result], spreads: Spreads, end_ms: int | None
+) -> dict[int, Entry]:
     opened = events[0]
-    members = {r.trial for r in Front.of(found, parse(opened["settings"]["objectives"])).results}
-    results = {r.trial: r for r in found}
-    finished = {e["result"]["trial"]: _ms(e) for e in events if e["kind"] == "finished"}
+    objectives = parse(opened["settings"]["objectives"])
+    members = {r.trial for r in Front.of(found, objectives).results}
+    finished = {e["result"]["trial"]: e for e in events if e["kind"] == "finished"}
     proposals: dict[int, Event] = {}
-    reports: dict[int, list[Event]] = {}
-    alone = {e["trial"]: f"{e['ms_min']:.4g}" for e in events if e["kind"] == "measured"}
+    reports: dict[int, dict[int, Event]] = {}
     for event in events:
         if event["kind"] == "proposed":
             # A search that goes on after a kill may propose a trial again; it began when it was first proposed.
             proposals.setdefault(event["trial"], event)
         elif event["kind"] == "reported":
-            reports.setdefault(event["trial"], []).append(event)
+            # A trial that lost its worker tells of some epochs twice.
+            reports.setdefault(event["trial"], {}).setdefault(event["epoch"], event)
+    later = _later(events, finished)
     children = {}
     for trial, proposal in proposals.items():
-        curve, result = reports.get(trial, []), results.get(trial)
-        if result:
-            entry = _ended(opened, proposal, curve, result, finished[trial], is_member=trial in members)
-            if trial in alone:
-                # A tag, for it may come after the end, when points are no longer compared.
-                entry = replace(entry, tags={**entry.tags, "irnas.alone_ms": alone[trial]})
+        curve = list(reports.get(trial, {}).values())
+        if trial in finished:
+            result = Result.from_document(finished[trial]["result"])
+            entry = _ended(opened, proposal, curve, result, _ms(finished[trial]), is_member=trial in members)
+            tags = {**entry.tags, **_trainings(spreads.get(result.key, {}), [o.name for o in objectives])}
+            entry = replace(entry, tags=tags, points=(*entry.points, *later.get(trial, ())))
         else:
             status, word = ("RUNNING", "running") if end_ms is None else ("KILLED", "unfinished")
             entry = _trial(opened, proposal, _points(proposal, curve), status, end_ms, {"irnas.status": word})
         children[trial] = entry
     return children
+
+
+def _trainings(known: Mapping[str, spread.Spread], objectives: Sequence[str]) -> dict[str, str]:
+    """How often a network was trained, and how far its trainings lie from each other; nothing after a single one."""
+    if not known:
+        return {}
+    deviations = {f"irnas.deviation.{n}": f"{known[n].deviation:.4g}" for n in objectives if n in known}
+    return {"irnas.trainings": str(next(iter(known.values())).num), **deviations}
+
+
+def _later(events: Sequence[Event], finished: Mapping[int, Event]) -> dict[int, list[Point]]:
+    """What a trial's run is told after its end: the mean of its trainings after each further one, its speed alone."""
+    points: dict[int, list[Point]] = {}
+    trainings: dict[int, list[Event]] = {}
+    for event in events:
+        if event["kind"] == "repeated":
+            first = finished[event["trial"]]
+            trainings.setdefault(event["trial"], [first]).append(event)
+            (means,) = spread.spreads(trainings[event["trial"]]).values()
+            epochs = int(first["result"]["epochs"])
+            points.setdefault(event["trial"], []).extend((n, s.mean, _ms(event), epochs) for n, s in means.items())
+        elif event["kind"] == "measured" and event["trial"] in finished:
+            points.setdefault(event["trial"], []).append(("latency_alone_ms", float(event["ms_min"]), _ms(event), 0))
+    return points
 
 
 def _ended(
@@ -156,19 +199,30 @@ def _points(proposal: Event, curve: Sequence[Event]) -> list[Point]:
     return costs + [(n, float(v), _ms(e), int(e["epoch"])) for e in curve for n, v in e["values"].items()]
 
 
-def _growth(opened: Event, events: Sequence[Event], found: Sequence[Result]) -> list[Point]:
-    """Hypervolume and size of the front after each trial that was trained to the end, and the baselines."""
+def _growth(events: Sequence[Event]) -> list[Point]:
+    """Hypervolume and size of the front after each trial that was trained to the end, and the baselines.
+
+    A network that is trained once more moves the front without a further trial, so the last step may have more points
+    than one; the latest counts.
+    """
+    opened = events[0]
     objectives = parse(opened["settings"]["objectives"])
     bounds = {name: (float(best), float(worst)) for name, (best, worst) in opened["bounds"].items()}
-    times = {e["result"]["trial"]: _ms(e) for e in events if e["kind"] == "finished"}
-    front, points = Front.of((), objectives), list[Point]()
-    for number, result in enumerate((r for r in found if r.status is Status.OK), 1):
-        front = Front.of((*front.results, result), objectives)
-        when = times[result.trial]
-        points.append(("hypervolume", front.hypervolume(bounds), when, number))
-        points.append(("front_size", float(len(front.results)), when, number))
+    front, done, points = Front.of((), objectives), list[Result](), list[Point]()
+    for index, event in enumerate(events):
+        if event["kind"] == "finished" and event["result"]["status"] == Status.OK:
+            done.append(Result.from_document(event["result"]))
+            front = Front.of((*front.results, done[-1]), objectives)
+        elif event["kind"] == "repeated":
+            front = Front.of(spread.settled(done, spread.spreads(events[: index + 1])), objectives)
+        else:
+            continue
+        points.append(("hypervolume", front.hypervolume(bounds), _ms(event), len(done)))
+        points.append(("front_size", float(len(front.results)), _ms(event), len(done)))
+    # The slash makes a section of its own of them on MLflow's page, below the two above.
+    shown = [o.name for o in objectives if not o.is_free]
     for name, values in opened.get("baselines", {}).items():
-        points += [(f"baseline.{name}.{metric}", float(v), _ms(opened), 0) for metric, v in values.items()]
+        points += [(f"baseline/{n}_{name}", float(values[n]), _ms(opened), 0) for n in shown if n in values]
     return points
 
 

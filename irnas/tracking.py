@@ -6,19 +6,17 @@ another process all end in the same state, and nothing of MLflow's is needed to 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from irnas import ledger, storage
+from irnas import ledger, storage, turn
 from irnas.errors import SettingsError
 from irnas.ledger import Event
 from irnas.mirror import Entry, Point, entries
@@ -32,19 +30,27 @@ ARTIFACTS = ("report.html", "report.png", "results.parquet")
 DATABASE, ARTIFACT_FOLDER = "mlflow.db", "mlartifacts"
 """Names of the SQLite store and of its files, beside the runs of a folder."""
 
-# Short, so that a dead server costs a search seconds; quiet, so that nothing is written across its live view; no usage
-# statistics, which MLflow sends over the network by default; no job queue beside its pages. What the user sets stays.
+HASTE_S, PATIENCE_S = 5, 120
+"""How long an answer may take: during a search, so that a dead server costs it seconds; where somebody waits for it."""
+
+# No request twice: MLflow would send one again whose answer is late, and make two runs of one; a sync that failed is
+# made again as a whole, and looks first. Quiet, so that nothing is written across the live view; no usage statistics,
+# which MLflow sends over the network by default; no job queue beside its pages. What the user sets stays.
 _ENVIRONMENT = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
+
+_given: dict[str, str] = {}
+"""What this module put into the environment; anything else there is the user's."""
+
+_WAITS_S = (1.0, 5.0)
+"""Between the tries of what somebody waits for."""
 
 _MAX_METRICS, _MAX_TEXTS = 800, 100
 """What MLflow takes in one batch: 1000 entries, of which 100 parameters and 100 tags."""
@@ -54,9 +60,6 @@ _MAX_VALUE = 5000
 
 _MAX_WAIT_S = 300.0
 """Between two tries at a store that does not answer."""
-
-_MAX_TURN_S = 15.0
-"""How long one mirror waits for another of the same run."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,17 +80,19 @@ def default_uri(run_uri: str) -> str:
     return f"sqlite:///{folder / DATABASE}"
 
 
-def set_environment() -> None:
+def set_environment(timeout_s: int = HASTE_S) -> None:
     """Set what MLflow reads from the environment, except where the user has set it."""
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    for name, value in {**_ENVIRONMENT, "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout_s)}.items():
+        if os.environ.get(name) in (None, _given.get(name)):
+            os.environ[name] = _given[name] = value
 
 
 class Mirror:
     """Brings MLflow up to date with the ledger of one run."""
 
-    def __init__(self, uri: str, tracking_uri: str | None = None) -> None:
+    def __init__(self, uri: str, tracking_uri: str | None = None, timeout_s: int = HASTE_S) -> None:
         self.uri = uri
+        self.timeout_s = timeout_s
         self.tracking_uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(uri)
         self._client: Any = None
         self._experiment = ""
@@ -104,7 +109,7 @@ class Mirror:
         """
         opened, events = ledger.opening(self.uri)
         parent, children = entries(events, self.uri, is_live=is_live)
-        with _alone(self.uri):
+        with turn.alone(self.uri):
             try:
                 self._connect()
                 self._look_up(parent, children)
@@ -118,7 +123,7 @@ class Mirror:
                     self._attach()
             except BaseException:
                 # Whatever was under way may or may not have arrived: the next sync looks again.
-                self._client, self._runs = None, {}
+                self._client, self._runs, self._has_input = None, {}, False
                 raise
 
     def watch(self) -> Any:
@@ -138,7 +143,7 @@ class Mirror:
     def _connect(self) -> None:
         if self._client is not None:
             return
-        set_environment()
+        set_environment(self.timeout_s)
         from mlflow.tracking import MlflowClient
 
         client = MlflowClient(tracking_uri=self.tracking_uri)
@@ -146,6 +151,11 @@ class Mirror:
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
             self._experiment = client.create_experiment(name, _artifact_location(self.tracking_uri))
+        elif experiment.lifecycle_stage == "deleted":
+            raise SettingsError(
+                f"MLflow experiment {name!r}: got one that was deleted; must be restored "
+                f"('mlflow experiments restore -x {experiment.experiment_id}'), or MLFLOW_EXPERIMENT_NAME another"
+            )
         else:
             self._experiment = experiment.experiment_id
         self._client = client
@@ -157,16 +167,24 @@ class Mirror:
         if self._runs.keys() >= wanted.keys():
             return
         where, token = f"tags.`irnas.run` = '{parent.tags['irnas.run']}'", None
+        found: dict[int | None, list[Any]] = {}
         while True:
             page = self._client.search_runs([self._experiment], where, max_results=1000, page_token=token)
             for run in page:
                 tags = run.data.tags
-                trial = int(tags["irnas.trial"]) if "irnas.trial" in tags else None
-                if trial in wanted:
-                    self._runs.setdefault(trial, _held(run, wanted[trial]))
+                found.setdefault(int(tags["irnas.trial"]) if "irnas.trial" in tags else None, []).append(run)
             token = page.token
             if not token:
-                return
+                break
+        for trial in found.keys() & wanted.keys():
+            # A server that was too slow to be waited for has made a run all the same, which the next sync may have
+            # been too early to find. All mirrors keep the same one.
+            kept, *others = sorted(found[trial], key=lambda run: str(run.info.run_id))
+            for run in others:
+                self._client.delete_run(run.info.run_id)
+            if trial not in self._runs or self._runs[trial].run_id != kept.info.run_id:
+                self._runs[trial] = _held(kept, wanted[trial])
+                self._has_input &= trial is not None
 
     def _log(self, trial: int | None, entry: Entry) -> None:
         """Create the run of an entry if it does not exist, and log what it does not hold."""
@@ -231,25 +249,28 @@ def follow(
 ) -> None:
     """Keep MLflow up to date with a run until ``stop`` is set, and once more then. Made for a daemon thread.
 
-    It raises nothing: what goes wrong is told once through ``warn``, and tried again ever less often. It takes no more
-    than a tenth of the time.
+    It raises nothing: what goes wrong is told through ``warn``, and so is that it goes again, both once; it is tried
+    again ever less often. It takes no more than a tenth of the time.
     """
-    mirror, watched, has_warned, wait_s = None, None, False, interval_s
+    mirror, watched, told, wait_s = None, None, list[str](), interval_s
     while True:
         is_last = stop.wait(wait_s)
         began = time.monotonic()
         try:
             mirror = mirror or Mirror(uri)
-            mirror.sync()
+            _persist(mirror.sync, _WAITS_S[:1] if is_last else ())
+            if told[-1:] == ["failed"]:
+                told.append("went on")
+                warn("MLflow: answers again, and holds all of the record")
             watched = watched or (None if is_last else mirror.watch())
             wait_s = max(interval_s, 10 * (time.monotonic() - began))
         except Exception as error:
             # The record has it all; a tracking server must not cost anybody a search.
             wait_s = min(2 * max(wait_s, 10 * (time.monotonic() - began)), _MAX_WAIT_S)
-            if not has_warned:
+            if not told:
                 cause = _cut(storage.shown(" ".join(str(error).split())) or type(error).__name__, 160)
                 warn(f"MLflow: got {cause}; the search goes on, and `irnas track rebuild {uri}` mirrors it later")
-            has_warned = True
+            told = told or ["failed"]
         if is_last:
             if watched:
                 watched.finish()
@@ -262,10 +283,10 @@ def rebuild(uri: str, tracking_uri: str | None = None) -> tuple[str, int]:
     Raises:
         SettingsError: there is no run, or the store cannot be written to.
     """
-    mirror = Mirror(uri, tracking_uri)
+    mirror = Mirror(uri, tracking_uri, PATIENCE_S)
     _, events = ledger.opening(uri)
     try:
-        mirror.sync(is_live=_is_being_written(uri))
+        _persist(lambda: mirror.sync(is_live=turn.is_being_written(uri)), _WAITS_S)
     except SettingsError:
         raise
     except Exception as error:
@@ -276,6 +297,18 @@ def rebuild(uri: str, tracking_uri: str | None = None) -> tuple[str, int]:
     return storage.shown(mirror.tracking_uri), len({e["trial"] for e in events if e["kind"] == "proposed"})
 
 
+def _persist(call: Callable[[], None], waits_s: Sequence[float]) -> None:
+    """Call until it goes well, with waits between; what the user has to mend is not tried again."""
+    for wait_s in waits_s:
+        try:
+            return call()
+        except SettingsError:
+            raise
+        except Exception:
+            time.sleep(wait_s)
+    call()
+
+
 def _held(run: Any, entry: Entry) -> _Held:
     """What a run that was found in MLflow holds, as far as this must be known."""
     ended = run.info.status != "RUNNING"
@@ -284,7 +317,8 @@ def _held(run: Any, entry: Entry) -> _Held:
         tags=dict(run.data.tags), params=dict(run.data.params),
     )  # fmt: skip
     if ended and (held.status, held.end_ms) == (entry.status, entry.end_ms):
-        held.points = set(entry.points)
+        # Its end was written after its points; what came later may be missing, and is no second point if it is not.
+        held.points = {point for point in entry.points if point[2] <= (entry.end_ms or 0)}
     return held
 
 
@@ -304,42 +338,6 @@ def _artifact_location(tracking_uri: str) -> str | None:
     if not tracking_uri.startswith("sqlite:///"):
         return None
     return (Path(tracking_uri.removeprefix("sqlite:///")).absolute().parent / ARTIFACT_FOLDER).as_uri()
-
-
-@contextmanager
-def _alone(uri: str) -> Iterator[None]:
-    """Keep other mirrors of a local run waiting: two that look and then create would make two runs of each."""
-    if not storage.is_local(uri):
-        yield
-        return
-    with (storage.local(uri) / "mirror.lock").open("w") as lock:
-        deadline = time.monotonic() + _MAX_TURN_S
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise SettingsError(
-                        f"run {uri}: got a second mirror; another process is busy with it now"
-                    ) from None
-                time.sleep(0.1)
-        yield
-
-
-def _is_being_written(uri: str) -> bool:
-    """Whether a search holds the run now; assumed of a run that is not on this machine."""
-    if not storage.is_local(uri):
-        return True
-    path = storage.local(uri) / "lock"
-    if not path.is_file():
-        return False
-    with path.open("rb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def _cut(text: str, length: int = _MAX_VALUE) -> str:

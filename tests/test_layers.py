@@ -17,8 +17,8 @@ LAYERS = {
     "nn": 2, "losses": 2, "models": 2, "cost": 2,
     "storage": 3, "data": 3, "baseline": 3, "train": 3, "weights": 3, "trial": 3,
     "search": 4,
-    "catalog": 5, "ledger": 5, "mirror": 5, "tracking": 5, "registry": 5, "report": 5, "provenance": 5, "export": 5,
-    "publication": 5, "remote": 5, "transfer": 5, "wheel": 5, "submission": 5,
+    "catalog": 5, "ledger": 5, "mirror": 5, "turn": 5, "tracking": 5, "registry": 5, "report": 5, "provenance": 5,
+    "export": 5, "publication": 5, "remote": 5, "transfer": 5, "wheel": 5, "submission": 5,
     "device": 5, "price": 5, "bench": 5, "plan": 5, "launch": 5, "tabulate": 5, "cli": 5,
 }  # fmt: skip
 

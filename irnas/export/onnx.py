@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from irnas.errors import ExportError
 from irnas.export.parity import Run
 from irnas.export.write import Origin
-from irnas.nn import face
+from irnas.nn import difference, face
 from irnas.nn.binary import BinaryConv2d, DotBinaryConv2d
 from irnas.nn.weight import binarize
 from irnas.provenance import code_revision
@@ -50,7 +50,7 @@ def convert(network: nn.Module, taken: Input, origin: Origin) -> Any:
         try:
             program = torch.onnx.export(
                 wrapped, (example,), dynamo=True, verbose=False, input_names=[INPUT], output_names=[OUTPUT],
-                dynamic_shapes=(free,), custom_translation_table={torch.ops.irnas.solve.default: eliminate},
+                dynamic_shapes=(free,), custom_translation_table={difference.solve._opoverload: eliminate},
             )  # fmt: skip
         except Exception as error:
             reason = " ".join(str(error).split())[:200]

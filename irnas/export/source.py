@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from irnas import catalog, ledger, models, trial
+from irnas import catalog, ledger, models, spread, trial
 from irnas.data import Dataset, open_dataset
 from irnas.errors import DataError, ExportError, SettingsError, SpaceError
 from irnas.export.write import Origin
@@ -47,7 +47,9 @@ def from_run(uri: str, key: str, dataset: str | None) -> Source:
     """
     opened, events = ledger.opening(uri)
     objectives = opened["settings"]["objectives"]
-    result = choose(ledger.results(events), key, objectives, uri)
+    # The best of many is also the luckiest: a network that was trained several times counts with its mean.
+    settled = spread.settled(ledger.results(events), spread.spreads(events))
+    result = choose(settled, key, objectives, uri)
     network = trial.restore(uri, result)
     found = open_dataset(dataset or opened["data"]["path"])
     if dataset is None and found.revision != result.data_rev:

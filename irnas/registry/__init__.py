@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,9 +18,17 @@ from typing import Any
 
 from irnas import ledger, mirror, storage, tracking
 from irnas.errors import SettingsError
+from irnas.report import unit
 
 _CODE = Path(__file__).with_name("served.py")
 _SHA = "irnas.sha256"
+
+_ABOUT = (
+    "Finds small targets in infrared images. In: images uint8 [N, H, W], or windows of frames [N, frames, H, W] with "
+    "the newest last. Out: masks uint8 [N, H, W], 255 where a target is. A request: "
+    '`{"inputs": [[[0, 0, ...], ...]], "params": {"threshold": 0.5}}`; no torch is needed to answer it.'
+)
+"""The page of a registered model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +68,10 @@ def check(name: str, alias: str) -> None:
     """Refuse names that MLflow would refuse, before anything is exported.
 
     Raises:
-        SettingsError: a name with a slash or a colon; an alias that is reserved or no word.
+        SettingsError: a name with a slash, a colon or a quote; an alias that is reserved or no word.
     """
-    if not re.fullmatch(r"[^/:\s][^/:]{0,199}", name) or name in (".", ".."):
-        raise SettingsError(f"--name: got {name!r}; must be without '/' and ':'")
+    if not re.fullmatch(r"[^/:'\"\\\s][^/:'\"\\]{0,199}", name) or name in (".", ".."):
+        raise SettingsError(f"--name: got {name!r}; must be without '/', ':', quotes and backslashes")
     if not re.fullmatch(r"[\w-]{1,200}", alias) or re.fullmatch(r"(?i:latest|v\d+)", alias):
         raise SettingsError(f"--alias: got {alias!r}; must be letters, digits, '_' and '-', not 'latest' or 'v1'")
 
@@ -83,21 +92,34 @@ def register(network: Network, name: str, alias: str) -> Version:
 
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     try:
-        number = _known(client, name, network)
-        is_new = number is None
-        if number is None:
-            number = _add(client, name, network)
-        client.set_registered_model_alias(name, alias, str(number))
+        with _everywhere(uri):
+            number = _known(client, name, network)
+            is_new = number is None
+            if number is None:
+                number = _add(client, name, network)
+            client.set_registered_model_alias(name, alias, str(number))
     except MlflowException as error:
         cause = storage.shown(" ".join(str(error).split()))[:200]
         raise SettingsError(f"MLflow at {storage.shown(uri)}: got {cause}; must be a store with a registry") from None
     return Version(name=name, number=number, alias=alias, is_new=is_new, tracking_uri=uri)
 
 
+@contextmanager
+def _everywhere(uri: str) -> Iterator[None]:
+    """Make ``uri`` the store of the whole process: MLflow looks a model up there, whatever its client was told."""
+    import mlflow
+
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
 def _known(client: Any, name: str, network: Network) -> int | None:
     """The version that holds the same file of the same run."""
-    quoted = name.replace("'", "\\'")
-    for found in client.search_model_versions(f"name = '{quoted}'"):
+    for found in client.search_model_versions(f"name = '{name}'"):
         if found.tags.get(_SHA) == network.sha256 and found.tags.get("irnas.key") == network.key:
             return int(found.version)
     return None
@@ -111,12 +133,23 @@ def _add(client: Any, name: str, network: Network) -> int:
     }  # fmt: skip
     model_id = _log(client, name, network, trial, tags)
     if not client.search_registered_models(f"name = '{name}'"):
-        client.create_registered_model(name)
-    words = f"{network.suffix} of trial {trial.data.tags['irnas.trial']}, {network.key}"
+        client.create_registered_model(name, description=_ABOUT)
     made = client.create_model_version(
-        name, f"models:/{model_id}", trial.info.run_id, tags=tags, description=words, model_id=model_id
+        name, f"models:/{model_id}", trial.info.run_id, tags=tags, description=_words(network, trial), model_id=model_id
     )
     return int(made.version)
+
+
+def _words(network: Network, trial: Any) -> str:
+    """What the page of a version says: which network it is, and how good by the objectives of its search."""
+    opened, _ = ledger.opening(network.run)
+    known = [(n, trial.data.metrics[n]) for n in opened["settings"]["objectives"] if n in trial.data.metrics]
+    figures = ", ".join(f"{unit.label(n)} {unit.quantity(n, value)}" for n, value in known)
+    run = network.run.rstrip("/").rsplit("/", 1)[-1]
+    return (
+        f"Network `{network.key}`, trial {trial.data.tags['irnas.trial']} of the search {run}: {figures}. "
+        f"A {network.suffix} file of {len(network.content)} bytes."
+    )
 
 
 def _trial(client: Any, network: Network) -> Any:

@@ -24,6 +24,9 @@ REACH = 20.0
 SHAPES = (("diamond", "D"), ("square", "s"), ("triangle-up", "^"))
 """What marks published designs, one way of counting after the other: as plotly and as matplotlib call it."""
 
+DASHES = ("dot", "dash", "dashdot", "longdash")
+"""Lines of baselines, one after the other."""
+
 Pair = tuple[Objective, Objective]
 """The objective on the horizontal axis, and the one on the vertical axis."""
 
@@ -40,7 +43,7 @@ def pairs(record: Record) -> list[Pair]:
 def front(record: Record, pair: Pair, references: Sequence[Reference]) -> go.Figure:
     """The trials in the plane of two objectives, with the front's line and the published designs."""
     x, y = pair
-    shown = within_reach(record, [r for r in references if x.name in r.values and y.name in r.values], x)
+    shown = _shown(record, pair, references)
     spots = [*(r.values for r in record.done), *(r.values for r in shown)]
     figure = go.Figure(layout=look.layout(height=500, hovermode="closest"))
     figure.update_xaxes(**_axis(x, [s[x.name] for s in spots]))
@@ -48,7 +51,7 @@ def front(record: Record, pair: Pair, references: Sequence[Reference]) -> go.Fig
     _draw_trials(figure, record, pair)
     for number, (name, found) in enumerate(by_count(shown).items()):
         figure.add_trace(_published(name, SHAPES[number % len(SHAPES)][0], found, pair, figure))
-    _draw_baselines(figure, record, y)
+    _draw_baselines(figure, record, pair, references)
     _draw_rug(figure, [r for r in references if x.name in r.values and y.name not in r.values], pair)
     return figure
 
@@ -66,6 +69,11 @@ def within_reach(record: Record, references: Sequence[Reference], x: Objective) 
         return list(references)
     limit = REACH * max(r.values[x.name] for r in record.done)
     return [r for r in references if r.values[x.name] < limit]
+
+
+def _shown(record: Record, pair: Pair, references: Sequence[Reference]) -> list[Reference]:
+    x, y = pair
+    return within_reach(record, [r for r in references if x.name in r.values and y.name in r.values], x)
 
 
 def by_count(references: Sequence[Reference]) -> dict[str, list[Reference]]:
@@ -202,17 +210,28 @@ def _published(name: str, shape: str, shown: Sequence[Reference], pair: Pair, fi
     )  # fmt: skip
 
 
-def _draw_baselines(figure: go.Figure, record: Record, y: Objective) -> None:
-    low, high = figure.layout.yaxis.range
-    for name, values in record.baselines.items():
-        level = values.get(y.name, math.nan) * unit.factor(y.name)
-        if low < level < high:
-            style = {"color": look.MUTED, "width": 1, "dash": "dot"}
-            text = escape(f"baseline: {name.replace('_', ' ')}")
-            font = {"size": 11, "color": look.MUTED}
-            figure.add_hline(
-                y=level, line=style, annotation={"text": text, "font": font}, annotation_position="top right"
-            )
+def baselines(record: Record, pair: Pair, references: Sequence[Reference]) -> dict[str, bool]:
+    """Level of each baseline, "global threshold (31.20 %)", and whether the figure reaches it."""
+    y = pair[1]
+    spots = [*(r.values for r in record.done), *(r.values for r in _shown(record, pair, references))]
+    low, high = limits([s[y.name] for s in spots], is_log=y.is_free)
+    levels = {n: values[y.name] for n, values in record.baselines.items() if y.name in values}
+    return {f"{n.replace('_', ' ')} ({unit.quantity(y.name, v)})": low < v < high for n, v in levels.items()}
+
+
+def _draw_baselines(figure: go.Figure, record: Record, pair: Pair, references: Sequence[Reference]) -> None:
+    """Named in the legend: beside the line a name would stand where the points are."""
+    x, y = pair
+    ends = [10.0**end if x.is_free else end for end in figure.layout.xaxis.range]
+    levels = [values[y.name] * unit.factor(y.name) for values in record.baselines.values() if y.name in values]
+    named = baselines(record, pair, references).items()
+    for number, ((name, is_reached), level) in enumerate(zip(named, levels, strict=True)):
+        if not is_reached:
+            continue
+        line = {"color": look.MUTED, "width": 1.2, "dash": DASHES[number % len(DASHES)]}
+        title = escape(f"baseline: {name.rsplit(' (', 1)[0]}")
+        hover = {"hoverinfo": "text", "hovertext": escape(f"baseline: {name}")}
+        figure.add_trace(go.Scatter(x=ends, y=[level, level], mode="lines", name=title, line=line, **hover))
 
 
 def _draw_rug(figure: go.Figure, known: Sequence[Reference], pair: Pair) -> None:

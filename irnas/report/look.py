@@ -98,13 +98,19 @@ p { margin: 6px 0 10px; max-width: 84ch; }
 dl { display: grid; grid-template-columns: max-content 1fr max-content 1fr; gap: 5px 18px;
   margin: 8px 0 0; font-size: 14px; }
 dt { color: var(--muted); } dd { margin: 0; overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; }
+/* A shade at the side where there is more to be seen. */
+.scroll { overflow-x: auto;
+  background: linear-gradient(90deg, #fff 30%, #fff0), linear-gradient(270deg, #fff 30%, #fff0) 100% 0,
+    linear-gradient(90deg, #1f293330, #1f293300), linear-gradient(270deg, #1f293330, #1f293300) 100% 0;
+  background-repeat: no-repeat; background-size: 44px 100%, 44px 100%, 14px 100%, 14px 100%;
+  background-attachment: local, local, scroll, scroll; }
 table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; margin: 8px 0 4px;
   min-width: 60%; }
 th { text-align: right; font-weight: 600; border-bottom: 2px solid #cfd6dd; padding: 5px 12px 5px 0;
   white-space: nowrap; }
 td { text-align: right; border-bottom: 1px solid var(--line); padding: 5px 12px 5px 0; white-space: nowrap; }
 td.text, th.text { text-align: left; padding-left: 6px; }
+td small { color: var(--muted); }
 div.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 40ch; }
 code { font: 12.5px/1.4 "DejaVu Sans Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 .chip { display: inline-block; width: 11px; height: 11px; border-radius: 50%; margin-right: 7px; }

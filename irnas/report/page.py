@@ -67,7 +67,7 @@ def _head(record: Record, title: str) -> str:
     began = datetime.datetime.fromtimestamp(record.opened["t"], datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     aims = ", ".join(f"{unit.label(o.name)} {'↑' if o.goal == 'max' else '↓'}" for o in record.objectives)
     return (
-        f"<header><h1>{title}</h1><p>Architecture search {escape(record.name)}, begun {began}, for {aims}</p>"
+        f"<header><h1>{title}</h1><p>Architecture search, run {escape(record.name)}, begun {began}, for {aims}</p>"
         f"{table.cards(record)}</header>\n<section><h2>The run</h2>{table.facts(record)}</section>"
     )
 
@@ -89,7 +89,9 @@ def _beyond(record: Record, references: Sequence[Reference], pair: figure.Pair) 
     known = [r for r in references if x.name in r.values and y.name in r.values]
     near = figure.within_reach(record, known, x)
     far = ", ".join(f"{r.label} ({unit.quantity(x.name, r.values[x.name])})" for r in known if r not in near)
-    return f'<p class="note">Published and far to the right of the axis: {escape(far)}.</p>' if far else ""
+    found = f'<p class="note">Published and far to the right of the axis: {escape(far)}.</p>' if far else ""
+    off = ", ".join(name for name, is_reached in figure.baselines(record, pair, references).items() if not is_reached)
+    return found + (f'<p class="note">Baselines off the axis: {escape(off)}.</p>' if off else "")
 
 
 def _overlay(record: Record, references: Sequence[Reference], absent: str) -> str:
@@ -180,8 +182,18 @@ def _reading(record: Record) -> str:
     return (
         "<p>A network is on the front when no other trained network is at least as good in every objective and better "
         "in one. Validation images choose the front, so its accuracies are a little optimistic; a test split says "
-        "more. Each trial was trained once: differences of a few tenths of a percent may be chance.</p>"
+        f"more. {_chance(record)}</p>"
         f"{_speed(record)}<dl>{terms}</dl>"
+    )
+
+
+def _chance(record: Record) -> str:
+    luck = "differences of a few tenths of a percent may be chance."
+    if not record.spreads:
+        return f"Each trial was trained once: {luck}"
+    return (
+        "Values with ± are the mean, the standard deviation and, in brackets, the number of trainings with different "
+        f"seeds; learning curves show the first. All other trials were trained once: {luck}"
     )
 
 

@@ -22,7 +22,7 @@ def cards(record: Record) -> str:
     found = [
         (str(len(record.done)), "trials trained to the end"),
         (str(len(record.winners)), "of them on the front"),
-        (f"{100 * record.hypervolume():.1f} %", "hypervolume of the box"),
+        (_percent(100 * record.hypervolume()), "hypervolume of the box"),
     ]
     for objective in record.objectives:
         values = [r.values[objective.name] for r in record.done]
@@ -41,14 +41,15 @@ def facts(record: Record) -> str:
     limits = ", ".join(f"{unit.label(n)} ≤ {unit.quantity(n, v)}" for n, v in settings.limits.items())
     pairs = [
         ("search space", f"{record.space.name}, family {record.space.family}"),
-        ("points", f"{unit.prefixed(record.space.count())} over {varied} varied axes"),
+        ("networks in it", f"{unit.prefixed(record.space.count())} over {varied} varied axes"),
         ("data set", str(opened["data"]["name"])),
         ("data revision", str(opened["data"]["revision"])),
         (
             "budget",
             f"{budget.epochs} epochs of batches of {budget.batch}, crops of {budget.crop} x {budget.crop} pixels",
         ),
-        ("recipe", f"loss {settings.recipe.loss}, learning rate {settings.recipe.lr or 'own'}"),
+        ("loss", "the family's own" if settings.recipe.loss == "own" else settings.recipe.loss),
+        ("learning rate", f"{settings.recipe.lr:g}" if settings.recipe.lr else "the family's own"),
         ("strategy", f"{settings.strategy}, {spending(settings)}"),
         ("run seed", f"{settings.seed}; each trial's derives from {settings.seed_of_trainings} and its key"),
         ("metrics", f"preset {settings.preset}, on the validation split"),
@@ -99,13 +100,23 @@ def winners(record: Record) -> str:
     for number, (result, colour) in enumerate(zip(found, record.colours, strict=True), 1):
         rows.append([
             f"{chip(colour)}{number}", f"<code>{escape(result.key)}</code>",
-            *(record.figure(result, n) for n in (*aims, *more)),
+            *(_folded(record.figure(result, n)) for n in (*aims, *more)),
             *((unit.figure(record.speed, record.speed_alone(result.key)),) if alone else ()), str(result.epochs),
             unit.duration(result.seconds), str(result.trial), escape(origins.get(result.trial, "")),
             *map(escape, _choices(result.genotype, groups, is_mixed=bool(record.families))),
             *((escape(result.note),) if has_notes else ()),
         ])  # fmt: skip
     return _table(head, rows) + _shared(record, axes)
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1f} %" if value >= 1 or not value else f"{value:.2g} %"
+
+
+def _folded(figure: str) -> str:
+    """A mean with its deviation below it, for a table that has many columns."""
+    mean, sign, rest = figure.partition(" ± ")
+    return f"{mean}<br><small>± {rest}</small>" if sign else mean
 
 
 def _choices(genotype: Genotype, groups: Mapping[str, Sequence[str]], *, is_mixed: bool) -> list[str]:

@@ -1,12 +1,19 @@
-"""The pages that people look at, in a real browser: MLflow's page of a search, its artifacts, and the report."""
+"""The pages that people look at, in a real browser: MLflow's page of a search, its artifacts, and the report.
+
+MLflow is looked at twice: as `irnas ui` opens it, and on a server with PostgreSQL and S3. Screenshots go to the folder
+that IRNAS_SCREENSHOTS names, or are forgotten.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +22,13 @@ import pytest
 from support import mirrored
 from support.browser import Page, browser
 from support.command import started
-from support.runs import space_folder, write_run
-from support.tracking_server import free_port
+from support.runs import Writer, space_folder, write_run
+from support.tracking_server import free_port, full_server
 
 from irnas import report, tracking
-from irnas.front import Front
-from irnas.ledger import Ledger, results
-from irnas.objective import parse
+from irnas.ledger import Ledger
+from irnas.report.record import Record
+from irnas.space import Genotype
 
 pytestmark = [
     pytest.mark.service,
@@ -32,43 +39,83 @@ pytestmark = [
 
 @dataclass(frozen=True)
 class Scene:
-    """A run, served by `irnas ui`, and a browser to look at it."""
+    """A run, served by MLflow, and a browser to look at it."""
 
+    name: str
     run: Path
     keys: list[str]
     """Of the front."""
     address: str
-    """Of the page of the search."""
+    """Of the server."""
+    parent: Any
+    """The search in MLflow, and one of its front."""
+    member: Any
     browser: Any
 
+    def page_of(self, run: Any) -> str:
+        return f"{self.address}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
 
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    def keep(self, page: Page, name: str) -> None:
+        """A screenshot for people."""
+        folder = os.environ.get("IRNAS_SCREENSHOTS")
+        if folder:
+            page.page.screenshot(path=Path(folder) / f"{self.name}-{name}.png")
+
+
+@contextmanager
+def locally(folder: Path) -> Iterator[str]:
+    """`irnas ui` on the runs of a folder; its address."""
+    port = free_port()
+    with started(folder, "ui", "runs", "--port", str(port)) as process:
+        try:
+            wait(f"http://127.0.0.1:{port}/health", process)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            # With the workers below it, which would outlive it.
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def on_a_server(folder: Path) -> Iterator[str]:
+    with full_server(folder) as (server, _, _):
+        yield server.uri
+
+
+@pytest.fixture(scope="module", params=["ui", "server"])
+def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("seen")
-    with browser() as running:
-        uri = write_run(folder / "runs" / "one", space_folder(folder), trials=8)
+    with browser() as running, pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
+        uri = write_run(folder / "runs" / "one", space_folder(folder), trials=8, then=train_again)
         report.write(uri, images=False)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        if request.param == "server":
+            address = stack.enter_context(on_a_server(folder))
+            tracking.rebuild(uri, address)
+        else:
             tracking.rebuild(uri)
-        port = free_port()
-        with started(folder, "ui", "runs", "--port", str(port)) as process:
-            try:
-                wait(f"http://127.0.0.1:{port}/health", process)
-                (parent,) = [r for r in mirrored.found(client(folder)) if r.data.tags["irnas.kind"] == "search"]
-                page = f"http://127.0.0.1:{port}/#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}"
-                found = results(list(Ledger(uri).events()))
-                front = Front.of(found, parse("miou,ops")).results
-                yield Scene(run=folder / "runs" / "one", keys=[r.key for r in front], address=page, browser=running)
-            finally:
-                # With the workers below it, which would outlive it.
-                os.killpg(process.pid, signal.SIGKILL)
+            address = stack.enter_context(locally(folder))
+        runs = mirrored.found(client(address))
+        (parent,) = [r for r in runs if r.data.tags["irnas.kind"] == "search"]
+        member = next(r for r in runs if r.data.tags.get("irnas.front") == "true")
+        front = Record.read(uri).winners
+        yield Scene(
+            name=request.param, run=folder / "runs" / "one", keys=[r.key for r in front], address=address,
+            parent=parent, member=member, browser=running,
+        )  # fmt: skip
 
 
-def client(folder: Path) -> Any:
+def train_again(writer: Writer) -> None:
+    """Give the best network of the run two more trainings."""
+    results = [e["result"] for e in Ledger(writer.uri).events() if e["kind"] == "finished"]
+    best = max((r for r in results if r["status"] == "ok"), key=lambda r: r["values"]["miou"])
+    for seed in (1, 2):
+        writer.repeat(best["trial"], Genotype.from_document(best["genotype"]), seed)
+
+
+def client(address: str) -> Any:
     from mlflow.tracking import MlflowClient
 
-    return MlflowClient(tracking_uri=f"sqlite:///{folder / 'runs' / tracking.DATABASE}")
+    return MlflowClient(tracking_uri=address)
 
 
 def wait(address: str, process: Any) -> None:
@@ -83,39 +130,70 @@ def wait(address: str, process: Any) -> None:
 
 
 def complaints(page: Page) -> list[str]:
-    # MLflow asks who has logged in, and has no such page where nobody needs to.
-    return [text for text in page.complaints if "/mlflow/users/current" not in text]
+    # MLflow asks who has logged in, and has no such page where nobody needs to; Chromium tells of boxes that change
+    # their size while it draws them.
+    known = ("/mlflow/users/current", "ResizeObserver loop")
+    return [text for text in page.complaints if not any(part in text for part in known)]
 
 
-def test_the_page_of_a_search_in_mlflow(scene: Scene, tmp_path: Path) -> None:
+def test_the_page_of_a_search_in_mlflow(scene: Scene) -> None:
     page = Page(scene.browser, height=1600)
     # MLflow has two faces; the other one is for language models.
-    page.page.goto(f"{scene.address}?workflowType=machine_learning")
+    page.page.goto(f"{scene.page_of(scene.parent)}?workflowType=machine_learning")
     page.page.get_by_text("on the front of 8 trained networks").wait_for()
     page.page.get_by_text("Child runs").wait_for()
-    page.page.screenshot(path=tmp_path / "mlflow.png")
+    scene.keep(page, "search")
     text = page.page.inner_text("body")
     assert len(scene.keys) > 1 and not [key for key in scene.keys if key not in text]
     assert {"one", "Finished", "hypervolume", "Runs"} <= {line.strip() for line in text.splitlines()}
     assert "irnas.family : toy" in " ".join(text.split()) and "nudt-sirst (5eed5eed5eed5eed)" in text
+    assert "±" in text
     assert not complaints(page)
     assert {address.split("/")[2] for address in page.asked if "://" in address} == {scene.address.split("/")[2]}
 
 
-def test_the_report_among_the_artifacts(scene: Scene, tmp_path: Path) -> None:
+def test_the_front_is_what_a_filter_leaves(scene: Scene) -> None:
     page = Page(scene.browser)
-    page.page.goto(f"{scene.address}/artifacts/report.html")
-    inside = page.page.frame_locator("iframe")
-    inside.get_by_text(scene.keys[0]).first.wait_for()
-    page.page.screenshot(path=tmp_path / "artifact.png")
+    where = urllib.parse.quote("tags.`irnas.front` = 'true' and tags.`irnas.family` = 'toy'")
+    runs = f"{scene.address}/#/experiments/{scene.parent.info.experiment_id}/runs"
+    page.page.goto(f"{runs}?workflowType=machine_learning&searchFilter={where}")
+    # MLflow shows children below their parent, whatever the filter, and folded.
+    page.page.get_by_text(f"{len(scene.keys) + 1} matching runs").wait_for()
+    parent = page.page.get_by_role("link", name="one").first
+    parent.locator("xpath=ancestor::*[@role='gridcell']").locator("button").first.click()
+    for key in scene.keys:
+        page.page.get_by_text(key).first.wait_for()
+    scene.keep(page, "filter")
     assert not complaints(page)
 
 
-def test_the_report_by_itself(scene: Scene, tmp_path: Path) -> None:
+def test_the_curves_of_a_network(scene: Scene) -> None:
+    page = Page(scene.browser, height=1600)
+    page.page.goto(f"{scene.page_of(scene.member)}/model-metrics")
+    page.page.get_by_text("miou", exact=True).first.wait_for()
+    page.page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    scene.keep(page, "curves")
+    assert not complaints(page)
+
+
+def test_report_and_front_among_the_artifacts(scene: Scene) -> None:
+    page = Page(scene.browser)
+    page.page.goto(f"{scene.page_of(scene.parent)}/artifacts/report.html")
+    inside = page.page.frame_locator("iframe")
+    inside.get_by_text(scene.keys[0]).first.wait_for()
+    inside.locator(".js-plotly-plot .main-svg").first.wait_for()
+    scene.keep(page, "artifact")
+    page.page.get_by_text("report.png").first.click()
+    page.page.wait_for_function("[...document.images].some(image => image.naturalWidth > 600)")
+    scene.keep(page, "picture")
+    assert not complaints(page)
+
+
+def test_the_report_by_itself(scene: Scene) -> None:
     page = Page(scene.browser)
     page.page.goto((scene.run / "report.html").as_uri(), wait_until="domcontentloaded")
     page.page.locator(".js-plotly-plot .main-svg").first.wait_for()
-    page.page.screenshot(path=tmp_path / "report.png", full_page=True)
+    scene.keep(page, "report")
     rows = page.page.locator("table tr").all_inner_texts()
     assert not [key for key in scene.keys if not any(key in row for row in rows)]
     assert "toy" in page.page.title() and page.page.locator("h1").first.is_visible()

@@ -51,7 +51,7 @@ def clone(folder: Path, env: dict[str, str]) -> Path:
     for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml"):
         (there / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, there / name)
-    for name in ("pipelines", "irnas/data"):
+    for name in ("pipelines", "irnas"):
         shutil.copytree(ROOT / name, there / name, ignore=shutil.ignore_patterns("__pycache__"))
     shell(there, "git init --quiet && git add --all && git commit --quiet --message all", env)
     return there
@@ -119,6 +119,15 @@ def test_a_changed_check_runs_itself_and_nothing_that_gets_the_same_from_it(told
     assert ran(shell(where, f"dvc repro {SET}", told.env)) == ["synthetic-check@tiny"]
 
 
+def test_a_stage_runs_the_code_that_its_lock_names(told: Told) -> None:
+    """That of the checkout, wherever the irnas of the command line is installed."""
+    where = told.folder / "clone"
+    with (where / "irnas" / "data" / "check.py").open("a") as module:
+        module.write("print('of this checkout')\n")
+    printed = shell(where, f"dvc repro {SET}", told.env)
+    assert ran(printed) == ["synthetic-check@tiny"] and "of this checkout" in printed
+
+
 def test_the_lock_is_read_as_dvc_wrote_it(told: Told) -> None:
     for where in ("clone", "elsewhere"):
         folder = told.folder / where / "data" / "tiny"
@@ -130,6 +139,8 @@ def test_a_search_records_dvc_s_hash_and_refuses_other_files(told: Told, tmp_pat
     (opened,) = events(where / "runs" / "tiny", "opened")
     assert opened["data"]["dvc"] == lock.verdict(where / "data" / "tiny")
     assert opened["data_rev"] == open_dataset(str(where / "data" / "tiny")).revision
+    finished = events(where / "runs" / "tiny", "finished")
+    assert [e["result"]["data_rev"] for e in finished] == [opened["data_rev"]] * 2
     shutil.copytree(where, tmp_path / "changed", symlinks=True)
     with (tmp_path / "changed" / "data" / "tiny" / "manifest.json").open("a") as manifest:
         manifest.write("\n")
@@ -153,8 +164,16 @@ def test_an_imported_set_needs_its_source_only_to_be_made_again(told: Told, tmp_
     where = clone(tmp_path, told.env)
     layouts.nudt(where / "raw")
     line = "imported:\n  real: {source: raw, format: generic, val_fraction: 0.4, val_seed: 1}\n"
-    (where / "params.yaml").write_text("synthetic: {}\n" + line)
-    assert ran(shell(where, "dvc repro", told.env)) == ["import@real", "imported-check@real", "imported-stats@real"]
+    small = "synthetic:\n  small: {images: 4, sequences: 0, frames: 0, size: 32, seed: 0, level: normal}\n"
+    (where / "params.yaml").write_text(small + line)
+    of_real = ["import@real", "imported-check@real", "imported-stats@real"]
+    of_small = ["synthesize@small", "synthetic-check@small", "synthetic-stats@small"]
+    assert sorted(ran(shell(where, "dvc repro", told.env))) == sorted(of_real + of_small)
+    before = lock.digest(where / "data" / "small")
+    # Of two sets only the one whose line changed is made again, and each stage of it once.
+    (where / "params.yaml").write_text(small + line.replace("val_seed: 1", "val_seed: 2"))
+    assert ran(shell(where, "dvc repro", told.env)) == of_real
+    assert lock.digest(where / "data" / "small") == before
     shutil.rmtree(where / "raw")
     assert not ran(shell(where, "dvc repro --allow-missing", told.env))
 

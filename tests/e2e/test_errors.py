@@ -34,6 +34,7 @@ from irnas.cli import main
         (["--preset", "mine"], "preset: got 'mine'; one of basicirstd"),
         (["--warm-start", "yes"], "warm-start: got 'yes'; must be none or published"),
         (["--executor", "slurm"], "executor: got 'slurm'"),
+        (["--memory", "0"], "--memory: got '0'; must be above 0"),
         (["--resume", "nothing"], "run: got 'nothing'; must be the folder or URI of an irnas run"),
         (["--resume", "nothing", "--epochs", "3"], "resume: got --epochs too; must keep the settings of the run"),
         (["--run", "gopher://x/y"], "run: got 'gopher://x/y/ledger'"),

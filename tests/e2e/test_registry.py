@@ -53,7 +53,7 @@ for uri in sys.argv[3:]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run, an image that tells its pixels apart, and the winner registered twice, in both formats."""
     folder = tmp_path_factory.mktemp("registered")
-    data = ("--dataset", str(tiny().root), "--run", "run", "--trials", "1", "--epochs", "1")
+    data = ("--dataset", str(tiny().root), "--run", "runs/one", "--trials", "1", "--epochs", "1")
     run(folder, "search", *data, *SMALL, "--executor", "loop", timeout_s=400)
     image_hw = np.random.default_rng(5).integers(0, 256, (40, 52), dtype=np.uint8)
     np.save(folder / "image.npy", image_hw)
@@ -65,13 +65,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def registered(folder: Path) -> list[Any]:
     """What registering printed: the network, the same again under another alias, its ONNX form."""
     ways = ((), ("--alias", "again"), ("--format", "onnx", "--alias", "o"))
-    return [run_json(folder, "track", "register", "run", "best", *way) for way in ways]
+    return [run_json(folder, "track", "register", "runs/one", "best", *way) for way in ways]
 
 
 @pytest.fixture(scope="module")
 def mask(folder: Path) -> tuple[float, list[Any]]:
     """A threshold that splits the image's pixels, and `irnas run`'s mask for it."""
-    run(folder, "export", "run", "best", "-o", "best.xnor")
+    run(folder, "export", "runs/one", "best", "-o", "best.xnor")
     run(folder, "run", "best.xnor", "image.png", "-o", "probability", "--probability")
     threshold = float(np.median(np.asarray(Image.open(folder / "probability" / "image.png")))) / 255
     run(folder, "run", "best.xnor", "image.png", "-o", "masks", "--threshold", str(threshold))
@@ -82,12 +82,13 @@ def mask(folder: Path) -> tuple[float, list[Any]]:
 
 def surroundings(folder: Path) -> dict[str, str]:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'runs' / 'mlflow.db'}", "MLFLOW_DISABLE_TELEMETRY": "true"}
     return {**environment(folder), **store, "PATH": path}
 
 
-def test_one_file_is_one_version(registered: list[Any]) -> None:
+def test_one_file_is_one_version(folder: Path, registered: list[Any]) -> None:
     assert [(each["version"], each["new"]) for each in registered] == [(1, True), (1, False), (2, True)]
+    assert not (folder / "mlflow.db").exists(), "MLflow's own default is another store"
     assert [each["uri"] for each in registered] == [f"models:/biisnet@{alias}" for alias in ("champion", "again", "o")]
 
 
@@ -161,7 +162,7 @@ def test_names_that_mlflow_would_refuse(words: tuple[str, str], what: str) -> No
 
 
 def test_a_name_is_refused_before_anything_is_done() -> None:
-    for name in ("", " ", ".", "a:b", "x" * 300):
+    for name in ("", " ", ".", "a:b", "it's", 'a"b', "x" * 300):
         with pytest.raises(SettingsError, match="--name"):
             registry.check(name, "champion")
     registry.check("small ones, 2026", "champion-lt-0_2")

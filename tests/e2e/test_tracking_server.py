@@ -147,7 +147,7 @@ def test_a_search_outlives_its_tracking_server(story: Story) -> None:
 
 
 def test_a_server_that_comes_back_during_a_search_gets_all_of_it(story: Story) -> None:
-    assert len(story.told) <= 1
+    assert len(story.told) in (0, 2), story.told
     mirrored.assert_mirrored(story.client, str(story.folder / "long"))
 
 

@@ -36,7 +36,7 @@ class Page:
     def __init__(self, running: Any, width: int = 1400, height: int = 1000) -> None:
         self.page = running.new_page(viewport={"width": width, "height": height})
         self.complaints: list[str] = []
-        self.page.set_default_timeout(240_000)
+        self.page.set_default_timeout(120_000)
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.asked: list[str] = []

@@ -65,6 +65,6 @@ def run_json(folder: Path, *words: str) -> Any:
     return json.loads(run(folder, *words, "--json"))
 
 
-def events(folder: Path, kind: str = "") -> list[Event]:
-    """The events of the run in ``folder``, of one kind or all."""
+def events(folder: str | Path, kind: str = "") -> list[Event]:
+    """The events of the run in ``folder``, which may be a URI, of one kind or all."""
     return [e for e in Ledger(str(folder)).events() if kind in ("", e["kind"])]

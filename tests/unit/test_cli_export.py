@@ -14,6 +14,7 @@ from irnas import catalog, cost, ledger
 from irnas import result as results
 from irnas.cli.export import export
 from irnas.errors import DataError, ExportError, IrnasError, SettingsError
+from irnas.export import source
 from irnas.export.source import choose
 from irnas.runtime import reference
 from irnas.settings import Budget, Recipe, SearchSettings
@@ -135,6 +136,16 @@ def test_best_is_best_by_the_first_objective() -> None:
     assert choose(found, "best", ["miou", "ops"], "r") is found[1]
     cheap = [replace(r, values={**r.values, "ops": r.values["miou"]}) for r in found]
     assert choose(cheap, "best", ["ops"], "r") is cheap[0]
+
+
+def test_best_takes_the_mean_of_a_network_that_was_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    lucky, steady = outcome(0.3, 4), outcome(0.25, 8)
+    opened = {"kind": "opened", "settings": {"objectives": ["miou"], "preset": "basicirstd"}, "data": {"path": "-"}}
+    events = [opened, *({"kind": "finished", "result": r.document()} for r in (lucky, steady))]
+    events.append({"kind": "repeated", "trial": 0, "key": lucky.key, "seed": 1, "values": {"miou": 0.1}})
+    monkeypatch.setattr(source.ledger, "opening", lambda uri: (opened, events))
+    monkeypatch.setattr(source.trial, "restore", lambda uri, result: result.key)
+    assert source.from_run("r", "best", str(tiny().root)).network == steady.key
 
 
 def test_a_key_that_fits_several_is_refused() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.runs import space_folder, write_run
 
-from irnas.report import figure, table
+from irnas.report import figure, page, table
 from irnas.report.published import references
 from irnas.report.record import Record, choice, differing, phrases
 
@@ -63,4 +63,13 @@ def test_baselines_that_were_judged_on_its_images_are_drawn(record: Record) -> N
         (folder / f"{name}.json").write_text(json.dumps(judged))
     assert record.baselines["a"] == {"miou": level} and not {"b", "c"} & set(record.baselines)
     drawn = figure.front(record, figure.pairs(record)[0], [])
-    assert any("baseline: a" in str(note.text) for note in drawn.layout.annotations)
+    assert "baseline: a" in {trace.name for trace in drawn.data}
+
+
+def test_a_baseline_off_the_axis_is_told_instead(record: Record) -> None:
+    (Path(record.uri) / "baselines").mkdir(exist_ok=True)
+    judged = {"title": "far", "split": "val", "data_rev": record.opened["data_rev"], "metrics": {"miou": 0.999}}
+    (Path(record.uri) / "baselines" / "far.json").write_text(json.dumps(judged))
+    drawn = figure.front(record, figure.pairs(record)[0], [])
+    assert "baseline: far" not in {trace.name for trace in drawn.data}
+    assert "Baselines off the axis: " in (found := page.html(record, [], images=False)) and "far (99.90 %)" in found

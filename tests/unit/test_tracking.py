@@ -7,16 +7,17 @@ import shutil
 import socket
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from support import mirrored
 from support.runs import Writer, settings_of, space_folder, write_run
 
-from irnas import catalog, tracking
+from irnas import catalog, spread, tracking, turn
 from irnas.errors import SettingsError
-from irnas.ledger import Ledger
+from irnas.ledger import Ledger, results
 from irnas.result import Status
 
 pytestmark = [
@@ -268,6 +269,8 @@ def test_a_search_survives_that_somebody_deletes_its_runs(runs: Path, tmp_path: 
             mirror.sync()
         mirror.sync()
     assert len(state(runs)) == 2
+    (parent,) = (r for r in found(runs) if r.data.tags["irnas.kind"] == "search")
+    assert len(parent.inputs.dataset_inputs) == 1
 
 
 def test_what_is_complete_is_not_written_again(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,6 +285,105 @@ def test_what_is_complete_is_not_written_again(runs: Path, monkeypatch: pytest.M
     for name in ("create_run", "log_batch", "set_terminated", "update_run", "log_artifact"):
         monkeypatch.setattr(MlflowClient, name, refuse)
     tracking.Mirror(uri).sync()
+
+
+def test_what_came_after_the_end_of_a_trial_is_mirrored_too(runs: Path, tmp_path: Path) -> None:
+    """Finalists are trained again when their runs have ended, and the server may be away just then."""
+    space = space_folder(tmp_path)
+    parsed, uri = catalog.load(str(space)).focus(), str(runs / "one")
+    with Writer(uri=uri, settings=settings_of(str(space)), space=parsed) as writer:
+        writer.open()
+        genotype = parsed.default()
+        writer.train(genotype)
+        follower = tracking.Mirror(uri)
+        follower.sync()
+        for seed in (1, 2):
+            writer.repeat(0, genotype, seed)
+            follower.sync()
+        before = state(runs)
+        mirrored.assert_mirrored(client_of(runs), uri)
+        writer.repeat(0, genotype, 3)
+        tracking.Mirror(uri).sync()
+        mirrored.assert_mirrored(client_of(runs), uri)
+    (run,) = (r for r in found(runs) if "irnas.trial" in r.data.tags)
+    (settled,) = spread.settled(results(list(Ledger(uri).events())), spread.spreads(Ledger(uri).events()))
+    assert run.data.metrics["miou"] == settled.values["miou"] and len(before) == 2
+
+
+def test_of_two_runs_of_one_trial_one_stays(runs: Path) -> None:
+    """A server that answers too late has made a run all the same."""
+    uri = small(runs)
+    tracking.Mirror(uri).sync()
+    before, client = state(runs), client_of(runs)
+    for run in found(runs):
+        tags = {k: v for k, v in run.data.tags.items() if k.startswith(("irnas.", "mlflow.parentRunId"))}
+        client.create_run(run.info.experiment_id, run.info.start_time, tags, run.info.run_name)
+    mirror = tracking.Mirror(uri)
+    mirror.sync()
+    assert state(runs) == before
+    mirrored.assert_mirrored(client, uri)
+    (parent,) = (r for r in found(runs) if r.data.tags["irnas.kind"] == "search")
+    assert len(parent.inputs.dataset_inputs) == 1
+
+
+class Slow(BaseHTTPRequestHandler):
+    """Takes a request and does not answer."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        time.sleep(3)
+
+    do_POST = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_no_request_is_sent_twice(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's own retries would create a run again that a slow server has only not confirmed yet."""
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        with pytest.raises(Exception, match="timed out"):
+            tracking.Mirror(small(runs), f"http://127.0.0.1:{server.server_address[1]}").sync()
+        server.shutdown()
+    assert len(Slow.asked) == 1
+
+
+def test_a_search_is_in_haste_and_a_rebuild_is_patient(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri, seen = small(runs), list[str]()
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
+    monkeypatch.setattr(tracking, "_WAITS_S", (0.0, 0.0))
+
+    def failing(self: Any, *_: Any) -> None:
+        seen.append(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"])
+        if len(seen) < 4:
+            raise ConnectionError("not now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking.Mirror, "_look_up", failing)
+        with pytest.raises(ConnectionError):
+            tracking.Mirror(uri).sync()
+        assert seen == ["5"]
+        seen.clear()
+        with pytest.raises(SettingsError, match="not now"):
+            tracking.rebuild(uri)
+        assert seen == ["120"] * 3
+    assert tracking.rebuild(uri)[1] == 5 and len(state(runs)) == 6
+    tracking.set_environment()
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "5"
+
+
+def test_a_deleted_experiment_is_named(runs: Path) -> None:
+    uri = small(runs)
+    tracking.rebuild(uri)
+    (experiment,) = (e for e in client_of(runs).search_experiments() if e.name == tracking.EXPERIMENT)
+    client_of(runs).delete_experiment(experiment.experiment_id)
+    with pytest.raises(SettingsError, match=r"'irnas': got one that was deleted; must be restored"):
+        tracking.rebuild(uri)
 
 
 def test_two_searches_share_a_store(runs: Path) -> None:
@@ -364,7 +466,7 @@ def test_a_server_that_never_answers_ends_the_same_way(runs: Path, monkeypatch: 
 
 
 def test_rebuild_says_so_when_the_server_is_dead(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setattr(tracking, "_WAITS_S", (0.0, 0.0))
     with pytest.raises(SettingsError, match="MLflow at http://127"):
         tracking.rebuild(small(runs), f"http://127.0.0.1:{closed_port()}")
 
@@ -397,7 +499,8 @@ def test_following_goes_on_until_it_is_stopped_and_syncs_once_more(monkeypatch: 
     monkeypatch.setattr(tracking, "Mirror", Counted)
     tracking.follow("runs/one", stop, interval_s=0.001, warn=told.append)
     assert syncs == [False, False, False, False, True]
-    assert len(told) == 1
+    assert ["got once; the search goes on" in told[0], *told[1:]] == [True, "MLflow: answers again, and holds all of "
+            "the record"]  # fmt: skip
 
 
 def test_following_survives_a_run_that_is_not_there_yet(runs: Path) -> None:
@@ -410,8 +513,8 @@ def test_following_survives_a_run_that_is_not_there_yet(runs: Path) -> None:
 
 def test_a_second_mirror_waits_its_turn(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = small(runs)
-    monkeypatch.setattr(tracking, "_MAX_TURN_S", 0.0)
-    with tracking._alone(uri), pytest.raises(SettingsError, match="second mirror"):
+    monkeypatch.setattr(turn, "MAX_WAIT_S", 0.0)
+    with turn.alone(uri), pytest.raises(SettingsError, match="second mirror"):
         tracking.Mirror(uri).sync()
     tracking.Mirror(uri).sync()
 
