@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from irnas.device.target import Target
 
 
+JOB = "IRNAS_JOB"
+"""Set in the environment of a search that runs as a cluster's job, in a folder that is gone when it ends."""
+
 OFF = 0.2
 """Error of a prediction, as a fraction, from which a profile is doubted."""
 
@@ -44,6 +48,7 @@ class Executor:
     workers: int | None = None
     gpus: float = 0.0
     patience_s: float | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +128,8 @@ def resume(uri: str, trials: int | None, executor: Executor, listener: Listener)
     dataset = open_dataset(DEFAULT if settings.dataset == DEFAULT else opened["data"]["path"])
     if dataset.revision != opened["data_rev"]:
         raise SettingsError(f"run {uri}: got data revision {dataset.revision}; must be {opened['data_rev']}")
+    # Files may change below a manifest that does not.
+    lock.verdict(dataset.root)
     record, target = ledger.Ledger(uri), price.target_of(settings)
     _require_same(target, opened, uri)
     work = _work(settings, space, dataset, record, target)
@@ -235,8 +242,9 @@ def _execute(stages: Iterator[Session | Finals], executor: Executor) -> None:
     from irnas.search import cluster
 
     resources = cluster.Resources(
-        address=executor.address, workers=executor.workers, gpus=executor.gpus, patience_s=executor.patience_s
-    )
+        address=executor.address, workers=executor.workers, gpus=executor.gpus, patience_s=executor.patience_s,
+        memory=executor.memory,
+    )  # fmt: skip
     cluster.connect(resources)
     try:
         for stage in stages:
@@ -311,6 +319,13 @@ def _mirrored(uri: str, warn: Callable[[str], None]) -> Iterator[None]:
 
     # Before Tune has a chance to import MLflow, which reads it then.
     tracking.set_environment()
+    if os.environ.get(JOB) and not storage.is_local(uri) and not os.environ.get("MLFLOW_TRACKING_URI"):
+        warn(
+            "MLflow: got no MLFLOW_TRACKING_URI, and the folder of a job does not last; the record does, and "
+            f"`irnas track rebuild {uri}` mirrors it from anywhere"
+        )
+        yield
+        return
     stop = threading.Event()
     follow = functools.partial(tracking.follow, uri, stop, warn=warn)
     thread = threading.Thread(target=follow, name="irnas-mlflow", daemon=True)

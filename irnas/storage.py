@@ -6,6 +6,7 @@ A run is addressed by one string, its URI; a plain path is a URI too. Writes are
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import random
 import re
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 from irnas.errors import SettingsError, StorageError
 
@@ -20,6 +22,12 @@ T = TypeVar("T")
 
 WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 """About how long a failing object store is left alone, time after time, before it counts as gone."""
+
+LONG_WAITS_S = (15.0, 30.0, 60.0, 60.0)
+"""And then, where it has answered this process before: a search of days outlives an outage of minutes."""
+
+_answered: set[str] = set()
+"""Stores whose last word was an answer, by scheme and name."""
 
 
 def is_local(uri: str) -> bool:
@@ -135,32 +143,62 @@ def _patiently(uri: str, call: Callable[[], T]) -> T:
         FileNotFoundError: there is no such file.
         StorageError: it failed to the end.
     """
-    for wait in (*WAITS_S, None):
+    store = _store(uri)
+    waits = WAITS_S + (LONG_WAITS_S if store in _answered else ())
+    for wait in (*waits, None):
         try:
-            return call()
+            found = call()
         except FileNotFoundError:
+            _answered.add(store)
             raise
         except OSError as error:
             if wait is None:
-                reason = shown(str(error)).splitlines()[0]
-                tries = len(WAITS_S) + 1
+                _answered.discard(store)
+                reason, tries = shown(str(error)).splitlines()[0], len(waits) + 1
                 raise StorageError(f"{shown(uri)}: got {reason!r} in {tries} tries; must answer") from error
             time.sleep(wait * random.uniform(0.5, 1.5))
+        else:
+            _answered.add(store)
+            return found
     raise AssertionError
 
 
-def _remote(uri: str) -> tuple[Any, str]:
-    from pyarrow import fs
+def _store(uri: str) -> str:
+    """A URI without its path."""
+    parts = urlsplit(uri)
+    return urlunsplit((parts.scheme, parts.netloc, "", parts.query, ""))
 
+
+def _remote(uri: str) -> tuple[Any, str]:
     if shown(uri) != uri:
         # It would end up in records, logs and MLflow.
         raise SettingsError(
             f"run: got {shown(uri)!r} with credentials in it; must be without (they belong in AWS_ variables)"
         )
     try:
-        filesystem, path = fs.FileSystem.from_uri(uri)
-    except (ValueError, OSError) as error:
+        filesystem, root = _opened(_store(uri))
+    except ValueError as error:
         raise SettingsError(
             f"run: got {uri!r} ({str(error).splitlines()[0]}); must be a folder or a URI like s3://bucket/prefix"
         ) from None
-    return filesystem, path
+    return filesystem, root.rstrip("/") + urlsplit(uri).path
+
+
+@functools.lru_cache(maxsize=8)
+def _opened(store: str) -> tuple[Any, str]:
+    """A store, and the path of its root in it. Which may ask the store itself where it is."""
+    from pyarrow import fs
+
+    # A small file is one request then, rather than three.
+    quick = f"{store}{'&' if '?' in store else '?'}allow_delayed_open=true" if store.startswith("s3:") else store
+
+    def find() -> tuple[Any, str]:
+        try:
+            filesystem, root = fs.FileSystem.from_uri(quick)
+        except OSError as error:
+            if "not found" in str(error):
+                raise ValueError(str(error)) from None
+            raise
+        return filesystem, root
+
+    return _patiently(store, find)

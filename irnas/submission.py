@@ -34,6 +34,12 @@ RECONNECTS_S = (1, 2, 4, 8, 16, 30)
 """Waits between attempts to reach the cluster again; after the last the log is given up, and the job is not."""
 
 _CODE_REV = "IRNAS_CODE_REV"  # see irnas.provenance
+_FOR_ALL = {
+    # Ray's own 3 s are too few for a search to close its record.
+    "RAY_JOB_STOP_WAIT_TIME_S": "60",
+    # See irnas.launch.
+    "IRNAS_JOB": "1",
+}
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH(?!OR)", re.IGNORECASE)
 _MIN_SECRET = 8  # characters; a shorter value, such as "disabled" minus a letter, would be found by chance
 _WORKING_DIR = "${RAY_RUNTIME_ENV_CREATE_WORKING_DIR}"
@@ -115,7 +121,7 @@ def submit(address: str, job: Job) -> str:
 def specification(job: Job, folder: Path) -> dict[str, Any]:
     """The job in Ray's terms; what is to be sent along is laid out in ``folder``."""
     revision = {_CODE_REV: job.code_rev} if job.code_rev else {}
-    runtime: dict[str, Any] = {"env_vars": {**job.variables, **revision}}
+    runtime: dict[str, Any] = {"env_vars": {**_FOR_ALL, **job.variables, **revision}}
     metadata = {"sent by irnas": __version__}
     if job.wheel is not None:
         wheel.check(job.wheel)
@@ -150,7 +156,7 @@ def state(address: str, job: str) -> State:
 
 
 def stop(address: str, job: str) -> None:
-    """Ask a job to end: its command gets SIGTERM, and is killed some seconds later.
+    """Ask a job to end: its command gets SIGTERM, and is killed where it takes more than a minute over it.
 
     Raises:
         SettingsError: the cluster does not answer or refuses, or knows no such job.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import shlex
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irnas.cli.setting import DEFAULTS, settings_of
+from irnas.cli.setting import DEFAULTS, parse_amount, settings_of
 from irnas.errors import SettingsError, StorageError, TrainingError
 from irnas.settings import SearchSettings
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from irnas.launch import Executor, Outcome
 
 _TRIALS, _BUDGET, _RECIPE = DEFAULTS.trials, DEFAULTS.budget, DEFAULTS.recipe
-_BESIDE_RESUME = ("resume", "trials", "address", "workers", "gpus", "patience", "executor")
+_BESIDE_RESUME = ("resume", "trials", "address", "workers", "gpus", "memory", "patience", "executor")
 _WHAT, _TRAIN, _HOW, _LIMIT = "What to search", "Training of each network", "Where and how it runs", "Limits"
 
 
@@ -150,6 +151,13 @@ def search(
         int | None, typer.Option(help="Trials at the same time.", show_default="one a core", rich_help_panel=_HOW)
     ] = None,
     gpus: Annotated[float, typer.Option(help="Share of a GPU each trial takes.", rich_help_panel=_HOW)] = 0.0,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="Most memory of a trial's process: 4G. One that takes more begins anew, from where it was, or fails.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
     patience: Annotated[
         float | None,
         typer.Option(
@@ -191,7 +199,9 @@ def search(
 
       irnas search --resume runs/biisnet-20261121-101500
     """
-    where = _executor(executor, address, workers, gpus, patience)
+    where = _executor(
+        executor, address=address, workers=workers, gpus=gpus, patience_s=patience, memory=_bytes("--memory", memory)
+    )
     if resume is not None:
         _refuse_others(context)
         _resume(resume, trials, where)
@@ -255,17 +265,26 @@ class _resumable:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is KeyboardInterrupt or (kind and issubclass(kind, StorageError)):
-            print(f"irnas: stopped; go on with: irnas search --resume {self._uri}", file=sys.stderr)
+            print(f"irnas: stopped; go on with: irnas search --resume {shlex.quote(self._uri)}", file=sys.stderr)
 
 
-def _executor(kind: str, address: str | None, workers: int | None, gpus: float, patience_s: float | None) -> Executor:
+def _executor(kind: str, **how: Any) -> Executor:
     from irnas.launch import Executor
 
     if kind == "ray":
-        return Executor(kind="ray", address=address, workers=workers, gpus=gpus, patience_s=patience_s)
-    if kind == "loop" and address is None:
+        return Executor(kind="ray", **how)
+    if kind == "loop" and how["address"] is None:
         return Executor(kind="loop")
     raise SettingsError(f"executor: got {kind!r}; must be ray, or loop (and then without --address)")
+
+
+def _bytes(option: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    found = int(parse_amount(option, text))
+    if found < 1:
+        raise SettingsError(f"{option}: got {text!r}; must be above 0")
+    return found
 
 
 def _show(outcome: Outcome) -> None:
@@ -275,6 +294,6 @@ def _show(outcome: Outcome) -> None:
     print(f"stopped: {outcome.stop_reason}")
     if outcome.report:
         print(f"report:  {outcome.report}")
-    print(f"record:  {outcome.uri}   (again: irnas front {outcome.uri}; in MLflow: irnas ui)")
+    print(f"record:  {outcome.uri}   (again: irnas front {shlex.quote(outcome.uri)}; in MLflow: irnas ui)")
     if outcome.gave_up:
         raise TrainingError(f"search: got too many failures ({outcome.stop_reason}); must mostly succeed")

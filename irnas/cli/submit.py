@@ -59,6 +59,9 @@ def submit(
 
       irnas submit --address http://127.0.0.1:8265 --logs JOB
 
+    MLflow follows where --var MLFLOW_TRACKING_URI=... names a server, or the nodes' environment does; `irnas track
+    rebuild RUN` mirrors the record of a run later, from anywhere.
+
     Whoever reaches a job server can run any program on its cluster, so it should listen on loopback, be reached through
     a tunnel (`ray dashboard`, `kubectl port-forward`), and ask for a token: that in ~/.ray/auth_token, or in the file
     that RAY_AUTH_TOKEN_PATH names. RAY_AUTH_MODE=disabled is for clusters without one. A token or a password never

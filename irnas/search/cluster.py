@@ -17,18 +17,22 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
+from ray.air.execution._internal import RayActorManager
+from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from irnas import errors
 from irnas.errors import IrnasError, SettingsError
-from irnas.result import Result
+from irnas.result import Result, Status
+from irnas.search import memory
 from irnas.search.finals import Finals
 from irnas.search.relay import Relay
 from irnas.search.session import Session
@@ -73,6 +77,8 @@ class Resources:
     """Share of a GPU that a trial takes."""
     patience_s: float | None = None
     """Seconds of silence after which a trial's worker is killed; None goes by how long others were silent."""
+    memory: int | None = None
+    """Bytes that a trial's process may take; None leaves it to Ray, which kills some on a node that is nearly full."""
 
     @property
     def at_once(self) -> int | None:
@@ -99,6 +105,7 @@ def _join(resources: Resources) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     if resources.address is None:
         ray.init(num_cpus=resources.at_once, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **quiet)
+        _require_room(resources)
         return
     try:
         _knock(resources.address)
@@ -106,6 +113,15 @@ def _join(resources: Resources) -> None:
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise SettingsError(f"address: got {resources.address!r} ({reason}); must be a running cluster") from None
+
+
+def _require_room(resources: Resources) -> None:
+    """A machine, unlike a cluster, does not grow: what does not fit would wait for ever."""
+    there = ray.cluster_resources()
+    for name, asked in (("GPU", resources.gpus), ("memory", resources.memory or 0)):
+        if asked > (has := there.get(name, 0)):
+            ray.shutdown()
+            raise SettingsError(f"{name}: got {asked:g} for each trial; must be at most the {has:g} of this machine")
 
 
 def disconnect() -> None:
@@ -124,11 +140,12 @@ def run(session: Session | Finals, resources: Resources) -> None:
     """Work through a session on the connected cluster until it hands out no more."""
     relay = Relay(session)
     folder = tempfile.mkdtemp(prefix="irnas-tune-")
-    trainable = tune.with_resources(_Worker, {"cpu": 1, "gpu": resources.gpus})
+    taken = {"cpu": 1, "gpu": resources.gpus, **({"memory": resources.memory} if resources.memory else {})}
+    trainable = tune.with_resources(_Worker, taken)
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=_Ask(relay),
+            search_alg=_Ask(relay, resources.memory),
             scheduler=_Listen(relay),
             num_samples=-1,
             reuse_actors=True,
@@ -158,15 +175,29 @@ def run(session: Session | Finals, resources: Resources) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Ask(Searcher):  # type: ignore[misc] # ray publishes no types
-    def __init__(self, relay: Relay) -> None:
-        super().__init__()
-        self._relay = relay
+def _tolerant(tell: Callable[..., None]) -> Callable[..., None]:
+    """Tune expects two kinds of errors, and ends all trials at a third: that a worker's node ran out of memory, say."""
 
-    def suggest(self, trial_id: str) -> dict[str, str] | str | None:
+    def told(manager: Any, tracked_actor_task: Any, exception: Exception) -> None:
+        if isinstance(exception, RayError) and not isinstance(exception, RayActorError | RayTaskError):
+            exception = RayActorError(error_msg=str(exception))
+        tell(manager, tracked_actor_task, exception)
+
+    return told
+
+
+RayActorManager._actor_task_failed = _tolerant(RayActorManager._actor_task_failed)
+
+
+class _Ask(Searcher):  # type: ignore[misc] # ray publishes no types
+    def __init__(self, relay: Relay, memory: int | None) -> None:
+        super().__init__()
+        self._relay, self._memory = relay, memory
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         assignment = self._relay.ask(trial_id)
         if assignment is not None:
-            return {_PAYLOAD: _pack(assignment)}
+            return {_PAYLOAD: _pack(assignment), "memory": self._memory}
         return Searcher.FINISHED if self._relay.is_over else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -187,9 +218,22 @@ class _Listen(FIFOScheduler):  # type: ignore[misc] # ray publishes no types
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         found = self._relay.guard(lambda: _unpack_found(result[_PAYLOAD]))
+        if isinstance(found, _Exhausted):
+            self._relay.accuse(trial.trial_id, str(found))
+            ray.kill(trial.temporary_state.ray_actor)
+            return str(TrialScheduler.CONTINUE)
         assert isinstance(found, Report | Result)
         is_over = self._relay.take(trial.trial_id, found)
+        if isinstance(found, Result) and found.status is Status.FAILED:
+            # What made it fail may have harmed its process: no other trial is to find, say, a GPU that answers no more.
+            ray.kill(trial.temporary_state.ray_actor)
+            return str(TrialScheduler.CONTINUE)
         return str(TrialScheduler.STOP if is_over else TrialScheduler.CONTINUE)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        # Tune calls this before its searcher hears that the trial is lost.
+        if "running low on memory" in Path(trial.error_file).read_text(errors="replace"):
+            self._relay.accuse(trial.trial_id, "its node was nearly out of memory, and Ray killed its worker")
 
 
 class _Watch(tune.Callback):  # type: ignore[misc] # ray publishes no types
@@ -234,18 +278,30 @@ class _Worker(tune.Trainable):  # type: ignore[misc] # ray publishes no types
     """A process that runs one trial after another, an epoch a step."""
 
     def setup(self, config: dict[str, Any]) -> None:
+        self._is_at_work = False
+        if limit := config.get("memory"):
+            memory.watch(limit, lambda: self._is_at_work)
+        self._begin(config)
+
+    def _begin(self, config: dict[str, Any]) -> None:
         self._found: Iterator[Report | Result] = evaluate(_unpack(config[_PAYLOAD]))
 
     def step(self) -> dict[str, Any]:
         # Never "done": Tune tells its scheduler nothing of a result that is; the scheduler ends the trial instead.
         try:
-            return {_PAYLOAD: _pack_found(next(self._found))}
+            self._is_at_work = True
+            found = next(self._found)
+            self._is_at_work = False
+            if isinstance(found, Result) and memory.was_short(found.error):
+                # Perhaps it was those before it in this process that took so much: it deserves another.
+                return {_PAYLOAD: json.dumps({"exhausted": found.error})}
+            return {_PAYLOAD: _pack_found(found)}
         except IrnasError as error:
             # What no other trial could do better ends the search; Tune would try it again elsewhere.
             return {_PAYLOAD: json.dumps({"error": type(error).__name__, "text": str(error)})}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.setup(new_config)
+        self._begin(new_config)
         return True
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -253,6 +309,12 @@ class _Worker(tune.Trainable):  # type: ignore[misc] # ray publishes no types
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing: a trial keeps its own checkpoint in the run."""
+
+
+class _Exhausted(str):
+    """Why a trial could not go on in the process in which it was."""
+
+    __slots__ = ()
 
 
 def _pack(assignment: Assignment) -> str:
@@ -271,8 +333,10 @@ def _pack_found(found: Report | Result) -> str:
     return json.dumps({"epoch": found.epoch, "values": dict(found.values), "seconds": found.seconds})
 
 
-def _unpack_found(text: str) -> Report | Result:
+def _unpack_found(text: str) -> Report | Result | _Exhausted:
     found = json.loads(text)
+    if "exhausted" in found:
+        return _Exhausted(found["exhausted"])
     if "error" in found:
         raise getattr(errors, found["error"])(found["text"])
     return Result.from_document(found["result"]) if "result" in found else Report(**found)

@@ -3,8 +3,9 @@
     python tests/bench/soak.py --minutes 30
 
 One head and two machines of one core each, in network namespaces (needs root). Every 20 to 60 s a training process is
-killed, a machine loses its power, or a network cable is pulled; what was lost comes back a while later. Exits with 1
-unless every trial that was proposed is finished once, and came to what an undisturbed training of it comes to.
+killed, a machine loses its power, a network cable is pulled, or the search itself is killed; what was lost comes back
+a while later, and the search is resumed. Exits with 1 unless every trial that was proposed is finished once, and came
+to what an undisturbed training of it comes to.
 """
 
 from __future__ import annotations
@@ -66,8 +67,12 @@ class Trouble:
         if not well:
             return
         name = self._random.choice(well)
-        node, what = self._on.nodes[name], self._random.choice(("process", "process", "machine", "cable"))
-        if what == "process":
+        node, what = self._on.nodes[name], self._random.choice(("process", "process", "machine", "cable", "search"))
+        if what == "search":
+            name = "head"
+            if not _signal(self._on, signal.SIGKILL):
+                return
+        elif what == "process":
             found = node.trials()
             if not found:
                 return
@@ -77,10 +82,19 @@ class Trouble:
             node.kill()
         else:
             self._on.link(name, "down")
-        if what != "process":
+        if what in ("machine", "cable"):
             self._repairs[name] = now + self._random.uniform(10, 40)
         self.done[what] += 1
         print(f"{time.strftime('%H:%M:%S')} {what} {name}", file=sys.stderr, flush=True)
+
+
+def _signal(on: Cluster, number: int) -> bool:
+    """Send a signal to the search; False where there is none now."""
+    found = [pid for pid, line in on.head.processes("-m irnas search").items() if line.startswith(sys.executable)]
+    for pid in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+    return bool(found)
 
 
 def main() -> int:
@@ -108,14 +122,17 @@ def _soak(folder: Path, given: argparse.Namespace) -> int:
         search = on.head.start(folder, *told)
         trouble = Trouble(on, given.seed, given.gap)
         until = time.monotonic() + 60 * given.minutes
-        while time.monotonic() < until and search.poll() is None:
+        by_itself, resumed = None, 0
+        while time.monotonic() < until and by_itself is None:
             trouble.step()
             time.sleep(0.5)
-        by_itself = search.poll()
-        for pid, line in on.head.processes("-m irnas search").items():
-            if line.startswith(sys.executable):
-                os.kill(pid, signal.SIGINT)
-        search.wait(120)
+            if search.poll() is not None and resumed < trouble.done["search"]:
+                resumed += 1
+                search = on.head.start(folder, "search", "--resume", str(record), "--address", on.address)
+            else:
+                by_itself = search.poll()
+        _signal(on, signal.SIGINT)
+        search.wait(300)
     last = max((e["trial"] for e in events(record, "proposed")), default=-1)
     run(folder, "search", "--resume", str(record), "--trials", str(last + 1), "--executor", "loop", timeout_s=3600)
     return _show(folder, data, given.epochs, trouble, by_itself)

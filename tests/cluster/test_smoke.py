@@ -18,7 +18,7 @@ def test_a_search_on_three_machines_outlives_one_and_finds_what_one_process_find
     run = tmp_path / "run"
     search = cluster.head.start(tmp_path, *words(data, run, TRIALS, EPOCHS, "--address", cluster.address))
     until(lambda: len(events(run, "reported")) >= 6 or search.poll() is not None, "reports of trials")
-    victim = next(node for node in cluster.workers if node.trials())
+    victim, _ = cluster.training()
     victim.kill()
     assert search.wait(600) == 0, (tmp_path / "out.txt").read_text()
     assert outcome(run) == expected

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.account import EPOCHS, TRIALS, account, outcome, until, words
 from support.cluster import DASHBOARD, Cluster, Node, cluster
-from support.command import events
+from support.command import events, run
 from support.distribution import VERSION, wheel
 from support.s3 import KEYS, PLANTED
 
@@ -51,8 +51,11 @@ def call(on: Cluster, folder: Path, *told: str, code: int = 0, **more: str) -> s
     return text
 
 
-def told(on: Cluster, data: Path, run: Path, *more: str, trials: int = TRIALS) -> list[str]:
-    return ["--wheel", str(wheel(on.folder)), *more, "--", *words(data, run, trials, EPOCHS)]
+def told(
+    on: Cluster, data: Path, run: Path, *more: str, given: tuple[str, ...] = (), trials: int = TRIALS
+) -> list[str]:
+    """A search as a job; ``given`` goes to `irnas submit`."""
+    return ["--wheel", str(wheel(on.folder)), *given, "--", *words(data, run, trials, EPOCHS, *more)]
 
 
 def clients(node: Node) -> list[int]:
@@ -60,19 +63,45 @@ def clients(node: Node) -> list[int]:
     return [pid for pid, line in node.processes(" submit ").items() if line.startswith(sys.executable)]
 
 
-def test_a_job_finds_what_one_process_finds_with_the_wheel_that_was_sent(
-    jobs: Cluster, data: Path, expected: dict[str, object], tmp_path: Path
+@pytest.mark.parametrize(
+    "more",
+    [
+        # What comes next depends on what came before, so it is one at a time; the first ten are random.
+        pytest.param(("--strategy", "tpe", "--workers", "1", "--trials", "14", "--epochs", "3"), id="tpe"),
+        pytest.param((), id="random, as many at a time as there are cores"),
+    ],
+)
+def test_here_on_a_cluster_and_as_a_job_it_is_the_same_search(
+    jobs: Cluster, data: Path, expected: dict[str, object], tmp_path: Path, more: tuple[str, ...]
 ) -> None:
-    text = call(jobs, tmp_path / "call", *told(jobs, data, tmp_path / "run"))
+    runs = {place: tmp_path / place / "run" for place in ("here", "cluster", "job")}
+    run(tmp_path, *words(data, runs["here"], TRIALS, EPOCHS, *more, "--workers", "1"), timeout_s=600)
+    (tmp_path / "cluster").mkdir()
+    on = jobs.head.start(
+        tmp_path / "cluster", *words(data, runs["cluster"], TRIALS, EPOCHS, *more, "--address", jobs.address)
+    )
+    assert on.wait(600) == 0, (tmp_path / "cluster" / "out.txt").read_text()
+    text = call(jobs, tmp_path / "call", *told(jobs, data, runs["job"], *more))
     assert "SUCCEEDED" in text and "stopped: all trials are handed out" in text
-    assert outcome(tmp_path / "run") == expected and account(tmp_path / "run").is_whole
-    (opened,) = events(tmp_path / "run", "opened")
+    found = {place: sorted(outcome(run).values(), key=lambda r: r["trial"]) for place, run in runs.items()}
+    # Genotypes with their keys and seeds, and every value of every result, to the last bit.
+    assert found["here"] == found["cluster"] == found["job"]
+    assert len(found["here"]) == (14 if more else TRIALS) and all(r["status"] == "ok" for r in found["here"])
+    assert all(account(run).is_whole for run in runs.values())
+    if not more:
+        assert outcome(runs["here"]) == expected
+    (opened,) = events(runs["job"], "opened")
     assert opened["versions"]["irnas"] == VERSION
 
 
 def test_no_secret_of_the_sender_reaches_the_cluster(jobs: Cluster, data: Path, tmp_path: Path) -> None:
     secrets = {**KEYS, "MLFLOW_TRACKING_PASSWORD": "planted-password-42", "RAY_AUTH_TOKEN": TOKEN}
-    call(jobs, tmp_path / "call", *told(jobs, data, tmp_path / "run", "--var", "OMP_NUM_THREADS", trials=1), **secrets)
+    call(
+        jobs,
+        tmp_path / "call",
+        *told(jobs, data, tmp_path / "run", given=("--var", "OMP_NUM_THREADS"), trials=1),
+        **secrets,
+    )
     planted = [text.encode() for text in (*PLANTED, "planted-password-42", TOKEN)]
     seen = 0
     for root in (jobs.head.folder, *(node.folder for node in jobs.workers), tmp_path / "run"):

@@ -11,7 +11,7 @@ from typing import Any
 
 from support.command import events
 
-TRIALS, EPOCHS = 4, 16
+TRIALS, EPOCHS = 4, 24
 """A training takes some seconds, so that something can happen to it."""
 
 SMALL = ("--axis", "base=4,6", "--axis", "stages=2,3", "--crop", "32", "--batch", "4", "--input", "1x64x64")
@@ -47,8 +47,8 @@ class Account:
         return self.lost == self.repeated == self.failed == 0
 
 
-def account(run: Path) -> Account:
-    """The account of the run in a folder."""
+def account(run: str | Path) -> Account:
+    """The account of the run in a folder, or at a URI."""
     found = list(events(run))
     proposed = {e["trial"] for e in found if e["kind"] == "proposed"}
     ends = [e["result"] for e in found if e["kind"] == "finished"]
@@ -68,14 +68,14 @@ def account(run: Path) -> Account:
     )  # fmt: skip
 
 
-def outcome(run: Path) -> dict[str, Mapping[str, Any]]:
+def outcome(run: str | Path) -> dict[str, Mapping[str, Any]]:
     """Network to all that its training came to, without what depends on the machine: time and version."""
     told = ("trial", "key", "status", "values", "genotype", "epochs", "seed", "data_rev", "error", "note")
     ends = [e["result"] for e in events(run, "finished")]
     return {r["key"]: {name: r[name] for name in told} for r in ends}
 
 
-def until(is_so: Callable[[], bool], what: str, timeout_s: float = 300) -> None:
+def until(is_so: Callable[[], bool], what: str, timeout_s: float = 900) -> None:
     """Wait until something is so."""
     end = time.monotonic() + timeout_s
     while not is_so():

@@ -8,25 +8,30 @@ power cut would. All nodes see the same file system, as machines with a shared f
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import itertools
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from support.account import until
 from support.command import environment
 
 PORT = 6379
 DASHBOARD = 8265
 
 _TOOLS = ("ip", "unshare", "nsenter", "setpriv", "mount")
+_NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 _NUMBER = itertools.count()
 _RAY_TMP = Path("/tmp/ray")  # of each node its own, mounted there: the paths of Ray's sockets must be short
 
@@ -36,6 +41,8 @@ _QUICK = {
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "5000",
     "RAY_health_check_failure_threshold": "3",
+    # Ray has its workers give way to everything else on a machine, which a busy one never ends.
+    "RAY_worker_niceness": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DISABLE_IMPORT_WARNING": "1",
 }
@@ -67,6 +74,8 @@ class Node:
     process: subprocess.Popen[bytes] | None = None
     words: list[str] = field(default_factory=list)
     """What it runs."""
+    commands: list[subprocess.Popen[str]] = field(default_factory=list)
+    """What was started on it since."""
 
     @property
     def log(self) -> str:
@@ -101,13 +110,15 @@ class Node:
     def start(self, folder: Path, *words: str, **more: str) -> subprocess.Popen[str]:
         """`irnas WORDS` in ``folder`` on this node, with which it ends. ``more`` goes to its environment."""
         with (folder / "out.txt").open("a") as out:
-            return subprocess.Popen(
+            command = subprocess.Popen(
                 # nsenter would leave the working folder's mount behind, so the shell goes there once inside.
                 self.inside(["sh", "-c", 'cd "$0" && exec "$@"', str(folder), sys.executable, "-m", "irnas", *words]),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, text=True,
                 env={**self.environment, **more}, start_new_session=True,
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )  # fmt: skip
+        self.commands.append(command)
+        return command
 
     def processes(self, word: str = "") -> dict[int, str]:
         """Command lines by pid, seen from outside the node, of those that hold ``word``."""
@@ -131,6 +142,8 @@ class Node:
             self.process.kill()
             self.process.wait()
             self.process = None
+        for command in self.commands:
+            command.wait(60)
 
 
 @dataclass
@@ -155,7 +168,13 @@ class Cluster:
     @property
     def workers(self) -> list[Node]:
         """The nodes that train."""
-        return [node for name, node in self.nodes.items() if name != "head"]
+        return [node for name, node in self.nodes.items() if name != "head" and node.process is not None]
+
+    def training(self) -> tuple[Node, int]:
+        """A node that trains and the process that does; between two trainings there may be none for a moment."""
+        found: list[tuple[Node, int]] = []
+        until(lambda: bool(found.extend((n, pid) for n in self.workers for pid in n.trials()) or found), "a training")
+        return found[0]
 
     def add(self, name: str) -> Node:
         """A node on the network, with nothing on it yet; one of that name comes back with the same address."""
@@ -186,9 +205,10 @@ class Cluster:
         _wait(node)
         return node
 
-    def start_worker(self, name: str, cpus: int = 1) -> Node:
-        """Start a node that trains, and do not wait for it."""
+    def start_worker(self, name: str, cpus: int = 1, **more: str) -> Node:
+        """Start a node that trains, and do not wait for it; ``more`` goes to its environment."""
         node = self.add(name)
+        node.environment = {**node.environment, **more}
         node.boot(_ray(f"--address={self.address}", f"--node-ip-address={node.address}", f"--num-cpus={cpus}"))
         return node
 
@@ -196,6 +216,21 @@ class Cluster:
         """Wait until those nodes have joined."""
         for name in names:
             _wait(self.nodes[name])
+
+    def listen(self, name: str) -> socket.socket:
+        """A socket of this process that listens at the address of a node on which nothing else is."""
+        node, found = self.add(name), []
+
+        def bind() -> None:
+            # Only this thread moves to the node's network; the socket stays there.
+            with Path(f"/run/netns/{node.name}").open() as place:
+                assert ctypes.CDLL(None, use_errno=True).setns(place.fileno(), _NEW_NETWORK) == 0, ctypes.get_errno()
+            found.append(socket.create_server((node.address, 0)))
+
+        thread = threading.Thread(target=bind)
+        thread.start()
+        thread.join()
+        return found[0]
 
     def link(self, name: str, state: str) -> None:
         """Pull a node's network cable (``down``), or plug it in (``up``)."""
@@ -222,8 +257,12 @@ def network(folder: Path, **more: str) -> Iterator[Cluster]:
 
 
 @contextmanager
-def cluster(folder: Path, *workers: str, with_jobs: bool = False, **more: str) -> Iterator[Cluster]:
-    """A head and workers of one core each, joined."""
+def cluster(
+    folder: Path, *workers: str, with_jobs: bool = False, first_on_path: Path | None = None, **more: str
+) -> Iterator[Cluster]:
+    """A head and workers of one core each, joined; ``first_on_path`` is where their Python looks first."""
+    if first_on_path is not None:
+        more["PYTHONPATH"] = f"{first_on_path}{os.pathsep}{environment(folder)['PYTHONPATH']}"
     with network(folder, **more) as found:
         found.start_head(with_jobs=with_jobs)
         for name in workers:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import http.client
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -80,11 +81,16 @@ class Proxy:
 
 
 @contextmanager
-def proxy(behind: str) -> Iterator[Proxy]:
-    """A server that passes requests on to another as far as its rule lets it."""
-    found = Proxy()
-    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(found, behind.removeprefix("http://"))) as http_server:
-        found.address = f"http://127.0.0.1:{http_server.server_address[1]}"
+def proxy(behind: str, at: socket.socket | None = None) -> Iterator[Proxy]:
+    """A server that passes requests on to another as far as its rule lets it; on loopback unless a socket is given."""
+    found, at = Proxy(), at or socket.create_server(("127.0.0.1", 0))
+    with (
+        at,
+        ThreadingHTTPServer(at.getsockname(), _handler(found, behind.removeprefix("http://")), False) as http_server,
+    ):
+        http_server.socket.close()
+        http_server.socket = at
+        found.address = "http://{}:{}".format(*at.getsockname())
         thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
@@ -98,7 +104,8 @@ def _handler(found: Proxy, behind: str) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def pass_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            is_chunked = self.headers.get("Transfer-Encoding") == "chunked"
+            body = self.chunks() if is_chunked else self.rfile.read(int(self.headers.get("Content-Length") or 0))
             found.asked.append((self.command, self.path))
             what = found.rule(self.command, self.path)
             if isinstance(what, float):
@@ -115,6 +122,21 @@ def _handler(found: Proxy, behind: str) -> type[BaseHTTPRequestHandler]:
                 with contextlib.suppress(ConnectionError):
                     self.answer(got.status, dict(got.getheaders()), got.read(), is_half=what == "drop")
                 link.close()
+
+        def chunks(self) -> bytes:
+            """A body that tells its length as it comes, as it comes."""
+            found = []
+            while True:
+                line = self.rfile.readline()
+                size = int(line.partition(b";")[0], 16)
+                found.append(line)
+                if size == 0:
+                    break
+                found.append(self.rfile.read(size + 2))
+            # Headers that come last, and an empty line.
+            while found[-1] != b"\r\n":
+                found.append(self.rfile.readline())
+            return b"".join(found)
 
         def answer(self, status: int, headers: dict[str, str], content: bytes, is_half: bool = False) -> None:
             self.send_response(status)

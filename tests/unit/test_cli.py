@@ -34,8 +34,8 @@ HEAVY = {
 SEARCH = (
     "--address --amp --axis --batch --budget --crop --dataset --device --ema --epochs --executor "
     "--finalists --gpus --grace --input --loss --lr --max-bytes --max-epochs --max-latency-ms --max-macs --max-ops "
-    "--max-params --objective --patience --preset --resume --run --sampler --seed --seeds --space --strategy --trials "
-    "--warm-start --workers --worth"
+    "--max-params --memory --objective --patience --preset --resume --run --sampler --seed --seeds --space --strategy "
+    "--trials --warm-start --workers --worth"
 )
 COMMANDS = {
     "search": SEARCH,

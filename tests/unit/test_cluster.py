@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ray.exceptions import OutOfMemoryError
 from support.results import result, tiny_space
 
 from irnas.errors import StorageError
+from irnas.result import Status
 from irnas.search import cluster
 from irnas.settings import Budget, Recipe
 from irnas.trial import Assignment, Report
@@ -44,3 +46,32 @@ def test_what_ends_a_search_arrives_as_what_it_was(monkeypatch: pytest.MonkeyPat
 def test_an_address_without_a_cluster_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(cluster.SettingsError, match="must be a running cluster"):
         cluster.connect(cluster.Resources(address="127.0.0.1:1"))
+
+
+def test_what_a_machine_can_never_give_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: {"CPU": 2.0, "memory": 8e9})
+    cluster._require_room(cluster.Resources(memory=8_000_000_000))
+    for asked in (cluster.Resources(gpus=0.5), cluster.Resources(memory=9_000_000_000)):
+        with pytest.raises(cluster.SettingsError, match=r"for each trial; must be at most the .* of this machine"):
+            cluster._require_room(asked)
+
+
+def test_a_training_that_ran_out_of_memory_is_not_a_failed_one_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = "MemoryLimit: its process has 900 MB; must have at most 800 MB (train.py:3)"
+    failed = assignment().result(Status.FAILED, {}, epochs=2, seconds=1.0, error=error)
+    monkeypatch.setattr(cluster, "evaluate", lambda _: iter([failed]))
+    worker = cluster._Worker.__new__(cluster._Worker)
+    worker.setup({"payload": cluster._pack(assignment())})
+    found = cluster._unpack_found(worker.step()["payload"])
+    assert isinstance(found, cluster._Exhausted) and found == error
+
+
+def test_an_error_that_tune_does_not_expect_is_the_death_of_a_worker() -> None:
+    told: list[object] = []
+    tell = cluster._tolerant(lambda manager, task, error: told.append(error))
+    expected = [cluster.RayActorError(), cluster.RayTaskError("f", "traceback", ValueError()), ValueError("a bug")]
+    for error in [*expected, OutOfMemoryError("1 worker(s) were killed due to the node running low on memory.")]:
+        tell(None, tracked_actor_task=None, exception=error)
+    assert told[:3] == expected
+    assert isinstance(told[3], cluster.RayActorError) and "running low on memory" in str(told[3])
+    assert cluster.RayActorManager._actor_task_failed.__qualname__.startswith("_tolerant")

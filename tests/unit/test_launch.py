@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from support.native import library, products  # noqa: F401
 
 import irnas
 from irnas import catalog, launch, price, provenance, runtime
+from irnas.data import lock
 from irnas.device.profile import load
 from irnas.errors import DataError, SettingsError, TrainingError
 from irnas.ledger import Event, Ledger
@@ -21,6 +23,7 @@ from irnas.result import Status
 from irnas.settings import Budget, SearchSettings
 
 LOOP = launch.Executor(kind="loop")
+MIRRORED = launch._mirrored
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +105,19 @@ def test_resuming_needs_the_space_and_the_data_it_began_with(tmp_path: Path) -> 
         path.write_text("\n".join([json.dumps({**opened, field: wrong}), *lines[1:]]) + "\n")
         with pytest.raises(SettingsError, match=message):
             launch.resume(str(tmp_path / "run"), None, LOOP, listener)
+
+
+def test_resuming_refuses_files_that_changed_below_their_lock(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(tiny().root, folder)
+    (tmp_path / ".dvc").mkdir()
+    pointer = {"outs": [{"md5": lock.digest(folder), "path": "data"}]}
+    (tmp_path / "data.dvc").write_text(json.dumps(pointer))
+    go(tmp_path / "run", dataset=str(folder))
+    # The manifest, and so the revision, stays as it is.
+    (folder / "more.txt").write_text("changed")
+    with pytest.raises(DataError, match=r"must be .*, as data\.dvc says"):
+        launch.resume(str(tmp_path / "run"), 3, LOOP, heard()[0])
 
 
 def test_resuming_takes_up_a_trial_that_was_under_way(tmp_path: Path) -> None:
@@ -257,3 +273,18 @@ def test_finalists_are_trained_to_their_end_and_again(tmp_path: Path) -> None:
     listener, more = heard()
     launch.resume(str(tmp_path / "run"), 2, LOOP, listener)
     assert sum(e["kind"] == "repeated" for e in more) == len(again)
+
+
+def test_a_job_without_a_tracking_server_leaves_no_store_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would lie in a folder that is gone with the job."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(launch.JOB, "1")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    said: list[str] = []
+    with MIRRORED("s3://bucket/run", said.append):
+        pass
+    assert len(said) == 1 and said[0].startswith("MLflow: got no MLFLOW_TRACKING_URI")
+    assert "irnas track rebuild s3://bucket/run" in said[0]
+    assert not list(tmp_path.iterdir())

@@ -120,6 +120,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_an_object_store_keeps_one_object_an_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ledger").mkdir()
+    monkeypatch.setattr(ledger, "_read", {})
     there = fs.LocalFileSystem()
     monkeypatch.setattr(storage, "_remote", lambda uri: (there, uri.replace("s3://bucket", str(tmp_path))))
     record = Ledger("s3://bucket")
@@ -127,7 +128,19 @@ def test_an_object_store_keeps_one_object_an_event(tmp_path: Path, monkeypatch: 
         with record.writing():
             record.append("reported", {"i": number})
     assert [e["i"] for e in Ledger("s3://bucket").events()] == [0, 1, 2]
+    with record.writing(), Ledger("s3://bucket").writing():
+        # A machine that was cut off returns, and finds its search resumed elsewhere.
+        with pytest.raises(SettingsError, match="that one has taken over, and this one ends"):
+            record.append("proposed", {"i": 3})
+    assert len(list(Ledger("s3://bucket").events())) == 3
     assert len(list((tmp_path / "ledger").iterdir())) == 3
+    asked: list[str] = []
+    read = storage.read
+    monkeypatch.setattr(storage, "read", lambda uri: asked.append(uri) or read(uri))
+    # Each of them is a request.
+    assert len(list(Ledger("s3://bucket").events())) == 3 and not asked
+    monkeypatch.setattr(ledger, "_read", {})
+    assert [e["i"] for e in Ledger("s3://bucket").events()] == [0, 1, 2] and len(asked) == 3
 
 
 def test_an_unknown_kind_of_uri_is_a_clear_error() -> None:

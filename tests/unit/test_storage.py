@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -57,6 +58,7 @@ class Flaky(fs.SubTreeFileSystem):
 
 
 def test_a_store_that_fails_for_a_while_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "_answered", set())
     flaky = Flaky(str(tmp_path), fs.LocalFileSystem())
     waited: list[float] = []
     monkeypatch.setattr(storage, "_remote", lambda uri: (flaky, uri.rpartition("/")[2]))
@@ -68,8 +70,31 @@ def test_a_store_that_fails_for_a_while_is_waited_for(tmp_path: Path, monkeypatc
     assert storage.read("s3://bucket/file") == b"content"
     assert storage.read("s3://bucket/absent") is None
 
-    flaky.calls, flaky.failures = 0, 99
-    with pytest.raises(
-        StorageError, match=r"got 'When reading from s3://bucket: 503 SLOW DOWN' in 6 tries; must answer$"
-    ):
-        storage.read("s3://bucket/file")
+    # A store that has answered is waited for much longer than one that may not be there at all.
+    for tries in (10, 6):
+        waited.clear()
+        flaky.calls, flaky.failures = 0, 99
+        with pytest.raises(
+            StorageError, match=f"got 'When reading from s3://bucket: 503 SLOW DOWN' in {tries} tries; must answer$"
+        ):
+            storage.read("s3://bucket/file")
+        assert len(waited) == tries - 1 and (sum(waited) > 60) == (tries == 10)
+    flaky.failures = 0
+    assert storage.read("s3://bucket/file") == b"content"
+
+
+def test_where_a_store_is_may_be_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a region in its URI, S3 is asked for it: no answer is no wrong setting, and no such bucket is one."""
+    said: list[str] = ["When resolving region for bucket: no connection", "When resolving: Bucket 'lost' not found"]
+
+    def from_uri(uri: str) -> tuple[fs.FileSystem, str]:
+        if said:
+            raise OSError(said.pop(0))
+        return fs.LocalFileSystem(), "there"
+
+    monkeypatch.setattr(fs, "FileSystem", SimpleNamespace(from_uri=from_uri))
+    monkeypatch.setattr(storage.time, "sleep", lambda seconds: None)
+    with pytest.raises(SettingsError, match="Bucket 'lost' not found"):
+        storage.read("s3://lost/file")
+    assert storage._remote("s3://lost/run/file")[1] == "there/run/file"
+    storage._opened.cache_clear()

@@ -13,7 +13,7 @@ import pytest
 from support.distribution import VERSION, wheel
 from support.s3 import KEYS, PLANTED
 
-from irnas import submission
+from irnas import launch, submission
 from irnas import wheel as wheels
 from irnas.cli.submit import _checked
 from irnas.cli.submit import submit as command
@@ -54,8 +54,15 @@ def test_the_commit_goes_along(built: Path, tmp_path: Path) -> None:
 
 def test_without_a_wheel_nothing_is_sent(tmp_path: Path) -> None:
     spec = submission.specification(Job(words=SEARCH, wheel=None, variables={"A": "1"}), tmp_path)
-    assert spec["runtime_env"] == {"env_vars": {"A": "1"}}
+    assert set(spec["runtime_env"]) == {"env_vars"} and spec["runtime_env"]["env_vars"]["A"] == "1"
     assert not list(tmp_path.iterdir())
+
+
+def test_a_job_has_time_to_close_its_record_and_knows_that_it_is_one(tmp_path: Path) -> None:
+    """Ray kills a job 3 s after it asked it to stop, unless the job's own environment says otherwise."""
+    told = submission.specification(Job(words=SEARCH, wheel=None, variables={}), tmp_path)["runtime_env"]["env_vars"]
+    assert int(told["RAY_JOB_STOP_WAIT_TIME_S"]) >= 30
+    assert told[launch.JOB]
 
 
 @pytest.mark.parametrize("name", ["other-1.0-py3-none-any.whl", "irnas-0.1.0-py3-none-any.whl"])
