@@ -261,11 +261,16 @@ class _resumable:
         import signal
 
         # A cluster manager ends a process with SIGTERM; it deserves the same care as Ctrl-C.
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        signal.signal(signal.SIGTERM, _interrupt)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is KeyboardInterrupt or (kind and issubclass(kind, StorageError)):
             print(f"irnas: stopped; go on with: irnas search --resume {shlex.quote(self._uri)}", file=sys.stderr)
+
+
+def _interrupt(*_: object) -> None:
+    # Not by way of SIGINT, which a process that was started in the background, as Ray's jobs are, ignores.
+    raise KeyboardInterrupt
 
 
 def _executor(kind: str, **how: Any) -> Executor:

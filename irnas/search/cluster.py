@@ -8,7 +8,6 @@ crosses as one JSON text because Tune flattens nested results.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -18,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +28,13 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from irnas import errors
 from irnas.errors import IrnasError, SettingsError
 from irnas.result import Result, Status
-from irnas.search import memory
+from irnas.search import memory, parcel
 from irnas.search.finals import Finals
 from irnas.search.relay import Relay
 from irnas.search.session import Session
-from irnas.settings import Budget, Recipe
-from irnas.space import Genotype
-from irnas.trial import Assignment, Report, evaluate
+from irnas.trial import Report, evaluate
 
 FIRST_PATIENCE_S, LEAST_PATIENCE_S, PATIENCE = 6 * 3600.0, 600.0, 20.0
 """A silent worker is killed after so long while none has ever reported, and after 600 s or 20 times the longest
@@ -104,7 +100,7 @@ def connect(resources: Resources) -> None:
 def _join(resources: Resources) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     if resources.address is None:
-        ray.init(num_cpus=resources.at_once, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **quiet)
+        _start({"num_cpus": resources.at_once, "include_dashboard": False, **quiet})
         _require_room(resources)
         return
     try:
@@ -113,6 +109,21 @@ def _join(resources: Resources) -> None:
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise SettingsError(f"address: got {resources.address!r} ({reason}); must be a running cluster") from None
+
+
+def _start(told: dict[str, Any], tries: int = 3) -> None:
+    """Start a cluster here. Ray gives itself half a minute, which a busy machine may not keep, so it has some tries."""
+    for left in reversed(range(tries)):
+        try:
+            ray.init(object_store_memory=_OBJECT_STORE_BYTES, **told)
+            return
+        except Exception as error:  # Ray has no type for it
+            if "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+            if not left:
+                text = f"ray: got no answer from its own processes in {tries} tries; must start, or be --executor loop"
+                raise SettingsError(text) from None
 
 
 def _require_room(resources: Resources) -> None:
@@ -197,7 +208,7 @@ class _Ask(Searcher):  # type: ignore[misc] # ray publishes no types
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         assignment = self._relay.ask(trial_id)
         if assignment is not None:
-            return {_PAYLOAD: _pack(assignment), "memory": self._memory}
+            return {_PAYLOAD: parcel.pack(assignment), "memory": self._memory}
         return Searcher.FINISHED if self._relay.is_over else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -217,8 +228,8 @@ class _Listen(FIFOScheduler):  # type: ignore[misc] # ray publishes no types
         self._relay = relay
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        found = self._relay.guard(lambda: _unpack_found(result[_PAYLOAD]))
-        if isinstance(found, _Exhausted):
+        found = self._relay.guard(lambda: parcel.unpack_found(result[_PAYLOAD]))
+        if isinstance(found, parcel.Exhausted):
             self._relay.accuse(trial.trial_id, str(found))
             ray.kill(trial.temporary_state.ray_actor)
             return str(TrialScheduler.CONTINUE)
@@ -284,7 +295,7 @@ class _Worker(tune.Trainable):  # type: ignore[misc] # ray publishes no types
         self._begin(config)
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._found: Iterator[Report | Result] = evaluate(_unpack(config[_PAYLOAD]))
+        self._found: Iterator[Report | Result] = evaluate(parcel.unpack(config[_PAYLOAD]))
 
     def step(self) -> dict[str, Any]:
         # Never "done": Tune tells its scheduler nothing of a result that is; the scheduler ends the trial instead.
@@ -294,11 +305,11 @@ class _Worker(tune.Trainable):  # type: ignore[misc] # ray publishes no types
             self._is_at_work = False
             if isinstance(found, Result) and memory.was_short(found.error):
                 # Perhaps it was those before it in this process that took so much: it deserves another.
-                return {_PAYLOAD: json.dumps({"exhausted": found.error})}
-            return {_PAYLOAD: _pack_found(found)}
+                return {_PAYLOAD: parcel.pack_found(parcel.Exhausted(found.error))}
+            return {_PAYLOAD: parcel.pack_found(found)}
         except IrnasError as error:
             # What no other trial could do better ends the search; Tune would try it again elsewhere.
-            return {_PAYLOAD: json.dumps({"error": type(error).__name__, "text": str(error)})}
+            return {_PAYLOAD: parcel.pack_found(error)}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._begin(new_config)
@@ -309,34 +320,3 @@ class _Worker(tune.Trainable):  # type: ignore[misc] # ray publishes no types
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing: a trial keeps its own checkpoint in the run."""
-
-
-class _Exhausted(str):
-    """Why a trial could not go on in the process in which it was."""
-
-    __slots__ = ()
-
-
-def _pack(assignment: Assignment) -> str:
-    return json.dumps({**asdict(assignment), "genotype": assignment.genotype.document()})
-
-
-def _unpack(text: str) -> Assignment:
-    found = json.loads(text)
-    found["genotype"] = Genotype.from_document(found["genotype"])
-    return Assignment(**{**found, "budget": Budget(**found["budget"]), "recipe": Recipe(**found["recipe"])})
-
-
-def _pack_found(found: Report | Result) -> str:
-    if isinstance(found, Result):
-        return json.dumps({"result": found.document()})
-    return json.dumps({"epoch": found.epoch, "values": dict(found.values), "seconds": found.seconds})
-
-
-def _unpack_found(text: str) -> Report | Result | _Exhausted:
-    found = json.loads(text)
-    if "exhausted" in found:
-        return _Exhausted(found["exhausted"])
-    if "error" in found:
-        raise getattr(errors, found["error"])(found["text"])
-    return Result.from_document(found["result"]) if "result" in found else Report(**found)

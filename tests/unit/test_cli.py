@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from typer.main import get_command
 from irnas import __version__
 from irnas.cli import main
 from irnas.cli.app import app
+from irnas.cli.search import _resumable
 from irnas.cli.setting import _limits, parse_amount
 from irnas.errors import SettingsError
 
@@ -149,3 +151,16 @@ def test_limits_go_by_the_names_of_objectives() -> None:
 def test_wrong_amounts(text: str) -> None:
     with pytest.raises(SettingsError, match=r"^--max-ops: got"):
         parse_amount("--max-ops", text)
+
+
+def test_a_search_that_runs_in_the_background_hears_sigterm(capsys: pytest.CaptureFixture[str]) -> None:
+    """As a job of a cluster it ignores SIGINT, and is to close its record all the same."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with pytest.raises(KeyboardInterrupt), _resumable("runs/mine"):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert "irnas search --resume runs/mine" in capsys.readouterr().err

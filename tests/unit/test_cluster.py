@@ -10,7 +10,7 @@ from support.results import result, tiny_space
 
 from irnas.errors import StorageError
 from irnas.result import Status
-from irnas.search import cluster
+from irnas.search import cluster, parcel
 from irnas.settings import Budget, Recipe
 from irnas.trial import Assignment, Report
 
@@ -23,12 +23,12 @@ def assignment() -> Assignment:
 
 
 def test_an_assignment_survives_the_journey() -> None:
-    assert cluster._unpack(cluster._pack(assignment())) == assignment()
+    assert parcel.unpack(parcel.pack(assignment())) == assignment()
 
 
 @pytest.mark.parametrize("found", [Report(epoch=2, values={"miou": 0.5}, seconds=1.0), result(3, {"miou": 0.25})])
 def test_what_a_trial_says_survives_the_journey(found: Report) -> None:
-    assert cluster._unpack_found(cluster._pack_found(found)) == found
+    assert parcel.unpack_found(parcel.pack_found(found)) == found
 
 
 def test_what_ends_a_search_arrives_as_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,9 +38,9 @@ def test_what_ends_a_search_arrives_as_what_it_was(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(cluster, "evaluate", full)
     worker = cluster._Worker.__new__(cluster._Worker)
-    worker.setup({"payload": cluster._pack(assignment())})
+    worker.setup({"payload": parcel.pack(assignment())})
     with pytest.raises(StorageError, match=r"^run: got a full disk; must have room$"):
-        cluster._unpack_found(worker.step()["payload"])
+        parcel.unpack_found(worker.step()["payload"])
 
 
 def test_an_address_without_a_cluster_is_a_clear_error(tmp_path: Path) -> None:
@@ -61,9 +61,9 @@ def test_a_training_that_ran_out_of_memory_is_not_a_failed_one_yet(monkeypatch: 
     failed = assignment().result(Status.FAILED, {}, epochs=2, seconds=1.0, error=error)
     monkeypatch.setattr(cluster, "evaluate", lambda _: iter([failed]))
     worker = cluster._Worker.__new__(cluster._Worker)
-    worker.setup({"payload": cluster._pack(assignment())})
-    found = cluster._unpack_found(worker.step()["payload"])
-    assert isinstance(found, cluster._Exhausted) and found == error
+    worker.setup({"payload": parcel.pack(assignment())})
+    found = parcel.unpack_found(worker.step()["payload"])
+    assert isinstance(found, parcel.Exhausted) and found == error
 
 
 def test_an_error_that_tune_does_not_expect_is_the_death_of_a_worker() -> None:
@@ -75,3 +75,20 @@ def test_an_error_that_tune_does_not_expect_is_the_death_of_a_worker() -> None:
     assert told[:3] == expected
     assert isinstance(told[3], cluster.RayActorError) and "running low on memory" in str(told[3])
     assert cluster.RayActorManager._actor_task_failed.__qualname__.startswith("_tolerant")
+
+
+def test_a_busy_machine_has_more_than_one_try_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, object]] = []
+    failures = 2
+
+    def init(**told: object) -> None:
+        calls.append(told)
+        if len(calls) <= failures:
+            raise Exception("The current node timed out during startup. This could happen because")
+
+    monkeypatch.setattr(cluster.ray, "init", init)
+    cluster._start({"num_cpus": 2})
+    assert len(calls) == 3 and calls[0] == calls[2]
+    failures = 9
+    with pytest.raises(cluster.SettingsError, match="got no answer from its own processes in 3 tries"):
+        cluster._start({"num_cpus": 2})
