@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import re
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,19 +28,21 @@ def taken() -> int:
     return 1024 * int(found)
 
 
-def watch(limit: int, is_at_work: Callable[[], bool]) -> None:
+def watch(limit: int, is_at_work: Callable[[], bool]) -> threading.Event:
     """From now on, while this thread ``is_at_work``, raise an error in it whenever its process has more than ``limit``.
+
+    Setting the event that is returned ends it.
 
     What is raised is a MemoryError, between two steps of Python; one that never comes back to Python is not reached.
     """
-    me = ctypes.c_ulong(threading.get_ident())
+    me, is_over = ctypes.c_ulong(threading.get_ident()), threading.Event()
 
     def look() -> None:
-        while True:
-            time.sleep(_LOOKS_S)
+        while not is_over.wait(_LOOKS_S):
             if is_at_work() and (now := taken()) > limit:
                 text = f"its process has {now / 1e6:.0f} MB; must have at most {limit / 1e6:.0f} MB"
                 error = type("MemoryLimit", (MemoryError,), {"__str__": lambda _, text=text: text})
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(me, ctypes.py_object(error))
 
     threading.Thread(target=look, name="irnas-memory", daemon=True).start()
+    return is_over

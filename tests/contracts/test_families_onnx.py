@@ -66,8 +66,8 @@ def test_onnx_runtime_yields_the_probabilities_of_the_network(genotype: Genotype
     # Millions of signs: in some images one is that of a number which is zero but for rounding, and that pixel's
     # surroundings differ, as they do between torch's own precisions. A wrong file differs in every image. The smaller
     # the image, the fewer the signs.
-    tries, side = (TRIES, max(32, taken.multiple)) if has_signs(genotype) else (1, 64)
-    for height, width in ((side, side), (side + taken.multiple, side)):
+    tries, side = (TRIES, max(32, taken.pad)) if has_signs(genotype) else (1, 64)
+    for height, width in ((side, side), (side + taken.pad, side)):
         shape = (height, width) if channels == 1 else (channels, height, width)
         off = []
         for seed in range(tries):

@@ -24,9 +24,10 @@ def _run(stage: str, key: str, item: dict[str, Any], monkeypatch: pytest.MonkeyP
     """A stage's command, filled in as DVC does, in the working folder."""
     names = {"key": key, **{f"item.{k}": v for k, v in item.items()}}
     words = shlex.split(re.sub(r"\$\{([\w.]+)\}", lambda m: str(names[m[1]]), STAGES[stage]["do"]["cmd"]))
-    assert words[0] == "python"
-    monkeypatch.setattr(sys, "argv", words[1:])
-    runpy.run_path(str(ROOT / words[1]), run_name="__main__")
+    assert words[:2] == ["python", "-m"]
+    monkeypatch.setattr(sys, "argv", words[2:])
+    monkeypatch.syspath_prepend(ROOT)
+    runpy.run_module(words[2], run_name="__main__")
 
 
 def test_dependencies_exist() -> None:

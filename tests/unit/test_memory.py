@@ -28,7 +28,7 @@ def test_errors_of_memory_are_known(error: str, is_short: bool) -> None:
 
 def test_more_than_the_limit_is_an_error_where_it_is_at_work_and_nowhere_else() -> None:
     is_at_work = False
-    memory.watch(memory.taken() + 30_000_000, lambda: is_at_work)
+    is_over = memory.watch(memory.taken() + 30_000_000, lambda: is_at_work)
     kept = bytearray(b"x") * 60_000_000
     time.sleep(3 * memory._LOOKS_S)
     with pytest.raises(MemoryError, match=r"^its process has \d+ MB; must have at most \d+ MB$") as caught:
@@ -36,4 +36,5 @@ def test_more_than_the_limit_is_an_error_where_it_is_at_work_and_nowhere_else() 
         for _ in range(1000):
             time.sleep(0.01)
     is_at_work = False
+    is_over.set()
     assert memory.was_short(type(caught.value).__name__) and len(kept) == 60_000_000
