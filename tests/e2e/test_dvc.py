@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "data.md"
 SET = "synthetic-stats@tiny"
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.service
 
 
 def surroundings(folder: Path) -> dict[str, str]:
