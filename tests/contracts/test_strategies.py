@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,18 @@ def require_accounted(floor: Floor) -> None:
         assert len(floor.results) == TRIALS
 
 
+def require_the_same_after_crashes(whole: Floor, cuts: Iterable[int]) -> None:
+    """The search again, with a crash after each of so many events: its results are those of the whole one."""
+    for cut in cuts:
+        floor = Floor(whole.folder, whole.name, workers=1, order=0)
+        floor.settings, floor.crash_at = whole.settings, cut
+        with pytest.raises(Crash):
+            floor.run()
+        floor.crash_at = -1
+        floor.run()
+        assert floor.results == whole.results, f"after a crash at event {cut}"
+
+
 # The Gaussian process takes seconds a search: one order, one crash.
 @pytest.mark.parametrize(
     ("name", "workers", "order"),
@@ -162,14 +174,7 @@ def test_a_crash_anywhere_loses_and_repeats_nothing(name: str, cut: int, tmp_pat
 def test_with_one_worker_a_crash_changes_nothing_at_all(name: str, tmp_path: Path) -> None:
     whole = Floor(tmp_path, name, workers=1, order=0)
     whole.run()
-    for cut in range(3, len(whole.events), 11):
-        floor = Floor(tmp_path, name, workers=1, order=0)
-        floor.crash_at = cut
-        with pytest.raises(Crash):
-            floor.run()
-        floor.crash_at = -1
-        floor.run()
-        assert floor.results == whole.results, f"after a crash at event {cut}"
+    require_the_same_after_crashes(whole, range(3, len(whole.events), 11))
 
 
 def test_a_random_search_finds_the_same_with_any_number_of_workers(tmp_path: Path) -> None:
@@ -220,14 +225,7 @@ def test_a_crash_among_finalists_promotes_no_others(name: str, tmp_path: Path) -
     whole.run()
     promotions = [i for i, e in enumerate(whole.events, 1) if e["kind"] == "continued" and e["promoted"]]
     assert promotions
-    for cut in range(promotions[0], len(whole.events)):
-        floor = Floor(tmp_path, name, workers=1, order=0, trials=2, finalists=2)
-        floor.crash_at = cut
-        with pytest.raises(Crash):
-            floor.run()
-        floor.crash_at = -1
-        floor.run()
-        assert floor.results == whole.results, f"after a crash at event {cut}"
+    require_the_same_after_crashes(whole, range(promotions[0], len(whole.events)))
 
 
 def test_a_search_that_is_worth_no_more_still_has_its_finalists(tmp_path: Path) -> None:
