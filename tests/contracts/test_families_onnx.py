@@ -26,7 +26,7 @@ LARGEST = 1e-4
 """Difference of a probability; single precision in another order."""
 RARE = {"sd2net": "c=4,kernel=haar,orthogonal=true,sd3m=false,ip=false"}
 """Points that need something of the exporter which the cheapest of the searched ones do not."""
-TRIES = 16
+TRIES = 8
 """Images of which one must agree in every pixel, for a network with signs."""
 
 
