@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from irnas import catalog, ledger, price, spread, storage
 from irnas.data import DEFAULT, Dataset, Split, lock, open_dataset
 from irnas.data.sample import Bytes
 from irnas.errors import ExportError, SettingsError, StorageError
+from irnas.executor import Executor
 from irnas.front import Bounds, Front
 from irnas.metrics import PRESETS, score_baselines
 from irnas.objective import parse
@@ -37,18 +38,6 @@ JOB = "IRNAS_JOB"
 
 OFF = 0.2
 """Error of a prediction, as a fraction, from which a profile is doubted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Executor:
-    """Who runs the trials."""
-
-    kind: Literal["ray", "loop"] = "ray"
-    address: str | None = None
-    workers: int | None = None
-    gpus: float = 0.0
-    patience_s: float | None = None
-    memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +91,14 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
     if record.exists():
         raise SettingsError(f"run {uri}: got a folder that holds a run; must be new, or be given to --resume")
     space = catalog.load(settings.space).focus(settings.axes)
-    target = price.target_of(settings)
-    dataset = open_dataset(settings.dataset, progress=listener.progress)
-    # Before anything is priced: files other than DVC's lock names are refused.
-    tracked = lock.verdict(dataset.root)
-    work = _work(settings, space, dataset, record, target)
-    opened = _opening(work, listener, tracked)
-    with record.writing():
-        return _run(work, executor, listener, ("opened", opened), History())
+    with executor.reaching(settings) as target:
+        dataset = open_dataset(settings.dataset, progress=listener.progress)
+        # Before anything is priced: files other than DVC's lock names are refused.
+        tracked = lock.verdict(dataset.root)
+        work = _work(settings, space, dataset, record, target)
+        opened = _opening(work, listener, tracked)
+        with record.writing():
+            return _run(work, executor, listener, ("opened", opened), History())
 
 
 def resume(uri: str, trials: int | None, executor: Executor, listener: Listener) -> Outcome:
@@ -130,15 +119,16 @@ def resume(uri: str, trials: int | None, executor: Executor, listener: Listener)
         raise SettingsError(f"run {uri}: got data revision {dataset.revision}; must be {opened['data_rev']}")
     # Files may change below a manifest that does not.
     lock.verdict(dataset.root)
-    record, target = ledger.Ledger(uri), price.target_of(settings)
-    _require_same(target, opened, uri)
-    work = _work(settings, space, dataset, record, target)
-    with record.writing():
-        events = list(record.events())
-        for event in events:
-            listener.watch(event)
-        resumed = {"trials": settings.trials, "code_rev": code_revision()}
-        return _run(work, executor, listener, ("resumed", resumed), History.of(events))
+    record = ledger.Ledger(uri)
+    with executor.reaching(settings) as target:
+        _require_same(target, opened, uri)
+        work = _work(settings, space, dataset, record, target)
+        with record.writing():
+            events = list(record.events())
+            for event in events:
+                listener.watch(event)
+            resumed = {"trials": settings.trials, "code_rev": code_revision()}
+            return _run(work, executor, listener, ("resumed", resumed), History.of(events))
 
 
 def _work(
@@ -179,7 +169,7 @@ def _run(
     session.restore(history)
     with _mirrored(uri, listener.warn):
         try:
-            _execute(_stages(work, session), executor)
+            executor.run(_stages(work, session))
             _measure_winners(work, _settled(work, session), keep, listener.warn)
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
@@ -232,32 +222,11 @@ def _stages(work: _Work, session: Session) -> Iterator[Session | Finals]:
         yield Finals(session, found, events)
 
 
-def _execute(stages: Iterator[Session | Finals], executor: Executor) -> None:
-    if executor.kind == "loop":
-        from irnas.search import loop
-
-        for stage in stages:
-            loop.run(stage)
-        return
-    from irnas.search import cluster
-
-    resources = cluster.Resources(
-        address=executor.address, workers=executor.workers, gpus=executor.gpus, patience_s=executor.patience_s,
-        memory=executor.memory,
-    )  # fmt: skip
-    cluster.connect(resources)
-    try:
-        for stage in stages:
-            cluster.run(stage, resources)
-    finally:
-        cluster.disconnect()
-
-
 def _measure_winners(work: _Work, results: Sequence[Result], keep: Record, warn: Callable[[str], None]) -> None:
-    """Time the front once more, now that no trial runs, where the device is this machine."""
+    """Time the front once more, now that no trial runs, where the device is within reach."""
     if work.target is None:
         return
-    if not work.target.is_here:
+    if not work.target.can_measure:
         warn(f"speed is that of {work.target.name} ({work.target.cpu}) as predicted; nothing was measured here")
         return
     known = {event["key"] for event in work.record.events() if event["kind"] == "measured"}
@@ -271,7 +240,7 @@ def _measure_winners(work: _Work, results: Sequence[Result], keep: Record, warn:
     for fields in found:
         keep("measured", fields)
     off = max((abs(e["expected_ms"] / e["ms_min"] - 1) for e in found), default=0.0)
-    if work.settings.device is not None and off > OFF:
+    if work.target.profile and off > OFF:
         warn(
             f"the front is up to {100 * off:.0f} % off the predictions of {work.settings.device}: another engine or a "
             "busy machine may be why; irnas device profile makes it anew"

@@ -21,7 +21,7 @@ from irnas.settings import SearchSettings
 from irnas.space import Genotype, Space
 
 if TYPE_CHECKING:
-    from irnas.device.target import Target
+    from irnas.device.target import Call, Target
 
 POOL = 48
 """Random networks whose costs, with the published ones', span the box of the hypervolume."""
@@ -36,22 +36,33 @@ ALONE_SECONDS, ALONE_ROUNDS = 0.3, 3
 """How long a network of the front is measured in each round, and how often all of them have their turn."""
 
 
-def target_of(settings: SearchSettings) -> Target | None:
+def is_timed(settings: SearchSettings) -> bool:
+    """Whether a search asks for the speed of its networks."""
+    return bool(RUNTIME & {*settings.objectives, *settings.limits})
+
+
+def target_of(settings: SearchSettings, call: Call | None = None) -> Target | None:
     """The device on which the networks are to be fast; None where the search does not ask for speed.
 
+    Args:
+        settings: of the search.
+        call: calls a function on the node that is the device, where the device is one.
+
     Raises:
-        SettingsError: the profile is not there, or one is given that nothing asks for.
+        SettingsError: the profile is not there, one is given that nothing asks for, or a node is out of reach.
         FormatError: the profile is none.
     """
-    if not RUNTIME & {*settings.objectives, *settings.limits}:
+    if not is_timed(settings):
         if settings.device is not None:
             raise SettingsError(
                 f"device: got {settings.device} with the objectives {', '.join(settings.objectives)}; must come with "
                 f"an objective or a limit that it decides: {', '.join(sorted(RUNTIME))}"
             )
         return None
-    from irnas.device.target import open_target
+    from irnas.device.target import open_node, open_target
 
+    if settings.node is not None and call is not None:
+        return open_node(settings.node, call)
     return open_target(settings.device)
 
 
@@ -132,16 +143,13 @@ def bounds(settings: SearchSettings, costs: Sequence[Mapping[str, float]]) -> Bo
 
 
 def measure_alone(target: Target, settings: SearchSettings, results: Sequence[Result]) -> list[dict[str, Any]]:
-    """The networks of a front on this machine, in turn and with nothing beside them: the fields of ``measured`` events.
+    """The networks of a front on their device, in turn and with nothing beside them: the fields of ``measured`` events.
 
     Raises:
         ExportError: the engine is not here.
     """
-    from irnas.device.target import measure
-
     rounds = [
-        [measure(r.genotype, settings.cost_input, target.threads, ALONE_SECONDS) for r in results]
-        for _ in range(ALONE_ROUNDS)
+        [target.measure(r.genotype, settings.cost_input, ALONE_SECONDS) for r in results] for _ in range(ALONE_ROUNDS)
     ]
     found = []
     for result, timings in zip(results, zip(*rounds, strict=True), strict=True):

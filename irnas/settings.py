@@ -21,6 +21,8 @@ ASHA, HALVING, FREEZE_THAW = "asha", "moasha", "freeze-thaw"
 PACED = (ASHA, HALVING, FREEZE_THAW)
 """Strategies that halt trainings and go on with the better ones."""
 STRATEGIES = (*SAMPLERS, *PACED)
+NODE = "node:"
+"""Ahead of the label of a cluster's node, in the place of a profile's file."""
 
 
 def _at_least(where: str, value: float, least: float) -> None:
@@ -129,7 +131,8 @@ class SearchSettings:
     cost_input: tuple[int, int, int] = (1, 256, 256)
     """Channels, height and width at which costs are counted, and speed is measured."""
     device: str | None = None
-    """The file of the profile that predicts speed; None measures it on this machine."""
+    """The file of the profile that predicts speed, or ``node:LABEL`` to measure it on the cluster's node that has the
+    resource LABEL; None measures it on this machine."""
     budget: Budget = field(default_factory=Budget)
     recipe: Recipe = field(default_factory=Recipe)
 
@@ -185,6 +188,11 @@ class SearchSettings:
         found["limits"] = dict(self.limits)
         found["axes"] = {axis: list(values) for axis, values in self.axes.items()}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in found.items()}
+
+    @property
+    def node(self) -> str | None:
+        """The label of the cluster's node that is the device; None where it is no node."""
+        return self.device.removeprefix(NODE) if self.device and self.device.startswith(NODE) else None
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> SearchSettings:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from irnas import ledger, storage
 from irnas.errors import SettingsError
-from irnas.launch import Executor, Listener, resume, search
+from irnas.executor import Executor
+from irnas.launch import Listener, resume, search
 from irnas.search import table
 from irnas.search.table import Table
 from irnas.settings import SearchSettings

@@ -19,11 +19,11 @@ LAYERS = {
     "search": 4,
     "catalog": 5, "ledger": 5, "mirror": 5, "turn": 5, "tracking": 5, "registry": 5, "report": 5, "provenance": 5,
     "export": 5, "publication": 5, "remote": 5, "transfer": 5, "wheel": 5, "submission": 5,
-    "device": 5, "price": 5, "bench": 5, "plan": 5, "launch": 5, "tabulate": 5, "cli": 5,
+    "device": 5, "price": 5, "bench": 5, "plan": 5, "executor": 5, "launch": 5, "tabulate": 5, "cli": 5,
 }  # fmt: skip
 
 FRAMEWORKS = {
-    "ray": {"search/cluster.py", "submission.py"},
+    "ray": {"search/cluster.py", "search/tuner.py", "submission.py"},
     "optuna": {"search/strategy/sampled.py"},
     # The mirror of runs, which can be rebuilt; and the registry, which is somebody's choice and cannot.
     "mlflow": {"tracking.py", "registry"},

@@ -15,7 +15,8 @@ from irnas.errors import SettingsError, StorageError, TrainingError
 from irnas.settings import SearchSettings
 
 if TYPE_CHECKING:
-    from irnas.launch import Executor, Outcome
+    from irnas.executor import Executor
+    from irnas.launch import Outcome
 
 _TRIALS, _BUDGET, _RECIPE = DEFAULTS.trials, DEFAULTS.budget, DEFAULTS.recipe
 _BESIDE_RESUME = ("resume", "trials", "address", "workers", "gpus", "memory", "patience", "executor")
@@ -85,7 +86,8 @@ def search(
     device: Annotated[
         str | None,
         typer.Option(
-            help="Profile that predicts fps and latency_ms: see `irnas device`.",
+            help="Profile that predicts fps and latency_ms (see `irnas device`), or node:LABEL to measure them on the "
+            "cluster's node that was started with --resources='{\"LABEL\": 1}'.",
             show_default="measure them on this machine",
             rich_help_panel=_WHAT,
         ),
@@ -195,6 +197,8 @@ def search(
 
       irnas search --objective miou,ops,fps --device devices/pi4.json
 
+      irnas search --objective miou,ops,fps --device node:pi4 --address 10.0.0.1:6379
+
       irnas search --strategy freeze-thaw --epochs 27 --budget 2h
 
       irnas search --resume runs/biisnet-20261121-101500
@@ -274,7 +278,7 @@ def _interrupt(*_: object) -> None:
 
 
 def _executor(kind: str, **how: Any) -> Executor:
-    from irnas.launch import Executor
+    from irnas.executor import Executor
 
     if kind == "ray":
         return Executor(kind="ray", **how)

@@ -41,7 +41,7 @@ def tabulate(
     from irnas import catalog
     from irnas import tabulate as tables
     from irnas.cli import live
-    from irnas.launch import Executor
+    from irnas.executor import Executor
 
     parsed = catalog.load(space)
     axes = dict(catalog.choice(parsed, text) for text in axis or [])

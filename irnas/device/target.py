@@ -1,20 +1,25 @@
-"""Where a search wants its networks to be fast: this machine, which is measured, or one that a profile stands for."""
+"""Where a search wants its networks to be fast: this machine or a node of its cluster, which are measured, or a machine
+that a profile stands for.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from irnas import runtime
 from irnas.device import layer, speed
 from irnas.device.profile import Profile, load, milliseconds
 from irnas.errors import ExportError, SettingsError
+from irnas.settings import NODE
 from irnas.space import Genotype
 
 Chw = tuple[int, int, int]
+Call = Callable[..., Any]
+"""Calls a function (the first argument) with the others, perhaps elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +32,19 @@ class Target:
     threads: int
     profile: Profile | None = None
     """What predicts; None where everything is measured."""
+    call: Call | None = field(default=None, compare=False, repr=False)
+    """Calls a function on the device, where that is a cluster's node; None where this process is on it."""
 
     @property
-    def is_here(self) -> bool:
-        """Whether it is this machine, as far as processor and kernels tell."""
-        return (self.cpu, self.kernels) == (speed.cpu(), _kernels())
+    def can_measure(self) -> bool:
+        """Whether the device is within reach: a node, or this machine as far as processor and kernels tell."""
+        return self.call is not None or (self.cpu, self.kernels) == (speed.cpu(), _kernels())
+
+    def measure(self, genotype: Genotype, input_chw: Chw, seconds: float = speed.SECONDS) -> speed.Timing:
+        """The time of a network on the device, which must be within reach; see irnas.device.speed."""
+        if self.call is None:
+            return measure(genotype, input_chw, self.threads, seconds)
+        return speed.Timing(**self.call(_measured, genotype.document(), input_chw, self.threads, seconds))
 
     @property
     def revision(self) -> str:
@@ -55,12 +68,24 @@ def open_target(path: str | None) -> Target:
         SettingsError: there is no such file.
         FormatError: it is no profile.
     """
+    if path is not None and path.startswith(NODE):
+        raise SettingsError(f"device: got {path}; must be a profile's file, unless a search runs on Ray")
     if path is None:
-        return Target(name="this machine", cpu=speed.cpu(), kernels=_kernels(), threads=1)
+        return Target(name="this machine", **_described(), threads=1)
     found = load(path)
     return Target(
         name=found.name, cpu=found.cpu, kernels=found.tables[0].kernels, threads=found.threads, profile=found
     )  # fmt: skip
+
+
+def open_node(label: str, call: Call) -> Target:
+    """A node of a cluster, measured with one thread.
+
+    Args:
+        label: the resource that only such nodes have.
+        call: calls a function there.
+    """
+    return Target(name=NODE + label, **call(_described), threads=1, call=call)
 
 
 def latency_ms(target: Target, genotype: Genotype, input_chw: Chw) -> float:
@@ -73,7 +98,7 @@ def latency_ms(target: Target, genotype: Genotype, input_chw: Chw) -> float:
     channels, *size = input_chw
     size_hw = (size[0], size[1])
     if target.profile is None:
-        return measure(genotype, input_chw, target.threads).ms_min
+        return target.measure(genotype, input_chw).ms_min
     try:
         found = speed.lowered(genotype, channels)
     except ExportError:
@@ -102,3 +127,12 @@ def _kernels() -> str:
         return os.environ.get("XNOR_KERNELS") or runtime.kernels()[0]
     except ExportError:
         return ""
+
+
+def _described() -> dict[str, Any]:
+    return {"cpu": speed.cpu(), "kernels": _kernels()}
+
+
+def _measured(document: Mapping[str, Any], input_chw: Chw, threads: int, seconds: float) -> dict[str, Any]:
+    """``measure`` with what crosses between machines."""
+    return asdict(measure(Genotype.from_document(document), input_chw, threads, seconds))

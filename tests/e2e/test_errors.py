@@ -34,6 +34,12 @@ from irnas.cli import main
         (["--preset", "mine"], "preset: got 'mine'; one of basicirstd"),
         (["--warm-start", "yes"], "warm-start: got 'yes'; must be none or published"),
         (["--executor", "slurm"], "executor: got 'slurm'"),
+        (["--device", "node:pi4"], "device: got node:pi4 with the objectives miou, ops; must come with"),
+        (["--device", "node:pi4", "--objective", "miou,fps"], "device: got node:pi4, which no node of the cluster has"),
+        (
+            ["--device", "node:pi4", "--objective", "miou,fps", "--executor", "loop"],
+            "device: got node:pi4; must be a profile's file, unless a search runs on Ray",
+        ),
         (["--memory", "0"], "--memory: got '0'; must be above 0"),
         (["--resume", "nothing"], "run: got 'nothing'; must be the folder or URI of an irnas run"),
         (["--resume", "nothing", "--epochs", "3"], "resume: got --epochs too; must keep the settings of the run"),

@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import functools
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -205,11 +206,15 @@ class Cluster:
         _wait(node)
         return node
 
-    def start_worker(self, name: str, cpus: int = 1, **more: str) -> Node:
-        """Start a node that trains, and do not wait for it; ``more`` goes to its environment."""
+    def start_worker(self, name: str, cpus: int = 1, label: str | None = None, **more: str) -> Node:
+        """Start a node that trains, and do not wait for it; ``more`` goes to its environment.
+
+        With a ``label`` it has one of a resource of that name.
+        """
         node = self.add(name)
         node.environment = {**node.environment, **more}
-        node.boot(_ray(f"--address={self.address}", f"--node-ip-address={node.address}", f"--num-cpus={cpus}"))
+        told = [f"--address={self.address}", f"--node-ip-address={node.address}", f"--num-cpus={cpus}"]
+        node.boot(_ray(*told, *([f"--resources={json.dumps({label: 1})}"] if label else [])))
         return node
 
     def wait_for(self, *names: str) -> None:

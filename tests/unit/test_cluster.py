@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ray.exceptions import OutOfMemoryError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 from support.results import result, tiny_space
 
 from irnas.errors import StorageError
 from irnas.result import Status
-from irnas.search import cluster, parcel
+from irnas.search import cluster, parcel, tuner
 from irnas.settings import Budget, Recipe
 from irnas.trial import Assignment, Report
 
@@ -36,8 +36,8 @@ def test_what_ends_a_search_arrives_as_what_it_was(monkeypatch: pytest.MonkeyPat
         raise StorageError("run: got a full disk; must have room")
         yield
 
-    monkeypatch.setattr(cluster, "evaluate", full)
-    worker = cluster._Worker.__new__(cluster._Worker)
+    monkeypatch.setattr(tuner, "evaluate", full)
+    worker = tuner._Worker.__new__(tuner._Worker)
     worker.setup({"payload": parcel.pack(assignment())})
     with pytest.raises(StorageError, match=r"^run: got a full disk; must have room$"):
         parcel.unpack_found(worker.step()["payload"])
@@ -59,8 +59,8 @@ def test_what_a_machine_can_never_give_is_refused_at_once(monkeypatch: pytest.Mo
 def test_a_training_that_ran_out_of_memory_is_not_a_failed_one_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     error = "MemoryLimit: its process has 900 MB; must have at most 800 MB (train.py:3)"
     failed = assignment().result(Status.FAILED, {}, epochs=2, seconds=1.0, error=error)
-    monkeypatch.setattr(cluster, "evaluate", lambda _: iter([failed]))
-    worker = cluster._Worker.__new__(cluster._Worker)
+    monkeypatch.setattr(tuner, "evaluate", lambda _: iter([failed]))
+    worker = tuner._Worker.__new__(tuner._Worker)
     worker.setup({"payload": parcel.pack(assignment())})
     found = parcel.unpack_found(worker.step()["payload"])
     assert isinstance(found, parcel.Exhausted) and found == error
@@ -68,13 +68,13 @@ def test_a_training_that_ran_out_of_memory_is_not_a_failed_one_yet(monkeypatch: 
 
 def test_an_error_that_tune_does_not_expect_is_the_death_of_a_worker() -> None:
     told: list[object] = []
-    tell = cluster._tolerant(lambda manager, task, error: told.append(error))
-    expected = [cluster.RayActorError(), cluster.RayTaskError("f", "traceback", ValueError()), ValueError("a bug")]
+    tell = tuner._tolerant(lambda manager, task, error: told.append(error))
+    expected = [RayActorError(), RayTaskError("f", "traceback", ValueError()), ValueError("a bug")]
     for error in [*expected, OutOfMemoryError("1 worker(s) were killed due to the node running low on memory.")]:
         tell(None, tracked_actor_task=None, exception=error)
     assert told[:3] == expected
-    assert isinstance(told[3], cluster.RayActorError) and "running low on memory" in str(told[3])
-    assert cluster.RayActorManager._actor_task_failed.__qualname__.startswith("_tolerant")
+    assert isinstance(told[3], RayActorError) and "running low on memory" in str(told[3])
+    assert tuner.RayActorManager._actor_task_failed.__qualname__.startswith("_tolerant")
 
 
 def test_a_busy_machine_has_more_than_one_try_to_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -214,16 +216,16 @@ def test_the_input_decides_the_channels_as_it_does_for_costs(board: target.Targe
     assert target.latency_ms(board, grey, (3, *CHW[1:])) > target.latency_ms(board, grey, CHW)
 
 
-def test_a_device_is_here_when_processor_and_kernels_are(library: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_device_can_measure_when_processor_and_kernels_are(library: Path, tmp_path: Path) -> None:  # noqa: F811
     here = target.open_target(None)
-    assert here.is_here and here.profile is None and here.threads == 1
+    assert here.can_measure and here.profile is None and here.threads == 1
     table = replace(profiles.profile().tables[0], kernels=here.kernels)
     mine = target.open_target(profiles.written(tmp_path, cpu=here.cpu, tables=(table,)))
-    assert mine.is_here and mine.revision != here.revision
-    assert not target.open_target(profiles.written(tmp_path, cpu="a small chip")).is_here
+    assert mine.can_measure and mine.revision != here.revision
+    assert not target.open_target(profiles.written(tmp_path, cpu="a small chip")).can_measure
     assert not target.open_target(
         profiles.written(tmp_path, cpu=here.cpu, tables=(replace(table, kernels="neon"),))
-    ).is_here
+    ).can_measure
 
 
 def test_this_machine_is_measured(library: Path) -> None:  # noqa: F811
@@ -298,3 +300,20 @@ def test_a_profile_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
     with pytest.raises(OSError, match="must have room"):
         save(changed, path)
     assert load(path).name == "a board" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_device_that_is_a_node_measures_there(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    called: list[str] = []
+
+    def call(function: Callable[..., Any], *given: Any) -> Any:
+        called.append(function.__name__)
+        # What crosses are plain values and functions of modules.
+        return pickle.loads(pickle.dumps(function(*pickle.loads(pickle.dumps(given)))))
+
+    monkeypatch.setenv("XNOR_KERNELS", "reference")
+    node = target.open_node("board", call)
+    assert (node.name, node.kernels, node.can_measure) == ("node:board", "reference", True)
+    monkeypatch.delenv("XNOR_KERNELS")
+    assert target.latency_ms(node, catalog.load("biisnet").default(), (1, 32, 32)) > 0
+    assert called == ["_described", "_measured"]
+    assert node.revision != target.open_target(None).revision

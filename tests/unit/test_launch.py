@@ -18,11 +18,12 @@ from irnas import catalog, launch, price, provenance, runtime
 from irnas.data import lock
 from irnas.device.profile import load
 from irnas.errors import DataError, SettingsError, TrainingError
+from irnas.executor import Executor
 from irnas.ledger import Event, Ledger
 from irnas.result import Status
 from irnas.settings import Budget, SearchSettings
 
-LOOP = launch.Executor(kind="loop")
+LOOP = Executor(kind="loop")
 MIRRORED = launch._mirrored
 
 

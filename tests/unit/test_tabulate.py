@@ -9,12 +9,13 @@ from support.datasets import tiny
 
 from irnas import launch
 from irnas.errors import SettingsError
+from irnas.executor import Executor
 from irnas.ledger import Ledger
 from irnas.search import table
 from irnas.settings import Budget, SearchSettings
 from irnas.tabulate import tabulate
 
-LOOP = launch.Executor(kind="loop")
+LOOP = Executor(kind="loop")
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,48 @@
+"""A device that is a node of the cluster: speed is measured there, and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.account import EPOCHS, TRIALS, account, words
+from support.cluster import cluster
+from support.command import events
+from support.native import library, products  # noqa: F401
+
+pytestmark = pytest.mark.cluster
+
+KERNELS = "reference"
+"""What only the board runs: whatever was timed elsewhere was timed with other kernels."""
+
+
+def test_speed_is_measured_on_the_node_with_the_label(data: Path, library: Path, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "cluster").mkdir()
+    run = tmp_path / "run"
+    told = words(data, run, TRIALS, EPOCHS // 8, "--objective", "miou,fps", "--device", "node:board")
+    with cluster(tmp_path / "cluster", "a", XNOR_LIBRARY=str(library)) as found:
+
+        def search(*given: str) -> tuple[int, str]:
+            process = found.head.start(tmp_path, *given, "--address", found.address)
+            return process.wait(600), (tmp_path / "out.txt").read_text()
+
+        code, said = search(*told)
+        assert code == 2 and "device: got node:board, which no node of the cluster has; must be" in said
+        assert not run.exists()
+
+        board = found.start_worker("board", cpus=0, label="board", XNOR_KERNELS=KERNELS)
+        found.wait_for("board")
+        code, said = search(*told)
+        assert code == 0, said
+        assert account(run).is_whole and not board.trials()
+        device = events(run, "opened")[0]["device"]
+        assert (device["name"], device["kernels"], device["predicted"]) == ("node:board", KERNELS, False)
+        measured = events(run, "measured")
+        assert measured and {e["kernels"] for e in measured} == {KERNELS}
+
+        # The record knows its device: a search that goes on needs the same one.
+        board.kill()
+        found.start_worker("board", cpus=0, label="board", XNOR_KERNELS="")
+        found.wait_for("board")
+        code, said = search("search", "--resume", str(run), "--trials", str(TRIALS + 1))
+        assert code == 2 and "got the device node:board (" in said and "must be the one it began with" in said
