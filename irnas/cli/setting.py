@@ -21,7 +21,7 @@ def settings_of(given: Mapping[str, Any]) -> SearchSettings:
     Raises:
         SettingsError: options that do not hold together.
     """
-    lr, trials = given["lr"], given["trials"]
+    trials = given["trials"]
     return SearchSettings(
         space=given["space"],
         dataset=given["dataset"],
@@ -41,10 +41,13 @@ def settings_of(given: Mapping[str, Any]) -> SearchSettings:
         cost_input=parse_size(given["input_size"]),
         device=given["device"],
         budget=Budget(epochs=given["epochs"], batch=given["batch"], crop=given["crop"]),
-        recipe=Recipe(
-            loss=given["loss"], lr=lr, lr_end=min(DEFAULTS.recipe.lr_end, lr or 1.0), ema=given["ema"], amp=given["amp"]
-        ),
+        recipe=recipe_of(given["loss"], given["lr"], ema=given["ema"], amp=given["amp"]),
     )
+
+
+def recipe_of(loss: str, lr: float | None, **others: Any) -> Recipe:
+    """A recipe whose rate never ends above its peak."""
+    return Recipe(loss=loss, lr=lr, lr_end=min(DEFAULTS.recipe.lr_end, lr or 1.0), **others)
 
 
 def _limits(texts: Mapping[str, str | None]) -> dict[str, float]:

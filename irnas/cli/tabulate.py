@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from irnas.cli.cost import parse_size
+from irnas.cli.setting import recipe_of
 from irnas.errors import SettingsError
 from irnas.objective import parse
-from irnas.settings import Budget, SearchSettings
+from irnas.settings import OWN, Budget, SearchSettings
 
 _BUDGET = Budget()
 _ALL = "all"
@@ -28,6 +29,8 @@ def tabulate(
     epochs: Annotated[int, typer.Option(help="Passes over the training split.")] = _BUDGET.epochs,
     batch: Annotated[int, typer.Option(help="Crops in a step.")] = _BUDGET.batch,
     crop: Annotated[int, typer.Option(help="Side of a crop in pixels.")] = _BUDGET.crop,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.", show_default="the family's own")] = None,
+    loss: Annotated[str, typer.Option(help="Loss, as `irnas search` takes it.")] = OWN,
     input_size: Annotated[str, typer.Option("--input", help="CxHxW at which costs are counted.")] = "1x256x256",
     device: Annotated[str | None, typer.Option(help="Profile that predicts fps and latency_ms.")] = None,
     workers: Annotated[int | None, typer.Option(help="Trainings at the same time.", show_default="one a core")] = None,
@@ -48,7 +51,7 @@ def tabulate(
     settings = SearchSettings(
         space=space, axes=axes, dataset=dataset, objectives=tuple(o.name for o in parse(objective)),
         trials=parsed.focus(axes).count() if points == _ALL else _number(points), cost_input=parse_size(input_size),
-        device=device, budget=Budget(epochs=epochs, batch=batch, crop=crop),
+        device=device, budget=Budget(epochs=epochs, batch=batch, crop=crop), recipe=recipe_of(loss, lr),
     )  # fmt: skip
     where = Executor(kind="ray", address=address, workers=workers, gpus=gpus)
     with live.view(output) as listener:
