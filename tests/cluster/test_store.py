@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,13 +66,20 @@ def _at_rest(on: tuple[Cluster, Store], monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setenv(name, value)
 
 
+def begun(on: tuple[Cluster, Store], name: str, data: Path, folder: Path) -> subprocess.Popen[str]:
+    """A search on the store, in the middle of its trainings."""
+    nodes, store = on
+    folder.mkdir(exist_ok=True)
+    search = nodes.head.start(folder, *words(data, store.uri(name), TRIALS, EPOCHS, "--address", nodes.address))
+    until(lambda: store.num_events(name) >= 10 or search.poll() is not None, "events")
+    assert search.poll() is None, (folder / "out.txt").read_text()
+    return search
+
+
 def test_a_store_that_is_slow_and_fails_for_a_while_is_waited_for(
     on: tuple[Cluster, Store], data: Path, expected: dict[str, Any], tmp_path: Path
 ) -> None:
-    nodes, store = on
-    search = nodes.head.start(tmp_path, *words(data, store.uri("a"), TRIALS, EPOCHS, "--address", nodes.address))
-    until(lambda: store.num_events("a") >= 10 or search.poll() is not None, "events")
-    assert search.poll() is None, (tmp_path / "out.txt").read_text()
+    store, search = on[1], begun(on, "a", data, tmp_path)
     assert any(key.endswith(".pt") for key in store.keys("a/checkpoints/")), "who writes there are the nodes"
     back = time.monotonic() + 15
     before = len(store.proxy.asked)
@@ -86,9 +94,7 @@ def test_a_store_that_is_slow_and_fails_for_a_while_is_waited_for(
 def test_a_store_that_stays_away_ends_a_search_that_goes_on_once_it_is_back(
     on: tuple[Cluster, Store], data: Path, expected: dict[str, Any], tmp_path: Path
 ) -> None:
-    nodes, store = on
-    search = nodes.head.start(tmp_path, *words(data, store.uri("b"), TRIALS, EPOCHS, "--address", nodes.address))
-    until(lambda: store.num_events("b") >= 10 or search.poll() is not None, "events")
+    (nodes, store), search = on, begun(on, "b", data, tmp_path)
     store.proxy.rule = lambda method, path: "cut"
     code, text = search.wait(1200), (tmp_path / "out.txt").read_text()
     assert code == 2 and "Traceback" not in text, text
@@ -105,12 +111,7 @@ def test_a_search_that_was_resumed_elsewhere_ends_where_it_was(
     on: tuple[Cluster, Store], data: Path, expected: dict[str, Any], tmp_path: Path
 ) -> None:
     """As when its machine was cut off, was thought dead, and returns: nothing there can hold a lock."""
-    nodes, store = on
-    (tmp_path / "first").mkdir()
-    first = nodes.head.start(
-        tmp_path / "first", *words(data, store.uri("c"), TRIALS, EPOCHS, "--address", nodes.address)
-    )
-    until(lambda: store.num_events("c") >= 10 or first.poll() is not None, "events")
+    (nodes, store), first = on, begun(on, "c", data, tmp_path / "first")
     second = nodes.head.start(tmp_path, "search", "--resume", store.uri("c"), "--executor", "loop")
     code, text = first.wait(600), (tmp_path / "first" / "out.txt").read_text()
     assert code == 2 and "Traceback" not in text, text
