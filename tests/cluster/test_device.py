@@ -1,7 +1,8 @@
-"""A device that is a node of the cluster: speed is measured there, and nowhere else."""
+"""Nodes that differ: speed is measured on the one with the label, and trials go where there are GPUs for them."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,21 @@ def test_speed_is_measured_on_the_node_with_the_label(data: Path, library: Path,
         found.wait_for("board")
         code, said = search("search", "--resume", str(run), "--trials", str(TRIALS + 1))
         assert code == 2 and "got the device node:board (" in said and "must be the one it began with" in said
+
+
+def test_two_trials_share_a_gpu_and_none_goes_where_there_is_none(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "cluster").mkdir()
+    run = tmp_path / "run"
+    with cluster(tmp_path / "cluster", "a") as found:
+        found.start_worker("b", cpus=4, gpus=1)
+        found.wait_for("b")
+        told = words(data, run, TRIALS, EPOCHS, "--gpus", "0.5", "--address", found.address)
+        search = found.head.start(tmp_path, *told)
+        plain, mixed = found.nodes["a"], found.nodes["b"]
+        most = 0
+        while search.poll() is None:
+            assert not plain.trials()
+            most = max(most, len(mixed.trials()))
+            time.sleep(0.5)
+        assert search.wait() == 0, (tmp_path / "out.txt").read_text()
+    assert most == 2 and account(run).is_whole

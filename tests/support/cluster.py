@@ -206,14 +206,15 @@ class Cluster:
         _wait(node)
         return node
 
-    def start_worker(self, name: str, cpus: int = 1, label: str | None = None, **more: str) -> Node:
+    def start_worker(self, name: str, cpus: int = 1, gpus: int = 0, label: str | None = None, **more: str) -> Node:
         """Start a node that trains, and do not wait for it; ``more`` goes to its environment.
 
-        With a ``label`` it has one of a resource of that name.
+        With a ``label`` it has one of a resource of that name. The GPUs are Ray's alone: torch sees none.
         """
         node = self.add(name)
         node.environment = {**node.environment, **more}
-        told = [f"--address={self.address}", f"--node-ip-address={node.address}", f"--num-cpus={cpus}"]
+        told = [f"--address={self.address}", f"--node-ip-address={node.address}"]
+        told += [f"--num-cpus={cpus}", f"--num-gpus={gpus}"]
         node.boot(_ray(*told, *([f"--resources={json.dumps({label: 1})}"] if label else [])))
         return node
 
