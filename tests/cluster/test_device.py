@@ -55,7 +55,7 @@ def test_two_trials_share_a_gpu_and_none_goes_where_there_is_none(data: Path, tm
     with cluster(tmp_path / "cluster", "a") as found:
         found.start_worker("b", cpus=4, gpus=1)
         found.wait_for("b")
-        told = words(data, run, TRIALS, EPOCHS, "--gpus", "0.5", "--address", found.address)
+        told = words(data, run, TRIALS, 6 * EPOCHS, "--gpus", "0.5", "--address", found.address)
         search = found.head.start(tmp_path, *told)
         plain, mixed = found.nodes["a"], found.nodes["b"]
         most = 0

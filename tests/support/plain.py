@@ -22,7 +22,7 @@ class PlainFreezeThaw(FreezeThaw):
     def _search(self) -> int | str | None:
         new = [key for key in self._pool.keys if key not in self._keys]
         options: list[int | str] = [*sorted(self._paused), *new]
-        beliefs = self._beliefs() if options else None
+        beliefs = self._believe([]) if options else None
         if beliefs is None:
             return options[0] if options else None
         mean_of, spread_of = beliefs

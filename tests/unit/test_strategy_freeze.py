@@ -107,9 +107,9 @@ def test_what_is_believed_of_a_network_at_work_is_no_reason_to_try_its_neighbour
     asker = freeze(where, num_first=4)
     for proposal in starts(asker, 4):
         asker.observe(proposal.trial, 1, {"miou": 0.2})
-    before = asker._beliefs()
+    before = asker._believe([])
     key = next(p.genotype.key for p in starts(asker, 3) if p.trial > 3)
-    after = asker._beliefs()
+    after = asker._believe([])
     assert before and after and after[1][key] < 0.2 * before[1][key]
     assert after[0] == before[0]
 
@@ -238,7 +238,7 @@ def test_a_large_pool_is_filled_up_as_it_is_used_and_decisions_look_at_a_bounded
     found = replay(asker, where, workers=8, until=math.inf)
     # Twenty tries to find one more fail towards the end of a space: nearly all of it comes.
     assert found.started > 150 and len(asker._seen()) <= 16
-    believed = asker._beliefs(asker._pool.keys[:7])
+    believed = asker._believe(asker._pool.keys[:7])
     assert believed and len(believed[0]) == 7 and len(asker._pool) > 45
     again = freeze(where, pool=40)
     again.restore(History(proposals=list(asker._proposals.values())))

@@ -13,7 +13,6 @@ objective and any number of known ones.
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -52,6 +51,12 @@ MAX_HALTED = 512
 """Halted trials, the newest, that are considered: an older one was passed over in as many decisions."""
 MAX_BELIEVED = 4096
 """Networks of the pool of which something is believed; where it has more, those that matter."""
+STALE = 1 / 32
+"""Of the networks at work, so many may come or go before all is believed anew: nothing where fewer than 32 are."""
+
+
+Beliefs = tuple[dict[str, float], dict[str, float]]
+"""Network to mean, and to spread, of its final value."""
 
 
 class FreezeThaw:
@@ -102,10 +107,12 @@ class FreezeThaw:
         )
         self._least_new = len(self._pool) // 2 if self._pool.is_sample else 0
         self._origins = {g.key: origin for origin, g in first if g.key in self._pool}
-        self._design = [*self._origins, *self._spread(num_first)]
+        self._design = [*self._origins, *self._pool.spread(num_first)]
         self._proposals: dict[int, Proposal] = {}
         self._keys: dict[str, int] = {}
         self._paused: set[int] = set()
+        self._busy: set[int] = set()
+        """Trials at work."""
         self._over: set[int] = set()
         self._finals: dict[int, float] = {}
         self._edge: dict[int, tuple[float, Costs]] = {}
@@ -114,6 +121,10 @@ class FreezeThaw:
         """Trial to (position of its first cost, seconds an epoch)."""
         self._choice: tuple[int | str | None] | None = None
         """The best action, until something is learnt."""
+        self._num_changes = 0
+        """Networks that were handed out, came to a rung or ended."""
+        self._beliefs: tuple[int, Beliefs] | None = None
+        """What is believed, and of which ``_num_changes``."""
         self._belief: dict[str, float] = {}
         """What was believed of the action that was found best last; empty where it was not weighed."""
 
@@ -122,11 +133,11 @@ class FreezeThaw:
         found = self._next()
         # An action that was drawn was not weighed, whatever else was.
         memory = {"belief": self._belief} if self._choice == (found,) and self._belief else {}
-        self._choice = None
+        self._change()
         if found is None:
             return None
         if isinstance(found, int):
-            self._paused.discard(found)
+            self._resume(found)
             return replace(self._proposals[found], memory=memory)
         candidate, trial = self._pool[found], len(self._proposals)
         proposal = Proposal(
@@ -134,6 +145,7 @@ class FreezeThaw:
             origin=self._origins.get(found, FREEZE_THAW), memory=memory,
         )  # fmt: skip
         self._note(proposal)
+        self._busy.add(proposal.trial)
         return proposal
 
     def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> bool:
@@ -141,20 +153,22 @@ class FreezeThaw:
         reached = self._ladder.climb(trial, epoch, values)
         if reached is None or trial in self._over:
             return False
-        self._choice = None
+        self._change()
         self._paused.add(trial)
+        self._busy.discard(trial)
         # Before all of the first networks are seen it is too early to judge; they are looked at side by side.
         if not all(self._is_known(key) for key in self._design) or self._best() != trial:
             return True
-        self._paused.discard(trial)
+        self._resume(trial)
         self._choice = None
         return False
 
     def tell(self, result: Result) -> None:
         """See ``Strategy.tell``."""
-        self._choice = None
+        self._change()
         self._over.add(result.trial)
         self._paused.discard(result.trial)
+        self._busy.discard(result.trial)
         if result.status is Status.OK:
             self._finals[result.trial] = self._gain(result.values)
             self._extend_edge(result.trial, result.key)
@@ -171,6 +185,15 @@ class FreezeThaw:
         for result in history.results:
             self.tell(result)
         self._paused = set(history.paused)
+        self._busy = self._proposals.keys() - self._over - self._paused
+
+    def _resume(self, trial: int) -> None:
+        self._paused.discard(trial)
+        self._busy.add(trial)
+
+    def _change(self) -> None:
+        self._num_changes += 1
+        self._choice = None
 
     def _note(self, proposal: Proposal) -> None:
         self._proposals[proposal.trial] = proposal
@@ -200,8 +223,7 @@ class FreezeThaw:
         designed = next((key for key in self._design if key not in self._keys), None)
         if designed is not None:
             return designed
-        num_at_work = len(self._proposals) - len(self._over) - len(self._paused)
-        num_actions = sum(map(len, self._ladder.values)) + len(self._over) + num_at_work
+        num_actions = sum(map(len, self._ladder.values)) + len(self._over) + len(self._busy)
         if num_actions % RANDOM_EVERY == RANDOM_EVERY - 1:
             options: list[int | str] = [*sorted(self._paused)] or [*self._new()]
             return random.Random(f"{self._seed}:{num_actions}").choice(options) if options else None
@@ -226,11 +248,13 @@ class FreezeThaw:
     def _search(self) -> int | str | None:
         """The halted trial or new network of the most expected improvement a second."""
         options: list[int | str] = [*sorted(self._paused)[-MAX_HALTED:], *self._new()]
-        keys = [self._key(option) for option in options]
         self._belief = {}
-        beliefs = self._beliefs(keys) if options else None
+        beliefs = self._believed([self._key(option) for option in options]) if options else None
         if beliefs is None:
             return options[0] if options else None
+        # What was drawn since then waits for the next time.
+        options = [option for option in options if self._key(option) in beliefs[0]]
+        keys = [self._key(option) for option in options]
         mean_m, spread_m = (np.array([found[key] for key in keys]) for found in beliefs)
         cost_mk = self._pool.costs(keys)
         improvement = self._improvement(beliefs[0])
@@ -247,7 +271,16 @@ class FreezeThaw:
         }  # fmt: skip
         return options[best]
 
-    def _beliefs(self, options: Sequence[str] = ()) -> tuple[dict[str, float], dict[str, float]] | None:
+    def _believed(self, options: Sequence[str]) -> Beliefs | None:
+        """``_believe``, from memory where little has changed since."""
+        known = self._beliefs
+        is_stale = known is None or self._num_changes - known[0] > STALE * len(self._busy)
+        if is_stale or (known and known[1][0].keys().isdisjoint(options)):
+            found = self._believe(options)
+            self._beliefs = (self._num_changes, found) if found else None
+        return self._beliefs[1] if self._beliefs else None
+
+    def _believe(self, options: Sequence[str]) -> Beliefs | None:
         """Mean and spread of the final value of each network of the pool, or, of a large one, of the options and what
         is at work; None before any was seen."""
         newest = [dict(list(rung.items())[-MAX_LINKED:]) for rung in self._ladder.values]
@@ -259,7 +292,7 @@ class FreezeThaw:
         mine = [self._proposals[t].genotype.key for t in seen]
         y_n, noise_n = np.array([self._end(t, curves) for t in seen]).T
         surface = Surface(self._pool.places(mine), self._pool.costs(mine), y_n, noise_n)
-        at_work = [key for key in map(self._key, self._at_work()) if key in self._pool]
+        at_work = [key for key in map(self._key, sorted(self._busy)) if key in self._pool]
         keys = self._pool.keys if len(self._pool) <= MAX_BELIEVED else list(dict.fromkeys([*options, *at_work]))
         taken_td = self._pool.places(at_work[-MAX_TAKEN:])
         mean_m, spread_m = surface.predict(self._pool.places(keys), self._pool.costs(keys), taken_td)
@@ -283,12 +316,9 @@ class FreezeThaw:
         rung = self._ladder.height(trial) - 1
         return curves.final(rung, self._gain(self._ladder.values[rung][trial]))
 
-    def _at_work(self) -> list[int]:
-        return sorted(self._proposals.keys() - self._over - self._paused)
-
     def _improvement(self, mean_of: Mapping[str, float]) -> Improvement:
         """The front of what has ended, and of what is at work as if it had ended as believed."""
-        keys = [key for key in map(self._key, self._at_work()) if key in self._pool]
+        keys = [key for key in map(self._key, sorted(self._busy)) if key in mean_of]
         front = [*self._edge.values(), *((mean_of[key], self._pool[key].costs) for key in keys)]
         low, high = min(mean_of.values()), max(mean_of.values())
         floor = low - max(_MARGIN * (high - low), _MIN_MARGIN)
@@ -301,13 +331,3 @@ class FreezeThaw:
     def _value(self, gain: float) -> float:
         """The inverse of ``_gain``."""
         return gain if self._metric.goal == "max" else -gain
-
-    def _spread(self, number: int) -> list[str]:
-        """Keys of as many networks, one of each quantile of the first free objective, in random order."""
-        rng = random.Random(f"{self._seed}:design")
-        ordered = sorted(self._pool.keys, key=lambda key: (self._pool[key].costs[:1], key))
-        number = min(number, len(ordered))
-        cuts = [round(i * len(ordered) / number) for i in range(number + 1)] if number else []
-        found = [rng.choice(ordered[a:b]) for a, b in itertools.pairwise(cuts)]
-        rng.shuffle(found)
-        return found

@@ -20,6 +20,9 @@ from irnas.search.strategy import History, Proposal, Strategy
 from irnas.search.strategy.rank import best_first
 from irnas.search.strategy.rung import Ladder, rungs
 
+MAX_RANKED = 512
+"""Trials, the newest, among which the better part of a rung is found; so the ten thousandth costs no more to judge."""
+
 
 class Halving:
     """A ``Strategy`` around another one, whose proposals it paces."""
@@ -46,10 +49,11 @@ class Halving:
         self._factor = factor
         self._ladder = Ladder(rungs(epochs, grace or max(1, epochs // factor**2), factor))
         self._proposals: dict[int, Proposal] = {}
-        self._paused: set[int] = set()
+        self._paused: tuple[set[int], ...] = tuple(set() for _ in self._ladder.steps)
+        """For each rung, who is paused there."""
         self._over: set[int] = set()
-        self._orders: dict[int, list[int]] = {}
-        """Rung to its order, as long as nobody else reached it."""
+        self._orders: dict[int, tuple[int, list[int]]] = {}
+        """Rung to how many had reached it, and their order."""
         self._known: dict[tuple[int, int], tuple[float, ...]] = {}
         """Rung and trial to its losses."""
 
@@ -64,35 +68,42 @@ class Halving:
             trial = self._best_paused()
         if trial is None:
             return None
-        self._paused.discard(trial)
+        self._resume(trial)
         return self._proposals[trial]
 
     def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> bool:
         """Pause at a rung."""
-        if self._ladder.climb(trial, epoch, values) is None or trial in self._over:
+        rung = self._ladder.climb(trial, epoch, values)
+        if rung is None or trial in self._over:
             return False
-        self._paused.add(trial)
+        self._paused[rung].add(trial)
         return True
 
     def tell(self, result: Result) -> None:
         """See ``Strategy.tell``."""
         self._over.add(result.trial)
-        self._paused.discard(result.trial)
+        self._resume(result.trial)
         self._inner.tell(result)
 
     def restore(self, history: History) -> None:
         """See ``Strategy.restore``."""
         self._inner.restore(history)
         self._proposals = {p.trial: p for p in history.proposals}
-        self._over, self._paused = {r.trial for r in history.results}, set(history.paused)
+        self._over = {r.trial for r in history.results}
         for seen in history.reports:
             self._ladder.climb(seen.trial, seen.epoch, seen.values)
+        for trial in history.paused:
+            self._paused[self._ladder.height(trial) - 1].add(trial)
+
+    def _resume(self, trial: int) -> None:
+        for waiting in self._paused:
+            waiting.discard(trial)
 
     def _promotable(self) -> int | None:
         for rung in reversed(range(len(self._ladder.steps))):
-            num_promoted = len(self._ladder.values[rung]) // self._factor
-            if num_promoted and (waiting := self._waiting(rung)):
-                best = self._order(rung)[:num_promoted]
+            if waiting := self._paused[rung]:
+                ranked = self._order(rung)
+                best = ranked[: len(ranked) // self._factor]
                 found = next((t for t in best if t in waiting), None)
                 if found is not None:
                     return found
@@ -101,20 +112,17 @@ class Halving:
     def _best_paused(self) -> int | None:
         """When there is nothing new left, what is paused goes on, best first: a search need not end before."""
         for rung in reversed(range(len(self._ladder.steps))):
-            if waiting := self._waiting(rung):
-                return next(t for t in self._order(rung) if t in waiting)
+            if waiting := sorted(self._paused[rung]):
+                return waiting[best_first([self._losses(rung, t) for t in waiting])[0]]
         return None
 
-    def _waiting(self, rung: int) -> set[int]:
-        """The trials that are paused at a rung, and not at a higher one."""
-        return {t for t in self._paused if self._ladder.height(t) == rung + 1}
-
     def _order(self, rung: int) -> list[int]:
-        """Who reached a rung, best first; equal ones by number, so that arrival does not count."""
-        reached = sorted(self._ladder.values[rung])
-        if len(self._orders.get(rung, ())) < len(reached):
-            self._orders[rung] = [reached[i] for i in best_first([self._losses(rung, t) for t in reached])]
-        return self._orders[rung]
+        """The newest who reached a rung, best first; equal ones by number, so that arrival does not count."""
+        number = len(self._ladder.values[rung])
+        if self._orders.get(rung, (0,))[0] < number:
+            reached = self._ladder.reached(rung, MAX_RANKED)
+            self._orders[rung] = number, [reached[i] for i in best_first([self._losses(rung, t) for t in reached])]
+        return self._orders[rung][1]
 
     def _losses(self, rung: int, trial: int) -> tuple[float, ...]:
         found = self._known.get((rung, trial))

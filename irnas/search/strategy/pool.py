@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -83,6 +84,16 @@ class Pool:
     def keys(self) -> Sequence[str]:
         """All keys, in the order in which they were drawn."""
         return list(self._by_key)
+
+    def spread(self, number: int) -> list[str]:
+        """Keys of as many networks, one of each quantile of the first free objective, in random order."""
+        rng = random.Random(f"{self._seed}:design")
+        ordered = sorted(self._by_key, key=lambda key: (self._by_key[key].costs[:1], key))
+        number = min(number, len(ordered))
+        cuts = [round(i * len(ordered) / number) for i in range(number + 1)] if number else []
+        found = [rng.choice(ordered[a:b]) for a, b in itertools.pairwise(cuts)]
+        rng.shuffle(found)
+        return found
 
     def draw(self, number: int) -> None:
         """Take in one more network of the space, a function of ``number``, where a few draws find one."""

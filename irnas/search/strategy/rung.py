@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Mapping, Sequence
 
 from irnas.errors import SettingsError
@@ -29,6 +30,7 @@ class Ladder:
         self.steps = tuple(steps)
         self.values: tuple[dict[int, Mapping[str, float]], ...] = tuple({} for _ in self.steps)
         """For each rung, trial to its values at the first report from that epoch on."""
+        self._ordered: tuple[list[int], ...] = tuple([] for _ in self.steps)
 
     def climb(self, trial: int, epoch: int, values: Mapping[str, float]) -> int | None:
         """Note a report; the highest rung that the trial reaches with it, None where it reaches no new one."""
@@ -36,8 +38,14 @@ class Ladder:
         for rung, (step, known) in enumerate(zip(self.steps, self.values, strict=True)):
             if epoch >= step and trial not in known:
                 known[trial] = dict(values)
+                bisect.insort(self._ordered[rung], trial)
                 reached = rung
         return reached
+
+    def reached(self, rung: int, most: int | None = None) -> list[int]:
+        """The trials that reached a rung, by number; of more than ``most`` only the highest."""
+        found = self._ordered[rung]
+        return found[-most:] if most else found[:]
 
     def height(self, trial: int) -> int:
         """How many rungs the trial has reached."""
