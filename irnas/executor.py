@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
 from irnas import price
 from irnas.search.finals import Finals
+from irnas.search.resources import Resources
 from irnas.search.session import Session
 from irnas.settings import SearchSettings
 
 if TYPE_CHECKING:
     from irnas.device.target import Target
-    from irnas.search.cluster import Resources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +23,8 @@ class Executor:
     """Ray on this machine or on a cluster, or a plain loop in this process."""
 
     kind: Literal["ray", "loop"] = "ray"
-    address: str | None = None
-    workers: int | None = None
-    gpus: float = 0.0
-    patience_s: float | None = None
-    memory: int | None = None
+    resources: Resources = field(default_factory=Resources)
+    """Of Ray."""
 
     @contextlib.contextmanager
     def reaching(self, settings: SearchSettings) -> Iterator[Target | None]:
@@ -54,23 +51,16 @@ class Executor:
             from irnas.search import tuner
 
             for stage in stages:
-                tuner.run(stage, self._resources())
+                tuner.run(stage, self.resources)
 
     @contextlib.contextmanager
     def _joined(self) -> Iterator[ModuleType]:
         """On the cluster; whoever joined it first leaves it."""
         from irnas.search import cluster
 
-        is_first = cluster.connect(self._resources())
+        is_first = cluster.connect(self.resources)
         try:
             yield cluster
         finally:
             if is_first:
                 cluster.disconnect()
-
-    def _resources(self) -> Resources:
-        from irnas.search.cluster import Resources
-
-        return Resources(
-            address=self.address, workers=self.workers, gpus=self.gpus, patience_s=self.patience_s, memory=self.memory
-        )

@@ -279,9 +279,10 @@ def _interrupt(*_: object) -> None:
 
 def _executor(kind: str, **how: Any) -> Executor:
     from irnas.executor import Executor
+    from irnas.search.resources import Resources
 
     if kind == "ray":
-        return Executor(kind="ray", **how)
+        return Executor(kind="ray", resources=Resources(**how))
     if kind == "loop" and how["address"] is None:
         return Executor(kind="loop")
     raise SettingsError(f"executor: got {kind!r}; must be ray, or loop (and then without --address)")

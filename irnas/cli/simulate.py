@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -117,7 +118,16 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    counted = itertools.count(1)
+
+    def say() -> None:
+        if (done := next(counted)) % max(1, total // 20) == 0:
+            console.print(f"{done} of {total} searches")
+
+    if not console.is_terminal:
+        yield say
+        return
+    with Progress(console=console, transient=True) as bar:
         task = bar.add_task("Searching", total=total)
         yield lambda: bar.advance(task)
 

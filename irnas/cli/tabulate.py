@@ -45,6 +45,7 @@ def tabulate(
     from irnas import tabulate as tables
     from irnas.cli import live
     from irnas.executor import Executor
+    from irnas.search.resources import Resources
 
     parsed = catalog.load(space)
     axes = dict(catalog.choice(parsed, text) for text in axis or [])
@@ -53,7 +54,7 @@ def tabulate(
         trials=parsed.focus(axes).count() if points == _ALL else _number(points), cost_input=parse_size(input_size),
         device=device, budget=Budget(epochs=epochs, batch=batch, crop=crop), recipe=recipe_of(loss, lr),
     )  # fmt: skip
-    where = Executor(kind="ray", address=address, workers=workers, gpus=gpus)
+    where = Executor(resources=Resources(address=address, workers=workers, gpus=gpus))
     with live.view(output) as listener:
         found = tables.tabulate(settings, output, seeds, where, listener)
     curves = sum(len(p.curves) for p in found.points)

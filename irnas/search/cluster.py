@@ -7,13 +7,13 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayTaskError
 
 from irnas.errors import IrnasError, SettingsError
+from irnas.search.resources import Resources
 
 NODE_PATIENCE_S = 600.0
 """How long a node may take to time a network, the wait for it included."""
@@ -34,27 +34,6 @@ _QUIET = {
     # Who is started again, and how often, is decided here, for spot machines too.
     "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
-    """What each trial takes, and where."""
-
-    address: str | None = None
-    """A cluster to join, as ``ray.init`` takes it; None starts one on this machine."""
-    workers: int | None = None
-    """Trials at the same time; None means as many as there are cores."""
-    gpus: float = 0.0
-    """Share of a GPU that a trial takes."""
-    patience_s: float | None = None
-    """Seconds of silence after which a trial's worker is killed; None goes by how long others were silent."""
-    memory: int | None = None
-    """Bytes that a trial's process may take; None leaves it to Ray, which kills some on a node that is nearly full."""
-
-    @property
-    def at_once(self) -> int | None:
-        """Trials handed out at the same time; None where the cluster's size decides."""
-        return self.workers or (None if self.address else os.cpu_count() or 1)
 
 
 def connect(resources: Resources) -> bool:

@@ -26,9 +26,9 @@ from ray.tune.search import Searcher
 from irnas.errors import IrnasError
 from irnas.result import Result, Status
 from irnas.search import memory, parcel
-from irnas.search.cluster import Resources
 from irnas.search.finals import Finals
 from irnas.search.relay import Relay
+from irnas.search.resources import Resources
 from irnas.search.session import Session
 from irnas.trial import Report, evaluate
 

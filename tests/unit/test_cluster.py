@@ -11,6 +11,7 @@ from support.results import result, tiny_space
 from irnas.errors import StorageError
 from irnas.result import Status
 from irnas.search import cluster, parcel, tuner
+from irnas.search.resources import Resources
 from irnas.settings import Budget, Recipe
 from irnas.trial import Assignment, Report
 
@@ -45,13 +46,13 @@ def test_what_ends_a_search_arrives_as_what_it_was(monkeypatch: pytest.MonkeyPat
 
 def test_an_address_without_a_cluster_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(cluster.SettingsError, match="must be a running cluster"):
-        cluster.connect(cluster.Resources(address="127.0.0.1:1"))
+        cluster.connect(Resources(address="127.0.0.1:1"))
 
 
 def test_what_a_machine_can_never_give_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: {"CPU": 2.0, "memory": 8e9})
-    cluster._require_room(cluster.Resources(memory=8_000_000_000))
-    for asked in (cluster.Resources(gpus=0.5), cluster.Resources(memory=9_000_000_000)):
+    cluster._require_room(Resources(memory=8_000_000_000))
+    for asked in (Resources(gpus=0.5), Resources(memory=9_000_000_000)):
         with pytest.raises(cluster.SettingsError, match=r"for each trial; must be at most the .* of this machine"):
             cluster._require_room(asked)
 
