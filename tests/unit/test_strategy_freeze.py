@@ -243,3 +243,16 @@ def test_a_large_pool_is_filled_up_as_it_is_used_and_decisions_look_at_a_bounded
     again = freeze(where, pool=40)
     again.restore(History(proposals=list(asker._proposals.values())))
     assert list(again._pool.keys) == list(asker._pool.keys)
+
+
+def test_with_many_at_work_not_everything_is_believed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    asker = freeze(arena(120), num_first=4)
+    for proposal in starts(asker, 4):
+        asker.observe(proposal.trial, 1, {"miou": 0.2})
+    believed, believe = [], asker._believe
+    monkeypatch.setattr(asker, "_believe", lambda options: believed.append(len(asker._busy)) or believe(options))
+    keys = [p.genotype.key for p in starts(asker, 100)]
+    assert len(set(keys)) == 100
+    few, many = [n for n in believed if n < 32], [n for n in believed if n >= 64]
+    # One action in ten is drawn, whatever is believed.
+    assert len(few) >= 0.85 * 32 and len(many) <= 0.5 * len(range(64, 100))

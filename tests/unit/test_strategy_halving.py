@@ -152,3 +152,14 @@ class Tape:
 
     def restore(self, history: History) -> None:
         raise NotImplementedError
+
+
+def test_of_very_many_only_the_newest_are_ranked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("irnas.search.strategy.halving.MAX_RANKED", 6)
+    asker = halving(arena())
+    proposals = start(asker, 12)
+    for proposal in proposals:
+        asker.observe(proposal.trial, 1, {"miou": 0.9 if proposal.trial < 6 else 0.1})
+    # Two of the six newest; the older ones, better as they are, are left where they halted.
+    promoted = [p.trial for p in start(asker, 3)]
+    assert promoted[:2] == by_rank(proposals[6:])[:2] and promoted[2] == 12
