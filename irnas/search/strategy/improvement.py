@@ -35,7 +35,13 @@ class Improvement:
         self._steps: list[tuple[float, Array]] = []
         """From the top down: (where a step begins, the known axes of the front's points above it, [N, K])."""
         above_nk = np.empty((0, len(limits)))
-        for level, group in itertools.groupby(sorted(front, key=lambda p: (-p[0], p[1])), key=lambda p: p[0]):
+        ordered = sorted(front, key=lambda p: (-p[0], p[1]))
+        if len(limits) == 1:
+            # With one known axis all that is dominated is seen at once: it is where a point before was no dearer.
+            cost_n = np.array([costs[0] for _, costs in ordered])
+            cheapest_n = np.minimum.accumulate(np.concatenate([[math.inf], cost_n]))[:-1]
+            ordered = [point for point, is_new in zip(ordered, cost_n < cheapest_n, strict=True) if is_new]
+        for level, group in itertools.groupby(ordered, key=lambda p: p[0]):
             before_nk = above_nk
             for _, costs in group:
                 above_nk = _with(above_nk, np.array(costs))
