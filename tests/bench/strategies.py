@@ -1,6 +1,6 @@
 """The comparison of strategies in README.md, made again: its table and docs/search.png.
 
-    python tests/bench/strategies.py [--bench docs/bench/biisnet-nudt.parquet] [--seeds 20] [--jobs 2]
+    python tests/bench/strategies.py [--bench docs/bench/biisnet-nudt-bits.parquet] [--seeds 20] [--jobs 2]
 
 Replays every strategy on a table of full trainings (``irnas simulate``), draws the picture, and writes the medians
 between the two marks in README.md. About twenty minutes of one core.
@@ -48,7 +48,7 @@ def replaced(page: str, inside: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bench", default="docs/bench/biisnet-nudt.parquet")
+    parser.add_argument("--bench", default="docs/bench/biisnet-nudt-bits.parquet")
     parser.add_argument("--strategies", default=NAMES)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=2)

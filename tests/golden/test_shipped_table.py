@@ -1,8 +1,9 @@
-"""The table of full trainings in docs/bench is what README.md says of it, and so is a strategy's row there."""
+"""The tables of full trainings in docs/bench are what README.md says of them, and so is a strategy's row there."""
 
 from __future__ import annotations
 
 import re
+import statistics
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,28 @@ from irnas.objective import parse
 from irnas.search import contest, table
 
 ROOT = Path(__file__).parents[2]
-TABLE = table.read(str(ROOT / "docs" / "bench" / "biisnet-nudt.parquet"))
+SHAPES, BITS = (
+    table.read(str(ROOT / "docs" / "bench" / f"{name}.parquet")) for name in ("biisnet-nudt", "biisnet-nudt-bits")
+)
 
 
-def test_it_holds_what_the_page_says() -> None:
-    assert (len(TABLE.points), TABLE.epochs, TABLE.synthetic) == (216, 27, False)
-    assert {len(p.curves) for p in TABLE.points} == {2}
-    assert len({p.key for p in TABLE.points}) == 216
+@pytest.mark.parametrize(("found", "epochs", "correlation"), [(SHAPES, 27, 0.26), (BITS, 18, 0.80)])
+def test_it_holds_what_the_page_says(found: table.Table, epochs: int, correlation: float) -> None:
+    assert (len(found.points), found.epochs, found.synthetic) == (216, epochs, False)
+    assert {tuple(sorted(p.curves)) for p in found.points} == {(0, 1)}
+    assert len({p.key for p in found.points}) == 216
+    ends = [[p.curves[seed][-1].values["miou"] for p in found.points] for seed in (0, 1)]
+    assert statistics.correlation(*ends) == pytest.approx(correlation, abs=0.005)
+
+
+def test_the_axes_are_those_that_the_page_names() -> None:
+    assert {a.name for a in BITS.space.params if len(a.search) > 1} == {"base", "stages", "trans", "bn", "a_bin"}
 
 
 def test_a_random_search_pays_what_the_page_says() -> None:
     row = re.search(r"^\| `random` \|(.*)\|$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert row
     said = [float(cell.split()[0]) for cell in row[1].split("|")[:4]]
-    runs = contest.searches(TABLE, ["random"], parse("miou,ops"), seeds=20)["random"]
+    runs = contest.searches(BITS, ["random"], parse("miou,ops"), seeds=20)["random"]
     found = [price.trained for price in contest.standing(runs).prices.values()]
     assert found == pytest.approx(said, abs=1)
