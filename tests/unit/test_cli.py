@@ -43,8 +43,8 @@ COMMANDS = {
     "search": SEARCH,
     "plan": SEARCH,
     "why": "",
-    "tabulate": "--address --axis --batch --crop --dataset --device --epochs --gpus --input --objective --output "
-    "--points --seeds --space --workers",
+    "tabulate": "--address --axis --batch --crop --dataset --device --epochs --gpus --input --loss --lr --objective "
+    "--output --points --seeds --space --workers",
     "submit": "--address --json --logs --no-env --no-follow --pip --status --stop --var --wheel",
     "simulate": "--at --bench --jobs --json --objective --plot --seeds --strategy --workers",
     "front": "--all --json",
