@@ -203,7 +203,7 @@ def _session(work: _Work, keep: Record, listener: Listener) -> Session:
     strategy = named(
         settings.strategy, work.space, parse(settings.objectives), told, epochs=settings.budget.epochs,
         num_trials=settings.trials, seed=settings.seed, grace=settings.grace, limits=settings.limits,
-        first=_first(settings), pool=pool,
+        first=_first(settings), pool=pool, spendable=settings.spendable,
     )  # fmt: skip
     place = Place(
         uri=work.record.uri, dataset=_everywhere(work), data_rev=work.dataset.revision, code_rev=code_revision()

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from irnas.errors import SettingsError
 from irnas.objective import LIMITABLE, parse
@@ -39,6 +39,16 @@ def _amount(where: str, text: str) -> tuple[float, str]:
     if match[2] == "epochs":
         return amount, "epochs"
     return amount * {"s": 1, "m": 60, "h": 3600}[match[2]], "seconds"
+
+
+class Spendable(NamedTuple):
+    """Training in all; infinite where nothing limits it."""
+
+    epochs: float = math.inf
+    seconds: float = math.inf
+
+
+ENDLESS = Spendable()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,13 +173,13 @@ class SearchSettings:
         return self.seed if self.train_seed is None else self.train_seed
 
     @property
-    def spendable(self) -> tuple[float, float]:
-        """Epochs and seconds of training that the search may spend; infinite where nothing limits them."""
+    def spendable(self) -> Spendable:
+        """What the search may spend on training, over all workers."""
         planned = float(self.trials * self.budget.epochs) if self.strategy in PACED else math.inf
         if self.spend is None:
-            return planned, math.inf
+            return Spendable(planned, math.inf)
         amount, unit = _amount("budget", self.spend)
-        return (min(planned, amount), math.inf) if unit == "epochs" else (planned, amount)
+        return Spendable(min(planned, amount), math.inf) if unit == "epochs" else Spendable(planned, amount)
 
     @property
     def worth_seconds(self) -> float:

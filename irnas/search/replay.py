@@ -238,7 +238,7 @@ class _Floor:
         curve = self._arena.seen(proposal.genotype.key)
         step = curve[self._next_step[trial]]
         self._next_step[trial] += 1
-        pauses = self._timed(lambda: self._strategy.observe(trial, step.epoch, step.values))
+        pauses = self._timed(lambda: self._strategy.observe(trial, step.epoch, step.values, step.seconds))
         if self._next_step[trial] == len(curve):
             # As in a session: of a whole training only the result is missing.
             self._tell(self._arena.result(trial, proposal.genotype, Status.OK, step))

@@ -105,7 +105,7 @@ class Session:
             self._has_nothing = True
             # With finalists, what is at work may yet be paused, and be one.
             if not self._running or (reason and not self.settings.finalists):
-                self.stop_reason = reason or "the space has no further point"
+                self.stop_reason = reason or self._exhausted()
             return None
         assignment = self._assign(proposal)
         if self._paused.pop(proposal.trial, None):
@@ -119,7 +119,8 @@ class Session:
         """Record what a trial says after an epoch; True when its worker is to let it go: it is paused."""
         # Of a whole training only the result is missing.
         is_held = report.epoch >= self.settings.budget.epochs or trial in self._promoted
-        pauses = self._strategy.observe(trial, report.epoch, report.values) and not is_held
+        pauses = self._strategy.observe(trial, report.epoch, report.values, report.seconds)
+        pauses = pauses and not is_held
         event = {"trial": trial, "epoch": report.epoch, "values": dict(report.values), "seconds": report.seconds}
         # One event for both: a kill in between would leave a report without its consequence.
         self.record("reported", {**event, "paused": pauses})
@@ -199,6 +200,12 @@ class Session:
         if is_counted and self.num_trained + len(self._running) >= self.settings.trials:
             return "all trials are handed out"
         return self._enough
+
+    def _exhausted(self) -> str:
+        """Why the strategy has nothing to propose, with nothing at work."""
+        if self._paused or self.settings.spendable.epochs - self._epochs < self.settings.budget.epochs:
+            return "what is left of the budget ends no training"
+        return "the space has no further point"
 
     def _propose(self) -> Proposal | None:
         refused: list[Proposal] = []

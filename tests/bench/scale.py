@@ -96,7 +96,7 @@ def _step(
     epoch += 1
     known[trial] = (genotype, values, epoch)
     with watch:
-        pauses = strategy.observe(trial, epoch, {"miou": values[epoch - 1]})
+        pauses = strategy.observe(trial, epoch, {"miou": values[epoch - 1]}, math.sqrt(price(genotype)["ops"]) * epoch)
     if epoch < EPOCHS:
         return not pauses
     result = Result(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from irnas.search.strategy.freeze import FreezeThaw
 from irnas.search.strategy.improvement import Costs
 from irnas.search.strategy.surrogate import Pace
+from irnas.settings import ENDLESS, Spendable
 
 Worst = tuple[float, Costs]
 
@@ -19,24 +21,57 @@ Worst = tuple[float, Costs]
 class PlainFreezeThaw(FreezeThaw):
     """Looks at all options in turn and sums over all trainings that ended or are at work."""
 
+    def __init__(self, *args: Any, epochs: int, spendable: Spendable = ENDLESS, **more: Any) -> None:
+        super().__init__(*args, epochs=epochs, spendable=spendable, **more)
+        self._epochs, self._spendable = epochs, spendable
+        self._took: dict[int, tuple[int, float]] = {}
+
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> bool:
+        self._took[trial] = epoch, seconds
+        return super().observe(trial, epoch, values, seconds)
+
+    def _rate(self, option: int | str) -> float:
+        """Seconds an epoch: its own, or as those of others let expect."""
+        if option in self._took:
+            epoch, seconds = self._took[int(option)]
+            return seconds / epoch
+        costs = self._pool[self._key(option)].costs
+        seen = [(self._first(t), seconds / epoch) for t, (epoch, seconds) in self._took.items()]
+        return float(Pace(seen).seconds(np.array(costs[0] if costs else 0.0)))
+
+    def _first(self, trial: int) -> float:
+        costs = self._pool[self._key(trial)].costs
+        return costs[0] if costs else 0.0
+
+    def _reached(self, option: int | str) -> int:
+        height = self._ladder.height(option) if isinstance(option, int) else 0
+        return self._ladder.steps[height - 1] if height else 0
+
+    def _carried(self, options: Sequence[int | str]) -> list[int | str]:
+        """One after the other: epochs and seconds that are spent, or will be when all that is at work has ended."""
+        spent = [took for _, took in self._took.values()]
+        ahead = [(t, self._epochs - self._took.get(t, (0, 0.0))[0]) for t in self._busy]
+        epochs = self._spendable.epochs - sum(e for e, _ in self._took.values()) - sum(n for _, n in ahead)
+        seconds = self._spendable.seconds - sum(spent) - sum(n * self._rate(t) for t, n in ahead)
+        left = {o: self._epochs - self._reached(o) for o in options}
+        return [o for o in options if left[o] <= epochs and (not spent or left[o] * self._rate(o) <= seconds)]
+
     def _search(self) -> int | str | None:
         new = [key for key in self._pool.keys if key not in self._keys]
-        options: list[int | str] = [*sorted(self._paused), *new]
-        beliefs = self._believe([]) if options else None
+        options = self._carried([*sorted(self._paused), *new])
+        beliefs = self._outlook.believe([], self._at_work()) if options else None
         if beliefs is None:
             return options[0] if options else None
         mean_of, spread_of = beliefs
         front, worst = self._plain_front(mean_of)
-        pace = Pace(list(self._paces.values()))
         best, best_rate = options[0], -1.0
         for option in options:
-            key, left = option, self._epochs
-            if isinstance(option, int):
-                key = self._proposals[option].genotype.key
-                left -= self._ladder.steps[self._ladder.height(option) - 1]
-            costs = self._pool[str(key)].costs
-            gain = plainly(mean_of[str(key)], spread_of[str(key)], costs, front, worst)
-            rate = gain / (left * float(pace.seconds(np.array(costs[0] if costs else 0.0))))
+            key, left = self._key(option), self._epochs - self._reached(option)
+            costs = self._pool[key].costs
+            gain = plainly(mean_of[key], spread_of[key], costs, front, worst)
+            counts_epochs = math.isfinite(self._spendable.epochs) and math.isinf(self._spendable.seconds)
+            seconds = 1.0 if counts_epochs else self._rate(option)
+            rate = gain / (left * seconds)
             if rate > best_rate:
                 best, best_rate = option, rate
         return best
@@ -45,8 +80,8 @@ class PlainFreezeThaw(FreezeThaw):
         front = []
         for trial, proposal in self._proposals.items():
             key = proposal.genotype.key
-            if trial in self._finals:
-                front.append((self._finals[trial], self._pool[key].costs))
+            if trial in self._outlook._finals:
+                front.append((self._outlook._finals[trial], self._pool[key].costs))
             elif trial not in self._over and trial not in self._paused:
                 front.append((mean_of[key], self._pool[key].costs))
         low, high = min(mean_of.values()), max(mean_of.values())

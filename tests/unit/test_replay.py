@@ -45,7 +45,7 @@ class Script:
         self._made[trial] = Proposal(trial=trial, genotype=genotype, costs=costs, origin="script", refused=refused)
         return self._made[trial]
 
-    def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> bool:
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> bool:
         self.seen.append((trial, epoch))
         verdict = self._verdicts.get((trial, epoch), False)
         if verdict:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,8 @@ from irnas.search.replay import Arena, Trajectory, replay
 from irnas.search.strategy import History, Proposal, Seen
 from irnas.search.strategy.freeze import MAX_POOL, FreezeThaw
 from irnas.search.strategy.named import named
+from irnas.search.table import Step
+from irnas.settings import ENDLESS, Spendable
 from irnas.space import Genotype, Param, Space
 
 
@@ -107,9 +110,9 @@ def test_what_is_believed_of_a_network_at_work_is_no_reason_to_try_its_neighbour
     asker = freeze(where, num_first=4)
     for proposal in starts(asker, 4):
         asker.observe(proposal.trial, 1, {"miou": 0.2})
-    before = asker._believe([])
+    before = asker._outlook.believe([], asker._at_work())
     key = next(p.genotype.key for p in starts(asker, 3) if p.trial > 3)
-    after = asker._believe([])
+    after = asker._outlook.believe([], asker._at_work())
     assert before and after and after[1][key] < 0.2 * before[1][key]
     assert after[0] == before[0]
 
@@ -152,10 +155,10 @@ class Cut:
             self.paused.discard(found.trial)
         return found
 
-    def observe(self, trial: int, epoch: int, values: Any) -> bool:
+    def observe(self, trial: int, epoch: int, values: Any, seconds: float = 0.0) -> bool:
         self.left = max(0, self.left - 1)
-        self.reports.append(Seen(trial, epoch, dict(values)))
-        verdict = self.inner.observe(trial, epoch, values)
+        self.reports.append(Seen(trial, epoch, dict(values), seconds))
+        verdict = self.inner.observe(trial, epoch, values, seconds)
         if verdict:
             self.paused.add(trial)
         return verdict
@@ -212,33 +215,84 @@ def test_equal_seeds_equal_searches_and_others_differ() -> None:
 
 
 @pytest.mark.parametrize(
-    ("objectives", "workers"), [("miou,ops", 1), ("miou,ops", 6), ("miou,ops,params", 1), ("miou", 2)]
+    ("objectives", "workers", "spendable"),
+    [
+        ("miou,ops", 1, ENDLESS),
+        ("miou,ops", 6, ENDLESS),
+        ("miou,ops,params", 1, ENDLESS),
+        ("miou", 2, ENDLESS),
+        ("miou,ops", 1, Spendable(epochs=70)),
+        ("miou,ops", 3, Spendable(epochs=100)),
+        ("miou,ops", 2, Spendable(epochs=150, seconds=100)),
+    ],
 )
-def test_what_is_reckoned_at_once_decides_as_one_option_after_the_other(objectives: str, workers: int) -> None:
+def test_what_is_reckoned_at_once_decides_as_one_option_after_the_other(
+    objectives: str, workers: int, spendable: Spendable
+) -> None:
     where = arena(24, objectives)
-    plain = PlainFreezeThaw(where.space, where.objectives, where.price, epochs=9)
-    found = replay(freeze(where), where, workers=workers, until=math.inf)
+    plain = PlainFreezeThaw(where.space, where.objectives, where.price, epochs=9, spendable=spendable)
+    found = replay(freeze(where, spendable=spendable), where, workers=workers, until=math.inf)
     assert found == replay(plain, where, workers=workers, until=math.inf)
+    assert (len(found.moments) < 24) is (spendable != ENDLESS)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("epochs", [9, 20, 60, 100])
+def test_a_budget_of_epochs_is_kept_and_its_end_brings_trainings_to_theirs(epochs: int, workers: int) -> None:
+    where = arena(40)
+    watched = Cut(freeze(where, spendable=Spendable(epochs=epochs)), 10**9)
+    found = replay(watched, where, workers=workers, until=math.inf)
+    reached = {seen.trial: seen.epoch for seen in watched.reports}
+    assert sum(reached.values()) <= epochs and found.moments
+    # What is left would bring none of the halted ones to its end.
+    assert all(9 - reached[t] > epochs - sum(reached.values()) for t in watched.paused)
+
+
+def test_a_budget_of_time_is_kept_as_far_as_it_can_be_foreseen() -> None:
+    where = arena(40)
+    unit = where.unit
+    found = replay(freeze(where, spendable=Spendable(seconds=8 * unit)), where, until=math.inf)
+    assert 6 * unit < found.cost * unit < 9 * unit
+    paid = replay(freeze(where), where, until=math.inf)
+    assert len(found.moments) > sum(m.cost <= found.cost for m in paid.moments)
+
+
+def test_where_epochs_are_scarce_it_does_not_mind_how_long_they_take() -> None:
+    """Where the dear ones are worth more, but take longer still, the kind of budget decides."""
+
+    def mean_ops(spendable: Spendable) -> float:
+        where = arena(60)
+        asker = freeze(where, spendable=spendable)
+        for proposal in starts(asker, 3):
+            ops = proposal.costs["ops"]
+            values = {"miou": 0.4 * math.log10(ops) - 2.0}
+            asker.observe(proposal.trial, 3, values, ops**2 * 1e-10)
+            end = Step(epoch=9, values=values, seconds=1.0)
+            asker.tell(where.result(proposal.trial, proposal.genotype, Status.OK, end))
+        return statistics.geometric_mean(p.costs["ops"] for p in starts(asker, 6))
+
+    assert mean_ops(Spendable(epochs=10**6)) > 1.3 * mean_ops(ENDLESS)
 
 
 def test_a_large_pool_is_filled_up_as_it_is_used_and_decisions_look_at_a_bounded_part(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, most in (
-        ("MAX_SEEN", 16),
-        ("MAX_LINKED", 20),
-        ("MAX_TAKEN", 4),
-        ("MAX_HALTED", 10),
-        ("MAX_BELIEVED", 45),
+        ("outlook.MAX_SEEN", 16),
+        ("outlook.MAX_LINKED", 20),
+        ("purse.MAX_TIMED", 20),
+        ("outlook.MAX_TAKEN", 4),
+        ("freeze.MAX_HALTED", 10),
+        ("outlook.MAX_BELIEVED", 45),
     ):
-        monkeypatch.setattr(f"irnas.search.strategy.freeze.{name}", most)
+        monkeypatch.setattr(f"irnas.search.strategy.{name}", most)
     table = made_table(None, epochs=9)
     where = Arena(table=table, objectives=parse("miou,ops"))
     asker = freeze(where, pool=40)
     found = replay(asker, where, workers=8, until=math.inf)
     # Twenty tries to find one more fail towards the end of a space: nearly all of it comes.
-    assert found.started > 150 and len(asker._seen()) <= 16
-    believed = asker._believe(asker._pool.keys[:7])
+    assert found.started > 150 and len(asker._outlook.seen()) <= 16
+    believed = asker._outlook.believe(asker._pool.keys[:7], [])
     assert believed and len(believed[0]) == 7 and len(asker._pool) > 45
     again = freeze(where, pool=40)
     again.restore(History(proposals=list(asker._proposals.values())))
@@ -249,8 +303,8 @@ def test_with_many_at_work_not_everything_is_believed_anew(monkeypatch: pytest.M
     asker = freeze(arena(120), num_first=4)
     for proposal in starts(asker, 4):
         asker.observe(proposal.trial, 1, {"miou": 0.2})
-    believed, believe = [], asker._believe
-    monkeypatch.setattr(asker, "_believe", lambda options: believed.append(len(asker._busy)) or believe(options))
+    believed, believe = [], asker._outlook.believe
+    monkeypatch.setattr(asker._outlook, "believe", lambda *told: believed.append(len(asker._busy)) or believe(*told))
     keys = [p.genotype.key for p in starts(asker, 100)]
     assert len(set(keys)) == 100
     few, many = [n for n in believed if n < 32], [n for n in believed if n >= 64]

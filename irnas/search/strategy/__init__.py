@@ -101,10 +101,11 @@ class Strategy(Protocol):
         number, goes on where it was.
         """
 
-    def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> bool:
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> bool:
         """Take note of a trial's values after an epoch; whether the trial is paused.
 
-        Its worker is let go then, and ``ask`` may name the trial again.
+        ``seconds`` are those of its training so far, or since it was last started; 0 where nobody tells. The worker of
+        a paused trial is let go, and ``ask`` may name the trial again.
         """
 
     def tell(self, result: Result) -> None:

@@ -71,7 +71,7 @@ class Halving:
         self._resume(trial)
         return self._proposals[trial]
 
-    def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> bool:
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> bool:
         """Pause at a rung."""
         rung = self._ladder.climb(trial, epoch, values)
         if rung is None or trial in self._over:

@@ -10,7 +10,7 @@ from irnas.search.strategy import Price, Strategy
 from irnas.search.strategy.freeze import MAX_POOL, FreezeThaw
 from irnas.search.strategy.halving import Halving
 from irnas.search.strategy.sampled import Sampled
-from irnas.settings import ASHA, FREEZE_THAW, PACED, SAMPLERS, STRATEGIES
+from irnas.settings import ASHA, ENDLESS, FREEZE_THAW, PACED, SAMPLERS, STRATEGIES, Spendable
 from irnas.space import Genotype, Space
 
 SMALL = "nsga2-20"
@@ -36,6 +36,7 @@ def named(
     limits: Mapping[str, float] | None = None,
     first: Sequence[tuple[str, Genotype]] = (),
     pool: int = MAX_POOL,
+    spendable: Spendable = ENDLESS,
 ) -> Strategy:
     """A strategy that searches ``space``, at full trainings of ``epochs``; ``-uncached`` is the replay's to bill.
 
@@ -48,8 +49,9 @@ def named(
         raise SettingsError(f"strategy: got {name!r}; one of {', '.join(STRATEGIES)}")
     if name == FREEZE_THAW:
         return FreezeThaw(
-            space, objectives, price, epochs=epochs, seed=seed, grace=grace, limits=limits, first=first, pool=pool
-        )
+            space, objectives, price, epochs=epochs, seed=seed, grace=grace, limits=limits, first=first, pool=pool,
+            spendable=spendable,
+        )  # fmt: skip
     sampler = "random" if name in PACED else name.removesuffix(UNCACHED)
     population = 20 if sampler == SMALL else None
     found = Sampled(

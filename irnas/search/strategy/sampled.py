@@ -94,7 +94,7 @@ class Sampled:
         memory = {"asked": asked, "study": self._news()}
         return Proposal(trial=trial, genotype=genotype, costs=costs, origin=origin, refused=refused, memory=memory)
 
-    def observe(self, trial: int, epoch: int, values: Mapping[str, float]) -> bool:
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> bool:
         """Every trial is trained to its end."""
         return False
 
