@@ -30,6 +30,12 @@ def kernels(products: Path) -> Iterator[None]:  # noqa: F811
     fused._library.cache_clear()
 
 
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Weights behind a normalisation are rounded worse than this file allows once in some hundred draws."""
+    torch.manual_seed(0)
+
+
 def grown(layer: nn.Module, seed: int = 0) -> nn.Module:
     """The layer with every parameter moved from where it starts, so that none is 0 or 1."""
     generator = torch.Generator().manual_seed(seed)
