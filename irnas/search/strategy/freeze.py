@@ -217,32 +217,35 @@ class FreezeThaw:
     def _key(self, option: int | str) -> str:
         return self._proposals[option].genotype.key if isinstance(option, int) else option
 
-    def _ahead(self, options: Sequence[int | str]) -> tuple[Array, Array]:
+    def _ahead(self, options: Sequence[int | str], cost_mk: Array) -> tuple[Array, Array]:
         """Epochs that are left of each option's training, and seconds."""
-        cost_mk = self._pool.costs([self._key(option) for option in options])
         cost_m = cost_mk[:, 0] if cost_mk.shape[1] else np.zeros(len(options))
         return self._purse.ahead([o if isinstance(o, int) else None for o in options], cost_m)
 
-    def _carried(self, options: Sequence[int | str]) -> list[int | str]:
+    def _carried(self, options: Sequence[int | str]) -> Sequence[int | str]:
         """Those whose training the budget can still bring to its end."""
-        fits_m = self._purse.carries(*self._ahead(options), self._busy)
+        if self._purse.is_endless:
+            return options
+        cost_mk = self._pool.costs([self._key(option) for option in options])
+        fits_m = self._purse.carries(*self._ahead(options, cost_mk), self._busy)
         return [option for option, fits in zip(options, fits_m, strict=True) if fits]
 
     def _search(self) -> int | str | None:
         """The halted trial or new network of the most expected improvement for what its training takes."""
         options = self._carried([*self._halted(), *self._new()])
+        keys = [self._key(option) for option in options]
         self._belief = {}
-        beliefs = self._believed([self._key(option) for option in options]) if options else None
+        beliefs = self._believed(keys) if options else None
         if beliefs is None:
             return options[0] if options else None
         # What was drawn since then waits for the next time.
-        options = [option for option in options if self._key(option) in beliefs[0]]
-        keys = [self._key(option) for option in options]
+        options = [option for option, key in zip(options, keys, strict=True) if key in beliefs[0]]
+        keys = [key for key in keys if key in beliefs[0]]
         mean_m, spread_m = (np.array([found[key] for key in keys]) for found in beliefs)
         cost_mk = self._pool.costs(keys)
         improvement = self._outlook.improvement(beliefs[0], self._at_work())
         gain_m = improvement.expected(mean_m, spread_m, cost_mk)
-        left_m, seconds_m = self._ahead(options)
+        left_m, seconds_m = self._ahead(options, cost_mk)
         best = int((gain_m / self._purse.prices(left_m, seconds_m)).argmax())
         covered = improvement.covered(self._pool.costs(self._pool.keys).min(axis=0))
         self._belief = {

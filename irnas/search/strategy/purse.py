@@ -34,7 +34,14 @@ class Purse:
         """The seconds of each training's newest report."""
         self._took: dict[int, float] = {}
         """Seconds of each training, in all."""
+        self._paces: dict[int, float] = {}
+        """Seconds an epoch."""
         self._spent = Spendable(0.0, 0.0)
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether there is no budget."""
+        return self._spendable == ENDLESS
 
     def begin(self, trial: int, cost: float) -> None:
         """Take note of a training of a network of that first cost."""
@@ -47,8 +54,9 @@ class Purse:
         gone = max(epoch - self._reached.get(trial, 0), 0)
         self._reached[trial] = self._reached.get(trial, 0) + gone
         self._told[trial] = seconds
-        if seconds > 0:
-            self._took[trial] = self._took.get(trial, 0.0) + more
+        self._took[trial] = self._took.get(trial, 0.0) + more
+        if self._took[trial] > 0:
+            self._paces[trial] = self._took[trial] / self._reached[trial]
         self._spent = Spendable(self._spent.epochs + gone, self._spent.seconds + more)
 
     def ahead(self, trials: Sequence[int | None], cost_m: Array) -> tuple[Array, Array]:
@@ -61,8 +69,10 @@ class Purse:
         reached_m = np.array([0 if t is None else self._reached.get(t, 0) for t in trials])
         # Of a whole training the result is still missing.
         left_m = np.maximum(self._epochs - reached_m, 1)
-        own_m = np.array([self._pace_of(t) if t in self._took else math.nan for t in trials])
-        return left_m, left_m * np.where(np.isnan(own_m), self._pace().seconds(cost_m), own_m)
+        own_m = np.array([math.nan if t is None else self._paces.get(t, math.nan) for t in trials])
+        newest = list(self._paces.items())[-MAX_TIMED:]
+        others = Pace([(self._costs[t], pace) for t, pace in newest])
+        return left_m, left_m * np.where(np.isnan(own_m), others.seconds(cost_m), own_m)
 
     def prices(self, left_m: Array, seconds_m: Array) -> Array:
         """What such trainings take of what is scarce: epochs where only they are limited, else seconds."""
@@ -71,19 +81,9 @@ class Purse:
 
     def carries(self, left_m: Array, seconds_m: Array, busy: Collection[int]) -> Flags:
         """Whether what is left brings such trainings to their ends, once all that is at work has come to its own."""
-        if self._spendable == ENDLESS:
-            return np.ones(len(left_m), dtype=bool)
         epochs_n, seconds_n = self.ahead([*busy], np.array([self._costs[t] for t in busy]))
         fits_m: Flags = left_m <= self._spendable.epochs - self._spent.epochs - epochs_n.sum()
         # Before any report nobody knows how long it takes.
-        if self._took:
+        if self._paces:
             fits_m &= seconds_m <= self._spendable.seconds - self._spent.seconds - seconds_n.sum()
         return fits_m
-
-    def _pace_of(self, trial: int | None) -> float:
-        assert trial is not None
-        return self._took[trial] / self._reached[trial]
-
-    def _pace(self) -> Pace:
-        newest = list(self._took)[-MAX_TIMED:]
-        return Pace([(self._costs[t], self._pace_of(t)) for t in newest])
