@@ -5,12 +5,16 @@ from typing import Any
 
 import pytest
 from support.strategies import strategy
+from support.tables import made_table
 
 from irnas.errors import SettingsError
+from irnas.objective import parse
 from irnas.result import Result, Status
+from irnas.search.replay import Arena
 from irnas.search.session import MAX_FAILED_IN_A_ROW, Place, Session
 from irnas.search.strategy import History, Proposal
-from irnas.settings import SearchSettings, trial_seed
+from irnas.search.strategy.freeze import FreezeThaw
+from irnas.settings import Budget, SearchSettings, trial_seed
 from irnas.trial import Assignment, Report
 
 
@@ -151,3 +155,23 @@ def test_a_lost_worker_is_recorded_and_may_end_in_failure(tmp_path: Path) -> Non
     run.session.fail(assignment.trial, "its worker died 3 times")
     assert [e["error"] for e in run.kinds("retried")] == ["its worker died"]
     assert run.session.results[0].status is Status.FAILED
+
+
+def test_a_rest_that_ends_no_training_ends_the_search(tmp_path: Path) -> None:
+    where = Arena(table=made_table(30, epochs=9), objectives=parse("miou,ops"))
+    settings = SearchSettings(space="made", strategy="freeze-thaw", spend="25epochs", budget=Budget(epochs=9))
+    asker = FreezeThaw(where.space, where.objectives, where.price, epochs=9, spendable=settings.spendable)
+    place = Place(uri=str(tmp_path), dataset="d", data_rev="rev", code_rev="code")
+    session = Session(asker, settings, place, lambda kind, fields: None)
+    reached: dict[int, int] = {}
+    while assignment := session.next():
+        curve = where.seen(assignment.genotype.key)
+        for step in curve[reached.get(assignment.trial, 0) :]:
+            reached[assignment.trial] = step.epoch
+            values = {name: step.values[name] for name in ("miou",)}
+            if session.report(assignment.trial, Report(epoch=step.epoch, values=values, seconds=step.seconds)):
+                break
+        else:
+            session.finish(assignment.result(Status.OK, values, epochs=9, seconds=curve[-1].seconds))
+    assert session.stop_reason == "what is left of the budget ends no training"
+    assert 18 <= sum(reached.values()) < 25 and session.num_trained == 2
