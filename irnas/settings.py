@@ -21,10 +21,6 @@ ASHA, HALVING, FREEZE_THAW = "asha", "moasha", "freeze-thaw"
 PACED = (ASHA, HALVING, FREEZE_THAW)
 """Strategies that halt trainings and go on with the better ones."""
 STRATEGIES = (*SAMPLERS, *PACED)
-USUAL = FREEZE_THAW
-"""The strategy where none is named, and exactly one objective needs training."""
-OTHERWISE = "tpe"
-"""The strategy where none is named, and freeze-thaw cannot help: none, or several need training."""
 NODE = "node:"
 """Ahead of the label of a cluster's node, in the place of a profile's file."""
 
@@ -122,8 +118,7 @@ class SearchSettings:
     seed: int = 0
     train_seed: int | None = None
     """Seed of the trainings; None for the search's own. With another, the same networks can be trained again."""
-    strategy: str = ""
-    """One of ``STRATEGIES``; empty for what is usual with these objectives."""
+    strategy: str = "tpe"
     grace: int | None = None
     """Epochs before a strategy may halt a training; None for a ninth of the budget's."""
     spend: str | None = None
@@ -152,8 +147,7 @@ class SearchSettings:
     recipe: Recipe = field(default_factory=Recipe)
 
     def __post_init__(self) -> None:
-        num_uncertain = sum(not objective.is_free for objective in parse(self.objectives))
-        object.__setattr__(self, "strategy", self.strategy or (USUAL if num_uncertain == 1 else OTHERWISE))
+        parse(self.objectives)
         _at_least("trials", self.trials, 1)
         _at_least("finalists", self.finalists, 0)
         _at_least("seeds", self.seeds, 1)

@@ -12,7 +12,7 @@ import typer
 
 from irnas.cli.setting import DEFAULTS, parse_amount, settings_of
 from irnas.errors import SettingsError, StorageError, TrainingError
-from irnas.settings import OTHERWISE, USUAL, SearchSettings
+from irnas.settings import SearchSettings
 
 if TYPE_CHECKING:
     from irnas.executor import Executor
@@ -57,16 +57,15 @@ def search(
         ),
     ] = None,
     strategy: Annotated[
-        str | None,
+        str,
         typer.Option(
             "--strategy",
             "--sampler",
             help="tpe, nsga2, nsga3, gp, random: full trainings. freeze-thaw, moasha, asha: halt trainings and go on "
             "with the better ones.",
-            show_default=f"{USUAL}; {OTHERWISE} where not exactly one objective needs training",
             rich_help_panel=_WHAT,
         ),
-    ] = None,
+    ] = DEFAULTS.strategy,
     budget: Annotated[
         str | None,
         typer.Option(

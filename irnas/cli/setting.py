@@ -28,7 +28,7 @@ def settings_of(given: Mapping[str, Any]) -> SearchSettings:
         objectives=tuple(o.name for o in parse(given["objective"])),
         trials=(MANY if given["budget"] else DEFAULTS.trials) if trials is None else trials,
         seed=given["seed"],
-        strategy=given["strategy"] or "",
+        strategy=given["strategy"],
         grace=given["grace"],
         spend=given["budget"],
         worth=given["worth"],

@@ -21,7 +21,7 @@ SMALL = ("--axis", "base=4,6", "--axis", "stages=2,3", "--crop", "32", "--batch"
 
 
 def search_words(*more: str, trials: int = TRIALS, epochs: int = 2) -> list[str]:
-    data = ["--dataset", str(tiny().root), "--run", "run", "--strategy", "tpe"]
+    data = ["--dataset", str(tiny().root), "--run", "run"]
     return ["search", *data, "--trials", str(trials), "--epochs", str(epochs), *SMALL, *more]
 
 

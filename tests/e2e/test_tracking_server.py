@@ -63,8 +63,7 @@ class Story:
 
 
 def search(story: Story) -> subprocess.Popen[str]:
-    data = ["--dataset", str(tiny().root), "--run", "run"]
-    words = ["search", *data, "--strategy", "tpe", "--trials", "2", "--epochs", "3", *SMALL]
+    words = ["search", "--dataset", str(tiny().root), "--run", "run", "--trials", "2", "--epochs", "3", *SMALL]
     return subprocess.Popen(
         [sys.executable, "-m", "irnas", *words, "--executor", "loop"], cwd=story.folder, env=story.env, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

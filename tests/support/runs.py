@@ -162,12 +162,7 @@ class Writer:
 
 def settings_of(space: str, *, objectives: tuple[str, ...] = ("miou", "ops"), epochs: int = 4) -> SearchSettings:
     return SearchSettings(
-        space=space,
-        strategy="tpe",
-        dataset="data/absent",
-        objectives=objectives,
-        trials=12,
-        budget=Budget(epochs=epochs),
+        space=space, dataset="data/absent", objectives=objectives, trials=12, budget=Budget(epochs=epochs)
     )
 
 

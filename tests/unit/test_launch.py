@@ -35,8 +35,7 @@ def _without_mirror_and_page(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def settings(**changes: Any) -> SearchSettings:
     fields: dict[str, Any] = {
-        "space": "biisnet", "strategy": "tpe", "dataset": str(tiny().root), "trials": 2,
-        "budget": Budget(epochs=1, batch=4, crop=32),
+        "space": "biisnet", "dataset": str(tiny().root), "trials": 2, "budget": Budget(epochs=1, batch=4, crop=32),
         "axes": {"base": (4, 6), "stages": (2,)}, "cost_input": (1, 64, 64),
     }  # fmt: skip
     return SearchSettings(**{**fields, **changes})

@@ -15,7 +15,7 @@ def event(kind: str, **fields: Any) -> dict[str, Any]:
 
 
 def opened(trials: int = 4) -> dict[str, Any]:
-    settings = SearchSettings(space="tiny", strategy="tpe", trials=trials, budget=Budget(epochs=3)).document()
+    settings = SearchSettings(space="tiny", trials=trials, budget=Budget(epochs=3)).document()
     data = {"name": "d", "revision": "r" * 16, "path": "p"}
     bounds = {"miou": [1.0, 0.0], "ops": [1e6, 1e9]}
     return event("opened", settings=settings, space=tiny_space().document(), data=data, bounds=bounds)

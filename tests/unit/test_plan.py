@@ -13,8 +13,7 @@ from irnas.settings import Budget, SearchSettings
 
 def settings(**changes: Any) -> SearchSettings:
     fields: dict[str, Any] = {
-        "space": "biisnet", "strategy": "tpe", "dataset": str(tiny().root), "trials": 8,
-        "budget": Budget(epochs=3, batch=4, crop=32),
+        "space": "biisnet", "dataset": str(tiny().root), "trials": 8, "budget": Budget(epochs=3, batch=4, crop=32),
         "axes": {"base": (4, 6), "stages": (2,)}, "cost_input": (1, 64, 64),
     }  # fmt: skip
     return SearchSettings(**{**fields, **changes})

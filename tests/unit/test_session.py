@@ -23,9 +23,7 @@ class Run:
 
     def __init__(self, folder: Path, *, trials: int = 6, **changes: Any) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
-        self.settings = SearchSettings(
-            space="tiny", strategy="random", trials=trials, seed=5, limits=changes.get("limits", {})
-        )
+        self.settings = SearchSettings(space="tiny", trials=trials, seed=5, limits=changes.get("limits", {}))
         place = Place(uri=str(folder), dataset="d", data_rev="rev", code_rev="code")
         self.session = Session(
             strategy(**changes), self.settings, place, lambda kind, fields: self.events.append((kind, dict(fields)))
