@@ -85,7 +85,7 @@ class FreezeThaw:
             raise SettingsError(f"freeze-thaw: got {names} as objectives that need training; must be exactly one")
         self._free = [o for o in objectives if o.is_free]
         self._seed, self._purse = seed, Purse(spendable, epochs)
-        self._ladder = Ladder(rungs(epochs, grace or max(1, epochs // factor**2), factor))
+        self._ladder = Ladder(rungs(epochs, grace, factor))
         self._pool = Pool(
             space, self._free, price, size=pool, seed=seed, limits=dict(limits or {}), first=[g for _, g in first]
         )

@@ -47,7 +47,7 @@ class Halving:
         """
         self._inner, self._objectives = inner, tuple(objectives)
         self._factor = factor
-        self._ladder = Ladder(rungs(epochs, grace or max(1, epochs // factor**2), factor))
+        self._ladder = Ladder(rungs(epochs, grace, factor))
         self._proposals: dict[int, Proposal] = {}
         self._paused: tuple[set[int], ...] = tuple(set() for _ in self._ladder.steps)
         """For each rung, who is paused there."""

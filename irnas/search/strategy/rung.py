@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Mapping, Sequence
 
 from irnas.errors import SettingsError
 
 
-def rungs(epochs: int, grace: int, factor: int = 3) -> tuple[int, ...]:
-    """``grace``, ``grace * factor`` and so on below ``epochs``, which is not one of them: nothing is decided there.
+def rungs(epochs: int, grace: int | None = None, factor: int = 3) -> tuple[int, ...]:
+    """A ninth and a third of ``epochs``, with a ``factor`` of 3; or ``grace``, where it is given, and its multiples.
+
+    None lies past half of ``epochs`` but ``grace`` itself: so late a halt saves less than it has cost.
 
     Raises:
         SettingsError: ``grace`` below 1 or ``factor`` below 2.
     """
-    if grace < 1 or factor < 2:
+    if (grace is not None and grace < 1) or factor < 2:
         raise SettingsError(f"rungs: got grace {grace} and factor {factor}; must be at least 1 and 2")
-    found, epoch = [], grace
-    while epoch < epochs:
-        found.append(epoch)
-        epoch *= factor
-    return tuple(found)
+    if grace is None:
+        found = [math.ceil(epochs / factor**2), math.ceil(epochs / factor)]
+    else:
+        found = [grace * factor**i for i in range(epochs) if i == 0 or 2 * grace * factor**i <= epochs]
+    return tuple(sorted({epoch for epoch in found if epoch < epochs}))
 
 
 class Ladder:
