@@ -229,8 +229,8 @@ def test_a_crash_among_finalists_promotes_no_others(name: str, tmp_path: Path) -
 
 
 def test_a_search_that_is_worth_no_more_still_has_its_finalists(tmp_path: Path) -> None:
-    floor = Floor(tmp_path, "freeze-thaw", workers=6, order=0, worth="8s", trials=100, finalists=3)
-    assert floor.run().stop_reason == "one more percent of hypervolume would take more than 8s"
+    floor = Floor(tmp_path, "freeze-thaw", workers=6, order=0, worth="2s", trials=100, finalists=3)
+    assert floor.run().stop_reason == "one more percent of hypervolume would take more than 2s"
     enough = next(i for i, e in enumerate(floor.events) if e.get("promoted"))
     promoted = {e["trial"] for e in floor.events[enough:] if e["kind"] == "continued"}
     assert promoted and promoted <= {r.trial for r in floor.results if r.status is Status.OK}
