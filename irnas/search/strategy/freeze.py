@@ -1,11 +1,11 @@
-"""Pareto freeze-thaw: each worker does what promises the most hypervolume for its next second.
+"""Pareto freeze-thaw: each worker does what promises the most hypervolume for what it takes.
 
 The free objectives of all networks are known before anything is trained. A training halts at each rung; then either it
 goes on, or another halted one does, or a new network starts: whichever has the largest expected hypervolume improvement
-of the *final* value at its known costs, over the seconds that are left of its training. Beliefs about final values come
-from surrogate.py; a network that is at work counts as if it had come out as believed (the Kriging believer of D.
-Ginsbourger et al., 2010), so that workers spread. One action in ten is drawn at random, which a wrong belief cannot
-prevent.
+of the *final* value at its known costs, over what is left of its training in seconds, or in epochs where only they are
+limited (purse.py). What the budget cannot bring to its end is not gone on with. Beliefs about final values come from
+outlook.py; a network that is at work counts as if it had come out as believed (the Kriging believer of D. Ginsbourger
+et al., 2010), so that workers spread. One action in ten is drawn at random, which a wrong belief cannot prevent.
 
 Source of the idea: freeze-thaw, K. Swersky et al., "Freeze-Thaw Bayesian Optimization", 2014; here with one uncertain
 objective and any number of known ones.
