@@ -129,6 +129,18 @@ def test_a_restored_search_decides_as_the_uninterrupted_one(least: int) -> None:
             second.tell(given)
 
 
+def test_what_was_paused_before_the_first_rung_waits_at_it() -> None:
+    where = arena(4)
+    proposals = start(halving(where), 4)
+    reports = [Seen(p.trial, 1, {"miou": 0.1 * p.trial}) for p in proposals]
+    asker = halving(where, grace=3)
+    asker.restore(History(proposals=proposals, reports=reports, paused=frozenset(range(4))))
+    again = start(asker, 4)
+    assert sorted(p.trial for p in again) == [0, 1, 2, 3]
+    # Each goes on from where it was, and is seen at the rung as it was then.
+    assert asker.observe(again[0].trial, 3, {"miou": 0.9}) is False
+
+
 class Tape:
     """A strategy with everything it was asked and said."""
 

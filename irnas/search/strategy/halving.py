@@ -92,7 +92,11 @@ class Halving:
         self._over = {r.trial for r in history.results}
         for seen in history.reports:
             self._ladder.climb(seen.trial, seen.epoch, seen.values)
+        last = {seen.trial: seen.values for seen in history.reports}
         for trial in history.paused:
+            if not self._ladder.height(trial):
+                # Paused by a version, or a grace, of other rungs.
+                self._ladder.climb(trial, self._ladder.steps[0], last[trial])
             self._paused[self._ladder.height(trial) - 1].add(trial)
 
     def _resume(self, trial: int) -> None:
