@@ -1,4 +1,4 @@
-"""Who may import whom: the layers, and the one file each outside framework lives in, read from the source."""
+"""Who may import whom: one order of rooms, the place of each outside framework, and no circles, in the source."""
 
 from __future__ import annotations
 
@@ -10,42 +10,48 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "irnas"
 
-# A module may import its own layer and those before it.
-LAYERS = {
-    "errors": 1, "space": 1, "union": 1, "objective": 1, "settings": 1, "result": 1, "spread": 1, "front": 1,
-    "metrics": 1, "runtime": 1,
-    "nn": 2, "losses": 2, "models": 2, "cost": 2,
-    "storage": 3, "data": 3, "baseline": 3, "train": 3, "weights": 3, "trial": 3,
-    "search": 4,
-    "catalog": 5, "ledger": 5, "mirror": 5, "turn": 5, "tracking": 5, "registry": 5, "report": 5, "provenance": 5,
-    "export": 5, "publication": 5, "remote": 5, "transfer": 5, "wheel": 5, "submission": 5,
-    "device": 5, "price": 5, "bench": 5, "plan": 5, "executor": 5, "launch": 5, "tabulate": 5, "cli": 5,
-}  # fmt: skip
+# From the ground up: a room may import the rooms before it, and no other.
+ROOMS = (
+    "core",
+    "storage",
+    "runtime",
+    "metrics",
+    "data",
+    "nn",
+    "models",
+    "record",
+    "cluster",
+    "baseline",
+    "cost",
+    "training",
+    "deploy",
+    "search",
+    "simulation",
+    "report",
+    "tracking",
+    "publish",
+    "workflows",
+    "cli",
+)
+
+ISLAND = {"runtime": {"core.errors"}}
+"""Rooms that must do with less than stands below them: the runtime is installed alone on devices."""
 
 FRAMEWORKS = {
-    "ray": {"search/cluster.py", "search/tuner.py", "submission.py"},
-    "optuna": {"search/strategy/sampled.py"},
+    "ray": {"cluster", "search/ray_executor.py"},
+    "optuna": {"search/strategy/optuna_sampler.py"},
     # The mirror of runs, which can be rebuilt; and the registry, which is somebody's choice and cannot.
-    "mlflow": {"tracking.py", "registry"},
-    "boto3": {"remote.py"},
+    "mlflow": {"tracking"},
+    "boto3": {"storage/object_store.py"},
+    "botocore": {"storage/object_store.py"},
     "dvc": set(),
     "typer": {"cli"},
+    "rich": {"cli"},
     "plotly": {"report"},
     "matplotlib": {"report"},
-    "moocore": {"front.py"},
-    "torch": {
-        "nn",
-        "models",
-        "cost.py",
-        "losses.py",
-        "train.py",
-        "trial.py",
-        "weights.py",
-        "plan.py",
-        "export",
-        "bench",
-    },
-    "pyarrow": {"data", "storage.py", "ledger.py", "search/table.py"},
+    "moocore": {"core/front.py"},
+    "torch": {"nn", "models", "cost", "training", "workflows/plan.py", "deploy"},
+    "pyarrow": {"data", "storage/files.py", "record/ledger.py", "simulation/table.py"},
 }
 
 
@@ -59,23 +65,30 @@ def imports(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
-            if node.module == "irnas":
-                yield from (f"irnas.{alias.name}" for alias in node.names)
+            if node.module.split(".")[0] == "irnas":
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def module_of(path: Path) -> str:
+def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_a_file_imports_only_its_layer_and_earlier_ones(path: Path) -> None:
-    mine = module_of(path)
-    if mine in ("__init__", "__main__"):
-        return
+def rooms_imported(path: Path) -> Iterator[tuple[str, str]]:
     for name in imports(path):
         parts = name.split(".")
-        if parts[0] == "irnas" and len(parts) > 1 and parts[1] in LAYERS:
-            assert LAYERS[parts[1]] <= LAYERS[mine], f"{mine} imports {parts[1]}"
+        if parts[0] == "irnas" and len(parts) > 1 and parts[1] in ROOMS:
+            yield parts[1], name
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_room_imports_only_rooms_below_it(path: Path) -> None:
+    mine = room_of(path)
+    if mine in ("__init__", "__main__"):
+        return
+    for room, name in rooms_imported(path):
+        assert ROOMS.index(room) <= ROOMS.index(mine), f"{mine} imports {name}"
+        if mine in ISLAND and room != mine:
+            assert name.removeprefix("irnas.").startswith(tuple(ISLAND[mine])), f"{mine} imports {name}"
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -87,8 +100,26 @@ def test_each_outside_framework_stays_in_its_place(path: Path) -> None:
             assert {str(inside), inside.parts[0]} & places, f"{inside} imports {name}; only {sorted(places)} may"
 
 
-def test_every_module_has_a_layer() -> None:
-    assert {module_of(p) for p in files()} - {"__init__", "__main__"} <= set(LAYERS)
+def test_no_module_lies_loose_at_the_top() -> None:
+    assert {p.stem for p in PACKAGE.glob("*.py")} == {"__init__", "__main__"}
+    assert {room_of(p) for p in files()} - {"__init__", "__main__"} == set(ROOMS)
+
+
+def test_no_two_modules_import_each_other() -> None:
+    def name_of(path: Path) -> str:
+        return ".".join(("irnas", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+
+    names, graph = {name_of(path) for path in files()}, dict[str, set[str]]()
+    for path in files():
+        found = {n for n in imports(path) if n in names}
+        # Of "from irnas.data import shards" the module counts, and not the package that it lies in.
+        graph[name_of(path)] = {n for n in found if not any(other.startswith(f"{n}.") for other in found)} - {
+            name_of(path)
+        }
+    # What imports nothing that is left is on no circle: it goes, until nothing is left or each imports another.
+    while free := {name for name, below in graph.items() if not below & graph.keys()}:
+        graph = {name: below for name, below in graph.items() if name not in free}
+    assert not graph, f"circles among {sorted(graph)}"
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))

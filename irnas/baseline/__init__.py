@@ -14,7 +14,7 @@ from irnas.baseline.contrast import mpcm, tllcm
 from irnas.baseline.patch_image import ipi
 from irnas.baseline.patch_tensor import pstnn
 from irnas.baseline.scale import Image, Score
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,9 +43,11 @@ class Grid:
             for left, right in _bands(columns, self.side):
                 parts = [
                     patches[i * len(columns) + j, top - y : bottom - y, left - x : right - x]
-                    for i, y in enumerate(rows) if y <= top < y + self.side
-                    for j, x in enumerate(columns) if x <= left < x + self.side
-                ]  # fmt: skip
+                    for i, y in enumerate(rows)
+                    if y <= top < y + self.side
+                    for j, x in enumerate(columns)
+                    if x <= left < x + self.side
+                ]
                 found[top:bottom, left:right] = of(parts)
         return found
 

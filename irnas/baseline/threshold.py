@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from irnas.baseline.scale import Score
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
 
 DEFAULT = "10sigma"
 CHOSEN = "fit"

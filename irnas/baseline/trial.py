@@ -11,8 +11,8 @@ import numpy as np
 from irnas.baseline import Method
 from irnas.baseline.scale import Score
 from irnas.baseline.threshold import CHOICES, Threshold
+from irnas.core.errors import SettingsError
 from irnas.data import Split
-from irnas.errors import SettingsError
 from irnas.metrics import Counts, Rules, count, summarize
 
 Tick = Callable[[str, int, int], None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from irnas.errors import IrnasError
+from irnas.core.errors import IrnasError
 
 EXIT_USER_ERROR = 2
 

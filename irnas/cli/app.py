@@ -1,5 +1,5 @@
 """The tree of commands. A command's module is imported with the tree, so it may import only the standard library,
-typer and the light modules irnas.errors, objective and settings at its top; everything else inside the command.
+typer and the light modules irnas.core.errors, objective and settings at its top; everything else inside the command.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from irnas.baseline import Method
@@ -63,13 +63,21 @@ def baseline(
         rule = rule or _chosen(method, opened, judged, rules, images, tick)
         verdict = judge(method, judged, rule, rules, images=images, tick=tick)
     document = {
-        "name": method.name, "title": method.title, "paper": method.paper,
-        "dataset": opened.name, "data_rev": opened.revision, "split": split,
-        "images": len(verdict.counts), "images_of_split": len(judged),
-        "threshold": str(rule), "threshold_from": "the split fit" if threshold == "fit" else "a fixed rule",
-        "preset": preset, "metrics": verdict.metrics,
-        "seconds_per_image": verdict.seconds, "cpu_seconds_per_image": verdict.cpu_seconds,
-    }  # fmt: skip
+        "name": method.name,
+        "title": method.title,
+        "paper": method.paper,
+        "dataset": opened.name,
+        "data_rev": opened.revision,
+        "split": split,
+        "images": len(verdict.counts),
+        "images_of_split": len(judged),
+        "threshold": str(rule),
+        "threshold_from": "the split fit" if threshold == "fit" else "a fixed rule",
+        "preset": preset,
+        "metrics": verdict.metrics,
+        "seconds_per_image": verdict.seconds,
+        "cpu_seconds_per_image": verdict.cpu_seconds,
+    }
     if output is not None:
         from irnas import storage
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
 
 if TYPE_CHECKING:
-    from irnas.bench.contest import Contest
-    from irnas.bench.subject import Subject
+    from irnas.deploy.bench.contest import Contest
+    from irnas.deploy.bench.subject import Subject
 
 _MODELS = "FILE.xnor, FILE.onnx, SPACE:POINT (untrained), or block:C (a chain of binary blocks with C channels)."
 _WIDE = 220
@@ -59,14 +59,17 @@ def bench(
 
       irnas bench biisnet:LIT10 block:16 block:32@128x128 --rivals onnxruntime,litert
     """
-    from irnas.bench import contest, subject
+    from irnas.deploy.bench import contest, subject
 
     counts = _parse_threads(threads)
     height, width = contest.parse_size(size, "--size")
     order = contest.Order(
-        height=height, width=width, threads=counts, kernels=contest.kernels_of(kernels),
+        height=height,
+        width=width,
+        threads=counts,
+        kernels=contest.kernels_of(kernels),
         rivals=contest.rivals_of(rivals),
-    )  # fmt: skip
+    )
     found = contest.contests(models, order)
     # Engines may work in threads of their own, so it is the time of the process that counts.
     clock = time.process_time_ns if counts == [1] else time.perf_counter_ns
@@ -90,7 +93,7 @@ def _clock(threads: list[int]) -> str:
 
 def _cycles(subject: Subject) -> dict[str, float]:
     """Cycles for a pixel and the share of the peak, on one thread."""
-    from irnas.bench.subject import peak
+    from irnas.deploy.bench.subject import peak
 
     if not subject.bit_macs or subject.threads != 1:
         return {}
@@ -133,10 +136,15 @@ def _cells(subject: Subject, first: Subject) -> list[str]:
     row, base, cycles = subject.document(), first.document(), _cycles(subject)
     ratios = (f"{row[key] / base[key]:.2f}" for key in ("ms_min", "ms_median"))
     return [
-        subject.model, subject.engine, subject.kernels, str(subject.threads),
-        f"{row['ms_min']:.3f}", f"{row['ms_median']:.3f}", *ratios,
+        subject.model,
+        subject.engine,
+        subject.kernels,
+        str(subject.threads),
+        f"{row['ms_min']:.3f}",
+        f"{row['ms_median']:.3f}",
+        *ratios,
         f"{cycles['cycles_per_pixel']:.1f}" if cycles else "",
         f"{cycles['share_of_peak']:.0%}" if "share_of_peak" in cycles else "",
         "" if subject.difference is None else f"{subject.difference:.1g}",
         "" if subject.agreement is None else f"{subject.agreement:.2%}",
-    ]  # fmt: skip
+    ]

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rich.console import Console
 
-    from irnas.cost import Chw, Cost, LayerCost
-    from irnas.nn.work import Work
-    from irnas.space import Genotype, Param, Space
+    from irnas.core.space import Genotype, Param, Space
+    from irnas.cost.count import Chw, Cost, LayerCost
+    from irnas.cost.rules import Work
 
 _WIDE = 160
 """Columns of a table that goes to a file or a pipe."""
@@ -40,7 +40,7 @@ def cost(
     OPs and Params follow the binary papers: a binary operation is 1/64, a binary weight 1/32. The full-precision work
     around convolutions, which those papers leave out, is listed beside them.
     """
-    from irnas import catalog
+    from irnas.core import catalog
 
     input_chw = parse_size(size)
     genotype = catalog.point(space, point)
@@ -77,8 +77,8 @@ def parse_size(text: str) -> Chw:
 
 def _count(space: str, genotype: Genotype, input_chw: Chw) -> dict[int, Cost]:
     """The cost by number of input channels: the asked one first, then what else of 1 and 3 the family takes."""
-    from irnas import catalog
-    from irnas.cost import survey
+    from irnas.core import catalog
+    from irnas.cost.count import survey
 
     asked, height, width = input_chw
     if "in_ch" not in genotype.values:
@@ -92,7 +92,7 @@ def _count(space: str, genotype: Genotype, input_chw: Chw) -> dict[int, Cost]:
 
 def _window(genotype: Genotype, input_chw: Chw) -> dict[str, Any]:
     """For a network of many frames, what a whole window costs where nothing is kept of earlier frames."""
-    from irnas.cost import survey
+    from irnas.cost.count import survey
 
     if "frames" not in genotype.values:
         return {}
@@ -100,7 +100,7 @@ def _window(genotype: Genotype, input_chw: Chw) -> dict[str, Any]:
 
 
 def _speed(device: str, genotype: Genotype, input_chw: Chw) -> dict[str, Any]:
-    from irnas.device.target import latency_ms, open_target, values
+    from irnas.deploy.device.target import latency_ms, open_target, values
 
     target = open_target(device)
     return {"device": target.name, **values(latency_ms(target, genotype, input_chw))}
@@ -140,13 +140,14 @@ def _print_cost(title: str, input_chw: Chw, counted: dict[int, Cost]) -> None:
             f"{total.params / 1e3:.2f} K Params, {total.ops / 1e9:.3f} G OPs ("
             f"{total.ops_full / 1e6:.1f} M full precision + {total.ops_binary / 64e6:.1f} M binary/64), "
             f"{total.elementwise / 1e9:.3f} G element-wise, {total.macs / 1e9:.3f} G MACs, {total.bytes} bytes",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _rows(found: Cost) -> Iterator[tuple[str, tuple[int, ...], str, Work]]:
     """(part, output shape, its convolutions, its work) as they run; parts that cost nothing are left out."""
-    from irnas.nn.work import Work
+    from irnas.cost.rules import Work
 
     for name, group in itertools.groupby(found.layers, key=_group):
         layers = list(group)
@@ -162,10 +163,16 @@ def _kinds(layers: Iterable[LayerCost]) -> str:
 
 def _cells(work: Work) -> list[str]:
     return [
-        f"{work.ops / 1e6:.2f}", f"{work.ops_full / 1e6:.2f}", f"{work.ops_binary / 64e6:.2f}",
-        f"{work.params:.1f}", str(work.numbers), str(work.bits),
-        f"{work.macs / 1e6:.2f}", f"{work.elementwise / 1e6:.2f}", str(work.bytes),
-    ]  # fmt: skip
+        f"{work.ops / 1e6:.2f}",
+        f"{work.ops_full / 1e6:.2f}",
+        f"{work.ops_binary / 64e6:.2f}",
+        f"{work.params:.1f}",
+        str(work.numbers),
+        str(work.bits),
+        f"{work.macs / 1e6:.2f}",
+        f"{work.elementwise / 1e6:.2f}",
+        str(work.bytes),
+    ]
 
 
 def spaces(
@@ -175,7 +182,7 @@ def spaces(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the search spaces, or the axes of one."""
-    from irnas import catalog
+    from irnas.core import catalog
 
     found = [catalog.load(each) for each in ([name] if name else catalog.names())]
     documents = [_document(each, space) for each, space in zip([name] if name else catalog.names(), found, strict=True)]
@@ -188,7 +195,7 @@ def spaces(
 
 
 def _document(name: str, space: Space) -> dict[str, Any]:
-    from irnas import catalog
+    from irnas.core import catalog
 
     rows = catalog.published(name)
     return {

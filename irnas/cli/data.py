@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irnas.errors import DataError
+from irnas.core.errors import DataError
 
 if TYPE_CHECKING:
     from irnas.data.manifest import Manifest
@@ -62,8 +62,12 @@ def synth(
         raise DataError(f"synth: got {images} images and {sequences} sequences; must be one of the two")
     settings = settings_of(
         images=0 if sequences else 400 if images is None else images,
-        size=size, sequences=sequences, frames=frames, seed=seed, hard=hard,
-    )  # fmt: skip
+        size=size,
+        sequences=sequences,
+        frames=frames,
+        seed=seed,
+        hard=hard,
+    )
     with bars() as progress:
         found = write(output, settings, progress=progress)
     _print_manifest(output, found, as_json)

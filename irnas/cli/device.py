@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from irnas.device.profile import Profile
+    from irnas.deploy.device.profile import Profile
 
 app = typer.Typer(help="Profiles of devices, from which speed is predicted.", no_args_is_help=True)
 
@@ -51,14 +51,20 @@ def profile(
 
       irnas search --objective miou,ops,fps --device devices/pi4.json          (anywhere)
     """
-    from irnas.device import calibrate, speed
-    from irnas.device.profile import GOOD, save
+    from irnas.deploy.device import calibrate, speed
+    from irnas.deploy.device.profile import GOOD, save
 
     with _bar() as tell:
         found = calibrate.calibrate(
-            name or speed.cpu(), threads=threads, points=points, checks=checks, seed=seed, sizes=calibrate.SIZES,
-            onnx=onnx, tell=tell,
-        )  # fmt: skip
+            name or speed.cpu(),
+            threads=threads,
+            points=points,
+            checks=checks,
+            seed=seed,
+            sizes=calibrate.SIZES,
+            onnx=onnx,
+            tell=tell,
+        )
     save(found, str(output))
     if as_json:
         typer.echo(json.dumps({"file": str(output), **_facts(found)}))
@@ -79,7 +85,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a profile: which machine, how its predictions did, and what each kind of step costs."""
-    from irnas.device.profile import load
+    from irnas.deploy.device.profile import load
 
     found = load(file)
     if as_json:

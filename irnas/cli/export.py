@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
 
 if TYPE_CHECKING:
-    from irnas.export.source import Source
+    from irnas.deploy.export.source import Source
 
 _SUFFIXES = (".xnor", ".onnx")
 
@@ -47,8 +47,8 @@ def export(
     """
     from irnas import storage
     from irnas.cli.cost import parse_size
-    from irnas.export import source as origin
-    from irnas.ledger import Ledger
+    from irnas.deploy.export import source as origin
+    from irnas.record.ledger import Ledger
 
     if output.suffix not in _SUFFIXES:
         raise SettingsError(f"--output: got {str(output)!r}; must end in {' or '.join(_SUFFIXES)}")
@@ -81,7 +81,7 @@ def made(source: Source, suffix: str, channels: int, images: int) -> tuple[bytes
 def _xnor(source: Source, channels: int, images: int) -> tuple[bytes, dict[str, Any]]:
     from dataclasses import replace
 
-    from irnas.export import parity, write
+    from irnas.deploy.export import parity, write
     from irnas.runtime import format
 
     model, graph = write.convert(source.network, channels, source.origin)
@@ -98,7 +98,7 @@ def _xnor(source: Source, channels: int, images: int) -> tuple[bytes, dict[str, 
 
 
 def _onnx(source: Source, channels: int, images: int) -> tuple[bytes, dict[str, Any]]:
-    from irnas.export import onnx, parity
+    from irnas.deploy.export import onnx, parity
 
     taken = onnx.input_of(source.network, channels)
     proto = onnx.convert(source.network, taken, source.origin)

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from irnas.settings import PACED, SearchSettings
+from irnas.core.settings import PACED, SearchSettings
 
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from irnas.launch import Listener
-    from irnas.ledger import Event
+    from irnas.record.ledger import Event
+    from irnas.workflows.search import Listener
 
 
 class Progress:
@@ -125,10 +125,10 @@ class Progress:
         return time.time() - self._since
 
     def _finish(self, event: Event) -> None:
-        from irnas.front import Front
-        from irnas.launch import bounds_of
-        from irnas.objective import parse
-        from irnas.result import Result, Status
+        from irnas.core.front import Front
+        from irnas.core.objective import parse
+        from irnas.core.result import Result, Status
+        from irnas.workflows.search import bounds_of
 
         result = Result.from_document(event["result"])
         self.running.pop(result.trial, None)
@@ -193,7 +193,7 @@ class Screen:
         self._state, self._warnings = "starting", list[str]()
         self.live = Live(
             get_renderable=self._render, console=Console(stderr=True), refresh_per_second=4, transient=False
-        )  # fmt: skip
+        )
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Show the making of the data set."""
@@ -249,7 +249,7 @@ class Screen:
 @contextmanager
 def view(uri: str) -> Iterator[Listener]:
     """A screen where stderr is a terminal, lines where it is not."""
-    from irnas.launch import Listener
+    from irnas.workflows.search import Listener
 
     if not sys.stderr.isatty():
         lines = Lines(uri)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from irnas.cli.live import amount
-from irnas.settings import PACED, SearchSettings
+from irnas.core.settings import PACED, SearchSettings
 
 if TYPE_CHECKING:
-    from irnas.plan import Plan
+    from irnas.workflows.plan import Plan
 
 
 def show(settings: SearchSettings, workers: int | None) -> None:
     """Print the plan of a search with these settings on this machine."""
     from irnas.cli.data import bars
-    from irnas.plan import plan
+    from irnas.workflows.plan import plan
 
     with bars() as progress:
         found = plan(settings, progress)

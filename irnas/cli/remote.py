@@ -32,7 +32,7 @@ def publish(
 
       irnas publish runs/biisnet-20261121-101500 s3://bucket/biisnet --export winner.xnor
     """
-    from irnas import transfer
+    from irnas.publish import transfer
 
     with _progress() as progress:
         done = transfer.publish(run, uri, exports=export or (), endpoint_url=endpoint_url, progress=progress)
@@ -60,7 +60,7 @@ def fetch(
 
     The folder appears when it is whole; after an interruption the same command goes on.
     """
-    from irnas import transfer
+    from irnas.publish import transfer
 
     with _progress() as progress:
         folder, found = transfer.fetch(uri, output, endpoint_url=endpoint_url, progress=progress)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from irnas.core.result import Result
     from irnas.report.record import Record
-    from irnas.result import Result
 
 track = typer.Typer(help="The mirror of runs in MLflow.", no_args_is_help=True)
 
@@ -66,14 +66,15 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
 ) -> None:
     """Open MLflow's pages on the runs in a folder, on this machine only; Ctrl-C ends it."""
-    from irnas import storage, tracking
+    from irnas import storage
+    from irnas.tracking import client
 
     server = os.environ.get("MLFLOW_TRACKING_URI", "")
     if server.startswith(("http://", "https://")):
         typer.echo(f"MLflow is served at {storage.shown(server)} (MLFLOW_TRACKING_URI)")
         return
     command = ui_command(folder, port)
-    tracking.set_environment()
+    client.set_environment()
     # MLflow's own start-up lines name the address too, but only after several seconds.
     # It begins with its pages for language models, unless told otherwise.
     page = f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning"
@@ -90,9 +91,9 @@ def _track() -> None:
 @track.command("rebuild")
 def rebuild(run: Run) -> None:
     """Make in MLflow whatever is missing of a run; safe to repeat."""
-    from irnas import tracking
+    from irnas.tracking import client
 
-    store, num_trials = tracking.rebuild(run)
+    store, num_trials = client.rebuild(run)
     typer.echo(f"{run}: the search and its {num_trials} trials are in {store}")
 
 
@@ -116,10 +117,11 @@ def register(
 
       mlflow models serve -m models:/biisnet@small --env-manager local --host 127.0.0.1
     """
-    from irnas import registry, storage
+    from irnas import storage
     from irnas.cli.export import made
-    from irnas.export import source
-    from irnas.nn import face
+    from irnas.deploy.export import source
+    from irnas.nn import traits
+    from irnas.tracking import registry
 
     if format not in ("xnor", "onnx"):
         raise SettingsError(f"--format: got {format!r}; must be xnor or onnx")
@@ -128,7 +130,7 @@ def register(
     name = name or found.origin.name.split()[0]
     content, facts = made(found, f".{format}", 1, images)
     network = registry.Network(
-        run=run, key=found.origin.trial, suffix=f".{format}", content=content, frames=face.frames(found.network)
+        run=run, key=found.origin.trial, suffix=f".{format}", content=content, frames=traits.frames(found.network)
     )
     version = registry.register(network, name, alias)
     where, uri = storage.shown(version.tracking_uri), f"models:/{name}@{alias}"
@@ -156,16 +158,27 @@ def ui_command(folder: Path, port: int) -> list[str]:
     Raises:
         SettingsError: no search in that folder was ever mirrored.
     """
-    from irnas.tracking import ARTIFACT_FOLDER, DATABASE
+    from irnas.tracking.client import ARTIFACT_FOLDER, DATABASE
 
     database = folder.absolute() / DATABASE
     if not database.is_file():
         raise SettingsError(f"ui: got {str(folder)!r} without {DATABASE}; must be a folder of runs, as 'runs' is")
     return [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{database}",
-        "--artifacts-destination", str(database.parent / ARTIFACT_FOLDER),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--backend-store-uri",
+        f"sqlite:///{database}",
+        "--artifacts-destination",
+        str(database.parent / ARTIFACT_FOLDER),
+    ]
 
 
 def _document(record: Record) -> dict[str, Any]:

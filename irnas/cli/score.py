@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from irnas.errors import DataError, SettingsError
+from irnas.core.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from irnas.cli.setting import DEFAULTS, parse_amount, settings_of
-from irnas.errors import SettingsError, StorageError, TrainingError
-from irnas.settings import SearchSettings
+from irnas.core.errors import SettingsError, StorageError, TrainingError
+from irnas.core.settings import SearchSettings
 
 if TYPE_CHECKING:
-    from irnas.executor import Executor
-    from irnas.launch import Outcome
+    from irnas.workflows.executor import Executor
+    from irnas.workflows.search import Outcome
 
 _TRIALS, _BUDGET, _RECIPE = DEFAULTS.trials, DEFAULTS.budget, DEFAULTS.recipe
 _BESIDE_RESUME = ("resume", "trials", "address", "workers", "gpus", "memory", "patience", "executor")
@@ -230,11 +230,11 @@ plan.__doc__ = """Say what a search would do, without training: its networks, wh
 
 
 def _start(settings: SearchSettings, uri: str, where: Executor) -> None:
-    from irnas import launch
     from irnas.cli import live
+    from irnas.workflows import search as search_workflow
 
     with live.view(uri) as listener, _resumable(uri):
-        outcome = launch.search(settings, uri, where, listener)
+        outcome = search_workflow.search(settings, uri, where, listener)
     _show(outcome)
 
 
@@ -247,11 +247,11 @@ def _refuse_others(context: typer.Context) -> None:
 
 
 def _resume(uri: str, trials: int | None, where: Executor) -> None:
-    from irnas import launch
     from irnas.cli import live
+    from irnas.workflows import search as search_workflow
 
     with live.view(uri) as listener, _resumable(uri):
-        outcome = launch.resume(uri, trials, where, listener)
+        outcome = search_workflow.resume(uri, trials, where, listener)
     _show(outcome)
 
 
@@ -278,8 +278,8 @@ def _interrupt(*_: object) -> None:
 
 
 def _executor(kind: str, **how: Any) -> Executor:
-    from irnas.executor import Executor
-    from irnas.search.resources import Resources
+    from irnas.cluster.resources import Resources
+    from irnas.workflows.executor import Executor
 
     if kind == "ray":
         return Executor(kind="ray", resources=Resources(**how))

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from irnas.cli.cost import parse_size
-from irnas.errors import SettingsError
-from irnas.objective import parse
-from irnas.settings import Budget, Recipe, SearchSettings
+from irnas.core.errors import SettingsError
+from irnas.core.objective import parse
+from irnas.core.settings import Budget, Recipe, SearchSettings
 
 DEFAULTS = SearchSettings(space="")
 MANY = 10_000
@@ -57,7 +57,7 @@ def _limits(texts: Mapping[str, str | None]) -> dict[str, float]:
 
 
 def _axes(space: str, texts: list[str]) -> dict[str, tuple[Any, ...]]:
-    from irnas import catalog
+    from irnas.core import catalog
 
     parsed = catalog.load(space)
     return dict(catalog.choice(parsed, text) for text in texts)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
 
 if TYPE_CHECKING:
-    from irnas.search.contest import Price, Standing
-    from irnas.search.replay import Arena, Trajectory
-    from irnas.search.table import Table
+    from irnas.simulation.comparison import Price, Standing
+    from irnas.simulation.simulator import Arena, Trajectory
+    from irnas.simulation.table import Table
 
     Runs = Mapping[str, Sequence[Trajectory]]
 
@@ -47,11 +47,11 @@ def simulate(
     second of its CPU time costs as much as one of training. What is left without it is the same on every machine;
     --json prints both, and curves over cost.
     """
-    from irnas import objective as objectives
     from irnas import storage
-    from irnas.search import contest, table
-    from irnas.search.replay import Arena
-    from irnas.search.strategy.named import NAMES
+    from irnas.core import objective as objectives
+    from irnas.search.strategy.catalogue import NAMES
+    from irnas.simulation import comparison, table
+    from irnas.simulation.simulator import Arena
 
     names = list(dict.fromkeys(n.strip() for n in strategy.split(",") if n.strip()))
     for name in names:
@@ -69,9 +69,9 @@ def simulate(
     wanted = objectives.parse(objective)
     found = table.read(bench)
     with _progress(seeds * len(names)) as advance:
-        runs = contest.searches(found, names, wanted, seeds=seeds, workers=workers, jobs=jobs, progress=advance)
+        runs = comparison.searches(found, names, wanted, seeds=seeds, workers=workers, jobs=jobs, progress=advance)
     arenas = [Arena(table=found, objectives=wanted, replica=seed) for seed in range(seeds)]
-    standings = {name: contest.standing(mine) for name, mine in runs.items()}
+    standings = {name: comparison.standing(mine) for name, mine in runs.items()}
     if plot:
         storage.write(str(plot), _drawn(plot.suffix, arenas, runs, standings, at))
     if as_json:
@@ -81,9 +81,7 @@ def simulate(
         _print(found, standings, seeds, workers)
 
 
-def _drawn(
-    suffix: str, arenas: Sequence[Arena], runs: Runs, standings: Mapping[str, Standing], cost: float
-) -> bytes:  # fmt: skip
+def _drawn(suffix: str, arenas: Sequence[Arena], runs: Runs, standings: Mapping[str, Standing], cost: float) -> bytes:
     from irnas.report import race
 
     def price(name: str) -> float:
@@ -100,7 +98,7 @@ def _drawn(
 
 
 def _curves(arenas: Sequence[Arena], runs: Runs) -> dict[str, object]:
-    from irnas.search import anytime
+    from irnas.simulation import anytime
 
     if not any(run.moments for found in runs.values() for run in found):
         return {"cost": []}
@@ -136,8 +134,14 @@ def _document(
     table: Table, standings: dict[str, Standing], seeds: int, workers: int, objectives: Sequence[str]
 ) -> dict[str, object]:
     return {
-        "points": len(table.points), "epochs": table.epochs, "data_rev": table.data_rev, "code_rev": table.code_rev,
-        "synthetic": table.synthetic, "objectives": list(objectives), "seeds": seeds, "workers": workers,
+        "points": len(table.points),
+        "epochs": table.epochs,
+        "data_rev": table.data_rev,
+        "code_rev": table.code_rev,
+        "synthetic": table.synthetic,
+        "objectives": list(objectives),
+        "seeds": seeds,
+        "workers": workers,
         "strategies": {
             name: {
                 "cost_to": {str(percent): price.median for percent, price in found.prices.items()},
@@ -149,7 +153,7 @@ def _document(
             }
             for name, found in standings.items()
         },
-    }  # fmt: skip
+    }
 
 
 def _print(table: Table, standings: dict[str, Standing], seeds: int, workers: int) -> None:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
 
 if TYPE_CHECKING:
-    from irnas.submission import State
+    from irnas.cluster.job import State
 
 _WHICH, _LOOK = "Which irnas runs there", "Jobs that were sent"
 
@@ -66,7 +66,7 @@ def submit(
     a tunnel (`ray dashboard`, `kubectl port-forward`), and ask for a token: that in ~/.ray/auth_token, or in the file
     that RAY_AUTH_TOKEN_PATH names. RAY_AUTH_MODE=disabled is for clusters without one. A token or a password never
     becomes part of a job; the nodes get what they need from a role, a file, or a mounted secret.
-    """  # fmt: skip
+    """
     # Set before Ray is loaded, which reads it once.
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     asked = {"status": status, "logs": logs, "stop": stop, "a command": command}
@@ -82,11 +82,16 @@ def submit(
 
 
 def _send(
-    address: str, command: Sequence[str], var: Sequence[str], which: tuple[Path | None, bool, bool], no_follow: bool,
+    address: str,
+    command: Sequence[str],
+    var: Sequence[str],
+    which: tuple[Path | None, bool, bool],
+    no_follow: bool,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     words = _checked(command)
-    from irnas import provenance, submission
+    from irnas.cluster import job as submission
+    from irnas.core import provenance
 
     given = submission.variables(var, os.environ)
     is_ours = which[0] is None and not which[2]
@@ -94,9 +99,12 @@ def _send(
         _say(f"warning: {doubt}")
     with _wheel(*which) as wheel:
         told = submission.Job(
-            words=words, wheel=wheel, has_pip=which[1], variables=given,
+            words=words,
+            wheel=wheel,
+            has_pip=which[1],
+            variables=given,
             code_rev=provenance.code_revision() if is_ours else "",
-        )  # fmt: skip
+        )
         job = submission.submit(address, told)
     if as_json:
         typer.echo(json.dumps({"job": job, "address": address}))
@@ -109,7 +117,7 @@ def _send(
 
 
 def _look(address: str, job: str, is_stop: bool, as_json: bool) -> None:
-    from irnas import submission
+    from irnas.cluster import job as submission
 
     if is_stop:
         submission.stop(address, job)
@@ -124,7 +132,7 @@ def _look(address: str, job: str, is_stop: bool, as_json: bool) -> None:
 
 
 def _follow(address: str, job: str, is_once: bool = False) -> None:
-    from irnas import submission
+    from irnas.cluster import job as submission
 
     again = f"irnas submit --address {address}"
     if is_once:
@@ -153,7 +161,7 @@ def _wheel(given: Path | None, has_pip: bool, is_none: bool) -> Iterator[Path | 
     """The wheel to send; one that is made for the purpose is gone afterwards."""
     import tempfile
 
-    from irnas import wheel
+    from irnas.cluster import wheel
 
     if is_none and (given or has_pip):
         raise SettingsError("no-env: got it with --wheel or --pip; must be alone")

@@ -8,9 +8,9 @@ import typer
 
 from irnas.cli.cost import parse_size
 from irnas.cli.setting import recipe_of
-from irnas.errors import SettingsError
-from irnas.objective import parse
-from irnas.settings import OWN, Budget, SearchSettings
+from irnas.core.errors import SettingsError
+from irnas.core.objective import parse
+from irnas.core.settings import OWN, Budget, SearchSettings
 
 _BUDGET = Budget()
 _ALL = "all"
@@ -41,19 +41,25 @@ def tabulate(
 
     Give the same command again after an interruption, or with more points or seeds: what is trained stays.
     """
-    from irnas import catalog
-    from irnas import tabulate as tables
     from irnas.cli import live
-    from irnas.executor import Executor
-    from irnas.search.resources import Resources
+    from irnas.cluster.resources import Resources
+    from irnas.core import catalog
+    from irnas.workflows import tabulate as tables
+    from irnas.workflows.executor import Executor
 
     parsed = catalog.load(space)
     axes = dict(catalog.choice(parsed, text) for text in axis or [])
     settings = SearchSettings(
-        space=space, axes=axes, dataset=dataset, objectives=tuple(o.name for o in parse(objective)),
-        trials=parsed.focus(axes).count() if points == _ALL else _number(points), cost_input=parse_size(input_size),
-        device=device, budget=Budget(epochs=epochs, batch=batch, crop=crop), recipe=recipe_of(loss, lr),
-    )  # fmt: skip
+        space=space,
+        axes=axes,
+        dataset=dataset,
+        objectives=tuple(o.name for o in parse(objective)),
+        trials=parsed.focus(axes).count() if points == _ALL else _number(points),
+        cost_input=parse_size(input_size),
+        device=device,
+        budget=Budget(epochs=epochs, batch=batch, crop=crop),
+        recipe=recipe_of(loss, lr),
+    )
     where = Executor(resources=Resources(address=address, workers=workers, gpus=gpus))
     with live.view(output) as listener:
         found = tables.tabulate(settings, output, seeds, where, listener)

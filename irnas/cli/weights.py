@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from irnas.errors import DataError, FormatError, IrnasError, SettingsError
+from irnas.core.errors import DataError, FormatError, IrnasError, SettingsError
 
 _FAMILY = "rpcanet_plus"
 
@@ -25,26 +25,28 @@ def import_weights(
     """Turn official RPCANet+ weights into a network of the space rpcanet_plus.
 
     Stages, widths and depths are read off the file. The output holds the point of the space and its weights:
-    irnas.weights.read(content, name) returns both, the network ready to predict, to train on or to export. The
+    ``irnas.models.rpcanet_plus_weights.read`` returns both, the network ready to predict, to train on or to export. The
     printed axis=value,... is that point as irnas cost takes it. Nothing in the file is executed.
 
       irnas import-weights NUDT_SIRST_mIoU_92.37.pkl -o nudt.pt
     """
-    from irnas import catalog, storage, weights
+    from irnas import storage
+    from irnas.core import catalog
+    from irnas.models import rpcanet_plus_weights
 
     parsed = catalog.load(space)
     if parsed.family != _FAMILY:
         raise SettingsError(f"--space: got a space of the family {parsed.family!r}; must be of {_FAMILY}")
     if not file.is_file():
         raise DataError(f"{file}: got no such file; must be a file of weights")
-    official = weights.parse(file.read_bytes(), str(file))
+    official = rpcanet_plus_weights.parse(file.read_bytes(), str(file))
     try:
-        values, state = weights.convert_official(official)
+        values, state = rpcanet_plus_weights.convert_official(official)
         genotype = parsed.genotype(values)
     except IrnasError as error:
         raise FormatError(f"{file}: {error}") from None
-    content = weights.write(genotype, state)
-    weights.read(content, str(output))
+    content = rpcanet_plus_weights.write(genotype, state)
+    rpcanet_plus_weights.read(content, str(output))
     storage.write(str(output), content)
     differing = {name: value for name, value in genotype.values.items() if value != parsed[name].default}
     point = ",".join(f"{name}={value}" for name, value in differing.items()) or "default"

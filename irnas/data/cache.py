@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from irnas.core.errors import DataError
 from irnas.data import shards
 from irnas.data.manifest import Manifest
 from irnas.data.sample import Bytes, Progress
 from irnas.data.staging import alone, building_file
-from irnas.errors import DataError
 
 VERSION = 1
 """Part of the file's name: a new form never reads an old file."""

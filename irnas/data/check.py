@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from irnas.core.errors import DataError
 from irnas.data import manifest, shards, split
 from irnas.data.manifest import Manifest
 from irnas.data.sample import Progress
-from irnas.errors import DataError
 
 
 def verify(folder: Path, progress: Progress | None = None) -> Manifest:

@@ -6,11 +6,11 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
+from irnas.core.errors import DataError
 from irnas.data import cache, manifest
 from irnas.data.cache import Pixels, Store
 from irnas.data.manifest import Manifest
 from irnas.data.sample import Bytes, Progress
-from irnas.errors import DataError
 
 DEFAULT = "synthetic"
 """The data set that needs no download: generated on first use."""

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from irnas.core.errors import DataError
 from irnas.data.sample import Bytes
-from irnas.errors import DataError
 
 EXTENSIONS = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")
 THRESHOLD = 127

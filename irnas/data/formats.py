@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from irnas.core.errors import DataError
 from irnas.data import lists
 from irnas.data.decode import EXTENSIONS
-from irnas.errors import DataError
 
 AUTO = "auto"
 _IMAGE_FOLDERS = ("images", "IRSTD1k_Img", "img", "mixed")

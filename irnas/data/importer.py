@@ -40,9 +40,15 @@ def import_folder(
     sequence_of = {e.name: e.sequence for e in found.entries}
     splits, validation = split.with_validation(found.splits, sequence_of, fraction=val_fraction, seed=val_seed)
     return shards.write(
-        target, _decoded(found, warnings), total=len(found.entries), format=found.format, splits=splits,
-        validation=validation, warnings=warnings, progress=progress,
-    )  # fmt: skip
+        target,
+        _decoded(found, warnings),
+        total=len(found.entries),
+        format=found.format,
+        splits=splits,
+        validation=validation,
+        warnings=warnings,
+        progress=progress,
+    )
 
 
 def _decoded(found: Source, warnings: list[str]) -> Iterator[Sample]:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from irnas.core.errors import DataError
 from irnas.data.decode import EXTENSIONS
-from irnas.errors import DataError
 
 PARTS = ("train", "trainval", "val", "test")
 """Folder names that hold a split's own images/ and masks/."""

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from irnas.core.errors import DataError
 from irnas.data.dataset import Split
 from irnas.data.sample import Bytes
-from irnas.errors import DataError
 
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
 

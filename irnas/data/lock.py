@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from irnas.errors import DataError
+from irnas.core.errors import DataError
 
 LOCK, POINTER = "dvc.lock", ".dvc"
 """The file with the outputs of all stages of its folder, and the suffix of the file beside what ``dvc add`` tracks."""

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from irnas.errors import DataError
+from irnas.core.errors import DataError
 
 FILE = "manifest.json"
 SCHEMA = 1

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from irnas.core.errors import DataError
 from irnas.data.sample import Bytes
-from irnas.errors import DataError
 
 WINDOW = 5
 

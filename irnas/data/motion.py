@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
@@ -16,10 +15,8 @@ from scipy import ndimage
 from irnas.data.sample import Sample
 from irnas.data.scene import Field, background, draw_look
 from irnas.data.sensor import blur, draw_sensor, expose
+from irnas.data.synthetic_settings import SyntheticSettings
 from irnas.data.target import Target, TargetSettings, draw_scr, draw_target, place, render, sigma_around
-
-if TYPE_CHECKING:
-    from irnas.data.synthetic import SyntheticSettings
 
 _SEQUENCE = 1
 _EDGE = 4

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from irnas.errors import DataError
+from irnas.core.errors import DataError
 
 Bytes = npt.NDArray[np.uint8]
 Progress = Callable[[str, int, int], None]

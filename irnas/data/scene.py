@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from irnas.errors import DataError
+from irnas.core.errors import DataError
 
 Field = npt.NDArray[np.float32]
 KINDS = ("clear", "cloud", "sea", "ground", "town")

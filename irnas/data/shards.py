@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from irnas.core.errors import DataError
 from irnas.data import manifest
 from irnas.data.manifest import Manifest, Shard
 from irnas.data.sample import Bytes, Progress, Sample
 from irnas.data.staging import building_folder
-from irnas.errors import DataError
 
 ROW_GROUP = 32
 """Images per row group: what a reader that wants one image has to fetch."""
@@ -181,10 +181,15 @@ def _write_shards(folder: Path, samples: Iterable[Sample], tally: _Tally) -> Ite
 def _to_row(sample: Sample, targets: int) -> dict[str, Any]:
     height, width = sample.image.shape
     return {
-        "name": sample.name, "sequence": sample.sequence, "frame": sample.frame,
-        "height": height, "width": width, "targets": targets,
-        "image": sample.image.tobytes(), "mask": sample.mask.tobytes(),
-    }  # fmt: skip
+        "name": sample.name,
+        "sequence": sample.sequence,
+        "frame": sample.frame,
+        "height": height,
+        "width": width,
+        "targets": targets,
+        "image": sample.image.tobytes(),
+        "mask": sample.mask.tobytes(),
+    }
 
 
 def _write_shard(folder: Path, number: int, rows: list[dict[str, Any]]) -> Shard:

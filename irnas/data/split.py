@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from irnas.errors import DataError
+from irnas.core.errors import DataError
 
 FRACTION = 0.2
 SEED = 0
@@ -82,9 +82,17 @@ def leaks(splits: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 _APART = {
-    ("train", "val"), ("train", "test"), ("val", "test"), ("trainval", "test"), ("train", "test1"),
-    ("trainval", "test1"), ("fit", "val"), ("fit", "test"), ("fit", "test1"), ("val", "test1"),
-}  # fmt: skip
+    ("train", "val"),
+    ("train", "test"),
+    ("val", "test"),
+    ("trainval", "test"),
+    ("train", "test1"),
+    ("trainval", "test1"),
+    ("fit", "val"),
+    ("fit", "test"),
+    ("fit", "test1"),
+    ("val", "test1"),
+}
 
 
 def _smallest(units: list[str], fraction: float, seed: int, train: str) -> set[str]:

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from irnas.errors import DataError
+from irnas.core.errors import DataError
 
 try:
     import fcntl

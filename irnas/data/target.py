@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from irnas.core.errors import DataError
 from irnas.data.sample import Bytes
 from irnas.data.scene import Field
-from irnas.errors import DataError
 
 MASK_LEVEL = 0.2
 """Share of the peak above which a pixel is a target's."""

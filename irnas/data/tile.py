@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from irnas.core.errors import DataError
 from irnas.data import shards
 from irnas.data.dataset import Dataset, Split
 from irnas.data.manifest import Manifest
 from irnas.data.sample import Progress, Sample
 from irnas.data.staging import refuse_used
-from irnas.errors import DataError
 
 LEAST_SIZE = 32
 
@@ -41,9 +41,16 @@ def write(
     about = {"kind": "tiles", "of": dataset.revision, "size": size, "seed": seed, "by": "image", "hash": "sha256"}
     splits = {name: [split.name(i) for i in rows] for name, (split, rows) in chosen.items()}
     return shards.write(
-        target, _tiles(list(chosen.values()), size, seed), total=fit + val, format="tiles", splits=splits,
-        validation=about, warnings=[], parameters={**about, "source": dataset.manifest.format}, progress=progress,
-    )  # fmt: skip
+        target,
+        _tiles(list(chosen.values()), size, seed),
+        total=fit + val,
+        format="tiles",
+        splits=splits,
+        validation=about,
+        warnings=[],
+        parameters={**about, "source": dataset.manifest.format},
+        progress=progress,
+    )
 
 
 def _choose(split: Split, number: int, seed: int) -> tuple[Split, list[int]]:

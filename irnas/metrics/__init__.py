@@ -1,8 +1,9 @@
 """Detection metrics: counts per image first, ratios over the split second.
 
 ``count`` turns one predicted map and one truth mask into integers; ``Counts.concat`` joins images; ``summarize`` turns
-counts into the metrics of ``irnas.objective``. Counts add up, so a split scored in batches equals a split scored at
-once. ``Rules`` says how to count; ``PRESETS`` holds the rules of published evaluation codes, ``basicirstd`` by default.
+counts into the metrics that ``irnas.core.objective`` names. Counts add up, so a split scored in batches equals a split
+scored at once. ``Rules`` says how to count; ``PRESETS`` holds the rules of published evaluation codes, of which
+``basicirstd`` is the default.
 
 Every ratio 0/0 is 0: a set without targets has pd 0, and an image without targets adds 0 to the mean of ``niou``
 whatever was predicted in it.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from irnas.errors import DataError
+from irnas.core.errors import DataError
 from irnas.metrics.rules import PRESETS, Rules
 from irnas.metrics.tally import Counts, count
 from irnas.metrics.value import summarize

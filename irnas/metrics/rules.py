@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args, get_type_hints
 
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
 
 Grey = Literal["union", "background"]
 """What a truth pixel between 0 and 1 is. ``union``: from 0.5 on it counts as target area that no prediction can hit, as
@@ -96,26 +96,51 @@ class Rules:
 PRESETS: Mapping[str, Rules] = {
     "basicirstd": Rules(),
     "sctransnet": Rules(
-        false_alarm="area_list", grey_niou="background", grey_pixel="background", smoothing=1e-3, f1_smoothing=1e-5,
+        false_alarm="area_list",
+        grey_niou="background",
+        grey_pixel="background",
+        smoothing=1e-3,
+        f1_smoothing=1e-5,
         roc="pixel",
     ),
     "dnanet256": Rules(
-        size=256, false_alarm="area_list", grey_niou="background", grey_pixel="background", smoothing=1e-3,
-        f1_smoothing=1e-5, roc="sigmoid",
+        size=256,
+        false_alarm="area_list",
+        grey_niou="background",
+        grey_pixel="background",
+        smoothing=1e-3,
+        f1_smoothing=1e-5,
+        roc="sigmoid",
     ),
     "rpcanet": Rules(
-        threshold_of="relative", hit="overlap", false_alarm="background", empty="skip", grey_miou="background",
-        grey_niou="background", grey_pixel="background", roc="target",
+        threshold_of="relative",
+        hit="overlap",
+        false_alarm="background",
+        empty="skip",
+        grey_miou="background",
+        grey_niou="background",
+        grey_pixel="background",
+        roc="target",
     ),
     "dtum": Rules(
-        threshold_strict=False, hit="near", false_alarm="far", grey_miou="background", grey_niou="background",
-        grey_pixel="background", roc="shooting",
+        threshold_strict=False,
+        hit="near",
+        false_alarm="far",
+        grey_miou="background",
+        grey_niou="background",
+        grey_pixel="background",
+        roc="shooting",
     ),
     "rdian": Rules(
-        hit="window", false_alarm="background", grey_miou="background", grey_niou="background",
-        grey_pixel="background", smoothing=1e-3, roc="pixel",
+        hit="window",
+        false_alarm="background",
+        grey_miou="background",
+        grey_niou="background",
+        grey_pixel="background",
+        smoothing=1e-3,
+        roc="pixel",
     ),
-}  # fmt: skip
+}
 """Rules by the name that ``--preset`` takes.
 
 ``basicirstd`` has no ROC curve of its own and uses the exact one. ``dnanet256`` resamples the finished map, where

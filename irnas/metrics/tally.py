@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from irnas.errors import DataError
+from irnas.core.errors import DataError
 from irnas.metrics.component import Bool, Components, Float, Int, Score, best_score, far_from, find, match
 from irnas.metrics.rules import PRESETS, Rules
 
@@ -25,11 +25,14 @@ _LADDERS: dict[str, Float] = {
     # The list in DTUM's train.py.
     "shooting": np.concatenate(
         [
-            [0, 1e-30], [float(f"1e-{k}") for k in range(20, 1, -1)], [0.1], np.arange(3, 20) / 20,
+            [0, 1e-30],
+            [float(f"1e-{k}") for k in range(20, 1, -1)],
+            [0.1],
+            np.arange(3, 20) / 20,
             [0.975, 0.98, 0.99, 0.995, 0.999, 0.9995, 0.9999, 0.99999, 0.999999, 0.9999999, 1],
         ]
     ),
-}  # fmt: skip
+}
 _STRICT_LADDERS = ("pixel", "sigmoid")
 
 

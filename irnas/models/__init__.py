@@ -8,8 +8,8 @@ import pkgutil
 
 from torch import nn
 
-from irnas.errors import SpaceError
-from irnas.space import Genotype
+from irnas.core.errors import SpaceError
+from irnas.core.space import Genotype
 
 
 def families() -> tuple[str, ...]:
@@ -20,7 +20,7 @@ def families() -> tuple[str, ...]:
 def build(genotype: Genotype) -> nn.Module:
     """The untrained network that a genotype describes.
 
-    It maps x float32 [N, C, H, W] in 0..1 to logits [N, 1, H, W]; irnas.nn.face lists what it may say of itself.
+    It maps x float32 [N, C, H, W] in 0..1 to logits [N, 1, H, W]; irnas.nn.traits lists what it may say of itself.
 
     Raises:
         SpaceError: no such family, or values it cannot build.

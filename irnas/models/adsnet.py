@@ -16,15 +16,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from irnas.errors import SpaceError
-from irnas.losses import focal
-from irnas.nn import face
+from irnas.core.errors import SpaceError
+from irnas.core.space import Value
+from irnas.nn import traits
 from irnas.nn.channel import Add
 from irnas.nn.guide import Distribution
+from irnas.nn.loss import focal
 from irnas.nn.patch import REFERENCE_SIDE, Decision, PatchActivation, PatchPool
 from irnas.nn.residual import BasicBlock
 from irnas.nn.slim import fold
-from irnas.space import Value
 
 Values = Mapping[str, Value]
 
@@ -58,9 +58,11 @@ class AdsNet(nn.Module):
         self.dropped = _dropped(str(values["drop"]))
         widths = (width, 2 * width, 4 * width)
         self.stem = nn.Sequential(
-            nn.Conv2d(self.in_channels, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Conv2d(self.in_channels, width, 7, 2, 3, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
             nn.MaxPool2d(3, 2, 1),
-        )  # fmt: skip
+        )
         self.level2 = nn.Sequential(BasicBlock(width, width), BasicBlock(width, width))
         self.level3 = nn.Sequential(BasicBlock(width, 2 * width, 2), BasicBlock(2 * width, 2 * width))
         self.level4 = nn.Sequential(BasicBlock(2 * width, 4 * width, 2), BasicBlock(4 * width, 4 * width))
@@ -116,7 +118,7 @@ class AdsNet(nn.Module):
         return found
 
     def _run(self, x_nchw: Tensor) -> tuple[Tensor, tuple[_Verdict, _Verdict]]:
-        x_nchw = face.admitted(x_nchw, self.in_channels, self.stride)
+        x_nchw = traits.admitted(x_nchw, self.in_channels, self.stride)
         fine_nchw: Tensor = self.level2(self.stem(x_nchw))
         middle_nchw = self.level3(fine_nchw)
         maps = [fine_nchw, middle_nchw, self.level4(middle_nchw)]

@@ -13,11 +13,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from irnas.errors import SpaceError
-from irnas.nn import face
+from irnas.core.errors import SpaceError
+from irnas.core.space import Value
+from irnas.nn import traits
 from irnas.nn.block import Down, Fuse, Layer, Recipe, Up
 from irnas.nn.channel import Gain, Subsample
-from irnas.space import Value
 
 Values = Mapping[str, Value]
 
@@ -64,7 +64,7 @@ class BiisNet(nn.Module):
         Raises:
             DataError: another number of channels, or H or W that is no multiple of 2**stages.
         """
-        x_nchw = face.admitted(x_nchw, self.in_channels, self.stride)
+        x_nchw = traits.admitted(x_nchw, self.in_channels, self.stride)
         if self.amplify is not None:
             x_nchw = self.amplify(x_nchw)
         x_nchw = self.embed(self.stem(x_nchw))

@@ -17,14 +17,14 @@ from typing import Self
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from irnas.errors import DataError, SpaceError
-from irnas.losses import softiou_image
+from irnas.core.errors import DataError, SpaceError
+from irnas.core.space import Value
 from irnas.nn.block import body
 from irnas.nn.channel import Add
 from irnas.nn.collapse import Collapsed
 from irnas.nn.excite import SqueezeExcite
+from irnas.nn.loss import softiou_image
 from irnas.nn.step import Balance, Step
-from irnas.space import Value
 
 Values = Mapping[str, Value]
 
@@ -93,9 +93,15 @@ class Stage(nn.Module):
 
         def estimator(part: str, kernel: int, *, norm: bool, narrow: int = narrow, expand: bool = True) -> Estimator:
             return Estimator(
-                narrow, wide, expand=expand, depth=int(values[f"depth_{part}"]), kernel=kernel, norm=norm,
-                hidden=hidden, binary=binary,
-            )  # fmt: skip
+                narrow,
+                wide,
+                expand=expand,
+                depth=int(values[f"depth_{part}"]),
+                kernel=kernel,
+                norm=norm,
+                hidden=hidden,
+                binary=binary,
+            )
 
         self.background_of, self.background = Balance(1, old_t + old_n), estimator("b", 1, norm=True)
         self.background_sum = Add()

@@ -10,16 +10,16 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from irnas.errors import DataError, SpaceError
-from irnas.losses import softiou
+from irnas.core.errors import DataError, SpaceError
+from irnas.core.space import Value
 from irnas.nn.block import body
 from irnas.nn.channel import Add, Concat
 from irnas.nn.decomposition import SD2M, SD3M, InceptionPool
 from irnas.nn.difference import HAAR, Bank, HighPass, directional
 from irnas.nn.dynamic import deployed
 from irnas.nn.gap import Multiply
+from irnas.nn.loss import softiou
 from irnas.nn.rsu import DEPTH, RSU, unit
-from irnas.space import Value
 
 Values = Mapping[str, Value]
 
@@ -95,9 +95,10 @@ class Residual(nn.Module):
     def __init__(self, channels: int, out_channels: int, *, binary: bool) -> None:
         super().__init__()
         self.branch = nn.Sequential(
-            *_normalised(channels, out_channels, binary), nn.LeakyReLU(_SLOPE),
+            *_normalised(channels, out_channels, binary),
+            nn.LeakyReLU(_SLOPE),
             *_normalised(out_channels, out_channels, binary),
-        )  # fmt: skip
+        )
         self.shortcut: nn.Module = nn.Identity()
         if channels != out_channels:
             self.shortcut = nn.Sequential(nn.Conv2d(channels, out_channels, 1), nn.BatchNorm2d(out_channels))
@@ -170,9 +171,13 @@ def _skip(values: Values, level: int, channels: int) -> nn.Module:
         return HighPass(_SHARES[level])
     ratio = int(str(values["ratios"]).split("-")[level])
     return SD2M(
-        channels, channels // ratio, str(values["form"]), _bank(values),
-        extra=bool(values["extra"]), orthogonal=bool(values["orthogonal"]),
-    )  # fmt: skip
+        channels,
+        channels // ratio,
+        str(values["form"]),
+        _bank(values),
+        extra=bool(values["extra"]),
+        orthogonal=bool(values["orthogonal"]),
+    )
 
 
 def _bank(values: Values) -> Bank:

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from irnas.losses import softiou
-from irnas.nn import face
+from irnas.core.space import Value
+from irnas.nn import traits
 from irnas.nn.block import body
 from irnas.nn.channel import Concat
 from irnas.nn.gap import SemanticGap
+from irnas.nn.loss import softiou
 from irnas.nn.phase import PhaseConv2d
 from irnas.nn.slim import fold
-from irnas.space import Value
 
 Values = Mapping[str, Value]
 
@@ -47,9 +47,13 @@ class SgemUnet(nn.Module):
         if values["sgem"]:
             shallow, deep = widths[depth - 3 : depth - 1]
             self.gap = SemanticGap(
-                shallow, deep, shallow,
-                length=int(values["d"]), tokens=int(values["t"]), form=str(values["form"]),
-            )  # fmt: skip
+                shallow,
+                deep,
+                shallow,
+                length=int(values["d"]),
+                tokens=int(values["t"]),
+                form=str(values["form"]),
+            )
         self.concat = Concat()
         self.up, self.dec = nn.ModuleList(), nn.ModuleList()
         for level, width in enumerate(widths[:-1]):
@@ -64,7 +68,7 @@ class SgemUnet(nn.Module):
         Raises:
             DataError: another number of channels, or H or W that is no multiple of 2**(depth - 1).
         """
-        x_nchw = face.admitted(x_nchw, self.in_channels, self.stride)
+        x_nchw = traits.admitted(x_nchw, self.in_channels, self.stride)
         skips: list[Tensor] = []
         for level, block in enumerate(self.enc):
             x_nchw = block(self.pool(x_nchw) if level else x_nchw)

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from irnas.errors import DataError, SpaceError
-from irnas.losses import softiou
+from irnas.core.errors import DataError, SpaceError
+from irnas.core.space import Value
 from irnas.models.sd2net import STRIDE, SD2Net
 from irnas.nn.channel import Concat
 from irnas.nn.difference import TemporalRecombination
 from irnas.nn.dynamic import deployed
+from irnas.nn.loss import softiou
 from irnas.nn.rsu import RSU, unit
-from irnas.space import Value
 
 Values = Mapping[str, Value]
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from irnas.errors import SpaceError
+from irnas.core.errors import SpaceError
 from irnas.nn import fused
 from irnas.nn.sign import Sign, WeightSign
 from irnas.nn.weight import BINARIZERS, TINY, binarize, fast_binarize

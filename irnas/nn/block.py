@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from irnas.errors import SpaceError
+from irnas.core.errors import SpaceError
 from irnas.nn import fused
 from irnas.nn.binary import BinaryConv2d, DotBinaryConv2d
 from irnas.nn.channel import (
@@ -180,9 +180,17 @@ def _branch(
         if recipe.a_bin not in ("sign", "adabin", "none"):
             parts["prepare"] = _prepare(recipe.a_bin, channels)
         parts["conv"] = BinaryConv2d(
-            channels, out_channels, kernel, stride=stride, groups=groups, pad=recipe.pad, binarizer=recipe.w_bin,
-            sign=recipe.sign(channels), weight_sign=recipe.weight_sign(out_channels), adaptive=recipe.a_bin == "adabin",
-        )  # fmt: skip
+            channels,
+            out_channels,
+            kernel,
+            stride=stride,
+            groups=groups,
+            pad=recipe.pad,
+            binarizer=recipe.w_bin,
+            sign=recipe.sign(channels),
+            weight_sign=recipe.weight_sign(out_channels),
+            adaptive=recipe.a_bin == "adabin",
+        )
     else:
         sign = recipe.weight_sign(channels, axis=1)
         parts["conv"] = DotBinaryConv2d(channels, weight_sign=sign, norm=recipe.db_norm, through=recipe.db_through)
@@ -214,10 +222,15 @@ def _skip(recipe: Recipe, kind: str, channels: int, out_channels: int, stride: i
         case "binary":
             parts.append(
                 BinaryConv2d(
-                    channels, out_channels, 1, binarizer=recipe.w_bin, sign=recipe.sign(channels),
-                    weight_sign=recipe.weight_sign(out_channels), adaptive=recipe.a_bin == "adabin",
+                    channels,
+                    out_channels,
+                    1,
+                    binarizer=recipe.w_bin,
+                    sign=recipe.sign(channels),
+                    weight_sign=recipe.weight_sign(out_channels),
+                    adaptive=recipe.a_bin == "adabin",
                 )
-            )  # fmt: skip
+            )
         case _:
             raise SpaceError(f"shortcut: got {kind!r}; one of identity, none, fp, binary")
     if recipe.bn and kind != "identity":

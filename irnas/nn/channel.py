@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from irnas.errors import SpaceError
+from irnas.core.errors import SpaceError
 
 ACTIVATIONS = ("none", "hardtanh", "relu", "prelu", "rprelu", "maxout")
 _SLOPE = 0.25

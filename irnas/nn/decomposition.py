@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from irnas.errors import SpaceError
+from irnas.core.errors import SpaceError
 from irnas.nn.channel import Concat
 from irnas.nn.difference import QUAD, Bank, Recombination
 

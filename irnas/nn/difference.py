@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from irnas.errors import SpaceError
+from irnas.core.errors import SpaceError
 
 FLOOR = 1e-24
 """Least squared norm of a basis map: a map of zeros contributes nothing."""

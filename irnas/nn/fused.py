@@ -114,9 +114,20 @@ class _Prepare(torch.autograd.Function):
         grad_x, grad_k = torch.empty_like(x), torch.empty_like(sharpness)
         grad_scale, grad_shift = (None if p is None else torch.empty_like(p) for p in (scale, shift))
         _call(
-            "irnas_prepare_backward", x, grad_t, grad_s, *_size(x), scale, shift, sharpness,
-            ctypes.c_int32(ESTIMATORS.index(ctx.estimator)), grad_x, grad_scale, grad_shift, grad_k,
-        )  # fmt: skip
+            "irnas_prepare_backward",
+            x,
+            grad_t,
+            grad_s,
+            *_size(x),
+            scale,
+            shift,
+            sharpness,
+            ctypes.c_int32(ESTIMATORS.index(ctx.estimator)),
+            grad_x,
+            grad_scale,
+            grad_shift,
+            grad_k,
+        )
         wants_k = ctx.needs_input_grad[3]
         return (
             grad_x,
@@ -168,9 +179,16 @@ class _AdaBin(torch.autograd.Function):
         sharpness = _sharpness(log_k, weight.shape[0])
         grad_weight, grad_k = torch.empty_like(weight), torch.empty_like(sharpness)
         _call(
-            "irnas_adabin_backward", weight, grad, *_filters(weight), *ctx.rest, sharpness, ctx.estimator, grad_weight,
+            "irnas_adabin_backward",
+            weight,
+            grad,
+            *_filters(weight),
+            *ctx.rest,
+            sharpness,
+            ctx.estimator,
+            grad_weight,
             grad_k,
-        )  # fmt: skip
+        )
         wants_k = ctx.needs_input_grad[1]
         return grad_weight, grad_k.view(-1, 1, 1, 1).sum_to_size(log_k.shape) if wants_k else None, None, None, None
 

@@ -70,10 +70,17 @@ class Guidance(nn.Module):
         self.resize, self.add = resize, Add()
         gates: list[nn.Module] = []
         if by_channel:
-            gates.append(nn.Sequential(
-                SpatialPeak(), nn.Conv2d(channels, hidden, 1, bias=False), PeakNorm(hidden), nn.ReLU(),
-                nn.Conv2d(hidden, channels, 1, bias=False), PeakNorm(channels), nn.Sigmoid(),
-            ))  # fmt: skip
+            gates.append(
+                nn.Sequential(
+                    SpatialPeak(),
+                    nn.Conv2d(channels, hidden, 1, bias=False),
+                    PeakNorm(hidden),
+                    nn.ReLU(),
+                    nn.Conv2d(hidden, channels, 1, bias=False),
+                    PeakNorm(channels),
+                    nn.Sigmoid(),
+                )
+            )
         if by_place:
             gates.append(nn.Sequential(ChannelPeak(), pointwise(1, 1), nn.Sigmoid()))
         self.gates = nn.ModuleList(gates)

@@ -18,9 +18,12 @@ class BasicBlock(nn.Module):
     def __init__(self, channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(channels, out_channels, 3, stride, 1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU(),
-            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels),
-        )  # fmt: skip
+            nn.Conv2d(channels, out_channels, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
         is_same = stride == 1 and channels == out_channels
         self.skip = nn.Identity() if is_same else pointwise(channels, out_channels, stride)
         self.add, self.relu = Add(), nn.ReLU()

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from irnas.errors import SpaceError
+from irnas.core.errors import SpaceError
 
 ESTIMATORS = ("identity", "clip", "quad", "ede", "tanh_learn", "dysoftsign")
 LOG_LIMIT = 12.0

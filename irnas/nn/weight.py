@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from irnas.errors import SpaceError
+from irnas.core.errors import SpaceError
 from irnas.nn import fused
 from irnas.nn.sign import WeightSign
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from irnas import storage
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
 
 
 def write(uri: str, out: Path | None = None, *, images: bool = True) -> tuple[Path, Path]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from irnas.core.result import Result
 from irnas.report import look, unit
 from irnas.report.record import Record
-from irnas.result import Result
 
 Curve = Mapping[int, Mapping[str, float]]
 """Epoch to values."""
@@ -28,11 +28,15 @@ def growth(record: Record) -> go.Figure:
     ]
     figure.add_trace(
         go.Scatter(
-            x=list(range(1, len(done) + 1)), y=[100 * s for s in shares], mode="lines+markers", hovertext=texts,
-            hovertemplate="%{hovertext}<extra></extra>", line={"shape": "hv", "color": look.SERIES[0], "width": 2},
+            x=list(range(1, len(done) + 1)),
+            y=[100 * s for s in shares],
+            mode="lines+markers",
+            hovertext=texts,
+            hovertemplate="%{hovertext}<extra></extra>",
+            line={"shape": "hv", "color": look.SERIES[0], "width": 2},
             marker={"size": [9 if s else 4 for s in steps], "color": look.SERIES[0]},
         )
-    )  # fmt: skip
+    )
     return figure
 
 
@@ -65,10 +69,16 @@ def learning(record: Record) -> go.Figure | None:
 def _winner(result: Result, curve: Curve, name: str, number: int, colour: str, *, is_named: bool) -> go.Scatter:
     epochs = [e for e in sorted(curve) if name in curve[e]]
     return go.Scatter(
-        x=epochs, y=[curve[e][name] * unit.factor(name) for e in epochs], mode="lines+markers", name=str(number),
-        legendgroup=result.key, showlegend=is_named, line={"color": colour, "width": 2.2}, marker={"size": 5},
+        x=epochs,
+        y=[curve[e][name] * unit.factor(name) for e in epochs],
+        mode="lines+markers",
+        name=str(number),
+        legendgroup=result.key,
+        showlegend=is_named,
+        line={"color": colour, "width": 2.2},
+        marker={"size": 5},
         hovertemplate=f"{number} · {result.key}<br>epoch %{{x}}: %{{y:.4~g}}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _others(curves: Mapping[int, Curve], name: str, *, is_named: bool) -> go.Scatter:
@@ -82,7 +92,16 @@ def _others(curves: Mapping[int, Curve], name: str, *, is_named: bool) -> go.Sca
         y += [*(curve[e][name] * unit.factor(name) for e in epochs), None]
         texts += [f"trial {trial}, epoch {e}" for e in epochs] + [""]
     return go.Scatter(
-        x=x, y=y, mode="lines+markers", name="other trials", legendgroup="others", showlegend=is_named, hovertext=texts,
-        hovertemplate="%{hovertext}: %{y:.4~g}<extra></extra>", line={"color": look.DOMINATED, "width": 1},
-        marker={"size": 3}, opacity=0.6, connectgaps=False,
-    )  # fmt: skip
+        x=x,
+        y=y,
+        mode="lines+markers",
+        name="other trials",
+        legendgroup="others",
+        showlegend=is_named,
+        hovertext=texts,
+        hovertemplate="%{hovertext}: %{y:.4~g}<extra></extra>",
+        line={"color": look.DOMINATED, "width": 1},
+        marker={"size": 3},
+        opacity=0.6,
+        connectgaps=False,
+    )

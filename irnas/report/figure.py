@@ -10,13 +10,13 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from irnas.front import Front
-from irnas.objective import OBJECTIVES, Objective
+from irnas.core.front import Front
+from irnas.core.objective import OBJECTIVES, Objective
+from irnas.core.result import Result
+from irnas.core.space import Genotype
 from irnas.report import look, unit
 from irnas.report.published import Reference
 from irnas.report.record import Record, differing, phrases
-from irnas.result import Result
-from irnas.space import Genotype
 
 REACH = 20.0
 """How many times the cost of the dearest trial the axis reaches, if there is something to see."""
@@ -158,10 +158,13 @@ def _draw_trials(figure: go.Figure, record: Record, pair: Pair) -> None:
     name = "front" if len(record.objectives) <= 2 else "front of these two"
     figure.add_trace(
         go.Scatter(
-            **_places([r.values for r in along], pair), mode="lines", hoverinfo="skip", name=name,
+            **_places([r.values for r in along], pair),
+            mode="lines",
+            hoverinfo="skip",
+            name=name,
             line={"shape": step_shape(pair), "color": look.INK, "width": 1.4},
         )
-    )  # fmt: skip
+    )
     place = {r.key: n for n, r in enumerate(winners)}
     for name, found, _ in _by_family(record, winners, "on the front", ""):
         colours = [record.colours[place[r.key]] for r in found]
@@ -203,11 +206,16 @@ def _published(name: str, shape: str, shown: Sequence[Reference], pair: Pair, fi
     labels = [escape(r.label) if room else "" for r, room in zip(shown, with_room(spots), strict=True)]
     symbol = f"{shape}-open" if shown[0].foreign else shape
     return go.Scatter(
-        **places, name=escape(name), mode="markers+text", hovertext=texts, text=labels,
+        **places,
+        name=escape(name),
+        mode="markers+text",
+        hovertext=texts,
+        text=labels,
         textposition=["middle left" if x > 0.8 else "middle right" for x, _ in spots],
-        textfont={"size": 11, "color": look.ACCENT}, hovertemplate="%{hovertext}<extra></extra>",
+        textfont={"size": 11, "color": look.ACCENT},
+        hovertemplate="%{hovertext}<extra></extra>",
         marker={"size": 10, "color": look.ACCENT, "symbol": symbol, "line": {"width": 1.4, "color": look.ACCENT}},
-    )  # fmt: skip
+    )
 
 
 def baselines(record: Record, pair: Pair, references: Sequence[Reference]) -> dict[str, bool]:
@@ -250,12 +258,16 @@ def _draw_rug(figure: go.Figure, known: Sequence[Reference], pair: Pair) -> None
     ]
     figure.add_trace(
         go.Scatter(
-            x=[r.values[x.name] for r in inside], y=[foot + 0.025 * (top - foot)] * len(inside), mode="markers",
-            name="cost of published designs", cliponaxis=False,
-            hovertext=texts, hovertemplate="%{hovertext}<extra></extra>",
+            x=[r.values[x.name] for r in inside],
+            y=[foot + 0.025 * (top - foot)] * len(inside),
+            mode="markers",
+            name="cost of published designs",
+            cliponaxis=False,
+            hovertext=texts,
+            hovertemplate="%{hovertext}<extra></extra>",
             marker={"symbol": "line-ns", "size": 16, "line": {"width": 2, "color": look.ACCENT}, "color": look.ACCENT},
         )
-    )  # fmt: skip
+    )
 
 
 def _places(values: Sequence[Mapping[str, float]], pair: Pair) -> dict[str, list[float]]:

@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from irnas.core.result import Result
 from irnas.report import look
 from irnas.report.record import Record
-from irnas.result import Result
 
 Array = np.ndarray[Any, Any]
 Predictor = Callable[[int], Array]
@@ -136,8 +136,8 @@ def iou(prediction_hw: Array, mask_hw: Array) -> float:
 def _open(record: Record) -> tuple[Scenes, dict[int, Predictor]]:
     # Torch comes in here and only here: a report without pictures needs none.
     from irnas.data import open_dataset
-    from irnas.train import predict, windows
-    from irnas.trial import restore
+    from irnas.training.fit import predict, windows
+    from irnas.training.trial import restore
 
     split = open_dataset(str(record.opened["data"]["path"])).split("val")
 

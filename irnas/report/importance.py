@@ -14,7 +14,7 @@ from collections.abc import Hashable, Sequence
 
 import plotly.graph_objects as go
 
-from irnas.objective import Objective
+from irnas.core.objective import Objective
 from irnas.report import look, unit
 from irnas.report.record import Record, choice, differing
 
@@ -86,11 +86,14 @@ def bars(shares: dict[str, dict[str, float]], threshold: float) -> go.Figure:
     for number, (objective, found) in reversed(list(enumerate(shares.items()))):
         figure.add_trace(
             go.Bar(
-                y=axes, x=[100 * found.get(axis, 0.0) for axis in axes], orientation="h", name=unit.label(objective),
+                y=axes,
+                x=[100 * found.get(axis, 0.0) for axis in axes],
+                orientation="h",
+                name=unit.label(objective),
                 marker={"color": look.SERIES[number % len(look.SERIES)]},
                 hovertemplate="%{y}: %{x:.0f} %<extra>" + unit.label(objective) + "</extra>",
             )
-        )  # fmt: skip
+        )
     figure.update_layout(legend_traceorder="reversed")
     figure.add_vline(x=100 * threshold, line={"color": look.MUTED, "width": 1.2, "dash": "dot"})
     figure.update_xaxes(**look.axis("share of the variance explained (%)", range=[0, 100]))

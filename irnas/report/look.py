@@ -56,9 +56,15 @@ def axis(title: str = "", **more: Any) -> dict[str, Any]:
     """The axis that every figure shares, called ``title``, with ``more`` on top."""
     base = {
         "title": {"text": title, "font": {"size": 13}, "standoff": 10},
-        "gridcolor": GRID, "linecolor": DOMINATED, "tickcolor": DOMINATED, "showline": True, "zeroline": False,
-        "ticks": "outside", "ticklen": 4, "automargin": True,
-    }  # fmt: skip
+        "gridcolor": GRID,
+        "linecolor": DOMINATED,
+        "tickcolor": DOMINATED,
+        "showline": True,
+        "zeroline": False,
+        "ticks": "outside",
+        "ticklen": 4,
+        "automargin": True,
+    }
     return {**base, **more}
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from irnas.objective import Objective
+from irnas.core.objective import Objective
+from irnas.core.result import Result
 from irnas.report import look, unit
 from irnas.report.figure import limits, ticks
 from irnas.report.record import INACTIVE, Record, choice, differing
-from irnas.result import Result
 
 MAX_AXES = 12
 """More axes than this are unreadable side by side."""
@@ -63,24 +63,42 @@ def _draw_lines(figure: go.Figure, record: Record, scales: Sequence[Scale]) -> N
         line = {"color": colours.get(result.key, look.DOMINATED), "width": 2.4 if is_winner else 1}
         figure.add_trace(
             go.Scatter(
-                x=list(range(len(scales))), y=[heights[result.key] for heights, _ in scales], mode="lines", line=line,
-                opacity=1.0 if is_winner else 0.5, hovertemplate=_text(result, record) + "<extra></extra>",
+                x=list(range(len(scales))),
+                y=[heights[result.key] for heights, _ in scales],
+                mode="lines",
+                line=line,
+                opacity=1.0 if is_winner else 0.5,
+                hovertemplate=_text(result, record) + "<extra></extra>",
             )
-        )  # fmt: skip
+        )
 
 
 def _draw_axis(figure: go.Figure, place: int, title: str, marks: Sequence[tuple[float, str]]) -> None:
     line = {"color": look.INK, "width": 1}
     figure.add_shape(type="line", x0=place, x1=place, y0=-_FAN / 2, y1=1 + _FAN / 2, line=line, layer="above")
     figure.add_annotation(
-        x=place, y=1.0, yshift=30, xanchor="left", xshift=-14, textangle=-18, showarrow=False,
-        text=f"<b>{escape(title)}</b>", font={"size": 12},
-    )  # fmt: skip
+        x=place,
+        y=1.0,
+        yshift=30,
+        xanchor="left",
+        xshift=-14,
+        textangle=-18,
+        showarrow=False,
+        text=f"<b>{escape(title)}</b>",
+        font={"size": 12},
+    )
     for height, text in marks:
         figure.add_annotation(
-            x=place, y=height, text=escape(text), showarrow=False, xanchor="left", xshift=4, font={"size": 11},
-            bgcolor="rgba(255,255,255,0.78)", borderpad=1,
-        )  # fmt: skip
+            x=place,
+            y=height,
+            text=escape(text),
+            showarrow=False,
+            xanchor="left",
+            xshift=4,
+            font={"size": 11},
+            bgcolor="rgba(255,255,255,0.78)",
+            borderpad=1,
+        )
 
 
 def _categories(record: Record, axis: str) -> Scale:

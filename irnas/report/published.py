@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from irnas import catalog
-from irnas.catalog import Published
-from irnas.errors import IrnasError
-from irnas.objective import OBJECTIVES
+from irnas.core import catalog
+from irnas.core.catalog import Published
+from irnas.core.errors import IrnasError
+from irnas.core.objective import OBJECTIVES
+from irnas.core.space import Genotype
 from irnas.report.record import Record
-from irnas.space import Genotype
 
 Price = Callable[[Genotype, tuple[int, int, int]], Mapping[str, float]]
 
@@ -49,13 +49,13 @@ def references(record: Record, price: Price | None = None) -> tuple[list[Referen
 
     Args:
         record: the run.
-        price: counts a cost; ``irnas.cost.price`` unless told otherwise.
+        price: counts a cost; ``irnas.cost.count.price`` unless told otherwise.
     """
     try:
         # Where families compete, the designs of all papers are what they are up against.
         rows = catalog.published(",".join(catalog.names()) if record.families else record.settings.space)
         if rows and price is None:
-            from irnas.cost import price
+            from irnas.cost.count import price
         assert price is not None or not rows
         found = [_reference(row, record, price) for row in rows if price is not None]
     except (IrnasError, OSError) as error:

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from irnas.objective import Objective
+from irnas.core.objective import Objective
 from irnas.report import look, unit
 from irnas.report.figure import step_shape, ticks
-from irnas.search import anytime
-from irnas.search.replay import Arena, Trajectory
-from irnas.search.strategy.named import UNCACHED
+from irnas.search.strategy.catalogue import UNCACHED
+from irnas.simulation import anytime
+from irnas.simulation.simulator import Arena, Trajectory
 
 SHARES = (50, 80, 90, 95, 98, 99)
 """Marks of the axis, in percent of the hypervolume; equal factors of what is missing are equally far apart."""
@@ -156,9 +156,15 @@ def _draw(panel: Any, line: Line, step: str | None = None) -> None:
         band = {"step": step, "color": line.colour, "alpha": _BAND, "linewidth": 0, "zorder": 2}
         panel.fill_between(line.x, line.band.low, line.band.high, **band)
     panel.plot(
-        line.x, line.band.median, color=line.colour, linestyle={"solid": "-", "dash": "--", "dot": ":"}[line.style],
-        linewidth=1.8, drawstyle=f"steps-{step}" if step else "default", label=line.name, zorder=3,
-    )  # fmt: skip
+        line.x,
+        line.band.median,
+        color=line.colour,
+        linestyle={"solid": "-", "dash": "--", "dot": ":"}[line.style],
+        linewidth=1.8,
+        drawstyle=f"steps-{step}" if step else "default",
+        label=line.name,
+        zorder=3,
+    )
 
 
 def _mark_x(panel: Any, title: str, values: Sequence[float]) -> None:
@@ -207,16 +213,24 @@ def _trace(figure: Any, line: Line, column: int, shape: str) -> None:
         for values, fill in ((line.band.low, None), (line.band.high, "tonexty")):
             figure.add_trace(
                 go.Scatter(
-                    **shared, y=list(values), mode="lines", line=edge, hoverinfo="skip", showlegend=False, fill=fill,
+                    **shared,
+                    y=list(values),
+                    mode="lines",
+                    line=edge,
+                    hoverinfo="skip",
+                    showlegend=False,
+                    fill=fill,
                     fillcolor=_faint(line.colour),
                 ),
-                row=1, col=column,
-            )  # fmt: skip
+                row=1,
+                col=column,
+            )
     style = {"color": line.colour, "width": 2.2, "shape": shape, "dash": line.style}
     figure.add_trace(
         go.Scatter(**shared, y=list(line.band.median), mode="lines", line=style, showlegend=is_first),
-        row=1, col=column,
-    )  # fmt: skip
+        row=1,
+        col=column,
+    )
 
 
 def _faint(colour: str) -> str:

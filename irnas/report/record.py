@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from irnas import ledger, spread, storage
-from irnas.front import Bounds, Front
-from irnas.ledger import Event
-from irnas.objective import Objective, parse
+from irnas import storage
+from irnas.core.front import Bounds, Front
+from irnas.core.objective import Objective, parse
+from irnas.core.result import Result, Status
+from irnas.core.settings import SearchSettings
+from irnas.core.space import MEMBER, Genotype, Space, Value
+from irnas.record import ledger, replicates
+from irnas.record.ledger import Event
+from irnas.record.replicates import Spread
 from irnas.report import look, unit
-from irnas.result import Result, Status
-from irnas.settings import SearchSettings
-from irnas.space import MEMBER, Genotype, Space, Value
-from irnas.spread import Spread
 
 BASELINES = "baselines"
 """The folder of a run for what `irnas baseline -o` writes."""
@@ -54,14 +55,20 @@ class Record:
         opened, events = ledger.opening(uri)
         settings = SearchSettings.from_document(opened["settings"])
         objectives = parse(settings.objectives)
-        found = spread.spreads(events)
-        results = tuple(spread.settled(ledger.results(events), found))
+        found = replicates.spreads(events)
+        results = tuple(replicates.settled(ledger.results(events), found))
         return cls(
-            uri=uri, opened=opened, events=tuple(events), settings=settings, objectives=objectives,
-            space=Space.from_document(opened["space"]), results=results, front=Front.of(results, objectives),
+            uri=uri,
+            opened=opened,
+            events=tuple(events),
+            settings=settings,
+            objectives=objectives,
+            space=Space.from_document(opened["space"]),
+            results=results,
+            front=Front.of(results, objectives),
             spreads=found,
             bounds={name: (float(best), float(worst)) for name, (best, worst) in opened["bounds"].items()},
-        )  # fmt: skip
+        )
 
     def figure(self, result: Result, name: str) -> str:
         """A value of a result as people read it, with its deviation where the network was trained several times."""
@@ -98,7 +105,7 @@ class Record:
 
     @property
     def device(self) -> Mapping[str, Any] | None:
-        """The device whose speed counted, as irnas.device.target describes it; None where speed did not count."""
+        """The device whose speed counted, as ``irnas.deploy.device`` describes it; None where speed did not count."""
         return self.opened.get("device")
 
     @property

@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from irnas.front import Front
-from irnas.objective import Objective
+from irnas.core.front import Front
+from irnas.core.objective import Objective
 from irnas.report import look, unit
 from irnas.report.figure import SHAPES, Pair, by_count, limits, shares, step_shape, ticks, with_room, within_reach
 from irnas.report.published import Reference

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from irnas.core.result import Status
+from irnas.core.settings import PACED, SearchSettings
+from irnas.core.space import Genotype
 from irnas.report import unit
 from irnas.report.published import size_of
 from irnas.report.record import Record, choice, choices, differing, grouped, phrases
-from irnas.result import Status
-from irnas.settings import PACED, SearchSettings
-from irnas.space import Genotype
 
 _MORE = ("miou", "niou", "f1", "pd", "fa", "ops", "params", "bytes", "fps", "latency_ms")
 """What the table of winners shows beside the objectives, where it was measured."""
@@ -91,21 +91,33 @@ def winners(record: Record) -> str:
     groups, alone = {"choices": axes} if record.families else grouped(axes), record.alone
     has_notes = any(r.note for r in found)
     head = [
-        ("", True), ("key", True), *((unit.title(n), False) for n in (*aims, *more)),
-        *(((f"{unit.title(record.speed)} alone", False),) if alone else ()), ("epochs", False),
-        ("time", False), ("trial", False), ("proposed by", True), *((name, True) for name in groups),
+        ("", True),
+        ("key", True),
+        *((unit.title(n), False) for n in (*aims, *more)),
+        *(((f"{unit.title(record.speed)} alone", False),) if alone else ()),
+        ("epochs", False),
+        ("time", False),
+        ("trial", False),
+        ("proposed by", True),
+        *((name, True) for name in groups),
         *((("note", True),) if has_notes else ()),
-    ]  # fmt: skip
+    ]
     origins, rows = record.origins(), []
     for number, (result, colour) in enumerate(zip(found, record.colours, strict=True), 1):
-        rows.append([
-            f"{chip(colour)}{number}", f"<code>{escape(result.key)}</code>",
-            *(_folded(record.figure(result, n)) for n in (*aims, *more)),
-            *((unit.figure(record.speed, record.speed_alone(result.key)),) if alone else ()), str(result.epochs),
-            unit.duration(result.seconds), str(result.trial), escape(origins.get(result.trial, "")),
-            *map(escape, _choices(result.genotype, groups, is_mixed=bool(record.families))),
-            *((escape(result.note),) if has_notes else ()),
-        ])  # fmt: skip
+        rows.append(
+            [
+                f"{chip(colour)}{number}",
+                f"<code>{escape(result.key)}</code>",
+                *(_folded(record.figure(result, n)) for n in (*aims, *more)),
+                *((unit.figure(record.speed, record.speed_alone(result.key)),) if alone else ()),
+                str(result.epochs),
+                unit.duration(result.seconds),
+                str(result.trial),
+                escape(origins.get(result.trial, "")),
+                *map(escape, _choices(result.genotype, groups, is_mixed=bool(record.families))),
+                *((escape(result.note),) if has_notes else ()),
+            ]
+        )
     return _table(head, rows) + _shared(record, axes)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irnas.objective import OBJECTIVES
+from irnas.core.objective import OBJECTIVES
 
 _LABELS = {
     "miou": "mIoU",

@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from irnas.errors import SettingsError
-from irnas.front import Front
-from irnas.ledger import Event
+from irnas.core.errors import SettingsError
+from irnas.core.front import Front
+from irnas.core.result import Result, Status
+from irnas.record.ledger import Event
 from irnas.report import unit
 from irnas.report.record import Record, differing, phrases
-from irnas.result import Result, Status
 
 SHOWN = 3
 """Networks that are named as better ones."""

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from irnas.errors import FormatError
+from irnas.core.errors import FormatError
 
 Constant = npt.NDArray[Any]
 

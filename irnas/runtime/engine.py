@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from irnas.errors import DataError, ExportError, FormatError, SettingsError
+from irnas.core.errors import DataError, ExportError, FormatError, SettingsError
 
 Masks = npt.NDArray[np.float32]
 

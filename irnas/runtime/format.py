@@ -19,9 +19,19 @@ TEXT_MOST = 786432
 REFERENCE_MOST = 1024
 SEED_MOST = 1 << 53
 _KEYS = {
-    "format", "version", "arithmetic", "sha256", "input", "reference", "graph", "name", "trial", "data_rev",
-    "exporter", "parity",
-}  # fmt: skip
+    "format",
+    "version",
+    "arithmetic",
+    "sha256",
+    "input",
+    "reference",
+    "graph",
+    "name",
+    "trial",
+    "data_rev",
+    "exporter",
+    "parity",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +108,15 @@ def read(content: bytes) -> Model:
     ops = graph.parse(container.loads(metadata["graph"], "R16"), parts.tensors)
     check(ops, taken)
     return Model(
-        input=taken, ops=ops, reference=reference, name=metadata["name"], trial=metadata["trial"],
-        data_rev=metadata["data_rev"], exporter=metadata["exporter"], parity=parity,
-    )  # fmt: skip
+        input=taken,
+        ops=ops,
+        reference=reference,
+        name=metadata["name"],
+        trial=metadata["trial"],
+        data_rev=metadata["data_rev"],
+        exporter=metadata["exporter"],
+        parity=parity,
+    )
 
 
 def write(model: Model) -> bytes:

@@ -57,7 +57,11 @@ def _map(pattern: str) -> tuple[tuple[str, ...], ...]:
 OPS: Mapping[str, _Shape] = {
     "conv": _Shape("R25", 1, 1, ("kernel", "stride", "groups", "pad"), ("weight",), (("bias",),)),
     "binary_block": _Shape(
-        "R26", 1, 2, ("kernel", "stride", "groups", "pad", "residual", "channels"), ("bits", "scale", "bias"),
+        "R26",
+        1,
+        2,
+        ("kernel", "stride", "groups", "pad", "residual", "channels"),
+        ("bits", "scale", "bias"),
         (("shift",), ("sign_scale", "sign_shift"), ("lo", "hi"), ("g",), ("c",), *_map("post_{}")),
     ),
     "mix": _Shape("R27", 1, 2, ("channels", "starts"), (), (*_map("{}0"), *_map("{}1"))),
@@ -67,7 +71,7 @@ OPS: Mapping[str, _Shape] = {
     "upsample": _Shape("R31", 1, 1, ("kind",)),
     "concat": _Shape("R32", 2, 16),
     "sigmoid": _Shape("R33", 1, 1),
-}  # fmt: skip
+}
 
 KINDS = {"pool": ("average", "maximum", "first"), "upsample": ("nearest", "bilinear")}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from irnas.errors import DataError
+from irnas.core.errors import DataError
 from irnas.runtime import arithmetic, format
 from irnas.runtime.arithmetic import Map
 from irnas.runtime.format import Input, Model

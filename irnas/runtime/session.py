@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from irnas.errors import DataError, ExportError, FormatError
+from irnas.core.errors import DataError, ExportError, FormatError
 from irnas.runtime.format import Input
 from irnas.runtime.reference import prepared
 

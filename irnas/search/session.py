@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from irnas import storage
-from irnas.errors import SettingsError
-from irnas.front import Front
-from irnas.objective import OBJECTIVES, parse
-from irnas.result import Result, Status
+from irnas.core.errors import SettingsError
+from irnas.core.front import Front
+from irnas.core.objective import OBJECTIVES, parse
+from irnas.core.result import Result, Status
+from irnas.core.settings import PACED, SearchSettings, trial_seed
 from irnas.search.strategy import History, Proposal, Strategy, next_percent
-from irnas.settings import PACED, SearchSettings, trial_seed
-from irnas.trial import Assignment, Report, checkpoint
+from irnas.training.trial import Assignment, Report, checkpoint
 
 Record = Callable[[str, Mapping[str, Any]], object]
 """Writes one event (kind, fields) durably before it returns."""
@@ -222,9 +222,7 @@ class Session:
             if not proposal.refused:
                 return proposal
             refused.append(proposal)
-            rejected = self._assign(proposal).result(
-                Status.REJECTED, {}, epochs=0, seconds=0.0, note=proposal.refused
-            )  # fmt: skip
+            rejected = self._assign(proposal).result(Status.REJECTED, {}, epochs=0, seconds=0.0, note=proposal.refused)
             self.finish(rejected)
         if refused and not self.num_trained + len(self._running):
             name = collections.Counter(p.refused.partition(":")[0] for p in refused).most_common(1)[0][0]
@@ -240,11 +238,19 @@ class Session:
     def _assign(self, proposal: Proposal) -> Assignment:
         settings, place, last = self.settings, self._place, self._last.get(proposal.trial)
         return Assignment(
-            trial=proposal.trial, genotype=proposal.genotype, costs=proposal.costs,
-            seed=trial_seed(settings.seed_of_trainings, proposal.genotype.key), dataset=place.dataset,
-            data_rev=place.data_rev, code_rev=place.code_rev, budget=settings.budget, recipe=settings.recipe,
-            preset=settings.preset, uri=place.uri, spent=last.seconds if last else 0.0,
-        )  # fmt: skip
+            trial=proposal.trial,
+            genotype=proposal.genotype,
+            costs=proposal.costs,
+            seed=trial_seed(settings.seed_of_trainings, proposal.genotype.key),
+            dataset=place.dataset,
+            data_rev=place.data_rev,
+            code_rev=place.code_rev,
+            budget=settings.budget,
+            recipe=settings.recipe,
+            preset=settings.preset,
+            uri=place.uri,
+            spent=last.seconds if last else 0.0,
+        )
 
     def _count_failure(self, result: Result) -> None:
         if result.status is not Status.FAILED:

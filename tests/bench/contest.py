@@ -18,17 +18,30 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from irnas.front import Front
+from irnas.core.front import Front
+from irnas.core.result import Result, Status
 from irnas.report.record import Record
-from irnas.result import Result, Status
 
 
 def search(given: argparse.Namespace, strategy: str, seed: int, uri: str) -> None:
     command = [
-        sys.executable, "-m", "irnas", "search", "--space=biisnet", "--objective=miou,ops", f"--dataset={given.data}",
-        f"--strategy={strategy}", f"--trials={given.trials}", f"--epochs={given.epochs}", f"--batch={given.batch}",
-        f"--crop={given.crop}", f"--seed={seed}", f"--finalists={given.finalists}", "--seeds=3", f"--run={uri}",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "irnas",
+        "search",
+        "--space=biisnet",
+        "--objective=miou,ops",
+        f"--dataset={given.data}",
+        f"--strategy={strategy}",
+        f"--trials={given.trials}",
+        f"--epochs={given.epochs}",
+        f"--batch={given.batch}",
+        f"--crop={given.crop}",
+        f"--seed={seed}",
+        f"--finalists={given.finalists}",
+        "--seeds=3",
+        f"--run={uri}",
+    ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

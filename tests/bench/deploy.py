@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from irnas import catalog, models
-from irnas.export import onnx
-from irnas.export.write import Origin
+from irnas import models
+from irnas.core import catalog
+from irnas.deploy.export import onnx
+from irnas.deploy.export.write import Origin
 from irnas.models.rpcanet_plus import RPCANetPlus
 
 

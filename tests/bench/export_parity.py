@@ -34,15 +34,17 @@ import torch  # noqa: E402
 from support.xnor import network  # noqa: E402
 from torch import nn  # noqa: E402
 
-from irnas import catalog, losses, models  # noqa: E402
+from irnas import models  # noqa: E402
+from irnas.core import catalog  # noqa: E402
+from irnas.core.errors import ExportError  # noqa: E402
+from irnas.core.space import Genotype  # noqa: E402
 from irnas.data import Dataset, open_dataset  # noqa: E402
 from irnas.data.loader import batches  # noqa: E402
-from irnas.errors import ExportError  # noqa: E402
-from irnas.export import parity, write  # noqa: E402
+from irnas.deploy.export import parity, write  # noqa: E402
 from irnas.metrics import PRESETS, Rules  # noqa: E402
-from irnas.nn import face, parameter_groups  # noqa: E402
-from irnas.space import Genotype  # noqa: E402
-from irnas.train import predict  # noqa: E402
+from irnas.nn import loss as losses  # noqa: E402
+from irnas.nn import parameter_groups, traits  # noqa: E402
+from irnas.training.fit import predict  # noqa: E402
 
 RULES = PRESETS["basicirstd"]
 BATCH, CROP = 4, 32
@@ -87,7 +89,7 @@ def trained(genotype: Genotype, seed: int, dataset: Dataset, steps: int) -> nn.M
     """
     torch.manual_seed(seed)
     model = models.build(genotype).train()
-    optimizer = torch.optim.AdamW(parameter_groups(model, face.learning_rate(model), 1e-4))
+    optimizer = torch.optim.AdamW(parameter_groups(model, traits.learning_rate(model), 1e-4))
     loss_of = losses.named("softiou+bce")
     epochs = (batches(dataset.split("fit"), batch=BATCH, crop=CROP, seed=seed, epoch=e) for e in itertools.count(1))
     order = itertools.chain.from_iterable(epochs)
@@ -134,9 +136,14 @@ def gate(name: str, genotype: Genotype, seed: int, given: argparse.Namespace) ->
         verdict = "unrest" if is_restless else "refused"
         return Gated(name=f"{name} {genotype.key}", verdict=verdict, error=str(error))
     return Gated(
-        name=name, verdict="pass", engine=engine, signs=signs if graph.blocks else None, masks=found.mask_flip_rate,
-        moved=found.moved_points, predicted=float(np.mean([p > rules.threshold for p in maps])),
-    )  # fmt: skip
+        name=name,
+        verdict="pass",
+        engine=engine,
+        signs=signs if graph.blocks else None,
+        masks=found.mask_flip_rate,
+        moved=found.moved_points,
+        predicted=float(np.mean([p > rules.threshold for p in maps])),
+    )
 
 
 def report(rows: Sequence[Gated], given: argparse.Namespace) -> None:

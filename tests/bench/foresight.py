@@ -21,15 +21,15 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 
-from irnas.objective import parse
-from irnas.result import Result
-from irnas.search.contest import SHARES
-from irnas.search.replay import Arena, replay
+from irnas.core.objective import parse
+from irnas.core.result import Result
 from irnas.search.strategy import History, Proposal
-from irnas.search.strategy.improvement import Improvement
+from irnas.search.strategy.expected_hypervolume import Improvement
 from irnas.search.strategy.pool import Pool
 from irnas.search.strategy.surrogate import Surface
-from irnas.search.table import Table, read
+from irnas.simulation.comparison import SHARES
+from irnas.simulation.simulator import Arena, replay
+from irnas.simulation.table import Table, read
 
 
 class Foresight:

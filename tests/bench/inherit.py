@@ -35,15 +35,15 @@ from scipy.stats import spearmanr  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from irnas import models  # noqa: E402
+from irnas.core.settings import Budget, Recipe, trial_seed  # noqa: E402
 from irnas.data import open_dataset  # noqa: E402
 from irnas.data.loader import batches  # noqa: E402
-from irnas.losses import named  # noqa: E402
 from irnas.metrics import PRESETS  # noqa: E402
-from irnas.nn.face import LEARNING_RATE  # noqa: E402
-from irnas.search import table  # noqa: E402
+from irnas.nn.loss import named  # noqa: E402
+from irnas.nn.traits import LEARNING_RATE  # noqa: E402
 from irnas.search.strategy.feature import features  # noqa: E402
-from irnas.settings import Budget, Recipe, trial_seed  # noqa: E402
-from irnas.train import fit, validate  # noqa: E402
+from irnas.simulation import table  # noqa: E402
+from irnas.training.fit import fit, validate  # noqa: E402
 
 TABLE = Path(__file__).parents[2] / "docs" / "bench" / "biisnet-nudt.parquet"
 AXES = ("base", "stages", "n_enc0", "n_dec0", "trans")
@@ -334,9 +334,14 @@ def supernet(bench: Bench, given: argparse.Namespace) -> None:
     keys = sorted(nets, key=bench.ops)
     for epoch in range(1, given.rounds + 1):
         order = batches(
-            bench.fit, batch=bench.budget.batch, crop=bench.budget.crop, seed=0, epoch=epoch,
-            target_share=bench.recipe.target_share, augment=bench.recipe.augment,
-        )  # fmt: skip
+            bench.fit,
+            batch=bench.budget.batch,
+            crop=bench.budget.crop,
+            seed=0,
+            epoch=epoch,
+            target_share=bench.recipe.target_share,
+            augment=bench.recipe.augment,
+        )
         for x_nchw, truth_n1hw in order:
             x, truth = torch.from_numpy(x_nchw), torch.from_numpy(truth_n1hw).float()
             optimizer.zero_grad(set_to_none=True)
@@ -377,8 +382,10 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     what: dict[str, Callable[[Bench, argparse.Namespace], None]] = {
-        "pairs": pairs, "chain": chain, "supernet": supernet,
-    }  # fmt: skip
+        "pairs": pairs,
+        "chain": chain,
+        "supernet": supernet,
+    }
     what[given.what](Bench(given.data, given.keep), given)
 
 

@@ -49,12 +49,15 @@ def weights(channels: int, blocks: int) -> dict[str, Any]:
     found["blocks"] = [
         {
             "signs": rng.choice([-1.0, 1.0], (3, 3, channels, channels)).astype(np.float32),
-            "scale": uniform(0.02, 0.06, channels), "bias": uniform(-0.2, 0.2, channels),
-            "lo": uniform(0.1, 0.4, channels), "a": uniform(0.7, 1.3, channels), "b": uniform(-0.2, 0.2, channels),
+            "scale": uniform(0.02, 0.06, channels),
+            "bias": uniform(-0.2, 0.2, channels),
+            "lo": uniform(0.1, 0.4, channels),
+            "a": uniform(0.7, 1.3, channels),
+            "b": uniform(-0.2, 0.2, channels),
             "post_lo": uniform(0.1, 0.4, channels),
         }
         for _ in range(blocks)
-    ]  # fmt: skip
+    ]
     return found
 
 
@@ -65,9 +68,16 @@ def ours(found: dict[str, Any], channels: int) -> runtime.Model:
         bits = np.packbits(np.moveaxis(block["signs"], -1, 0) < 0, axis=-1, bitorder="little")
         ones = np.ones(channels, np.float32)
         constants = {
-            "bits": bits, "scale": block["scale"], "bias": block["bias"], "lo": block["lo"], "hi": ones,
-            "post_a": block["a"], "post_b": block["b"], "post_lo": block["post_lo"], "post_hi": ones,
-        }  # fmt: skip
+            "bits": bits,
+            "scale": block["scale"],
+            "bias": block["bias"],
+            "lo": block["lo"],
+            "hi": ones,
+            "post_a": block["a"],
+            "post_b": block["b"],
+            "post_lo": block["post_lo"],
+            "post_hi": ones,
+        }
         window = {"kernel": 3, "stride": 1, "groups": 1, "pad": 0, "residual": "after", "channels": channels}
         ops.append(Op(kind="binary_block", inputs=(number + 1, number + 1), attributes=window, constants=constants))
     ops.append(_conv(len(ops), found["head"]))
@@ -97,9 +107,15 @@ def theirs(found: dict[str, Any], channels: int, size: int) -> bytes:
 
     for block in found["blocks"]:
         conv = lq.layers.QuantConv2D(
-            channels, 3, padding="same", pad_values=0.0, use_bias=False, input_quantizer="ste_sign",
-            kernel_quantizer="ste_sign", kernel_constraint="weight_clip",
-        )  # fmt: skip
+            channels,
+            3,
+            padding="same",
+            pad_values=0.0,
+            use_bias=False,
+            input_quantizer="ste_sign",
+            kernel_quantizer="ste_sign",
+            kernel_constraint="weight_clip",
+        )
         y = then(conv, [block["signs"]], x)
         norm = keras.layers.BatchNormalization(epsilon=0.0)
         y = then(norm, [block["scale"], block["bias"], zero, one], y)

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import torch
 
-from irnas import catalog, models
-from irnas.cost import survey
+from irnas import models
+from irnas.core import catalog
+from irnas.core.settings import Budget, Recipe
+from irnas.cost.count import survey
 from irnas.data import Split, open_dataset, synthetic
 from irnas.data.target import TargetSettings
 from irnas.metrics import Rules
-from irnas.settings import Budget, Recipe
-from irnas.train import fit, validate
+from irnas.training.fit import fit, validate
 
 
 def main() -> None:
@@ -58,13 +59,22 @@ def _dataset(folder: Path, options: argparse.Namespace) -> tuple[Split, Split]:
     low, high = options.scr
     # Small targets, always one at least, all dim: the mean of the logarithm lies between the ends.
     target = TargetSettings(
-        counts=(0.0, 0.8, 0.2), log_area=(2.6, 0.4), log_scr=(math.log(low * high) / 2, 0.3), scr=(low, high),
+        counts=(0.0, 0.8, 0.2),
+        log_area=(2.6, 0.4),
+        log_scr=(math.log(low * high) / 2, 0.3),
+        scr=(low, high),
         contrast=(2.0, 60.0),
-    )  # fmt: skip
+    )
     settings = synthetic.SyntheticSettings(
-        images=0, sequences=options.sequences, frames=options.frames, size=options.size, seed=7, test_share=1 / 3,
-        target=target, drift=options.drift,
-    )  # fmt: skip
+        images=0,
+        sequences=options.sequences,
+        frames=options.frames,
+        size=options.size,
+        seed=7,
+        test_share=1 / 3,
+        target=target,
+        drift=options.drift,
+    )
     synthetic.write(folder, settings)
     found = open_dataset(str(folder))
     return found.split("train"), found.split("test")
@@ -83,8 +93,9 @@ def _judge(space: str, point: str, seed: int, train: Split, test: Split, options
     macs = survey(genotype, (1, 256, 256)).total.macs / 1e6
     print(
         f"{space + ' ' + point:<44} {seed:>4} {macs:>10.0f} {metrics['miou']:>6.3f} {metrics['pd']:>6.3f} "
-        f"{metrics['fa'] * 1e6:>8.1f} {loss:>6.3f} {seconds:>6.0f}", flush=True,
-    )  # fmt: skip
+        f"{metrics['fa'] * 1e6:>8.1f} {loss:>6.3f} {seconds:>6.0f}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

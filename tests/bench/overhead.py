@@ -20,10 +20,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from irnas import catalog, ledger, models
+from irnas import models
+from irnas.core import catalog
+from irnas.core.settings import Budget, Recipe
 from irnas.data import open_dataset, synthetic
-from irnas.settings import Budget, Recipe
-from irnas.train import pace
+from irnas.record import ledger
+from irnas.training.fit import pace
 
 AXES = ("base=4,6,8", "stages=2", "n_enc0=1", "n_enc1=1", "n_bot=1", "n_dec0=1", "n_dec1=1", "layer2=DB", "trans=DB")
 
@@ -42,9 +44,18 @@ def main() -> None:
         epochs = max(1, round(given.seconds / epoch))
         words = [f"--axis={axis}" for axis in AXES]
         command = [
-            sys.executable, "-m", "irnas", "search", *words, f"--dataset={data}", f"--trials={given.trials}",
-            f"--epochs={epochs}", f"--workers={given.workers}", f"--run={folder}/run", "--sampler=random",
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "irnas",
+            "search",
+            *words,
+            f"--dataset={data}",
+            f"--trials={given.trials}",
+            f"--epochs={epochs}",
+            f"--workers={given.workers}",
+            f"--run={folder}/run",
+            "--sampler=random",
+        ]
         started = time.time()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         whole = time.time() - started

@@ -20,10 +20,11 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import torch
 
-from irnas import catalog, models
+from irnas import models
+from irnas.core import catalog
+from irnas.core.settings import Budget, Recipe
 from irnas.data import open_dataset
-from irnas.settings import Budget, Recipe
-from irnas.train import fit
+from irnas.training.fit import fit
 
 
 def train(given: argparse.Namespace, ready: Barrier, spans: Any) -> None:

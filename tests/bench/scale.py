@@ -18,11 +18,11 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2])]
 
-from irnas.objective import parse  # noqa: E402
-from irnas.result import Result, Status  # noqa: E402
+from irnas.core.objective import parse  # noqa: E402
+from irnas.core.result import Result, Status  # noqa: E402
+from irnas.core.space import Genotype, Param, Space  # noqa: E402
 from irnas.search.strategy import Strategy  # noqa: E402
-from irnas.search.strategy.named import named  # noqa: E402
-from irnas.space import Genotype, Param, Space  # noqa: E402
+from irnas.search.strategy.catalogue import named  # noqa: E402
 
 EPOCHS = 27
 NAMES = ("random", "tpe", "nsga2", "moasha", "freeze-thaw")
@@ -88,9 +88,7 @@ def drive(strategy: Strategy, trials: int, workers: int, patience: float) -> lis
     return spent
 
 
-def _step(
-    strategy: Strategy, watch: Watch, known: dict[int, tuple[Genotype, list[float], int]], trial: int
-) -> bool:  # fmt: skip
+def _step(strategy: Strategy, watch: Watch, known: dict[int, tuple[Genotype, list[float], int]], trial: int) -> bool:
     """Train a trial for an epoch; whether its worker stays at it."""
     genotype, values, epoch = known[trial]
     epoch += 1
@@ -100,10 +98,16 @@ def _step(
     if epoch < EPOCHS:
         return not pauses
     result = Result(
-        trial=trial, genotype=genotype, status=Status.OK,
-        values={**price(genotype), "miou": values[epoch - 1]}, epochs=epoch, seed=0, data_rev="made up",
-        code_rev="none", seconds=math.sqrt(price(genotype)["ops"]) * epoch,
-    )  # fmt: skip
+        trial=trial,
+        genotype=genotype,
+        status=Status.OK,
+        values={**price(genotype), "miou": values[epoch - 1]},
+        epochs=epoch,
+        seed=0,
+        data_rev="made up",
+        code_rev="none",
+        seconds=math.sqrt(price(genotype)["ops"]) * epoch,
+    )
     with watch:
         strategy.tell(result)
     return False
@@ -146,9 +150,7 @@ def main() -> None:
     print(f"{'':16s}" + "".join(f"{n:>10,}th" for n in marks) + "   started", flush=True)
     found = {}
     for name in arguments.strategies.split(","):
-        strategy = named(
-            name, large_space(), OBJECTIVES, price, epochs=EPOCHS, num_trials=arguments.trials, seed=0
-        )  # fmt: skip
+        strategy = named(name, large_space(), OBJECTIVES, price, epochs=EPOCHS, num_trials=arguments.trials, seed=0)
         spent = found[name] = drive(strategy, arguments.trials, arguments.workers, arguments.patience)
         cells = [f"{around(spent, n):.2f}".replace("nan", "-") for n in marks]
         print(f"{name:16s}" + "".join(f"{c:>12s}" for c in cells) + f"{len(spent):10,d}", flush=True)

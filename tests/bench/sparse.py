@@ -22,7 +22,8 @@ sys.path[:0] = [str(Path(__file__).parents[2])]
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
-from irnas import catalog, cost, models  # noqa: E402
+from irnas import cost, models  # noqa: E402
+from irnas.core import catalog  # noqa: E402
 from irnas.nn.patch import PatchActivation, spread  # noqa: E402
 
 
@@ -90,8 +91,8 @@ def session(network: nn.Module, skips: bool) -> Callable[[torch.Tensor], object]
     """The network as ONNX Runtime runs it."""
     import onnxruntime
 
-    from irnas.export import onnx
-    from irnas.export.write import Origin
+    from irnas.deploy.export import onnx
+    from irnas.deploy.export.write import Origin
 
     set_skipping(network, skips)
     proto = onnx.convert(network, onnx.input_of(network, 1), Origin(name="sparse"))

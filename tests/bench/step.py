@@ -15,9 +15,10 @@ import time
 import torch
 from torch import Tensor, nn
 
-from irnas import catalog, models
-from irnas.losses import named
+from irnas import models
+from irnas.core import catalog
 from irnas.nn import fused, parameter_groups
+from irnas.nn.loss import named
 
 
 def network(point: str) -> tuple[nn.Module, torch.optim.Optimizer]:

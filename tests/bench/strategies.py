@@ -66,9 +66,17 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="also write the JSON here")
     given = parser.parse_args()
     command = [
-        sys.executable, "-m", "irnas", "simulate", f"--bench={given.bench}", f"--strategy={given.strategies}",
-        f"--seeds={given.seeds}", f"--jobs={given.jobs}", "--json", "--plot=docs/search.png",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "irnas",
+        "simulate",
+        f"--bench={given.bench}",
+        f"--strategy={given.strategies}",
+        f"--seeds={given.seeds}",
+        f"--jobs={given.jobs}",
+        "--json",
+        "--plot=docs/search.png",
+    ]
     said = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     if given.keep:
         given.keep.write_text(said)

@@ -6,7 +6,8 @@ import argparse
 import time
 from dataclasses import replace
 
-from irnas.data.synthetic import DEFAULT, HARD, SyntheticSettings, samples, settings_of
+from irnas.data.synthetic import samples, settings_of
+from irnas.data.synthetic_settings import DEFAULT, HARD, SyntheticSettings
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ from support.cluster import network
 from support.command import environment, events
 from support.sabotage import Sabotage
 
-from irnas.ledger import Ledger
-from irnas.mirror import entries
+from irnas.record.ledger import Ledger
+from irnas.tracking.entries import entries
 
 pytestmark = pytest.mark.cluster
 

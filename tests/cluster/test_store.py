@@ -15,7 +15,7 @@ from support.account import EPOCHS, TRIALS, account, outcome, until, words
 from support.cluster import Cluster, cluster
 from support.mirrored import assert_mirrored
 
-from irnas import tracking
+from irnas.tracking import client
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")]
 
@@ -123,7 +123,7 @@ def test_a_search_that_was_resumed_elsewhere_ends_where_it_was(
 def test_what_a_search_left_there_is_mirrored_from_elsewhere(on: tuple[Cluster, Store], tmp_path: Path) -> None:
     uri = on[1].seen("b")
     address = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    assert tracking.rebuild(uri, address)[1] == TRIALS
+    assert client.rebuild(uri, address)[1] == TRIALS
     from mlflow.tracking import MlflowClient
 
     assert_mirrored(MlflowClient(tracking_uri=address), uri)

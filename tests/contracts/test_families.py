@@ -17,11 +17,12 @@ from support.kit import NUM_SAMPLES
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from irnas import catalog, cost, models
-from irnas.nn import face
-from irnas.nn.work import RULES
-from irnas.objective import OBJECTIVES
-from irnas.space import Genotype
+from irnas import cost, models
+from irnas.core import catalog
+from irnas.core.objective import OBJECTIVES
+from irnas.core.space import Genotype
+from irnas.cost.rules import RULES
+from irnas.nn import traits
 
 SIDE = 32
 # Moving and viewing are no arithmetic.
@@ -42,7 +43,7 @@ def samples() -> Iterator[Any]:
 def channels_of(genotype: Genotype) -> int:
     """Input channels: those of the axis, or the frames of a window, which are its channels."""
     with torch.device("meta"):
-        num = face.frames(models.build(genotype))
+        num = traits.frames(models.build(genotype))
     return num if num > 1 else int(genotype.values.get("in_ch", 1))
 
 
@@ -66,7 +67,7 @@ def test_it_builds_runs_learns_and_has_a_cost(genotype: Genotype, request: pytes
     assert all(value >= 0 for value in values.values()) and values["params"] > 0
     truth = torch.zeros(2, 1, SIDE, SIDE)
     truth[:, :, 9:12, 20:22] = 1
-    own = face.own_loss(network)
+    own = traits.own_loss(network)
     # What the paper's loss leaves out, the logits must reach, and the other way round.
     total = logits.tanh().mean() + (own(x_nchw, truth) if own else 0)
     assert total.shape == ()

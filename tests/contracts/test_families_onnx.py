@@ -15,11 +15,12 @@ import torch
 from support.kit import FULL, NUM_SAMPLES
 from torch import nn
 
-from irnas import catalog, models
-from irnas.export import onnx
-from irnas.export.write import Origin
-from irnas.nn import face
-from irnas.space import Genotype
+from irnas import models
+from irnas.core import catalog
+from irnas.core.space import Genotype
+from irnas.deploy.export import onnx
+from irnas.deploy.export.write import Origin
+from irnas.nn import traits
 
 DRAWN = 12
 LARGEST = 1e-4
@@ -52,7 +53,7 @@ def lively(network: nn.Module) -> nn.Module:
     torch.manual_seed(1)
     with torch.no_grad():
         for _ in range(3):
-            network.train()(torch.rand(4, face.frames(network), 64, 64))
+            network.train()(torch.rand(4, traits.frames(network), 64, 64))
     return network.eval()
 
 
@@ -60,7 +61,7 @@ def lively(network: nn.Module) -> nn.Module:
 def test_onnx_runtime_yields_the_probabilities_of_the_network(genotype: Genotype) -> None:
     torch.manual_seed(0)
     network = lively(models.build(genotype))
-    channels = face.frames(network)
+    channels = traits.frames(network)
     taken = onnx.input_of(network, channels)
     proto = onnx.convert(network, taken, Origin(name=str(genotype.key), trial=genotype.key))
     run, _ = onnx.runner(proto)

@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 from support.tables import made_table
 
-from irnas.objective import parse
-from irnas.result import Result, Status
-from irnas.search.replay import Arena
+from irnas.core.objective import parse
+from irnas.core.result import Result, Status
+from irnas.core.settings import PACED, STRATEGIES, Budget, SearchSettings
 from irnas.search.session import Place, Session
 from irnas.search.strategy import History
-from irnas.search.strategy.named import named
-from irnas.settings import PACED, STRATEGIES, Budget, SearchSettings
-from irnas.trial import Assignment, Report
+from irnas.search.strategy.catalogue import named
+from irnas.simulation.simulator import Arena
+from irnas.training.trial import Assignment, Report
 
 EPOCHS, TRIALS = 9, 8
 ARENA = Arena(table=made_table(40, epochs=EPOCHS), objectives=parse("miou,ops"))
@@ -240,8 +240,11 @@ def test_a_search_that_is_worth_no_more_still_has_its_finalists(tmp_path: Path) 
 def test_what_was_drawn_at_random_carries_no_belief(tmp_path: Path) -> None:
     floor = Floor(tmp_path, "freeze-thaw", workers=1, order=0, trials=20)
     floor.run()
-    acts = [e["memory"].get("belief") if e["kind"] == "proposed" else e["belief"] for e in floor.events
-            if e["kind"] in ("proposed", "continued")]  # fmt: skip
+    acts = [
+        e["memory"].get("belief") if e["kind"] == "proposed" else e["belief"]
+        for e in floor.events
+        if e["kind"] in ("proposed", "continued")
+    ]
     believed = [b for b in acts[10:] if b]
     assert 0 < len(acts[10:]) - len(believed) < len(acts[10:]) / 3
     assert len({tuple(sorted(b.items())) for b in believed}) == len(believed), "a belief told of two actions"

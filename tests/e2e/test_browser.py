@@ -25,10 +25,11 @@ from support.command import started
 from support.runs import Writer, space_folder, write_run
 from support.tracking_server import free_port, full_server
 
-from irnas import report, tracking
-from irnas.ledger import Ledger
+from irnas import report
+from irnas.core.space import Genotype
+from irnas.record.ledger import Ledger
 from irnas.report.record import Record
-from irnas.space import Genotype
+from irnas.tracking import client as tracking
 
 pytestmark = [
     pytest.mark.service,
@@ -99,9 +100,14 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         member = next(r for r in runs if r.data.tags.get("irnas.front") == "true")
         front = Record.read(uri).winners
         yield Scene(
-            name=request.param, run=folder / "runs" / "one", keys=[r.key for r in front], address=address,
-            parent=parent, member=member, browser=running,
-        )  # fmt: skip
+            name=request.param,
+            run=folder / "runs" / "one",
+            keys=[r.key for r in front],
+            address=address,
+            parent=parent,
+            member=member,
+            browser=running,
+        )
 
 
 def train_again(writer: Writer) -> None:

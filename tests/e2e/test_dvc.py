@@ -30,17 +30,27 @@ def surroundings(folder: Path) -> dict[str, str]:
     people = {f"GIT_{who}_{what}": text for who in ("AUTHOR", "COMMITTER") for what, text in names.items()}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return {
-        **environment(folder), **people, "PATH": path, "DVC_SITE_CACHE_DIR": str(folder / "site"),
-        "DVC_NO_ANALYTICS": "1", "IRNAS_CACHE": str(folder / "cache"),
-    }  # fmt: skip
+        **environment(folder),
+        **people,
+        "PATH": path,
+        "DVC_SITE_CACHE_DIR": str(folder / "site"),
+        "DVC_NO_ANALYTICS": "1",
+        "IRNAS_CACHE": str(folder / "cache"),
+    }
 
 
 def shell(where: Path, script: str, env: dict[str, str], code: int = 0) -> str:
     """What a script prints."""
     done = subprocess.run(
-        ["bash", "-euc", script], cwd=where, env=env, timeout=400, check=False, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        ["bash", "-euc", script],
+        cwd=where,
+        env=env,
+        timeout=400,
+        check=False,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     assert done.returncode == code, f"{script}\n{done.stdout}"
     return done.stdout
 

@@ -9,8 +9,8 @@ import pytest
 from support.command import run
 from support.datasets import tiny
 
-from irnas import catalog
 from irnas.cli import main
+from irnas.core import catalog
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ from support.command import environment, printed, run, run_json
 from support.datasets import tiny
 from support.tracking_server import free_port
 
-from irnas import registry
 from irnas.cli.report import track
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
+from irnas.tracking import registry
 
 pytestmark = pytest.mark.service
 
@@ -95,9 +95,14 @@ def test_one_file_is_one_version(folder: Path, registered: list[Any]) -> None:
 def test_it_is_loaded_without_torch(folder: Path, registered: list[Any], mask: tuple[float, list[Any]]) -> None:
     words = ["image.npy", str(mask[0]), registered[0]["uri"], registered[2]["uri"]]
     done = subprocess.run(
-        [sys.executable, "-c", BARE, *words], cwd=folder, env=surroundings(folder), capture_output=True, text=True,
-        timeout=400, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", BARE, *words],
+        cwd=folder,
+        env=surroundings(folder),
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     xnor, onnx = (json.loads(line) for line in done.stdout.splitlines())
     assert xnor == [mask[1]]
@@ -111,9 +116,13 @@ def serving(folder: Path, uri: str) -> Iterator[str]:
     port = free_port()
     words = ["models", "serve", "-m", uri, "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(
-        [sys.executable, "-m", "mlflow", *words], cwd=folder, env=surroundings(folder), start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
+        [sys.executable, "-m", "mlflow", *words],
+        cwd=folder,
+        env=surroundings(folder),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
         try:
             until = time.monotonic() + 300
             while True:
@@ -152,10 +161,12 @@ def test_it_answers_over_http_with_the_mask_of_irnas_run(
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (("--name", "a/b"), "--name: got 'a/b'"), (("--alias", "latest"), "--alias: got 'latest'"),
-        (("--alias", "v3"), "--alias: got 'v3'"), (("--format", "pt"), "--format: got 'pt'"),
+        (("--name", "a/b"), "--name: got 'a/b'"),
+        (("--alias", "latest"), "--alias: got 'latest'"),
+        (("--alias", "v3"), "--alias: got 'v3'"),
+        (("--format", "pt"), "--format: got 'pt'"),
     ],
-)  # fmt: skip
+)
 def test_names_that_mlflow_would_refuse(words: tuple[str, str], what: str) -> None:
     with pytest.raises(SettingsError, match=what):
         printed(track, "register", "run", "best", *words)

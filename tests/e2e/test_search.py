@@ -157,9 +157,7 @@ def test_a_killed_worker_costs_a_retry_not_the_search(tmp_path: Path) -> None:
 def test_a_dead_tracking_server_never_stops_a_search(tmp_path: Path) -> None:
     env = {**environment(tmp_path), "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
     words = [sys.executable, "-m", "irnas", *search_words("--executor", "loop", trials=2)]
-    done = subprocess.run(
-        words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240, check=False
-    )  # fmt: skip
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     assert_whole(tmp_path / "run", 2)
     assert "irnas track rebuild run" in done.stderr

@@ -20,8 +20,9 @@ from support.command import environment
 from support.datasets import tiny
 from support.runs import Writer, settings_of, space_folder
 
-from irnas import catalog, tracking
-from irnas.ledger import Ledger
+from irnas.core import catalog
+from irnas.record.ledger import Ledger
+from irnas.tracking import client as tracking
 
 USER, PASSWORD, IN_URI = "planted-user-90", "planted-Tracking-Password-12", "planted-Uri-Password-57"
 PLANTED = (*s3.PLANTED, tracking_server.DATABASE_PASSWORD, PASSWORD, IN_URI)
@@ -54,9 +55,15 @@ class Story:
 
     def irnas(self, *words: str, code: int = 0, **more: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "irnas", *words], cwd=self.folder, env={**self.env, **more}, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=400, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "irnas", *words],
+            cwd=self.folder,
+            env={**self.env, **more},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=400,
+            check=False,
+        )
         self.printed.append(done.stdout)
         assert done.returncode == code, done.stdout
         return done.stdout
@@ -65,9 +72,13 @@ class Story:
 def search(story: Story) -> subprocess.Popen[str]:
     words = ["search", "--dataset", str(tiny().root), "--run", "run", "--trials", "2", "--epochs", "3", *SMALL]
     return subprocess.Popen(
-        [sys.executable, "-m", "irnas", *words, "--executor", "loop"], cwd=story.folder, env=story.env, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        [sys.executable, "-m", "irnas", *words, "--executor", "loop"],
+        cwd=story.folder,
+        env=story.env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def wait_for_a_run(story: Story, process: subprocess.Popen[str]) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from irnas import catalog, cost
-from irnas.nn.work import Work
+from irnas import cost
+from irnas.core import catalog
+from irnas.cost.rules import Work
 
 GREY, RGB = (1, 256, 256), (3, 256, 256)
 
@@ -20,11 +21,17 @@ def total(point: str, input_chw: cost.Chw = GREY) -> Work:
 @pytest.mark.parametrize(
     ("point", "params", "gigamacs"),
     [
-        ("d=64", 6_028_415, "5.336"), ("d=128", 7_202_559, "7.413"), ("d=256", 11_836_415, "15.664"),
-        ("afd=off", 4_362_953, "4.519"), ("afd=no_channel", 7_191_503, "7.413"), ("afd=no_spatial", 7_202_553, "7.413"),
-        ("afd_to=4", 5_667_564, "5.845"), ("afd_to=234", 8_190_730, "8.424"), ("iou=false", 7_202_301, "7.413"),
+        ("d=64", 6_028_415, "5.336"),
+        ("d=128", 7_202_559, "7.413"),
+        ("d=256", 11_836_415, "15.664"),
+        ("afd=off", 4_362_953, "4.519"),
+        ("afd=no_channel", 7_191_503, "7.413"),
+        ("afd=no_spatial", 7_202_553, "7.413"),
+        ("afd_to=4", 5_667_564, "5.845"),
+        ("afd_to=234", 8_190_730, "8.424"),
+        ("iou=false", 7_202_301, "7.413"),
     ],
-)  # fmt: skip
+)
 def test_parameters_and_dense_macs(point: str, params: int, gigamacs: str) -> None:
     dense = total(f"{point},drop=0/0")
     assert (dense.numbers, f"{dense.macs / 1e9:.3f}") == (params, gigamacs)
@@ -68,10 +75,13 @@ def test_macs_of_each_activation_block_and_of_the_backbone(d: int, macs: tuple[i
 @pytest.mark.parametrize(
     ("drop", "shares"),
     [
-        ("0/0", "1.000 1.000 1.000"), ("0/0.25", "0.976 0.930 0.867"), ("0.2/0.4", "0.956 0.874 0.761"),
-        ("0.25/0.5", "0.945 0.842 0.701"), ("0.3/0.6", "0.934 0.811 0.641"),
+        ("0/0", "1.000 1.000 1.000"),
+        ("0/0.25", "0.976 0.930 0.867"),
+        ("0.2/0.4", "0.956 0.874 0.761"),
+        ("0.25/0.5", "0.945 0.842 0.701"),
+        ("0.3/0.6", "0.934 0.811 0.641"),
     ],
-)  # fmt: skip
+)
 def test_what_skipping_leaves_of_the_macs(drop: str, shares: str) -> None:
     found = [total(f"d={d},drop={drop}").macs / total(f"d={d},drop=0/0").macs for d in (64, 128, 256)]
     assert " ".join(f"{share:.3f}" for share in found) == shares

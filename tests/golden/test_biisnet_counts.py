@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from irnas import catalog, cost
+from irnas import cost
+from irnas.core import catalog
 
 RGB = (3, 512, 512)
 STEPS = ("/1 baseline", "/2 DySoftSign", "/3 ReDistribution", "/4 DB in blocks", "/5 DB in transitions", "")
@@ -52,10 +53,12 @@ def test_u16_without_the_operations_of_the_lowest_blocks(step: str, ops: str) ->
 @pytest.mark.parametrize(
     ("point", "input_chw", "params", "ops"),
     [
-        ("LIT10", RGB, "10.32", ".344"), ("LIT10", (1, 512, 512), "10.04", ".193"),
-        ("D10", RGB, "9.43", ".349"), ("LIT10/k0.001", RGB, "10.32", ".344"),
+        ("LIT10", RGB, "10.32", ".344"),
+        ("LIT10", (1, 512, 512), "10.04", ".193"),
+        ("D10", RGB, "9.43", ".349"),
+        ("LIT10/k0.001", RGB, "10.32", ".344"),
     ],
-)  # fmt: skip
+)
 def test_the_ten_thousand_parameter_networks(point: str, input_chw: cost.Chw, params: str, ops: str) -> None:
     total = count(point, input_chw).total
     # 9.425 K is printed 9.43 in the reconstruction: half away from zero.

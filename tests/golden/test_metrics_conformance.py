@@ -172,13 +172,24 @@ def test_printed_table(case: str) -> None:
 @pytest.mark.parametrize(
     ("case", "preset", "iou"),
     [
-        ("c02", "basicirstd", 0.2), ("c04", "basicirstd", 0.0588), ("c05", "basicirstd", 0.4615),
-        ("c06", "basicirstd", 0.8571), ("c08", "sctransnet", 0.5), ("c09", "basicirstd", 0.4286),
-        ("c11", "basicirstd", 0.0), ("c13", "basicirstd", 0.0), ("c13", "rpcanet", 1.0), ("c15", "basicirstd", 0.2),
-        ("c16", "basicirstd", 0.2195), ("c16", "sctransnet", 0.2195), ("c16", "rpcanet", 0.36), ("c16", "rdian", 0.36),
-        ("c18", "rpcanet", 0.9), ("c20", "basicirstd", 0.9),
+        ("c02", "basicirstd", 0.2),
+        ("c04", "basicirstd", 0.0588),
+        ("c05", "basicirstd", 0.4615),
+        ("c06", "basicirstd", 0.8571),
+        ("c08", "sctransnet", 0.5),
+        ("c09", "basicirstd", 0.4286),
+        ("c11", "basicirstd", 0.0),
+        ("c13", "basicirstd", 0.0),
+        ("c13", "rpcanet", 1.0),
+        ("c15", "basicirstd", 0.2),
+        ("c16", "basicirstd", 0.2195),
+        ("c16", "sctransnet", 0.2195),
+        ("c16", "rpcanet", 0.36),
+        ("c16", "rdian", 0.36),
+        ("c18", "rpcanet", 0.9),
+        ("c20", "basicirstd", 0.9),
     ],
-)  # fmt: skip
+)
 def test_printed_iou(case: str, preset: str, iou: float) -> None:
     assert round(summarize(counted(case, PRESETS[preset]))["miou"], 4) == iou
 

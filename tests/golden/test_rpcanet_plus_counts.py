@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from irnas import catalog, cost, models
+from irnas import cost, models
+from irnas.core import catalog
 from irnas.models.rpcanet_plus import RPCANetPlus
 
 SIDE = 256
@@ -25,10 +26,14 @@ ROWS = [row.split() for row in TABLE.strip().split("\n")]
 
 # K = 1..7: parameters in M as printed, GMAC, and GMAC trimmed.
 STAGES = [
-    (1, "0.0360", "2.277", "0.274"), (2, "0.0720", "4.554", "2.551"), (3, "0.1080", "6.832", "4.829"),
-    (4, "0.1439", "9.109", "7.106"), (5, "0.1799", "11.386", "9.383"), (6, "0.2159", "13.663", "11.660"),
+    (1, "0.0360", "2.277", "0.274"),
+    (2, "0.0720", "4.554", "2.551"),
+    (3, "0.1080", "6.832", "4.829"),
+    (4, "0.1439", "9.109", "7.106"),
+    (5, "0.1799", "11.386", "9.383"),
+    (6, "0.2159", "13.663", "11.660"),
     (7, "0.2519", "15.941", "13.938"),
-]  # fmt: skip
+]
 
 
 def count(point: str) -> cost.Cost:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from irnas import catalog, cost
+from irnas import cost
+from irnas.core import catalog
 
 IMAGE = (1, 256, 256)
 WIDTHS = (4, 8, 16, 32)
@@ -17,12 +18,18 @@ VARIANTS = {
     ",ratios=2-4-8-16,form=stack,head=7x7": (65_693, 259_234, 1_029_860, 4_105_288),
     ",ratios=4-4-4-4,form=reduced,head=7x7": (65_729, 259_314, 1_030_052, 4_105_800),
     ",ratios=2-2-4-8,form=stack,dilations=1-2-3,extra=true,xin=true,ip=false,sd3m_origin=stack,head=7x7": (
-        95_033, 376_018, 1_495_844, 5_966_920,
+        95_033,
+        376_018,
+        1_495_844,
+        5_966_920,
     ),
     ",ratios=2-2-4-8,form=stack,dilations=1-2-3,extra=true,xin=true,ip=false,sd3m_origin=wide,head=7x7": (
-        97_401, 380_754, 1_505_316, 5_985_864,
+        97_401,
+        380_754,
+        1_505_316,
+        5_985_864,
     ),
-}  # fmt: skip
+}
 
 
 def count(point: str) -> cost.Cost:
@@ -54,10 +61,14 @@ def test_giga_multiply_accumulates_without_and_with_decompositions(c: int, alone
 @pytest.mark.parametrize(
     ("point", "params", "macs"),
     [
-        ("SD2Net/none", 257_601, "1.592"), ("SD2Net/SD2M", 269_249, None), ("SD2Net/SD2M+IP", 269_249, None),
-        ("SD2Net/IP", 257_601, None), ("SD2Net/IP+SD3M", 257_985, "1.592"), ("SD2Net", 269_633, "1.651"),
+        ("SD2Net/none", 257_601, "1.592"),
+        ("SD2Net/SD2M", 269_249, None),
+        ("SD2Net/SD2M+IP", 269_249, None),
+        ("SD2Net/IP", 257_601, None),
+        ("SD2Net/IP+SD3M", 257_985, "1.592"),
+        ("SD2Net", 269_633, "1.651"),
     ],
-)  # fmt: skip
+)
 def test_the_ablation(point: str, params: int, macs: str | None) -> None:
     found = count(point)
     assert found.total.params == params
@@ -72,9 +83,17 @@ def test_the_parts_of_the_published_network() -> None:
         part = f"skip.{rest[0]}" if name == "skip" else name
         parts[part] = parts.get(part, 0) + layer.work.numbers
     assert parts == {
-        "enter": 13_200, "encoder": 151_360, "down": 384, "decoder": 77_664, "leave": 15_360, "head": 17,
-        "skip.0": 560, "skip.1": 560, "skip.2": 2_144, "skip.3": 8_384,
-    }  # fmt: skip
+        "enter": 13_200,
+        "encoder": 151_360,
+        "down": 384,
+        "decoder": 77_664,
+        "leave": 15_360,
+        "head": 17,
+        "skip.0": 560,
+        "skip.1": 560,
+        "skip.2": 2_144,
+        "skip.3": 8_384,
+    }
 
 
 def test_published_counts_are_those_of_the_points() -> None:

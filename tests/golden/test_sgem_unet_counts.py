@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from irnas import catalog, cost
+from irnas import cost
+from irnas.core import catalog
 
 RGB = (3, 256, 256)
 
@@ -60,9 +61,13 @@ def test_layer_by_layer(row: str) -> None:
 def test_the_parts_of_the_module() -> None:
     numbers = {layer.name: layer.work.numbers for layer in count("SGEM").layers if layer.name.startswith("gap.")}
     assert {name: n for name, n in numbers.items() if n} == {
-        "gap.query_squeeze": 129, "gap.query": 65_600, "gap.key_squeeze": 257, "gap.key": 65_600,
-        "gap.restore": 256, "gap.value": 65_792,
-    }  # fmt: skip
+        "gap.query_squeeze": 129,
+        "gap.query": 65_600,
+        "gap.key_squeeze": 257,
+        "gap.key": 65_600,
+        "gap.restore": 256,
+        "gap.value": 65_792,
+    }
 
 
 @pytest.mark.parametrize(
@@ -80,11 +85,16 @@ def test_macs_with_and_without_the_attention(input_chw: cost.Chw, params: int, c
 @pytest.mark.parametrize(
     ("point", "params", "printed", "places"),
     [
-        ("SGEM", 8_687_523, "15.9195", 4), ("SGEM/off", 8_637_345, "16.4537", 4),
-        ("c=16", 2_273_299, "4.017", 3), ("c=24", 4_946_395, "8.983", 3), ("c=48", 19_373_875, "35.707", 3),
-        ("c=64", 34_332_355, "63.380", 3), ("d=32", 8_621_923, "15.918", 3), ("d=128", 8_818_723, "15.926", 3),
+        ("SGEM", 8_687_523, "15.9195", 4),
+        ("SGEM/off", 8_637_345, "16.4537", 4),
+        ("c=16", 2_273_299, "4.017", 3),
+        ("c=24", 4_946_395, "8.983", 3),
+        ("c=48", 19_373_875, "35.707", 3),
+        ("c=64", 34_332_355, "63.380", 3),
+        ("d=32", 8_621_923, "15.918", 3),
+        ("d=128", 8_818_723, "15.926", 3),
     ],
-)  # fmt: skip
+)
 def test_parameters_and_the_figure_of_thop(point: str, params: int, printed: str, places: int) -> None:
     found = count(point)
     assert found.total.params == params

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from irnas.objective import parse
-from irnas.search import contest, table
+from irnas.core.objective import parse
+from irnas.simulation import comparison, table
 
 ROOT = Path(__file__).parents[2]
 SHAPES, BITS = (
@@ -34,6 +34,6 @@ def test_a_random_search_pays_what_the_page_says() -> None:
     row = re.search(r"^\| `random` \|(.*)\|$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert row
     said = [float(cell.split()[0]) for cell in row[1].split("|")[:4]]
-    runs = contest.searches(BITS, ["random"], parse("miou,ops"), seeds=20)["random"]
-    found = [price.trained for price in contest.standing(runs).prices.values()]
+    runs = comparison.searches(BITS, ["random"], parse("miou,ops"), seeds=20)["random"]
+    found = [price.trained for price in comparison.standing(runs).prices.values()]
     assert found == pytest.approx(said, abs=1)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from irnas import catalog, cost
+from irnas import cost
+from irnas.core import catalog
 
 IMAGE = (1, 256, 256)
 PARAMS = {

@@ -98,8 +98,9 @@ def test_pods_have_no_rights_and_fit_the_restricted_level() -> None:
         assert all(set(volume) == {"name", "emptyDir"} for volume in pod["volumes"])
         for container in pod["containers"]:
             assert container["securityContext"] == {
-                "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]},
-            }  # fmt: skip
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+            }
             assert container["resources"]["requests"] == container["resources"]["limits"]
             assert "env" not in container and not container["image"].endswith(":latest")
         assert pod["serviceAccountName"] == ("irnas-worker" if "groupName" in group else "irnas-head")

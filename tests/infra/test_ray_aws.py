@@ -83,9 +83,11 @@ def test_ray_s_launcher_starts_each_kind_of_node_in_a_mocked_account(
         # Ray's launcher opens no group of its own where one is given: that of its own would let SSH in from anywhere.
         assert kind["node_config"]["SecurityGroupIds"] == [account["sg-"]]
         tags = {
-            TAG_RAY_NODE_KIND: "worker", TAG_RAY_USER_NODE_TYPE: name, TAG_RAY_NODE_NAME: name,
+            TAG_RAY_NODE_KIND: "worker",
+            TAG_RAY_USER_NODE_TYPE: name,
+            TAG_RAY_NODE_NAME: name,
             TAG_RAY_NODE_STATUS: "up",
-        }  # fmt: skip
+        }
         made = provider.create_node(copy.deepcopy(kind["node_config"]), tags, 1)
         found = ec2.describe_instances(InstanceIds=list(made))["Reservations"][0]["Instances"][0]
         assert found["InstanceType"] == kind["node_config"]["InstanceType"]

@@ -61,11 +61,14 @@ def account(run: str | Path) -> Account:
             epochs[event["trial"], event["epoch"]] += 1
             late |= {event["trial"]} & over
     return Account(
-        proposed=len(proposed), finished=len(trials), failed=sum(r["status"] == "failed" for r in ends),
-        lost=len(proposed - set(trials)), retried=sum(e["kind"] == "retried" for e in found),
+        proposed=len(proposed),
+        finished=len(trials),
+        failed=sum(r["status"] == "failed" for r in ends),
+        lost=len(proposed - set(trials)),
+        retried=sum(e["kind"] == "retried" for e in found),
         repeated=sum(n > 1 for n in trials.values()) + sum(n > 1 for n in keys.values()) + len(late),
         again=sum(n - 1 for n in epochs.values()),
-    )  # fmt: skip
+    )
 
 
 def outcome(run: str | Path) -> dict[str, Mapping[str, Any]]:

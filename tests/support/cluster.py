@@ -100,9 +100,13 @@ class Node:
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, "sh", "-c", f'{mounts} && exec "$@"', "sh", *words],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=dict(self.environment), cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(self.environment),
+                cwd="/",
                 start_new_session=True,
-            )  # fmt: skip
+            )
 
     def inside(self, words: list[str]) -> list[str]:
         """The command that runs ``words`` on this node."""
@@ -114,10 +118,14 @@ class Node:
             command = subprocess.Popen(
                 # nsenter would leave the working folder's mount behind, so the shell goes there once inside.
                 self.inside(["sh", "-c", 'cd "$0" && exec "$@"', str(folder), sys.executable, "-m", "irnas", *words]),
-                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, text=True,
-                env={**self.environment, **more}, start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env={**self.environment, **more},
+                start_new_session=True,
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            )  # fmt: skip
+            )
         self.commands.append(command)
         return command
 

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 from typer.testing import CliRunner
 
-from irnas.ledger import Event, Ledger
+from irnas.record.ledger import Event, Ledger
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -39,11 +39,16 @@ def printed(app: typer.Typer, *arguments: object) -> str:
 def started(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
     """`irnas WORDS` in ``folder``, running; killed at the end where it still is."""
     with subprocess.Popen(
-        [sys.executable, "-m", "irnas", *words], cwd=folder, env=environment(folder),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        [sys.executable, "-m", "irnas", *words],
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
         # Whoever starts the tests in the background ignores the signal, and so would everything below them.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:  # fmt: skip
+    ) as process:
         try:
             yield process
         finally:
@@ -53,9 +58,14 @@ def started(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
 def run(folder: Path, *words: str, code: int = 0, timeout_s: float = 240) -> str:
     """What `irnas WORDS` prints; fails where it exits with another code."""
     done = subprocess.run(
-        [sys.executable, "-m", "irnas", *words], cwd=folder, env=environment(folder), timeout=timeout_s,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "irnas", *words],
+        cwd=folder,
+        env=environment(folder),
+        timeout=timeout_s,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout if code == 0 else done.stderr
 

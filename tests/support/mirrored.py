@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from irnas import tracking
-from irnas.ledger import Ledger
-from irnas.mirror import entries
+from irnas.record.ledger import Ledger
+from irnas.tracking import client as tracking
+from irnas.tracking.entries import entries
 
 
 def found(client: Any) -> list[Any]:

@@ -148,8 +148,10 @@ def resampled(x_hw: Any, size: int | None) -> Any:
     if size is None:
         return x_hw
     height, width = x_hw.shape
-    source = [[(int((2 * r + 1) * height / (2 * size)), int((2 * c + 1) * width / (2 * size))) for c in range(size)]
-              for r in range(size)]  # fmt: skip
+    source = [
+        [(int((2 * r + 1) * height / (2 * size)), int((2 * c + 1) * width / (2 * size))) for c in range(size)]
+        for r in range(size)
+    ]
     return np.array([[x_hw[at] for at in row] for row in source], dtype=x_hw.dtype)
 
 
@@ -190,9 +192,14 @@ def count_slowly(score_hw: Any, full_hw: Any, grey_hw: Any, rules: Rules) -> dic
     full = {at for at in every if full_hw[at]}
     targets = components(full_hw, rules.connectivity)
     row: dict[str, Any] = {
-        "tp": len(on & full), "fp": len(on - full), "fn": len(full - on), "pixels": len(every),
-        "grey": sum(bool(grey_hw[at]) for at in every), "targets": len(targets), "false_alarm_area": len(every),
-    }  # fmt: skip
+        "tp": len(on & full),
+        "fp": len(on - full),
+        "fn": len(full - on),
+        "pixels": len(every),
+        "grey": sum(bool(grey_hw[at]) for at in every),
+        "targets": len(targets),
+        "false_alarm_area": len(every),
+    }
     row["roc_true"], row["roc_false"] = roc_counts(score_hw, full_hw, targets, rules.roc)
     on_hw = np.array([[(r, c) in on for c in range(full_hw.shape[1])] for r in range(full_hw.shape[0])])
     blobs = components(on_hw, rules.connectivity)

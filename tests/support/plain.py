@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from irnas.search.strategy.freeze import FreezeThaw
-from irnas.search.strategy.improvement import Costs
+from irnas.core.settings import ENDLESS, Spendable
+from irnas.search.strategy.expected_hypervolume import Costs
+from irnas.search.strategy.freeze_thaw import FreezeThaw
 from irnas.search.strategy.surrogate import Pace
-from irnas.settings import ENDLESS, Spendable
 
 Worst = tuple[float, Costs]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from irnas.device import calibrate, speed
-from irnas.device.profile import Profile, save
+from irnas.deploy.device import calibrate, speed
+from irnas.deploy.device.profile import Profile, save
 
 KERNELS = "avx512"
 SIZES = ((32, 32), (64, 48))

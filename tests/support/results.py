@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from irnas.result import Result, Status
-from irnas.space import Space
+from irnas.core.result import Result, Status
+from irnas.core.space import Space
 
 
 def tiny_space() -> Space:
@@ -24,8 +24,15 @@ def tiny_space() -> Space:
 def result(trial: int, values: dict[str, float], *, status: Status = Status.OK, **changes: object) -> Result:
     points = list(tiny_space().points())
     fields: dict[str, object] = {
-        "trial": trial, "genotype": points[trial % len(points)], "status": status, "values": values, "epochs": 3,
-        "seed": trial, "data_rev": "d" * 12, "code_rev": "0.1.0", "seconds": 1.5,
+        "trial": trial,
+        "genotype": points[trial % len(points)],
+        "status": status,
+        "values": values,
+        "epochs": 3,
+        "seed": trial,
+        "data_rev": "d" * 12,
+        "code_rev": "0.1.0",
+        "seconds": 1.5,
         "error": "ValueError: broken" if status is Status.FAILED else "",
-    }  # fmt: skip
+    }
     return Result(**{**fields, **changes})  # type: ignore[arg-type]

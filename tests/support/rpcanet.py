@@ -14,9 +14,14 @@ State = dict[str, Tensor]
 
 
 def official(
-    stages: int = 2, bc: int = 4, tc: int = 32, hidden: int = 2, depths: tuple[int, int, int, int] = (3, 6, 6, 3),
-    prefix: str = "", seed: int = 0,
-) -> State:  # fmt: skip
+    stages: int = 2,
+    bc: int = 4,
+    tc: int = 32,
+    hidden: int = 2,
+    depths: tuple[int, int, int, int] = (3, 6, 6, 3),
+    prefix: str = "",
+    seed: int = 0,
+) -> State:
     """A state dict in the official layout with random numbers; depths of B, T, N and merge."""
     generator = torch.Generator().manual_seed(seed)
     state: State = {}
@@ -35,9 +40,11 @@ def official(
 
     for k in range(stages):
         for part, convs, depth, kernel, normed in (
-            ("lowrank", "convs", depths[0], 1, True), ("sparse", "convs", depths[1], 1, False),
-            ("residual", "convs", depths[2], 3, False), ("merge", "mapping", depths[3], 3, True),
-        ):  # fmt: skip
+            ("lowrank", "convs", depths[0], 1, True),
+            ("sparse", "convs", depths[1], 1, False),
+            ("residual", "convs", depths[2], 3, False),
+            ("merge", "mapping", depths[3], 3, True),
+        ):
             head, pitch = f"decos.{k}.{part}", 3 if normed else 2
             width = tc if part == "merge" else bc
             for i in range(depth + 1):

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from irnas import catalog
-from irnas.front import Front
-from irnas.ledger import Ledger, compact, results
-from irnas.objective import parse
-from irnas.result import Result, Status
-from irnas.settings import Budget, SearchSettings, trial_seed
-from irnas.space import Genotype, Space
+from irnas.core import catalog
+from irnas.core.front import Front
+from irnas.core.objective import parse
+from irnas.core.result import Result, Status
+from irnas.core.settings import Budget, SearchSettings, trial_seed
+from irnas.core.space import Genotype, Space
+from irnas.record.ledger import Ledger, compact, results
 
 START = 1_790_000_000.0
 """Unix seconds at which the runs begin."""
@@ -60,15 +60,18 @@ def space_folder(parent: Path) -> Path:
 
 
 def price(genotype: Genotype, input_chw: tuple[int, int, int]) -> dict[str, float]:
-    """Costs of a toy, in the form of irnas.cost.price."""
+    """Costs of a toy, in the form of irnas.cost.count.price."""
     width, depth = int(genotype.values["width"]), int(genotype.values["depth"])
     bits = 1 if genotype.values["binarizer"] == "float" else 32
     params = 9 * width * width * depth / bits + 40 * width + (30 if genotype.values["attention"] else 0)
     pixels = input_chw[1] * input_chw[2]
     return {
-        "ops": params * pixels / 4, "params": params, "macs": 9.0 * width * width * depth * pixels / 4,
-        "elementwise": 6.0 * width * pixels, "bytes": 4 * params,
-    }  # fmt: skip
+        "ops": params * pixels / 4,
+        "params": params,
+        "macs": 9.0 * width * width * depth * pixels / 4,
+        "elementwise": 6.0 * width * pixels,
+        "bytes": 4 * params,
+    }
 
 
 def accuracy(genotype: Genotype, share: float, rng: random.Random) -> dict[str, float]:
@@ -80,9 +83,15 @@ def accuracy(genotype: Genotype, share: float, rng: random.Random) -> dict[str, 
     miou = min(max(miou + rng.gauss(0, 0.008), 0.01), 0.95)
     f1 = 2 * miou / (1 + miou)
     return {
-        "miou": miou, "niou": miou * 0.97, "f1": f1, "precision": min(f1 * 1.03, 1.0), "recall": f1 * 0.97,
-        "pd": min(0.55 + miou / 2, 1.0), "fa": 4e-5 * (1.05 - miou), "auc": min(0.8 + miou / 5, 1.0),
-    }  # fmt: skip
+        "miou": miou,
+        "niou": miou * 0.97,
+        "f1": f1,
+        "precision": min(f1 * 1.03, 1.0),
+        "recall": f1 * 0.97,
+        "pd": min(0.55 + miou / 2, 1.0),
+        "fa": 4e-5 * (1.05 - miou),
+        "auc": min(0.8 + miou / 5, 1.0),
+    }
 
 
 @dataclass
@@ -111,22 +120,41 @@ class Writer:
         self._held.__exit__(None, None, None)
 
     def open(self) -> None:
-        self.append("opened", {
-            "settings": self.settings.document(), "space": self.space.document(),
-            "data": {"name": self.data_name, "revision": "5eed5eed5eed5eed", "path": "data/absent"},
-            "data_rev": "5eed5eed5eed5eed", "code_rev": "0.1.0",
-            "versions": {"irnas": "0.1.0", "torch": "2.13.0", "ray": "2.60.0", "optuna": "5.0.0", "python": "3.11.2"},
-            "bounds": {"miou": [1.0, 0.0], "pd": [1.0, 0.0], "ops": [1e6, 1e9], "params": [1e2, 1e5]},
-            "baselines": {"all_background": {"miou": 0.0}, "global_threshold": {"miou": 0.21}},
-        })  # fmt: skip
+        self.append(
+            "opened",
+            {
+                "settings": self.settings.document(),
+                "space": self.space.document(),
+                "data": {"name": self.data_name, "revision": "5eed5eed5eed5eed", "path": "data/absent"},
+                "data_rev": "5eed5eed5eed5eed",
+                "code_rev": "0.1.0",
+                "versions": {
+                    "irnas": "0.1.0",
+                    "torch": "2.13.0",
+                    "ray": "2.60.0",
+                    "optuna": "5.0.0",
+                    "python": "3.11.2",
+                },
+                "bounds": {"miou": [1.0, 0.0], "pd": [1.0, 0.0], "ops": [1e6, 1e9], "params": [1e2, 1e5]},
+                "baselines": {"all_background": {"miou": 0.0}, "global_threshold": {"miou": 0.21}},
+            },
+        )
 
     def propose(self, genotype: Genotype, origin: str = "tpe") -> int:
         trial = self.num_trials
         self.num_trials += 1
-        self.append("proposed", {
-            "trial": trial, "genotype": genotype.document(), "key": genotype.key,
-            "costs": price(genotype, self.settings.cost_input), "origin": origin, "refused": "", "memory": {},
-        })  # fmt: skip
+        self.append(
+            "proposed",
+            {
+                "trial": trial,
+                "genotype": genotype.document(),
+                "key": genotype.key,
+                "costs": price(genotype, self.settings.cost_input),
+                "origin": origin,
+                "refused": "",
+                "memory": {},
+            },
+        )
         return trial
 
     def report(self, trial: int, genotype: Genotype, epoch: int) -> dict[str, float]:
@@ -141,10 +169,17 @@ class Writer:
         self, trial: int, genotype: Genotype, status: Status, values: Mapping[str, float], epochs: int, error: str = ""
     ) -> None:
         result = Result(
-            trial=trial, genotype=genotype, status=status, epochs=epochs, seed=trial_seed(0, genotype.key),
-            values={**price(genotype, self.settings.cost_input), **values}, data_rev="5eed5eed5eed5eed",
-            code_rev="0.1.0", seconds=4.2 * epochs, error=error,
-        )  # fmt: skip
+            trial=trial,
+            genotype=genotype,
+            status=status,
+            epochs=epochs,
+            seed=trial_seed(0, genotype.key),
+            values={**price(genotype, self.settings.cost_input), **values},
+            data_rev="5eed5eed5eed5eed",
+            code_rev="0.1.0",
+            seconds=4.2 * epochs,
+            error=error,
+        )
         self.append("finished", {"result": result.document()})
 
     def train(self, genotype: Genotype, origin: str = "tpe") -> None:
@@ -221,9 +256,14 @@ def with_speed(uri: str, *, predicted: bool = False) -> str:
             event["settings"] = {**event["settings"], "objectives": ["miou", "ops", "fps"]}
             event["bounds"] = {**event["bounds"], "fps": [4000.0, 10.0]}
             event["device"] = {
-                "name": "a board", "cpu": "a <small> chip", "kernels": "neon", "threads": 1, "clock": "CPU time",
-                "predicted": predicted, "revision": "abcdefabcdef",
-            }  # fmt: skip
+                "name": "a board",
+                "cpu": "a <small> chip",
+                "kernels": "neon",
+                "threads": 1,
+                "clock": "CPU time",
+                "predicted": predicted,
+                "revision": "abcdefabcdef",
+            }
         elif event["kind"] == "proposed":
             event["costs"] = _with_speed(event["costs"])
         elif event["kind"] == "finished":
@@ -235,11 +275,22 @@ def with_speed(uri: str, *, predicted: bool = False) -> str:
         with ledger.writing():
             for result in Front.of(done, parse("miou,ops,fps")).results:
                 expected = result.values["latency_ms"]
-                ledger.append("measured", {
-                    "t": START + 9000, "trial": result.trial, "key": result.key, "input": [1, 256, 256], "threads": 1,
-                    "expected_ms": expected, "engine": "xnor", "kernels": "neon", "ms_min": expected * 0.8,
-                    "ms_median": expected * 0.9, "runs": 90,
-                })  # fmt: skip
+                ledger.append(
+                    "measured",
+                    {
+                        "t": START + 9000,
+                        "trial": result.trial,
+                        "key": result.key,
+                        "input": [1, 256, 256],
+                        "threads": 1,
+                        "expected_ms": expected,
+                        "engine": "xnor",
+                        "kernels": "neon",
+                        "ms_min": expected * 0.8,
+                        "ms_median": expected * 0.9,
+                        "runs": 90,
+                    },
+                )
     return uri
 
 

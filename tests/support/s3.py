@@ -57,7 +57,7 @@ def client(address: str) -> Any:
     """A plain client of the server, past everything that is tested."""
     return boto3.client(
         "s3", endpoint_url=address, aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1"
-    )  # fmt: skip
+    )
 
 
 def objects(address: str, prefix: str = "") -> dict[str, bytes]:

@@ -38,7 +38,7 @@ def harmed(train, epoch_of_training):
 
 class Finder(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name != "irnas.train":
+        if name != "irnas.training.fit":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)

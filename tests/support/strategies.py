@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 from support.results import tiny_space
 
-from irnas.objective import parse
-from irnas.result import Result, Status
+from irnas.core.objective import parse
+from irnas.core.result import Result, Status
+from irnas.core.space import Genotype, Param, Space
 from irnas.search.strategy import Proposal
-from irnas.search.strategy.sampled import Sampled
-from irnas.space import Genotype, Param, Space
+from irnas.search.strategy.optuna_sampler import Sampled
 
 
 def price(genotype: Genotype) -> Mapping[str, float]:
@@ -23,9 +23,17 @@ def answer(proposal: Proposal, *, status: Status = Status.OK) -> Result:
     miou = random.Random(proposal.genotype.key).random()
     values = {**proposal.costs, **({"miou": miou} if status is Status.OK else {})}
     return Result(
-        trial=proposal.trial, genotype=proposal.genotype, status=status, values=values, epochs=1, seed=0, data_rev="d",
-        code_rev="c", seconds=0.0, error="E: broken" if status is Status.FAILED else "",
-    )  # fmt: skip
+        trial=proposal.trial,
+        genotype=proposal.genotype,
+        status=status,
+        values=values,
+        epochs=1,
+        seed=0,
+        data_rev="d",
+        code_rev="c",
+        seconds=0.0,
+        error="E: broken" if status is Status.FAILED else "",
+    )
 
 
 def wide_space() -> Space:

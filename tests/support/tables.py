@@ -6,9 +6,9 @@ import math
 import random
 from dataclasses import replace
 
-from irnas.search.table import Point, Step, Table
-from irnas.settings import Budget, Recipe
-from irnas.space import Genotype, Space
+from irnas.core.settings import Budget, Recipe
+from irnas.core.space import Genotype, Space
+from irnas.simulation.table import Point, Step, Table
 
 SPACE = Space.from_document(
     {
@@ -35,9 +35,11 @@ def made_table(
     chosen = genotypes if num_points is None else rng.sample(genotypes, num_points)
     points = tuple(_point(g, rng, num_seeds, epochs, noise) for g in chosen)
     conditions = {
-        "budget": {"epochs": epochs, "batch": 8, "crop": 64}, "recipe": _recipe(), "preset": "basicirstd",
+        "budget": {"epochs": epochs, "batch": 8, "crop": 64},
+        "recipe": _recipe(),
+        "preset": "basicirstd",
         "cost_input": [1, 256, 256],
-    }  # fmt: skip
+    }
     assert Budget(**conditions["budget"])  # type: ignore[arg-type]
     return Table(space=SPACE, points=points, conditions=conditions, data_rev="made up", code_rev="none", synthetic=True)
 

@@ -122,9 +122,21 @@ def server(folder: Path, backend: str, artifacts: str, **more: str) -> Iterator[
     """An MLflow server on loopback; ``more`` is added to its environment."""
     port = free_port()
     command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", backend, "--artifacts-destination", artifacts,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--backend-store-uri",
+        backend,
+        "--artifacts-destination",
+        artifacts,
+    ]
     # Its queue of jobs costs more processes, and no test has any jobs.
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     env = {**os.environ, **quiet, **more}

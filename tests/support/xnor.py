@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from irnas import catalog, models
+from irnas import models
+from irnas.core import catalog
+from irnas.core.space import Genotype
 from irnas.runtime.graph import Op
-from irnas.space import Genotype
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

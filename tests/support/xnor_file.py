@@ -243,8 +243,13 @@ BROKEN: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
     ("R19", "extra attribute", lambda: _op(6, low=-1)),
     ("R20", "later tensor", lambda: _with(lambda f: f.metadata["graph"][6].update({"in": [7]}))),
     ("R20", "too many", lambda: _with(lambda f: f.metadata["graph"][6].update({"in": [6, 6]}))),
-    ("R20", "unused tensor", lambda: _with(lambda f: f.metadata["graph"][7].update({"in": [6]}) or
-        f.metadata["graph"][8].update({"in": [6]}))),
+    (
+        "R20",
+        "unused tensor",
+        lambda: _with(
+            lambda f: f.metadata["graph"][7].update({"in": [6]}) or f.metadata["graph"][8].update({"in": [6]})
+        ),
+    ),
     ("R21", "missing", lambda: _tensor("1.scale", None)),
     ("R21", "half a pair", lambda: _tensor("1.lo", None)),
     ("R21", "unknown role", lambda: _tensor("0.gain", ONE)),
@@ -254,8 +259,16 @@ BROKEN: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
     ("R22", "two levels", lambda: _with(lambda f: f.metadata["graph"][12].update({"in": [11, 2, 12]}))),
     ("R22", "below 0", lambda: _with(lambda f: f.metadata["graph"][10].update({"in": [2]}))),
     ("R22", "multiple", lambda: _with(lambda f: f.metadata["input"].update(multiple=2))),
-    ("R23", "channels", lambda: _with(lambda f: f.metadata["graph"][6].update(
-        op="mix", channels=4096, starts=[0]) or f.metadata["graph"][12].update({"in": [11, 12, 7]}))),
+    (
+        "R23",
+        "channels",
+        lambda: _with(
+            lambda f: (
+                f.metadata["graph"][6].update(op="mix", channels=4096, starts=[0])
+                or f.metadata["graph"][12].update({"in": [11, 12, 7]})
+            )
+        ),
+    ),
     ("R24", "last op", lambda: _op(17, op="clamp")),
     ("R24", "early sigmoid", lambda: _op(6, op="sigmoid")),
     ("R25", "kernel", lambda: _op(0, kernel=5)),
@@ -282,5 +295,5 @@ BROKEN: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
     ("R30", "pool", lambda: _op(2, kind="median")),
     ("R31", "upsample", lambda: _op(10, kind="cubic")),
     ("R34", "stray bits", lambda: _tensor("1.bits", _stray_bits())),
-)  # fmt: skip
+)
 """(rule, what is wrong, the file): every reader refuses it and names the rule."""

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from support.tables import flat, made_table
 
-from irnas.errors import SettingsError
-from irnas.objective import parse
-from irnas.search import anytime, contest
-from irnas.search.replay import Arena, Moment, Trajectory
+from irnas.core.errors import SettingsError
+from irnas.core.objective import parse
+from irnas.simulation import anytime, comparison
+from irnas.simulation.simulator import Arena, Moment, Trajectory
 
 MIOU_OPS = parse("miou,ops")
 
@@ -75,8 +75,9 @@ def test_attained_against_a_cost_that_is_better_when_larger_and_a_metric_that_is
     table = flat((0.2, 1e3), (0.7, 1e5))
     fast = tuple(
         replace(p, free={"fps": 1e6 / p.free["ops"]}, curves={0: (replace(c[0], values={"fa": 1e-4 * (1 + i)}),)})
-        for i, p in enumerate(table.points) for c in p.curves.values()
-    )  # fmt: skip
+        for i, p in enumerate(table.points)
+        for c in p.curves.values()
+    )
     objectives = parse("fa,fps")
     arena = Arena(table=replace(table, points=fast), objectives=objectives)
     found = anytime.attainable([arena], (objectives[1], objectives[0]), [10.0, 1000.0, 2000.0])
@@ -86,15 +87,15 @@ def test_attained_against_a_cost_that_is_better_when_larger_and_a_metric_that_is
 def test_several_processes_search_as_one_does() -> None:
     table = made_table(16, epochs=3)
     words = (table, ["random", "freeze-thaw"], MIOU_OPS)
-    one, two = (contest.searches(*words, seeds=3, jobs=jobs) for jobs in (1, 2))
+    one, two = (comparison.searches(*words, seeds=3, jobs=jobs) for jobs in (1, 2))
     assert one == two and list(one) == ["random", "freeze-thaw"]
     with pytest.raises(SettingsError, match="jobs: got 0; must be at least 1"):
-        contest.searches(*words, seeds=1, jobs=0)
+        comparison.searches(*words, seeds=1, jobs=0)
 
 
 def test_a_strategys_own_time_is_billed_beside_the_training() -> None:
     arena = Arena(table=flat((0.2, 1e3), (0.7, 1e5)), objectives=MIOU_OPS)
     run = searched(arena, (0, 1.0, 0.95), (1, 2.0, 1.0))
     assert (run.cost_to(0.9), run.billed_to(0.9), run.billed_to(0.99)) == (1.0, 1.5, 2.5)
-    price = contest.standing([run]).prices[98]
+    price = comparison.standing([run]).prices[98]
     assert (price.median, price.trained) == (2.5, 2.0)

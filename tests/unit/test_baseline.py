@@ -16,7 +16,7 @@ from irnas.baseline.patch import Grid, median
 from irnas.baseline.scale import to_score
 from irnas.baseline.threshold import CHOICES, Threshold, parse
 from irnas.baseline.trial import choose, judge, spread
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
 from irnas.metrics import PRESETS, Counts, count, summarize
 
 RULES = PRESETS["basicirstd"]
@@ -120,9 +120,7 @@ def test_tllcm_equals_its_definition() -> None:
     image_hw = np.random.default_rng(6).integers(0, 256, (9, 12)).astype(np.uint8)
     padded = np.pad(image_hw.astype(float), 1, mode="edge")
     weights = np.array([1, 2, 1]) / 4
-    core = sum(
-        weights[i] * weights[j] * padded[i : i + 9, j : j + 12] for i in range(3) for j in range(3)
-    )  # fmt: skip
+    core = sum(weights[i] * weights[j] * padded[i : i + 9, j : j + 12] for i in range(3) for j in range(3))
     best = np.zeros(image_hw.shape)
     for side in (3, 5, 7, 9):
         cell = cells_slowly(image_hw, side, lambda values: np.sort(values.ravel())[-9:].mean())

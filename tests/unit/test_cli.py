@@ -15,7 +15,7 @@ from irnas.cli import main
 from irnas.cli.app import app
 from irnas.cli.search import _resumable
 from irnas.cli.setting import _limits, parse_amount
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
 
 HEAVY = {
     "torch",

@@ -15,7 +15,7 @@ from irnas.baseline import named
 from irnas.baseline.threshold import parse
 from irnas.baseline.trial import judge
 from irnas.cli.baseline import baseline
-from irnas.errors import DataError, IrnasError, SettingsError
+from irnas.core.errors import DataError, IrnasError, SettingsError
 from irnas.metrics import preset
 
 APP = typer.Typer()
@@ -44,11 +44,18 @@ def test_json_holds_the_metrics_and_where_they_come_from() -> None:
     assert found.pop("metrics") == verdict.metrics
     assert found.pop("seconds_per_image") > 0 <= found.pop("cpu_seconds_per_image")
     assert found == {
-        "name": "top-hat", "title": "Top-Hat", "paper": "Zeng et al., 2006", "dataset": dataset.name,
-        "data_rev": dataset.revision, "split": "test", "images": len(dataset.split("test")),
-        "images_of_split": len(dataset.split("test")), "threshold": "0.5max", "threshold_from": "a fixed rule",
+        "name": "top-hat",
+        "title": "Top-Hat",
+        "paper": "Zeng et al., 2006",
+        "dataset": dataset.name,
+        "data_rev": dataset.revision,
+        "split": "test",
+        "images": len(dataset.split("test")),
+        "images_of_split": len(dataset.split("test")),
+        "threshold": "0.5max",
+        "threshold_from": "a fixed rule",
         "preset": "sctransnet",
-    }  # fmt: skip
+    }
 
 
 def test_the_table_says_over_what(tmp_path: Path) -> None:

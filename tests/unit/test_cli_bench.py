@@ -13,11 +13,11 @@ from support.command import printed
 from support.native import library, products  # noqa: F401
 from support.xnor_file import tiny
 
-from irnas.bench import contest, rival
-from irnas.bench.source import Source, from_block
-from irnas.bench.subject import Subject
 from irnas.cli import bench
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
+from irnas.deploy.bench import contest, rival
+from irnas.deploy.bench.source import Source, from_block
+from irnas.deploy.bench.subject import Subject
 from irnas.runtime import engine, format
 
 pytestmark = pytest.mark.usefixtures("library")
@@ -98,9 +98,15 @@ def test_binary_multiply_adds_are_counted() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [("block:x",), ("block:0",), ("block:8@16",), ("block:8", "--rivals", "ncnn"), ("block:8", "--threads", "0"),
-     ("block:8", "--threads", "1,1")],
-)  # fmt: skip
+    [
+        ("block:x",),
+        ("block:0",),
+        ("block:8@16",),
+        ("block:8", "--rivals", "ncnn"),
+        ("block:8", "--threads", "0"),
+        ("block:8", "--threads", "1,1"),
+    ],
+)
 def test_bench_refuses_other_blocks_and_rivals(wrong: tuple[str, ...]) -> None:
     with pytest.raises(SettingsError, match="must be"):
         call("bench", *wrong)

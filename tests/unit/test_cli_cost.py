@@ -10,10 +10,10 @@ import pytest
 from support import profiles
 from typer.testing import CliRunner
 
-from irnas import catalog
 from irnas.cli.app import app
 from irnas.cli.cost import parse_size
-from irnas.errors import DataError, IrnasError, SettingsError, SpaceError
+from irnas.core import catalog
+from irnas.core.errors import DataError, IrnasError, SettingsError, SpaceError
 
 
 def run(*arguments: str) -> str:

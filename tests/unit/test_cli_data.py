@@ -12,7 +12,7 @@ from support import layouts
 from typer.testing import CliRunner
 
 from irnas.cli.data import app
-from irnas.errors import DataError
+from irnas.core.errors import DataError
 
 runner = CliRunner()
 

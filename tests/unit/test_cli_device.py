@@ -11,8 +11,8 @@ from support import profiles
 from typer.testing import CliRunner
 
 from irnas.cli import device
-from irnas.device import calibrate, speed
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
+from irnas.deploy.device import calibrate, speed
 
 
 def call(*arguments: object, code: int = 0) -> Any:
@@ -55,7 +55,7 @@ def test_a_machine_that_gives_no_even_answer_is_warned_about(tmp_path: Path, mon
         found = profiles.measure(run)
         return speed.Timing(
             engine="xnor", kernels=found.kernels, ms_min=found.ms_min * (1 + next(calls) % 7), ms_median=1.0, runs=5
-        )  # fmt: skip
+        )
 
     monkeypatch.setattr(calibrate, "ROUNDS", 1)
     monkeypatch.setattr(speed, "measure", moody)

@@ -10,15 +10,17 @@ import typer
 from support.datasets import tiny
 from typer.testing import CliRunner, Result
 
-from irnas import catalog, cost, ledger
-from irnas import result as results
+from irnas import cost
 from irnas.cli.export import export
-from irnas.errors import DataError, ExportError, IrnasError, SettingsError
-from irnas.export import source
-from irnas.export.source import choose
+from irnas.core import catalog
+from irnas.core import result as results
+from irnas.core.errors import DataError, ExportError, IrnasError, SettingsError
+from irnas.core.settings import Budget, Recipe, SearchSettings
+from irnas.deploy.export import source
+from irnas.deploy.export.source import choose
+from irnas.record import ledger
 from irnas.runtime import reference
-from irnas.settings import Budget, Recipe, SearchSettings
-from irnas.trial import Assignment, evaluate
+from irnas.training.trial import Assignment, evaluate
 
 APP = typer.Typer()
 APP.command()(export)
@@ -41,19 +43,30 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     genotype = catalog.point("biisnet", "base=4,stages=2,n_bot=0")
     assignment = Assignment(
-        trial=0, genotype=genotype, costs=cost.price(genotype, (1, 64, 64)), seed=1, dataset=str(tiny().root),
-        data_rev=tiny().revision, code_rev="c", budget=Budget(epochs=1, batch=4, crop=32), recipe=Recipe(),
-        preset="basicirstd", uri=str(folder),
-    )  # fmt: skip
+        trial=0,
+        genotype=genotype,
+        costs=cost.price(genotype, (1, 64, 64)),
+        seed=1,
+        dataset=str(tiny().root),
+        data_rev=tiny().revision,
+        code_rev="c",
+        budget=Budget(epochs=1, batch=4, crop=32),
+        recipe=Recipe(),
+        preset="basicirstd",
+        uri=str(folder),
+    )
     result = list(evaluate(assignment))[-1]
     assert isinstance(result, results.Result)
     record = ledger.Ledger(str(folder))
     with record.writing():
-        record.append("opened", {
-            "settings": SearchSettings(space="biisnet", dataset=str(tiny().root)).document(),
-            "data": {"name": "tiny", "revision": tiny().revision, "path": str(tiny().root)},
-            "data_rev": tiny().revision,
-        })  # fmt: skip
+        record.append(
+            "opened",
+            {
+                "settings": SearchSettings(space="biisnet", dataset=str(tiny().root)).document(),
+                "data": {"name": "tiny", "revision": tiny().revision, "path": str(tiny().root)},
+                "data_rev": tiny().revision,
+            },
+        )
         record.append("finished", {"result": result.document()})
     return folder
 
@@ -126,9 +139,16 @@ def test_other_data_than_the_runs_own_is_refused(folder: Path, tmp_path: Path) -
 def outcome(miou: float, width: int, status: str = "ok") -> results.Result:
     genotype = catalog.point("biisnet", f"base={width}")
     return results.Result(
-        trial=0, genotype=genotype, status=results.Status(status), values={"miou": miou}, epochs=1, seed=0, data_rev="",
-        code_rev="", seconds=0.0,
-    )  # fmt: skip
+        trial=0,
+        genotype=genotype,
+        status=results.Status(status),
+        values={"miou": miou},
+        epochs=1,
+        seed=0,
+        data_rev="",
+        code_rev="",
+        seconds=0.0,
+    )
 
 
 def test_best_is_best_by_the_first_objective() -> None:

@@ -149,9 +149,14 @@ def test_planted_credentials_are_found_nowhere(way: s3.Proxy, server: str, tmp_p
 def said(folder: Path, code: int, *words: str) -> str:
     """Everything that a command printed."""
     done = subprocess.run(
-        [sys.executable, "-m", "irnas", *words], cwd=folder, env=environment(folder), timeout=240, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "irnas", *words],
+        cwd=folder,
+        env=environment(folder),
+        timeout=240,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr

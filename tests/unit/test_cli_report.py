@@ -13,11 +13,11 @@ import typer
 from support.runs import Writer, space_folder, with_speed, write_run
 from typer.testing import CliRunner
 
-from irnas import tracking
 from irnas.cli import report
-from irnas.errors import IrnasError, SettingsError
-from irnas.ledger import Ledger, results
-from irnas.result import Status
+from irnas.core.errors import IrnasError, SettingsError
+from irnas.core.result import Status
+from irnas.record.ledger import Ledger, results
+from irnas.tracking import client
 
 app = typer.Typer()
 app.command("front")(report.front)
@@ -124,7 +124,7 @@ def test_a_run_that_is_not_there_is_a_user_error(tmp_path: Path, words: tuple[st
 
 
 def test_rebuild_says_what_it_did(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "rebuild", lambda uri: ("sqlite:///there.db", 14))
+    monkeypatch.setattr(client, "rebuild", lambda uri: ("sqlite:///there.db", 14))
     assert call("track", "rebuild", run) == f"{run}: the search and its 14 trials are in sqlite:///there.db\n"
 
 
@@ -132,7 +132,7 @@ def test_ui_serves_the_store_on_this_machine_only(tmp_path: Path, monkeypatch: p
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     started: list[Any] = []
     monkeypatch.setattr(os, "execv", lambda path, words: started.append((path, words)))
-    (tmp_path / tracking.DATABASE).touch()
+    (tmp_path / client.DATABASE).touch()
     shown = call("ui", str(tmp_path), "--port", "5055")
     assert "http://127.0.0.1:5055" in shown
     ((path, words),) = started
@@ -140,7 +140,7 @@ def test_ui_serves_the_store_on_this_machine_only(tmp_path: Path, monkeypatch: p
     text = " ".join(words)
     assert "mlflow server" in text
     assert "--host 127.0.0.1 --port 5055" in text
-    assert f"--backend-store-uri sqlite:///{tmp_path / tracking.DATABASE}" in text
+    assert f"--backend-store-uri sqlite:///{tmp_path / client.DATABASE}" in text
 
 
 def test_ui_without_a_store_is_a_user_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

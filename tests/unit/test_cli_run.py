@@ -17,9 +17,9 @@ from support.xnor_file import tiny
 from torch import Tensor, nn
 
 from irnas.cli import run
-from irnas.errors import DataError, FormatError, SettingsError
-from irnas.export import onnx
-from irnas.export.write import Origin
+from irnas.core.errors import DataError, FormatError, SettingsError
+from irnas.deploy.export import onnx
+from irnas.deploy.export.write import Origin
 from irnas.runtime import engine, format, reference, session
 
 pytestmark = pytest.mark.usefixtures("library")

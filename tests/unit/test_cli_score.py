@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from irnas.cli import main
 from irnas.cli.score import score
-from irnas.errors import DataError, IrnasError, SettingsError
+from irnas.core.errors import DataError, IrnasError, SettingsError
 from irnas.metrics import PRESETS, Counts, count, summarize
 
 APP = typer.Typer()

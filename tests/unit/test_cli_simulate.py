@@ -13,12 +13,12 @@ from support.tables import made_table
 from typer.testing import CliRunner, Result
 
 from irnas.cli.simulate import simulate
-from irnas.errors import FormatError, IrnasError, SettingsError
-from irnas.ledger import Ledger
-from irnas.objective import parse
-from irnas.search import contest, table
-from irnas.search.replay import Arena, replay
-from irnas.search.strategy.named import named
+from irnas.core.errors import FormatError, IrnasError, SettingsError
+from irnas.core.objective import parse
+from irnas.record.ledger import Ledger
+from irnas.search.strategy.catalogue import named
+from irnas.simulation import comparison, table
+from irnas.simulation.simulator import Arena, replay
 
 APP = typer.Typer()
 APP.command()(simulate)
@@ -79,7 +79,7 @@ def test_what_was_never_reached_is_never(bench: Path, monkeypatch: pytest.Monkey
         def ask(self) -> None:
             return None
 
-    monkeypatch.setattr(contest, "named", lambda *_, **__: Silent())
+    monkeypatch.setattr(comparison, "named", lambda *_, **__: Silent())
     found = json.loads(run("--bench", bench, "--strategy", "random", "--seeds", 2, "--json").stdout)
     entry = found["strategies"]["random"]
     assert entry["cost_to"]["90"] is None is entry["interval"]["90"][1] and entry["reached"]["90"] == 0.0

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from irnas import catalog, cost, models
-from irnas.errors import DataError, SpaceError
+from irnas import cost, models
+from irnas.core import catalog
+from irnas.core.errors import DataError, SpaceError
+from irnas.core.objective import OBJECTIVES
+from irnas.cost.rules import RULES, Work
 from irnas.nn import BinaryConv2d, Layer, Recipe, Sign, WeightSign
-from irnas.nn.work import RULES, Work
-from irnas.objective import OBJECTIVES
 
 LIT10 = catalog.point("biisnet", "LIT10")
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from support import layouts
 
+from irnas.core.errors import DataError
 from irnas.data import cache, open_dataset, shards, synthetic
 from irnas.data.dataset import EVERY, Dataset
 from irnas.data.importer import import_folder
-from irnas.errors import DataError
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from support.layouts import mask_of, picture
 
+from irnas.core.errors import DataError
 from irnas.data.decode import Notes, read_image, read_mask, resize_nearest
-from irnas.errors import DataError
 
 GREY = picture(7)
 

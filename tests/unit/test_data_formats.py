@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from support import layouts
 
+from irnas.core.errors import DataError
 from irnas.data.formats import discover
 from irnas.data.importer import import_folder
-from irnas.errors import DataError
 
 Build = Callable[[Path], list[str]]
 
@@ -160,7 +160,7 @@ def _picture(*parts: str, shape: tuple[int, int] = layouts.SIZE) -> Callable[[Pa
         (lambda root: (root / "images" / "c.png").write_bytes(b"no image"), r"c.png: got a file that cannot be read"),
         (lambda root: (root / "masks" / "c.png").write_bytes(b""), r"masks/c.png: got a file that cannot be read"),
     ],
-)  # fmt: skip
+)
 def test_a_mismatch_is_refused_and_nothing_is_written(
     spoil: Callable[[Path], object], message: str, tmp_path: Path
 ) -> None:

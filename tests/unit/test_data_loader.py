@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from support import layouts
 
+from irnas.core.errors import DataError
 from irnas.data import Split, loader, open_dataset
 from irnas.data.importer import import_folder
 from irnas.data.loader import batches
-from irnas.errors import DataError
 
 HEIGHT, WIDTH = 15, 17
 """255 pixels: each has a grey level of its own, so a crop tells where it came from."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from irnas.core.errors import DataError
 from irnas.data import lock
-from irnas.errors import DataError
 
 DIGEST = "dafe5b4f934665fba7722eb4d182f64e.dir"
 """What DVC 3.67 calls the folder that ``made`` makes."""

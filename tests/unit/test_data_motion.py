@@ -12,7 +12,8 @@ from irnas.data.motion import sequence
 from irnas.data.scene import SceneSettings
 from irnas.data.sensor import SensorSettings
 from irnas.data.statistics import measure
-from irnas.data.synthetic import SyntheticSettings, settings_of
+from irnas.data.synthetic import settings_of
+from irnas.data.synthetic_settings import SyntheticSettings
 from irnas.data.target import TargetSettings
 
 CLIPS = settings_of(images=0, sequences=40, frames=20, size=64)

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
+from irnas.core.errors import DataError
 from irnas.data.scene import KINDS, Look, SceneSettings, background, draw_look, power_law
-from irnas.errors import DataError
 
 
 def _slope(field: np.ndarray) -> float:

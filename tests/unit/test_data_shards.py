@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from support import layouts
 
+from irnas.core.errors import DataError
 from irnas.data import manifest, shards
 from irnas.data.check import verify
 from irnas.data.importer import import_folder
 from irnas.data.sample import Sample
-from irnas.errors import DataError
 
 
 def _sample(key: int, name: str | None = None, shape: tuple[int, int] = (20, 24)) -> Sample:

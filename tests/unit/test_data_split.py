@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from irnas.core.errors import DataError
 from irnas.data.split import check_disjoint, leaks, with_validation
-from irnas.errors import DataError
 
 _names = st.lists(
     st.text(st.characters(codec="ascii", min_codepoint=33), min_size=1), min_size=2, max_size=60, unique=True

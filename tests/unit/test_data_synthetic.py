@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from irnas.core.errors import DataError
 from irnas.data import open_dataset, synthetic
 from irnas.data.statistics import describe
-from irnas.data.synthetic import DEFAULT, HARD, SyntheticSettings, samples, settings_of, single, write
-from irnas.errors import DataError
+from irnas.data.synthetic import samples, settings_of, single, write
+from irnas.data.synthetic_settings import DEFAULT, HARD, SyntheticSettings
 
 SMALL = settings_of(images=12, size=64)
 CLIPS = settings_of(images=0, sequences=3, frames=8, size=64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from irnas.core.errors import DataError
 from irnas.data.target import (
     MASK_LEVEL,
     Target,
@@ -15,7 +16,6 @@ from irnas.data.target import (
     render,
     sigma_around,
 )
-from irnas.errors import DataError
 
 KINDS = ("gauss", "flat", "winged")
 

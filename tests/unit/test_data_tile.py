@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from support.datasets import tiny
 
+from irnas.core.errors import DataError
 from irnas.data import open_dataset, tile
-from irnas.errors import DataError
 
 
 def test_tiles_are_windows_of_the_training_part_with_a_target(tmp_path: Path) -> None:

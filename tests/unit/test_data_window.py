@@ -11,12 +11,12 @@ import torch
 from support.datasets import tiny
 from torch import Tensor, nn
 
+from irnas.core.settings import Budget, Recipe
 from irnas.data import Split, open_dataset, synthetic
 from irnas.data.dataset import EVERY
 from irnas.data.loader import batches
 from irnas.metrics import Rules
-from irnas.settings import Budget, Recipe
-from irnas.train import fit, predictions, validate, windows
+from irnas.training.fit import fit, predictions, validate, windows
 
 
 @pytest.fixture(scope="module")

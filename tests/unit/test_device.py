@@ -15,13 +15,13 @@ import pytest
 from support import profiles
 from support.native import library, products  # noqa: F401
 
-from irnas import catalog
-from irnas.device import calibrate, layer, speed, target
-from irnas.device.profile import Profile, load, milliseconds, save
-from irnas.device.work import LANES, steps
-from irnas.errors import ExportError, FormatError, SettingsError
+from irnas.core import catalog
+from irnas.core.errors import ExportError, FormatError, SettingsError
+from irnas.core.space import Genotype
+from irnas.deploy.device import calibrate, layer, speed, target
+from irnas.deploy.device.profile import Profile, load, milliseconds, save
+from irnas.deploy.device.work import LANES, steps
 from irnas.runtime.graph import OPS, Op, extents
-from irnas.space import Genotype
 
 CHW = (1, 64, 48)
 
@@ -33,9 +33,7 @@ def conv(channels: int, filters: int, kernel: int = 3, source: int = 0) -> Op:
 
 
 def block(channels: int, source: int, **constants: Any) -> Op:
-    attributes = {
-        "kernel": 3, "stride": 1, "groups": 1, "pad": 0, "residual": "after", "channels": channels
-    }  # fmt: skip
+    attributes = {"kernel": 3, "stride": 1, "groups": 1, "pad": 0, "residual": "after", "channels": channels}
     one = np.ones(channels, np.float32)
     bits = np.zeros((channels, 3, 3, -(-channels // 8)), np.uint8)
     found = {"bits": bits, "scale": one, "bias": one, **{role: one for role in constants}}
@@ -69,11 +67,13 @@ def test_narrower_vectors_take_more_steps_and_odd_sizes_are_extended() -> None:
 def test_the_two_halves_of_an_upsampled_map_are_one_stage_as_in_the_engine() -> None:
     def graph(starts: list[int], kind: str) -> list[Op]:
         return [
-            conv(1, 32), Op(kind="pool", inputs=(1,), attributes={"kind": "average"}),
+            conv(1, 32),
+            Op(kind="pool", inputs=(1,), attributes={"kind": "average"}),
             Op(kind="upsample", inputs=(2,), attributes={"kind": kind}),
             Op(kind="mix", inputs=(3, 3), attributes={"channels": 16, "starts": starts}),
-            conv(16, 1, 1, 4), Op(kind="sigmoid", inputs=(5,)),
-        ]  # fmt: skip
+            conv(16, 1, 1, 4),
+            Op(kind="sigmoid", inputs=(5,)),
+        ]
 
     merged, apart = counted(graph([0, 16], "bilinear")), counted(graph([0, 0], "bilinear"))
     assert "upsample-mix vector" in merged and "bilinear upsample vector" not in merged
@@ -82,7 +82,7 @@ def test_the_two_halves_of_an_upsampled_map_are_one_stage_as_in_the_engine() -> 
 
 
 def test_no_op_is_free_and_an_unknown_one_is_an_error() -> None:
-    from irnas.device.work import _COUNTS
+    from irnas.deploy.device.work import _COUNTS
 
     assert set(_COUNTS) == set(OPS)
     ops = [Op(kind="dream", inputs=(0,))]

@@ -12,10 +12,10 @@ import torch
 from support.xnor import evaluate, logits, randomize, relative
 from torch import nn
 
-from irnas.errors import ExportError
-from irnas.export import fold
-from irnas.export.draft import Draft, Slope, Term
-from irnas.export.layer import add_layer
+from irnas.core.errors import ExportError
+from irnas.deploy.export import fold
+from irnas.deploy.export.draft import Draft, Slope, Term
+from irnas.deploy.export.layer import add_layer
 from irnas.nn.binary import BinaryConv2d
 from irnas.nn.block import Layer, Recipe
 from irnas.nn.channel import ACTIVATIONS, ChannelAffine, ChannelShift, activation
@@ -81,12 +81,23 @@ def draws(num: int) -> list[dict[str, Any]]:
     """Layers as a recipe can make them, each choice about as often as the others."""
     rng = random.Random(1)
     axes = {
-        "kind": ("BC", "BC", "DB"), "w_bin": BINARIZERS, "a_bin": ("sign", "rsign", "affine", "adabin", "norm", "none"),
-        "act_bc": ACTIVATIONS, "act_db": ACTIVATIONS, "bn": (False, True), "out_affine": (False, True),
-        "residual": ("act_then_add", "add_then_act", "none"), "redist": (False, True), "redist_shift": (False, True),
-        "pad": (0, 1, -1), "db_norm": ("rms", "l2"), "stride": (1, 1, 2), "out": (CHANNELS, CHANNELS, 2 * CHANNELS),
-        "skip": ("none", "fp", "binary"), "kernel": (1, 3),
-    }  # fmt: skip
+        "kind": ("BC", "BC", "DB"),
+        "w_bin": BINARIZERS,
+        "a_bin": ("sign", "rsign", "affine", "adabin", "norm", "none"),
+        "act_bc": ACTIVATIONS,
+        "act_db": ACTIVATIONS,
+        "bn": (False, True),
+        "out_affine": (False, True),
+        "residual": ("act_then_add", "add_then_act", "none"),
+        "redist": (False, True),
+        "redist_shift": (False, True),
+        "pad": (0, 1, -1),
+        "db_norm": ("rms", "l2"),
+        "stride": (1, 1, 2),
+        "out": (CHANNELS, CHANNELS, 2 * CHANNELS),
+        "skip": ("none", "fp", "binary"),
+        "kernel": (1, 3),
+    }
     return [{name: rng.choice(values) for name, values in axes.items()} for _ in range(num)]
 
 
@@ -97,9 +108,15 @@ def layer_of(draw: dict[str, Any]) -> Layer:
         return Layer(recipe, "DB", CHANNELS, redist=draw["redist"])
     skip = draw["skip"] if draw["out"] != CHANNELS else "identity"
     return Layer(
-        recipe, "BC", CHANNELS, draw["out"], kernel=draw["kernel"], stride=draw["stride"], redist=draw["redist"],
+        recipe,
+        "BC",
+        CHANNELS,
+        draw["out"],
+        kernel=draw["kernel"],
+        stride=draw["stride"],
+        redist=draw["redist"],
         skip=skip,
-    )  # fmt: skip
+    )
 
 
 def test_layers_of_every_recipe() -> None:

@@ -16,15 +16,15 @@ import torch
 from support.xnor import drawn, evaluate, logits, network, relative
 from torch import nn
 
-from irnas import catalog
-from irnas.errors import ExportError
-from irnas.export.draft import rounded
-from irnas.export.lower import lower
-from irnas.export.write import Origin, convert
+from irnas.core import catalog
+from irnas.core.errors import ExportError
+from irnas.core.space import Genotype
+from irnas.deploy.export.draft import rounded
+from irnas.deploy.export.lower import lower
+from irnas.deploy.export.write import Origin, convert
 from irnas.models.biisnet import BiisNet
 from irnas.nn.sign import Sign, WeightSign
 from irnas.runtime import format, graph, reference
-from irnas.space import Genotype
 
 EXACT = 1e-12
 FLIPS = 1e-3
@@ -79,9 +79,33 @@ def test_points_of_the_full_space_fold_exactly_or_are_refused_by_name() -> None:
 
 def test_the_drawn_points_have_every_value_that_a_layer_can_have() -> None:
     lowered = [g for g in DRAWN if not has_zero_sign(network(g))]
-    for axis in ("w_bin", "a_bin", "act_bc", "act_db", "bn", "out_affine", "residual", "redist", "redist_shift", "pad",
-                 "trans", "trans_form", "trans_skip", "trans_a_bin", "down", "up", "embed", "gain", "in_ch", "db_norm",
-                 "ch_per_group", "layer2", "stem_k", "head_k", "growth1"):  # fmt: skip
+    for axis in (
+        "w_bin",
+        "a_bin",
+        "act_bc",
+        "act_db",
+        "bn",
+        "out_affine",
+        "residual",
+        "redist",
+        "redist_shift",
+        "pad",
+        "trans",
+        "trans_form",
+        "trans_skip",
+        "trans_a_bin",
+        "down",
+        "up",
+        "embed",
+        "gain",
+        "in_ch",
+        "db_norm",
+        "ch_per_group",
+        "layer2",
+        "stem_k",
+        "head_k",
+        "growth1",
+    ):
         seen = {g.values[axis] for g in lowered if axis in g.values}
         assert seen == set(SPACE[axis].values), axis
 

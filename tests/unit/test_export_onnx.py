@@ -9,11 +9,11 @@ import torch
 from support.xnor import drawn, network
 from torch import nn
 
-from irnas import catalog
-from irnas.errors import ExportError
-from irnas.export import onnx
-from irnas.export.write import Origin
-from irnas.train import predict
+from irnas.core import catalog
+from irnas.core.errors import ExportError
+from irnas.deploy.export import onnx
+from irnas.deploy.export.write import Origin
+from irnas.training.fit import predict
 
 SPACE = catalog.load("biisnet")
 

@@ -11,16 +11,16 @@ from support.datasets import tiny
 from support.xnor import network
 from torch import nn
 
-from irnas import catalog
+from irnas.core import catalog
+from irnas.core.errors import ExportError
 from irnas.data import open_dataset
 from irnas.data.importer import import_folder
-from irnas.errors import ExportError
-from irnas.export import parity
-from irnas.export.lower import Lowered
-from irnas.export.write import Origin, convert
+from irnas.deploy.export import parity
+from irnas.deploy.export.lower import Lowered
+from irnas.deploy.export.write import Origin, convert
 from irnas.metrics import PRESETS
 from irnas.runtime.format import Model
-from irnas.train import predict
+from irnas.training.fit import predict
 
 RULES = PRESETS["basicirstd"]
 

@@ -6,10 +6,10 @@ import random
 import pytest
 from support.results import result
 
-from irnas.errors import SettingsError
-from irnas.front import Front
-from irnas.objective import OBJECTIVES, parse
-from irnas.result import Status
+from irnas.core.errors import SettingsError
+from irnas.core.front import Front
+from irnas.core.objective import OBJECTIVES, parse
+from irnas.core.result import Status
 
 BOUNDS = {"miou": (1.0, 0.0), "ops": (1e6, 1e9), "params": (1e3, 1e5), "fa": (0.0, 1e-3)}
 

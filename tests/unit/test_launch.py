@@ -14,49 +14,63 @@ from support.datasets import tiny
 from support.native import library, products  # noqa: F401
 
 import irnas
-from irnas import catalog, launch, price, provenance, runtime
+from irnas import runtime
+from irnas.core import catalog, provenance
+from irnas.core.errors import DataError, SettingsError, TrainingError
+from irnas.core.result import Status
+from irnas.core.settings import Budget, SearchSettings
 from irnas.data import lock
-from irnas.device.profile import load
-from irnas.errors import DataError, SettingsError, TrainingError
-from irnas.executor import Executor
-from irnas.ledger import Event, Ledger
-from irnas.result import Status
-from irnas.settings import Budget, SearchSettings
+from irnas.deploy.device.profile import load
+from irnas.record.ledger import Event, Ledger
+from irnas.search import pricing
+from irnas.workflows import search as search_workflow
+from irnas.workflows.executor import Executor
 
 LOOP = Executor(kind="loop")
-MIRRORED = launch._mirrored
+MIRRORED = search_workflow._mirrored
 
 
 @pytest.fixture(autouse=True)
 def _without_mirror_and_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "_mirrored", lambda *_: contextlib.nullcontext())
-    monkeypatch.setattr(launch, "_report", lambda *_: None)
+    monkeypatch.setattr(search_workflow, "_mirrored", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(search_workflow, "_report", lambda *_: None)
 
 
 def settings(**changes: Any) -> SearchSettings:
     fields: dict[str, Any] = {
-        "space": "biisnet", "dataset": str(tiny().root), "trials": 2, "budget": Budget(epochs=1, batch=4, crop=32),
-        "axes": {"base": (4, 6), "stages": (2,)}, "cost_input": (1, 64, 64),
-    }  # fmt: skip
+        "space": "biisnet",
+        "dataset": str(tiny().root),
+        "trials": 2,
+        "budget": Budget(epochs=1, batch=4, crop=32),
+        "axes": {"base": (4, 6), "stages": (2,)},
+        "cost_input": (1, 64, 64),
+    }
     return SearchSettings(**{**fields, **changes})
 
 
-def heard() -> tuple[launch.Listener, list[Event]]:
+def heard() -> tuple[search_workflow.Listener, list[Event]]:
     events: list[Event] = []
-    return launch.Listener(watch=events.append, warn=pytest.fail, progress=lambda *_: None), events
+    return search_workflow.Listener(watch=events.append, warn=pytest.fail, progress=lambda *_: None), events
 
 
-def go(folder: Path, **changes: Any) -> tuple[launch.Outcome, list[Event]]:
+def go(folder: Path, **changes: Any) -> tuple[search_workflow.Outcome, list[Event]]:
     listener, events = heard()
-    return launch.search(settings(**changes), str(folder), LOOP, listener), events
+    return search_workflow.search(settings(**changes), str(folder), LOOP, listener), events
 
 
 def test_what_is_heard_is_what_is_recorded(tmp_path: Path) -> None:
     outcome, events = go(tmp_path / "run")
     assert list(Ledger(str(tmp_path / "run")).events()) == events
     assert [e["kind"] for e in events] == [
-        "opened", "proposed", "reported", "finished", "proposed", "reported", "finished", "closed"
-    ]  # fmt: skip
+        "opened",
+        "proposed",
+        "reported",
+        "finished",
+        "proposed",
+        "reported",
+        "finished",
+        "closed",
+    ]
     assert len(outcome.results) == 2 and not outcome.gave_up
 
 
@@ -105,7 +119,7 @@ def test_resuming_needs_the_space_and_the_data_it_began_with(tmp_path: Path) -> 
     ):
         path.write_text("\n".join([json.dumps({**opened, field: wrong}), *lines[1:]]) + "\n")
         with pytest.raises(SettingsError, match=message):
-            launch.resume(str(tmp_path / "run"), None, LOOP, listener)
+            search_workflow.resume(str(tmp_path / "run"), None, LOOP, listener)
 
 
 def test_resuming_refuses_files_that_changed_below_their_lock(tmp_path: Path) -> None:
@@ -118,7 +132,7 @@ def test_resuming_refuses_files_that_changed_below_their_lock(tmp_path: Path) ->
     # The manifest, and so the revision, stays as it is.
     (folder / "more.txt").write_text("changed")
     with pytest.raises(DataError, match=r"must be .*, as data\.dvc says"):
-        launch.resume(str(tmp_path / "run"), 3, LOOP, heard()[0])
+        search_workflow.resume(str(tmp_path / "run"), 3, LOOP, heard()[0])
 
 
 def test_resuming_takes_up_a_trial_that_was_under_way(tmp_path: Path) -> None:
@@ -130,7 +144,7 @@ def test_resuming_takes_up_a_trial_that_was_under_way(tmp_path: Path) -> None:
     # Cut as a kill would: the second network proposed, not yet finished.
     path.write_text("".join(lines[: kinds.index("proposed", 4) + 1]))
     listener, _ = heard()
-    outcome = launch.resume(str(tmp_path / "run"), None, LOOP, listener)
+    outcome = search_workflow.resume(str(tmp_path / "run"), None, LOOP, listener)
     finished = [e["result"]["trial"] for e in Ledger(str(tmp_path / "run")).events() if e["kind"] == "finished"]
     assert finished == [0, 1, 2]
     again = [r.document() for r in sorted(outcome.results, key=lambda r: r.trial)]
@@ -142,7 +156,7 @@ def test_a_missing_split_is_refused_before_anything_is_written(tmp_path: Path, m
     dataset = tiny()
     splits = {name: members for name, members in dataset.manifest.splits.items() if name != "val"}
     empty = replace(dataset, manifest=replace(dataset.manifest, splits=splits))
-    monkeypatch.setattr(launch, "open_dataset", lambda *_, **__: empty)
+    monkeypatch.setattr(search_workflow, "open_dataset", lambda *_, **__: empty)
     with pytest.raises(DataError, match="val"):
         go(tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -181,19 +195,19 @@ def test_a_search_for_speed_measures_this_machine_and_its_front_once_more(
     library: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(price, "ALONE_SECONDS", 0.0)
-    monkeypatch.setattr(price, "MEASURED_POOL", 3)
+    monkeypatch.setattr(pricing, "ALONE_SECONDS", 0.0)
+    monkeypatch.setattr(pricing, "MEASURED_POOL", 3)
     outcome, events = go(tmp_path / "run", **fast(limits={"latency_ms": 1e4}))
     assert all(r.values["fps"] * r.values["latency_ms"] == pytest.approx(1000) for r in outcome.results)
     assert events[0]["device"]["predicted"] is False and events[0]["device"]["kernels"] in runtime.kernels()
     best, worst = events[0]["bounds"]["fps"]
-    assert best >= 2 * worst > 0 and 0 <= outcome.front.hypervolume(launch.bounds_of(events[0])) <= 1
+    assert best >= 2 * worst > 0 and 0 <= outcome.front.hypervolume(search_workflow.bounds_of(events[0])) <= 1
     kinds = [e["kind"] for e in events]
     members = {r.key for r in outcome.front.results}
     assert kinds[-1] == "closed" and {e["key"] for e in events if e["kind"] == "measured"} == members
     assert kinds.index("measured") > max(n for n, kind in enumerate(kinds) if kind == "finished")
     again, more = heard()[0], len(events)
-    launch.resume(str(tmp_path / "run"), None, LOOP, again)
+    search_workflow.resume(str(tmp_path / "run"), None, LOOP, again)
     later = list(Ledger(str(tmp_path / "run")).events())[more:]
     assert [e["kind"] for e in later] == ["resumed", "closed"]
 
@@ -203,13 +217,13 @@ def test_a_search_for_another_device_predicts_and_measures_nothing(
     library: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(price, "POOL", 3)
+    monkeypatch.setattr(pricing, "POOL", 3)
     monkeypatch.setattr("irnas.device.target.measure", pytest.fail)
     profile = profiles.written(tmp_path, cpu="a small chip")
     warnings: list[str] = []
     listener = replace(heard()[0], warn=warnings.append)
     wanted = settings(**fast(device=profile))
-    launch.search(wanted, str(tmp_path / "run"), LOOP, listener)
+    search_workflow.search(wanted, str(tmp_path / "run"), LOOP, listener)
     events = list(Ledger(str(tmp_path / "run")).events())
     assert events[0]["device"]["revision"] == load(profile).revision
     assert "measured" not in {e["kind"] for e in events}
@@ -217,22 +231,22 @@ def test_a_search_for_another_device_predicts_and_measures_nothing(
 
     profiles.written(tmp_path, cpu="a small chip", threads=2)
     with pytest.raises(SettingsError, match=r"got the device a board .* must be the one it began with: a board") as no:
-        launch.resume(str(tmp_path / "run"), 3, LOOP, listener)
+        search_workflow.resume(str(tmp_path / "run"), 3, LOOP, listener)
     assert "\n" not in str(no.value)
     profiles.written(tmp_path, cpu="a small chip")
-    assert len(launch.resume(str(tmp_path / "run"), 3, LOOP, listener).results) == 3
+    assert len(search_workflow.resume(str(tmp_path / "run"), 3, LOOP, listener).results) == 3
 
 
 def test_a_limit_on_latency_keeps_the_slow_ones_untrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(price, "POOL", 3)
+    monkeypatch.setattr(pricing, "POOL", 3)
     device = profiles.written(tmp_path, cpu="a small chip")
     timed = settings(device=device, limits={"latency_ms": 1.0})
-    find, space = price.pricer(timed, price.target_of(timed)), catalog.load("biisnet").focus(timed.axes)
+    find, space = pricing.pricer(timed, pricing.target_of(timed)), catalog.load("biisnet").focus(timed.axes)
     rng = random.Random(0)
     most = sorted(find(space.sample(rng))["latency_ms"] for _ in range(9))[1]
     listener = replace(heard()[0], warn=lambda _: None)
     wanted = settings(device=device, limits={"latency_ms": most})
-    outcome = launch.search(wanted, str(tmp_path / "run"), LOOP, listener)
+    outcome = search_workflow.search(wanted, str(tmp_path / "run"), LOOP, listener)
     slow = [r for r in outcome.results if r.status is Status.REJECTED]
     assert slow and all(r.values["latency_ms"] > most and "latency_ms: got" in r.note for r in slow)
     assert all(r.values["latency_ms"] <= most for r in outcome.results if r.status is Status.OK)
@@ -243,20 +257,26 @@ def test_a_profile_that_misjudges_the_front_is_doubted(
     library: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(price, "POOL", 3)
-    monkeypatch.setattr(price, "measure_alone", lambda *_: [{"key": "k", "expected_ms": 3.0, "ms_min": 2.0}])
+    monkeypatch.setattr(pricing, "POOL", 3)
+    monkeypatch.setattr(pricing, "measure_alone", lambda *_: [{"key": "k", "expected_ms": 3.0, "ms_min": 2.0}])
     table = replace(profiles.profile().tables[0], kernels=runtime.kernels()[0])
     wanted = settings(**fast(trials=1, device=profiles.written(tmp_path, tables=(table,))))
     warnings: list[str] = []
-    launch.search(wanted, str(tmp_path / "run"), LOOP, replace(heard()[0], warn=warnings.append))
+    search_workflow.search(wanted, str(tmp_path / "run"), LOOP, replace(heard()[0], warn=warnings.append))
     assert len(warnings) == 1 and "the front is up to 50 % off the predictions of" in warnings[0]
 
 
 def test_finalists_are_trained_to_their_end_and_again(tmp_path: Path) -> None:
     outcome, events = go(
-        tmp_path / "run", strategy="moasha", trials=2, budget=Budget(epochs=3, batch=4, crop=32), finalists=2, seeds=3,
-        axes={"base": (4, 6), "stages": (2,)}, grace=1,
-    )  # fmt: skip
+        tmp_path / "run",
+        strategy="moasha",
+        trials=2,
+        budget=Budget(epochs=3, batch=4, crop=32),
+        finalists=2,
+        seeds=3,
+        axes={"base": (4, 6), "stages": (2,)},
+        grace=1,
+    )
     paused = [e for e in events if e["kind"] == "reported" and e["paused"]]
     again = [e for e in events if e["kind"] == "repeated"]
     assert paused and outcome.stop_reason.endswith("epochs are spent")
@@ -272,7 +292,7 @@ def test_finalists_are_trained_to_their_end_and_again(tmp_path: Path) -> None:
 
     # Extended, the search does not repeat what was repeated.
     listener, more = heard()
-    launch.resume(str(tmp_path / "run"), 2, LOOP, listener)
+    search_workflow.resume(str(tmp_path / "run"), 2, LOOP, listener)
     assert sum(e["kind"] == "repeated" for e in more) == len(again)
 
 
@@ -281,7 +301,7 @@ def test_a_job_without_a_tracking_server_leaves_no_store_behind(
 ) -> None:
     """It would lie in a folder that is gone with the job."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(launch.JOB, "1")
+    monkeypatch.setenv(search_workflow.JOB, "1")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     said: list[str] = []
     with MIRRORED("s3://bucket/run", said.append):

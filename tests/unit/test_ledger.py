@@ -14,10 +14,11 @@ import pytest
 from pyarrow import fs
 from support.results import result
 
-from irnas import ledger, storage
-from irnas.errors import FormatError, SettingsError, StorageError
-from irnas.ledger import Ledger
-from irnas.result import SCHEMA, Result, Status
+from irnas import storage
+from irnas.core.errors import FormatError, SettingsError, StorageError
+from irnas.core.result import SCHEMA, Result, Status
+from irnas.record import ledger
+from irnas.record.ledger import Ledger
 
 
 def test_events_come_back_in_order(tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_a_second_writer_is_kept_off(tmp_path: Path) -> None:
 def test_what_was_appended_survives_a_kill(tmp_path: Path) -> None:
     code = (
         "import sys, os\n"
-        "from irnas.ledger import Ledger\n"
+        "from irnas.record.ledger import Ledger\n"
         "record = Ledger(sys.argv[1])\n"
         "with record.writing():\n"
         "    for i in range(10**6):\n"

@@ -6,8 +6,8 @@ import pytest
 from support.results import result, tiny_space
 
 from irnas.cli.live import Lines, Progress, Screen, amount, status_line
-from irnas.result import Status
-from irnas.settings import Budget, SearchSettings
+from irnas.core.result import Status
+from irnas.core.settings import Budget, SearchSettings
 
 
 def event(kind: str, **fields: Any) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def proposed(trial: int, refused: str = "") -> dict[str, Any]:
     found = result(trial, {})
     return event(
         "proposed", trial=trial, key=found.key, costs={"ops": 2e8, "params": 1e3}, origin="tpe", refused=refused
-    )  # fmt: skip
+    )
 
 
 def reported(trial: int, epoch: int) -> dict[str, Any]:
@@ -38,9 +38,18 @@ def finished(trial: int, status: Status = Status.OK) -> dict[str, Any]:
 
 
 STREAM = [
-    opened(), proposed(0), reported(0, 1), proposed(1), finished(0), reported(1, 1), proposed(2, "ops: too many"),
-    finished(2, Status.REJECTED), finished(1, Status.FAILED), proposed(3), reported(3, 2),
-]  # fmt: skip
+    opened(),
+    proposed(0),
+    reported(0, 1),
+    proposed(1),
+    finished(0),
+    reported(1, 1),
+    proposed(2, "ops: too many"),
+    finished(2, Status.REJECTED),
+    finished(1, Status.FAILED),
+    proposed(3),
+    reported(3, 2),
+]
 
 
 def test_a_second_run_begins_anew() -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from irnas.errors import SettingsError
-from irnas.losses import LOSSES, POSITIVE_WEIGHT, named
+from irnas.core.errors import SettingsError
+from irnas.nn.loss import LOSSES, POSITIVE_WEIGHT, named
 
 
 def by_hand(name: str, logits: Tensor, truth: Tensor) -> float:

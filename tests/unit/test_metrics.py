@@ -11,9 +11,9 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from sklearn.metrics import roc_auc_score
 from support import oracles
 
+from irnas.core.objective import OBJECTIVES
 from irnas.metrics import PRESETS, Counts, Rules, count, image_iou, roc, summarize
 from irnas.metrics.component import find
-from irnas.objective import OBJECTIVES
 
 BASIC = PRESETS["basicirstd"]
 COLUMNS = tuple(f.name for f in fields(Counts) if f.name != "rules")
@@ -23,13 +23,17 @@ SCORES = st.sampled_from([0.0, 0.0, 0.0, 0.1, 0.25, 0.3, 127 / 255, 0.5, 128 / 2
 TRUTHS = st.sampled_from([0.0, 0.0, 0.0, 0.25, 0.5, 0.75, 1.0, 1.0])
 GENERAL = [
     *PRESETS.values(),
-    *(replace(BASIC, matching=m, radius=r, radius_strict=s)
-      for m in ("first", "nearest") for r in (1.0, 3.0) for s in (True, False)),
+    *(
+        replace(BASIC, matching=m, radius=r, radius_strict=s)
+        for m in ("first", "nearest")
+        for r in (1.0, 3.0)
+        for s in (True, False)
+    ),
     *(replace(rules, connectivity=4) for rules in PRESETS.values()),
     replace(BASIC, false_alarm="area_list", threshold=0.25, threshold_strict=False, empty="skip"),
     replace(BASIC, false_alarm="background", grey_niou="background", roc="sigmoid"),
     replace(BASIC, false_alarm="far", threshold_of="relative", size=5, roc="pixel"),
-]  # fmt: skip
+]
 
 
 def small_rules(rules: Rules) -> Rules:
@@ -125,8 +129,10 @@ def test_optimal_takes_the_least_total_distance() -> None:
     truth_hw[0, 4] = True
     score_hw[0, [2, 3]] = 0.9
     score_hw[0, 5] = 0.9
-    wrong = {m: int(count(score_hw, truth_hw, replace(BASIC, matching=m)).false_alarm_pixels[0])
-             for m in ("first", "optimal")}  # fmt: skip
+    wrong = {
+        m: int(count(score_hw, truth_hw, replace(BASIC, matching=m)).false_alarm_pixels[0])
+        for m in ("first", "optimal")
+    }
     assert wrong == {"first": 1, "optimal": 2}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import oracles
 
-from irnas.errors import DataError
+from irnas.core.errors import DataError
 from irnas.metrics import above, all_background, count, global_threshold, score_baselines, summarize
 
 

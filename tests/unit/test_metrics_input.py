@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from irnas.errors import DataError, SettingsError
+from irnas.core.errors import DataError, SettingsError
 from irnas.metrics import PRESETS, Counts, Rules, count, preset, summarize
 
 
@@ -68,9 +68,18 @@ def test_counts_of_different_rules_do_not_join() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"matching": "best"}, {"connectivity": 6}, {"threshold": 1.5}, {"size": 0}, {"radius": 0.0}, {"hit": "overlap"},
-     {"smoothing": 0.0}, {"grey_miou": "half"}, {"roc": "none"}],
-)  # fmt: skip
+    [
+        {"matching": "best"},
+        {"connectivity": 6},
+        {"threshold": 1.5},
+        {"size": 0},
+        {"radius": 0.0},
+        {"hit": "overlap"},
+        {"smoothing": 0.0},
+        {"grey_miou": "half"},
+        {"roc": "none"},
+    ],
+)
 def test_wrong_rules_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match=next(iter(wrong))):
         Rules(**wrong)

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from support.runs import Writer, space_folder, with_speed, write_run
 
-from irnas import catalog, ledger
-from irnas.ledger import Event
-from irnas.mirror import Entry, entries, identity
-from irnas.result import Status
+from irnas.core import catalog
+from irnas.core.result import Status
+from irnas.record import ledger
+from irnas.record.ledger import Event
+from irnas.tracking.entries import Entry, entries, identity
 
 
 def read(uri: str) -> list[Event]:
@@ -32,8 +33,14 @@ def test_a_finished_search_has_no_run_that_goes_on(tmp_path: Path) -> None:
     parent, children = entries(read(run(tmp_path)), "runs/one")
     assert parent.status == "FINISHED"
     assert [c.status for c in children.values()] == [
-        "FINISHED", "FINISHED", "FINISHED", "FAILED", "FINISHED", "KILLED", "FINISHED"
-    ]  # fmt: skip
+        "FINISHED",
+        "FINISHED",
+        "FINISHED",
+        "FAILED",
+        "FINISHED",
+        "KILLED",
+        "FINISHED",
+    ]
     assert all(e.end_ms is not None and e.end_ms >= e.start_ms for e in (parent, *children.values()))
 
 
@@ -97,8 +104,10 @@ def test_a_network_trained_again_shows_its_mean(tmp_path: Path) -> None:
     parent, children = entries(read(uri), uri)
     found = {r.trial: r for r in ledger.results(read(uri))}
     for trial in (7, 8):
-        trainings = [found[trial].values, *(e["values"] for e in read(uri) if e["kind"] == "repeated"
-                     and e["trial"] == trial)]  # fmt: skip
+        trainings = [
+            found[trial].values,
+            *(e["values"] for e in read(uri) if e["kind"] == "repeated" and e["trial"] == trial),
+        ]
         *curve, second, third = points(children[trial], "miou")
         assert [step for step, _ in curve] == [1, 2, 3, 4]
         assert second == (4, statistics.fmean(v["miou"] for v in trainings[:2]))

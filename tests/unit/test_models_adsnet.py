@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from irnas import catalog, models
-from irnas.errors import DataError, SpaceError
-from irnas.export import onnx
-from irnas.export.write import Origin
+from irnas import models
+from irnas.core import catalog
+from irnas.core.errors import DataError, SpaceError
+from irnas.deploy.export import onnx
+from irnas.deploy.export.write import Origin
 from irnas.models.adsnet import AdsNet, build, patch_iou
 from irnas.nn.patch import PatchActivation
 
@@ -74,9 +75,17 @@ def test_each_image_of_a_batch_is_ranked_alone() -> None:
     torch.testing.assert_close(found(x), alone, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("values", [
-    {}, {"drop": "0/0"}, {"drop": "0/0.25", "grid": 32}, {"afd_width": "lateral", "iou": False}, {"afd": "off"},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"drop": "0/0"},
+        {"drop": "0/0.25", "grid": 32},
+        {"afd_width": "lateral", "iou": False},
+        {"afd": "off"},
+    ],
+    ids=str,
+)
 @torch.no_grad()
 def test_a_deployed_network_is_equal_and_smaller(values: dict[str, Any]) -> None:
     # In double precision: normalisation of small deviations magnifies what folding rounds differently.

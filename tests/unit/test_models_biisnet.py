@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from irnas import catalog, models
-from irnas.errors import DataError, SpaceError
+from irnas import models
+from irnas.core import catalog
+from irnas.core.errors import DataError, SpaceError
+from irnas.core.space import Genotype
 from irnas.models.biisnet import BiisNet
 from irnas.nn import BinaryConv2d
-from irnas.space import Genotype
 
 POINTS = [row.name for row in catalog.published("biisnet") if row.genotype]
 

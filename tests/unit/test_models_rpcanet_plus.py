@@ -10,18 +10,23 @@ import torch
 from support.xnor import randomize
 from torch import Tensor, nn
 
-from irnas import catalog, cost, models
-from irnas.errors import DataError, SpaceError
-from irnas.export import onnx
-from irnas.export.write import Origin
+from irnas import cost, models
+from irnas.core import catalog
+from irnas.core.errors import DataError, SpaceError
+from irnas.deploy.export import onnx
+from irnas.deploy.export.write import Origin
 from irnas.models.rpcanet_plus import RPCANetPlus, Stage
 from irnas.nn import BinaryConv2d
-from irnas.train import predict
+from irnas.training.fit import predict
 
 VARIANTS = (
-    "default", "stages=1", "stages=2,merge_bc=4", "stages=3,carry_n=true", "stages=2,binary=body,merge_bc=4",
+    "default",
+    "stages=1",
+    "stages=2,merge_bc=4",
+    "stages=3,carry_n=true",
+    "stages=2,binary=body,merge_bc=4",
     "stages=2,depth_b=0,depth_t=0,depth_n=0,depth_m=0,reduction=4,tc=16",
-)  # fmt: skip
+)
 
 
 def build(point: str, seed: int = 0) -> RPCANetPlus:

@@ -11,17 +11,19 @@ import torch
 from support.decomposition import literal
 from torch import Tensor, nn
 
-from irnas import catalog, losses, models
-from irnas.errors import DataError, SpaceError
-from irnas.export import onnx
-from irnas.export.write import Origin
+from irnas import models
+from irnas.core import catalog
+from irnas.core.errors import DataError, SpaceError
+from irnas.deploy.export import onnx
+from irnas.deploy.export.write import Origin
 from irnas.models.sd2net import SD2Net
+from irnas.nn import loss
 from irnas.nn.binary import BinaryConv2d
 from irnas.nn.decomposition import SD2M, SD3M, InceptionPool
 from irnas.nn.difference import HighPass, Recombination, directional
 from irnas.nn.dynamic import DynamicFilter, deployed
 from irnas.nn.rsu import RSU
-from irnas.train import predict
+from irnas.training.fit import predict
 
 SPACE = catalog.load("sd2net")
 
@@ -125,7 +127,7 @@ def test_a_binary_body_leaves_the_image_and_1x1_convolutions_alone() -> None:
 def test_the_loss_is_soft_iou_over_the_batch() -> None:
     model, x = network(), torch.rand(2, 1, 32, 32)
     truth = (torch.rand(2, 1, 32, 32) > 0.9).float()
-    torch.testing.assert_close(model.loss(x, truth), losses.softiou(model(x), truth))
+    torch.testing.assert_close(model.loss(x, truth), loss.softiou(model(x), truth))
 
 
 def test_odd_inputs_are_refused() -> None:

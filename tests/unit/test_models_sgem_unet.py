@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from irnas import catalog, models
-from irnas.errors import DataError
-from irnas.export import onnx
-from irnas.export.write import Origin
-from irnas.losses import softiou
+from irnas import models
+from irnas.core import catalog
+from irnas.core.errors import DataError
+from irnas.deploy.export import onnx
+from irnas.deploy.export.write import Origin
 from irnas.models.sgem_unet import SgemUnet
 from irnas.nn import BinaryConv2d
 from irnas.nn.gap import Product, SemanticGap
+from irnas.nn.loss import softiou
 from irnas.nn.phase import PhaseConv2d
 
 SMALL = "c=4,d=16,t=8"

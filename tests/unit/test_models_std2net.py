@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from irnas import catalog, cost, losses, models
-from irnas.errors import DataError, SpaceError
-from irnas.nn import face
+from irnas import cost, models
+from irnas.core import catalog
+from irnas.core.errors import DataError, SpaceError
+from irnas.nn import loss, traits
 from irnas.nn.stream import Stream
 
 SPACE = catalog.load("std2net")
@@ -96,9 +97,9 @@ def test_a_new_frame_takes_the_encoder_once() -> None:
 
 def test_the_face() -> None:
     model = network(frames=5)
-    assert (face.frames(model), face.stride(model)) == (5, 32)
+    assert (traits.frames(model), traits.stride(model)) == (5, 32)
     x, truth = torch.rand(2, 5, 32, 32), (torch.rand(2, 1, 32, 32) > 0.9).float()
-    torch.testing.assert_close(model.loss(x, truth), losses.softiou(model(x), truth))
+    torch.testing.assert_close(model.loss(x, truth), loss.softiou(model(x), truth))
 
 
 def test_what_it_refuses() -> None:

@@ -9,15 +9,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from irnas.errors import SpaceError
+from irnas.core.errors import SpaceError
 from irnas.nn import BINARIZERS, BinaryConv2d, DotBinaryConv2d, Sign, WeightSign, binarize
 
 
 def conv(cin: int, cout: int, kernel: int, *, sign: bool = True, **options: object) -> BinaryConv2d:
     torch.manual_seed(3)
     found = BinaryConv2d(
-        cin, cout, kernel, sign=Sign("quad") if sign else None, weight_sign=WeightSign("clip"), **options  # type: ignore[arg-type]
-    )  # fmt: skip
+        cin,
+        cout,
+        kernel,
+        sign=Sign("quad") if sign else None,
+        weight_sign=WeightSign("clip"),
+        **options,  # type: ignore[arg-type]
+    )
     with torch.no_grad():
         found.weight += 0.05
     return found.double()

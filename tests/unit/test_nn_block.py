@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from irnas.errors import SpaceError
+from irnas.core.errors import SpaceError
 from irnas.nn import BinaryConv2d, DotBinaryConv2d, Down, Fuse, Layer, Recipe, Up
 from irnas.nn.channel import ChannelAffine, ChannelShift
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from irnas.errors import SpaceError
+from irnas.core.errors import SpaceError
 from irnas.nn.channel import (
     ACTIVATIONS,
     Add,

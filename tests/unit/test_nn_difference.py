@@ -8,14 +8,18 @@ import torch.nn.functional as F
 from support.decomposition import literal, orthonormal, shifted
 from torch import Tensor
 
-from irnas.errors import SpaceError
+from irnas.core.errors import SpaceError
 from irnas.nn.difference import HAAR, QUAD, Bank, HighPass, Recombination, TemporalRecombination, directional
 from irnas.nn.dynamic import DynamicFilter
 
 CASES = [
-    (directional((1, 3)), "none"), (directional((1, 2, 3)), "contrast"), (HAAR, "none"), (HAAR, "contrast"),
-    (QUAD, "none"), (QUAD, "max"),
-]  # fmt: skip
+    (directional((1, 3)), "none"),
+    (directional((1, 2, 3)), "contrast"),
+    (HAAR, "none"),
+    (HAAR, "contrast"),
+    (QUAD, "none"),
+    (QUAD, "max"),
+]
 COMPASS = [(-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1)]
 
 

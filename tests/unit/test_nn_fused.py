@@ -10,7 +10,8 @@ import torch
 from support.native import products  # noqa: F401
 from torch import Tensor, nn
 
-from irnas import catalog, models
+from irnas import models
+from irnas.core import catalog
 from irnas.nn import fused
 from irnas.nn.binary import DotBinaryConv2d
 from irnas.nn.block import Layer, Recipe
@@ -89,11 +90,20 @@ RECIPES = [
     *(Recipe(est_a=a, est_w=w) for a in fused.ESTIMATORS for w in fused.ESTIMATORS),
     *(Recipe(w_bin=w) for w in ("sign", "xnor_mean", "libra_pow2", "siman")),
     *(Recipe(a_bin=a) for a in ("rsign", "affine", "adabin", "norm", "none")),
-    Recipe(est_a="ede"), Recipe(est_w="tanh_learn"), Recipe(k_scope="channel", est_w="dysoftsign"), Recipe(at_zero=0),
-    Recipe(act_bc="none", act_db="hardtanh"), Recipe(residual="add_then_act"), Recipe(residual="none"),
-    Recipe(redist_shift=True), Recipe(bn=True), Recipe(out_affine=True), Recipe(pad=1),
-    Recipe(db_norm="l2"), Recipe(db_through=False),
-]  # fmt: skip
+    Recipe(est_a="ede"),
+    Recipe(est_w="tanh_learn"),
+    Recipe(k_scope="channel", est_w="dysoftsign"),
+    Recipe(at_zero=0),
+    Recipe(act_bc="none", act_db="hardtanh"),
+    Recipe(residual="add_then_act"),
+    Recipe(residual="none"),
+    Recipe(redist_shift=True),
+    Recipe(bn=True),
+    Recipe(out_affine=True),
+    Recipe(pad=1),
+    Recipe(db_norm="l2"),
+    Recipe(db_through=False),
+]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

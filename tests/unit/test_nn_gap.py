@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from irnas import cost
-from irnas.errors import SpaceError
+from irnas.core.errors import SpaceError
+from irnas.cost.rules import RULES, Work
 from irnas.nn.gap import FORMS, Multiply, Outer, Product, RowResize, SemanticGap, TokenPool
-from irnas.nn.work import RULES, Work
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -109,9 +109,14 @@ def test_an_unknown_form_is_refused() -> None:
 def test_the_rules_yield_the_layers_own_shapes() -> None:
     x, q, square, wide = (torch.zeros(s) for s in ((2, 3, 6, 8), (2, 5), (2, 3, 6, 6), (2, 3, 5, 5)))
     inputs: list[tuple[nn.Module, tuple[Tensor, ...]]] = [
-        (TokenPool(4), (x,)), (Outer(), (q, q)), (Product(), (square, x)), (Multiply(), (x, x)),
-        (RowResize(is_square=True), (wide, x)), (RowResize(is_square=False), (wide, x)), (nn.Softmax(-1), (x,)),
-    ]  # fmt: skip
+        (TokenPool(4), (x,)),
+        (Outer(), (q, q)),
+        (Product(), (square, x)),
+        (Multiply(), (x, x)),
+        (RowResize(is_square=True), (wide, x)),
+        (RowResize(is_square=False), (wide, x)),
+        (nn.Softmax(-1), (x,)),
+    ]
     for layer, given in inputs:
         assert RULES[type(layer)].shape(layer, *(tuple(t.shape) for t in given)) == layer(*given).shape
 

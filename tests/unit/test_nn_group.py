@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from irnas import catalog, models
+from irnas import models
+from irnas.core import catalog
 from irnas.nn import Layer, Recipe, Sign, parameter_groups
 from irnas.nn.group import SHARPNESS_RATE
 

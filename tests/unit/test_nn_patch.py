@@ -89,10 +89,20 @@ def test_training_masks_and_passes_gradients_to_the_decision() -> None:
     assert active.grad is not None and active.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize(("grid", "stride", "size", "wanted"), [
-    (16, 16, 16, 16), (16, 8, 32, 16), (32, 16, 16, 32), (32, 8, 32, 32), (8, 16, 16, 8), (4, 8, 32, 4),
-    (4, 16, 2, 1), (4, 16, 5, 2), (32, 16, 1, 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("grid", "stride", "size", "wanted"),
+    [
+        (16, 16, 16, 16),
+        (16, 8, 32, 16),
+        (32, 16, 16, 32),
+        (32, 8, 32, 32),
+        (8, 16, 16, 8),
+        (4, 8, 32, 4),
+        (4, 16, 2, 1),
+        (4, 16, 5, 2),
+        (32, 16, 1, 2),
+    ],
+)
 def test_pools_to_patches(grid: int, stride: int, size: int, wanted: int) -> None:
     pool, x = PatchPool(grid, stride), torch.randn(2, 3, size, size)
     assert pool(x).shape == pool.shape(tuple(x.shape)) == (2, 3, wanted, wanted)
@@ -101,9 +111,19 @@ def test_pools_to_patches(grid: int, stride: int, size: int, wanted: int) -> Non
         assert torch.equal(pool(x), torch.nn.functional.adaptive_max_pool2d(x, wanted))
 
 
-@pytest.mark.parametrize(("patches", "dropped", "kept"), [
-    (256, 25, 192), (256, 50, 128), (256, 20, 205), (256, 60, 103), (16, 30, 12), (1, 60, 1), (10, 30, 7), (4, 0, 4),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("patches", "dropped", "kept"),
+    [
+        (256, 25, 192),
+        (256, 50, 128),
+        (256, 20, 205),
+        (256, 60, 103),
+        (16, 30, 12),
+        (1, 60, 1),
+        (10, 30, 7),
+        (4, 0, 4),
+    ],
+)
 def test_keeps_so_many(patches: int, dropped: int, kept: int) -> None:
     assert patch.num_kept(patches, dropped) == kept
 

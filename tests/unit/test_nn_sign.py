@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from irnas.errors import SpaceError
+from irnas.core.errors import SpaceError
 from irnas.nn import ESTIMATORS, Sign, WeightSign, set_progress
 from irnas.nn.sign import EDE_RANGE, LEARNT, hard_sign, slope, stand_in
 

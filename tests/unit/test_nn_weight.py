@@ -8,7 +8,7 @@ import statistics
 import pytest
 import torch
 
-from irnas.errors import SpaceError
+from irnas.core.errors import SpaceError
 from irnas.nn import BINARIZERS, WeightSign, binarize
 from irnas.nn.weight import _standardize
 

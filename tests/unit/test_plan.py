@@ -5,22 +5,26 @@ from typing import Any
 import pytest
 from support.datasets import tiny
 
-from irnas import catalog
 from irnas.cli.plan import lines
-from irnas.plan import Plan, Timed, plan
-from irnas.settings import Budget, SearchSettings
+from irnas.core import catalog
+from irnas.core.settings import Budget, SearchSettings
+from irnas.workflows.plan import Plan, Timed, plan
 
 
 def settings(**changes: Any) -> SearchSettings:
     fields: dict[str, Any] = {
-        "space": "biisnet", "dataset": str(tiny().root), "trials": 8, "budget": Budget(epochs=3, batch=4, crop=32),
-        "axes": {"base": (4, 6), "stages": (2,)}, "cost_input": (1, 64, 64),
-    }  # fmt: skip
+        "space": "biisnet",
+        "dataset": str(tiny().root),
+        "trials": 8,
+        "budget": Budget(epochs=3, batch=4, crop=32),
+        "axes": {"base": (4, 6), "stages": (2,)},
+        "cost_input": (1, 64, 64),
+    }
     return SearchSettings(**{**fields, **changes})
 
 
 def test_a_plan_counts_prices_and_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("irnas.plan.DRAWN", 6)
+    monkeypatch.setattr("irnas.workflows.plan.DRAWN", 6)
     found = plan(settings())
     least, middle, most = found.free["ops"]
     assert least <= middle <= most and found.refused == 0.0 and found.points > 100

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from support import profiles
 
-from irnas import catalog, price
-from irnas.device import target
-from irnas.errors import SettingsError
-from irnas.objective import LIMITABLE, OBJECTIVES, RUNTIME, parse
-from irnas.settings import SearchSettings
+from irnas.core import catalog
+from irnas.core.errors import SettingsError
+from irnas.core.objective import LIMITABLE, OBJECTIVES, RUNTIME, parse
+from irnas.core.settings import SearchSettings
+from irnas.deploy.device import target
+from irnas.search import pricing
 
 
 def settings(**changes: Any) -> SearchSettings:
@@ -32,10 +33,12 @@ def test_speed_is_an_objective_that_needs_no_training() -> None:
 
 def test_a_search_without_speed_loads_no_engine() -> None:
     code = (
-        "import sys; from irnas import price; from irnas.settings import SearchSettings as S; s = S(space='biisnet');"
-        "from irnas import catalog; found = price.pricer(s, price.target_of(s))(catalog.load('biisnet').default());"
+        "import sys; from irnas.search import pricing; from irnas.core.settings import SearchSettings as S;"
+        "s = S(space='biisnet');"
+        "from irnas.core import catalog;"
+        "found = pricing.pricer(s, pricing.target_of(s))(catalog.load('biisnet').default());"
         "assert 'fps' not in found and found['ops'] > 0;"
-        "print([m for m in sys.modules if m.startswith(('irnas.runtime', 'irnas.device', 'irnas.export'))])"
+        "print([m for m in sys.modules if m.startswith(('irnas.runtime', 'irnas.deploy'))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -43,9 +46,9 @@ def test_a_search_without_speed_loads_no_engine() -> None:
 
 def test_a_profile_that_nothing_asks_for_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"device: got pi4\.json with the objectives miou, ops; must come with"):
-        price.target_of(settings(device="pi4.json"))
+        pricing.target_of(settings(device="pi4.json"))
     with pytest.raises(SettingsError, match=r"device absent\.json: got no such file"):
-        price.target_of(settings(device="absent.json", objectives=("miou", "fps")))
+        pricing.target_of(settings(device="absent.json", objectives=("miou", "fps")))
 
 
 @pytest.mark.parametrize("asked", [{"objectives": ("miou", "fps")}, {"limits": {"latency_ms": 5.0}}])
@@ -53,7 +56,7 @@ def test_speed_comes_with_the_costs_once_for_each_network(
     tmp_path: Path, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = settings(device=profiles.written(tmp_path), **asked)
-    find = price.pricer(wanted, price.target_of(wanted))
+    find = pricing.pricer(wanted, pricing.target_of(wanted))
     genotype = catalog.load("biisnet").default()
     first = find(genotype)
     assert first["fps"] * first["latency_ms"] == pytest.approx(1000) and first["ops"] > 0
@@ -63,25 +66,25 @@ def test_speed_comes_with_the_costs_once_for_each_network(
 
 def test_the_box_spans_the_pool_whichever_way_is_better() -> None:
     pool = [{"fps": fps, "latency_ms": 1000 / fps, "ops": 1e6} for fps in (20.0, 100.0, 400.0)]
-    found = price.bounds(settings(objectives=("miou", "fps", "latency_ms", "ops")), pool)
+    found = pricing.bounds(settings(objectives=("miou", "fps", "latency_ms", "ops")), pool)
     assert found["fps"] == (400.0, 20.0) and found["latency_ms"] == (2.5, 50.0) and found["ops"] == (5e5, 1e6)
     limited = settings(objectives=("miou", "latency_ms"), limits={"latency_ms": 20.0})
-    assert price.bounds(limited, pool)["latency_ms"] == (2.5, 20.0)
-    assert price.bounds(settings(objectives=("miou", "fps")), pool[:1])["fps"] == (40.0, 20.0)
+    assert pricing.bounds(limited, pool)["latency_ms"] == (2.5, 20.0)
+    assert pricing.bounds(settings(objectives=("miou", "fps")), pool[:1])["fps"] == (40.0, 20.0)
 
 
 def test_the_pool_says_how_far_it_is_and_that_a_limit_is_too_tight() -> None:
     told: list[tuple[str, int, int]] = []
     space = catalog.load("biisnet").focus()
     cheap = {"latency_ms": 3.0}
-    assert len(price.pool(space, settings(), lambda _: cheap, None, lambda *t: told.append(t))) == price.POOL + 1
+    assert len(pricing.pool(space, settings(), lambda _: cheap, None, lambda *t: told.append(t))) == pricing.POOL + 1
     assert not told
     here = target.Target(name="here", cpu="", kernels="", threads=1)
-    found = price.pool(space, settings(), lambda _: cheap, here, lambda *t: told.append(t))
-    assert len(found) == price.MEASURED_POOL + 1 < price.POOL
+    found = pricing.pool(space, settings(), lambda _: cheap, here, lambda *t: told.append(t))
+    assert len(found) == pricing.MEASURED_POOL + 1 < pricing.POOL
     assert told[-1] == ("timing networks", 16, 16) and len(told) == 15
     with pytest.raises(SettingsError, match=r"got latency_ms 2; must admit some network: .* is latency_ms 3"):
-        price.pool(space, settings(limits={"latency_ms": 2.0}), lambda _: cheap)
+        pricing.pool(space, settings(limits={"latency_ms": 2.0}), lambda _: cheap)
 
 
 @pytest.mark.parametrize("name", ["fps", "miou", "speed"])

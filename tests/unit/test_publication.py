@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from support.runs import space_folder, write_run
 
-from irnas.errors import FormatError, SettingsError
-from irnas.publication import File, Publication, identity, record, sources
+from irnas.core.errors import FormatError, SettingsError
+from irnas.publish.manifest import File, Publication, identity, record, sources
 
 SHA = "0123456789abcdef" * 4
 
@@ -52,13 +52,19 @@ def test_a_name_that_is_no_folder_name_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b"{", b"[]", b"null", b'{"format": "other", "schema": 1}', b"\xff\xfe", b'{"format": "irnas publication"}',
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"format": "other", "schema": 1}',
+        b"\xff\xfe",
+        b'{"format": "irnas publication"}',
         b'{"format": "irnas publication", "schema": 1}',
         b'{"format": "irnas publication", "schema": 1, "run": "r", "name": "n", "files": [3]}',
         b'{"format": "irnas publication", "schema": 1, "run": "r", "name": "n", "files": [{"path": "a", "bytes": 1}]}',
         b'{"format": "irnas publication", "schema": 1, "run": "r", "name": "n", "files": null}',
     ],
-)  # fmt: skip
+)
 def test_what_is_no_manifest_is_refused_in_one_line(content: bytes) -> None:
     with pytest.raises(FormatError, match=r"^s3://b/p: got [^\n]*; must be [^\n]*$"):
         Publication.from_bytes(content, "s3://b/p")
@@ -101,8 +107,13 @@ def test_record_results_weights_and_exports_are_published_and_nothing_else(run: 
     other.write_bytes(b"w")
     found = sources(str(run), b"record", [other])
     assert set(found) == {
-        "ledger.jsonl", "results.parquet", "weights/k.pt", "exports/w.onnx", "w.xnor", "exports/winner.xnor"
-    }  # fmt: skip
+        "ledger.jsonl",
+        "results.parquet",
+        "weights/k.pt",
+        "exports/w.onnx",
+        "w.xnor",
+        "exports/winner.xnor",
+    }
     assert found["ledger.jsonl"] == b"record"
     assert found["weights/k.pt"] == run / "weights" / "k.pt"
 

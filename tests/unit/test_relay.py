@@ -5,16 +5,25 @@ from __future__ import annotations
 import pytest
 from support.results import result, tiny_space
 
-from irnas.search.relay import MAX_RETRIES, Relay
-from irnas.settings import Budget, Recipe
-from irnas.trial import Assignment, Report
+from irnas.core.settings import Budget, Recipe
+from irnas.search.retries import MAX_RETRIES, Relay
+from irnas.training.trial import Assignment, Report
 
 
 def assignment(trial: int) -> Assignment:
     return Assignment(
-        trial=trial, genotype=tiny_space().default(), costs={}, seed=3, dataset="d", data_rev="r", code_rev="c",
-        budget=Budget(), recipe=Recipe(), preset="basicirstd", uri="run",
-    )  # fmt: skip
+        trial=trial,
+        genotype=tiny_space().default(),
+        costs={},
+        seed=3,
+        dataset="d",
+        data_rev="r",
+        code_rev="c",
+        budget=Budget(),
+        recipe=Recipe(),
+        preset="basicirstd",
+        uri="run",
+    )
 
 
 def report(epoch: int) -> Report:
@@ -113,8 +122,9 @@ def test_a_worker_that_is_killed_for_its_silence_is_said_to_be(relay: Relay, ses
     relay.ask("b")
     relay.lose("b")
     assert [t[2].partition(";")[0] for t in session.told] == [
-        "its worker said nothing for 700 s and was killed", "its worker died"
-    ]  # fmt: skip
+        "its worker said nothing for 700 s and was killed",
+        "its worker died",
+    ]
 
 
 def test_the_first_error_is_kept(relay: Relay, session: Script) -> None:

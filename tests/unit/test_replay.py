@@ -10,14 +10,14 @@ import pytest
 from support.results import tiny_space
 from support.tables import SPACE, flat, made_table
 
-from irnas.errors import SettingsError
-from irnas.objective import parse
-from irnas.result import Result, Status
-from irnas.search.listed import Listed
-from irnas.search.replay import Arena, Trajectory, bounds, replay
+from irnas.core.errors import SettingsError
+from irnas.core.objective import parse
+from irnas.core.result import Result, Status
+from irnas.core.union import unite
 from irnas.search.strategy import History, Proposal
-from irnas.search.strategy.named import NAMES, named
-from irnas.union import unite
+from irnas.search.strategy.catalogue import NAMES, named
+from irnas.simulation.simulator import Arena, Trajectory, bounds, replay
+from irnas.simulation.tabular_space import Listed
 
 MIOU_OPS = parse("miou,ops")
 NEVER = math.inf
@@ -122,8 +122,9 @@ def test_a_paused_trial_is_paid_once_and_goes_on_where_it_was() -> None:
     assert script.seen == [(0, 1), (1, 1), (1, 2), (1, 3), (0, 2), (0, 3)]
     assert (found.seconds, found.started, found.resumed) == (9.0, 2, 1)
     assert [(r.trial, r.status, r.epochs, r.seconds) for r in script.told] == [
-        (1, Status.OK, 3, 3.0), (0, Status.OK, 3, 6.0),
-    ]  # fmt: skip
+        (1, Status.OK, 3, 3.0),
+        (0, Status.OK, 3, 6.0),
+    ]
 
 
 def test_who_pauses_a_trial_at_its_last_epoch_has_it_whole_as_in_a_session() -> None:

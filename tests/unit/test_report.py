@@ -20,12 +20,12 @@ from PIL import Image
 from support.runs import PUBLISHED_YAML, Writer, price, space_folder, with_speed, write_run
 
 from irnas import report
-from irnas.errors import FormatError, SettingsError
-from irnas.front import Front
-from irnas.objective import parse
+from irnas.core.errors import FormatError, SettingsError
+from irnas.core.front import Front
+from irnas.core.objective import parse
+from irnas.core.result import Status
 from irnas.report import image, look, page, published, unit
 from irnas.report.record import Record, choice, choices, differing, grouped, phrases
-from irnas.result import Status
 
 BAD = '<script>alert("1")</script><img src=x onerror=alert(2)>'
 
@@ -33,9 +33,9 @@ BAD = '<script>alert("1")</script><img src=x onerror=alert(2)>'
 @pytest.fixture(autouse=True)
 def _toy_prices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Toys have no network to count; and torch would take seconds to load."""
-    stand_in = types.ModuleType("irnas.cost")
+    stand_in = types.ModuleType("irnas.cost.count")
     stand_in.price = price  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "irnas.cost", stand_in)
+    monkeypatch.setitem(sys.modules, "irnas.cost.count", stand_in)
 
 
 @pytest.fixture
@@ -103,8 +103,10 @@ def test_differing_axes_come_in_the_order_of_the_space(record: Record) -> None:
 
 def test_numbered_axes_are_shown_together(record: Record) -> None:
     assert grouped(["base", "n_enc0", "n_enc1", "layer2"]) == {
-        "base": ["base"], "n_enc": ["n_enc0", "n_enc1"], "layer2": ["layer2"]
-    }  # fmt: skip
+        "base": ["base"],
+        "n_enc": ["n_enc0", "n_enc1"],
+        "layer2": ["layer2"],
+    }
     assert choices(record.space.complete({"width": 4}), ["width", "reduction", "depth"]) == "4/-/2"
     assert phrases(record.space.complete({"width": 4}), ["width", "reduction", "depth"]) == ["width=4", "depth=2"]
 
@@ -250,9 +252,18 @@ def test_the_page_names_what_a_reader_needs(record: Record) -> None:
     references, absent = published.references(record)
     html = page.html(record, references, absent, images=False)
     for text in (
-        "toy on nudt-sirst", "5eed5eed5eed5eed", "4 epochs", "basicirstd", "baseline: global threshold", "mIoU 21.00 %",
-        "got loss nan", "the worker died", "epsilon squared", "no fair race", "published TOY-8",
-    ):  # fmt: skip
+        "toy on nudt-sirst",
+        "5eed5eed5eed5eed",
+        "4 epochs",
+        "basicirstd",
+        "baseline: global threshold",
+        "mIoU 21.00 %",
+        "got loss nan",
+        "the worker died",
+        "epsilon squared",
+        "no fair race",
+        "published TOY-8",
+    ):
         assert text in html, text
     assert all(r.key in html for r in record.winners)
 
@@ -326,7 +337,8 @@ def test_without_a_cost_the_fastest_comes_first(uri: str) -> None:
     assert len(speeds) > 1 and speeds == sorted(speeds, reverse=True)
 
 
-@pytest.mark.parametrize(("name", "value", "text"), [("fps", 1978.4, "1978"), ("fps", 56.78, "56.78"),
-                                                     ("latency_ms", 4.2, "4.2 ms")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "value", "text"), [("fps", 1978.4, "1978"), ("fps", 56.78, "56.78"), ("latency_ms", 4.2, "4.2 ms")]
+)
 def test_speeds_are_written_plainly(name: str, value: float, text: str) -> None:
     assert unit.quantity(name, value) == text

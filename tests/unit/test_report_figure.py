@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.runs import PUBLISHED_YAML, price, space_folder, write_run
 
-from irnas.objective import OBJECTIVES
+from irnas.core.objective import OBJECTIVES
 from irnas.report import curve, figure, importance, look, page, parallel, published, unit
 from irnas.report.record import Record
 
@@ -24,9 +24,9 @@ from irnas.report.record import Record
 @pytest.fixture(autouse=True)
 def _toy_prices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Toys have no network to count; and torch would take seconds to load."""
-    stand_in = types.ModuleType("irnas.cost")
+    stand_in = types.ModuleType("irnas.cost.count")
     stand_in.price = price  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "irnas.cost", stand_in)
+    monkeypatch.setitem(sys.modules, "irnas.cost.count", stand_in)
 
 
 @pytest.fixture
@@ -161,9 +161,12 @@ def test_published_giants_do_not_dwarf_the_run(tmp_path: Path) -> None:
 def test_pairs_put_costs_across() -> None:
     names = [("miou", "ops"), ("ops", "miou"), ("miou", "pd", "params"), ("miou",), ("params",)]
     expected = [
-        [("ops", "miou")], [("ops", "miou")], [("miou", "pd"), ("params", "miou"), ("params", "pd")],
-        [("ops", "miou")], [("params", "miou")],
-    ]  # fmt: skip
+        [("ops", "miou")],
+        [("ops", "miou")],
+        [("miou", "pd"), ("params", "miou"), ("params", "pd")],
+        [("ops", "miou")],
+        [("params", "miou")],
+    ]
     for given_names, wanted in zip(names, expected, strict=True):
         stand_in: Any = types.SimpleNamespace(objectives=tuple(OBJECTIVES[n] for n in given_names))
         assert [(x.name, y.name) for x, y in figure.pairs(stand_in)] == wanted
@@ -229,10 +232,15 @@ def test_winners_have_colours_of_their_own(num: int, expected: int) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
-        ("miou", 0.8288, "82.88 %"), ("fa", 2.34e-5, "23.4·10⁻⁶"), ("ops", 1.93e8, "193 M"),
+        ("miou", 0.8288, "82.88 %"),
+        ("fa", 2.34e-5, "23.4·10⁻⁶"),
+        ("ops", 1.93e8, "193 M"),
         ("params", 10320, "10.32 K"),
-        ("bytes", 1352, "1.352 K B"), ("miou", None, "-"), ("loss", 0.123456, "0.1235"), ("params", 999, "999"),
+        ("bytes", 1352, "1.352 K B"),
+        ("miou", None, "-"),
+        ("loss", 0.123456, "0.1235"),
+        ("params", 999, "999"),
     ],
-)  # fmt: skip
+)
 def test_values_as_they_are_shown(name: str, value: float | None, text: str) -> None:
     assert unit.quantity(name, value) == text

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from support.runs import Writer, space_folder, write_run
 
-from irnas import catalog
-from irnas.errors import SettingsError
+from irnas.core import catalog
+from irnas.core.errors import SettingsError
+from irnas.core.result import Status
 from irnas.report.record import Record
 from irnas.report.why import explain
-from irnas.result import Status
 
 BELIEF = {"mean": 0.5, "spread": 0.05, "gain": 0.012, "seconds": 90.0, "options": 40}
 

@@ -16,9 +16,9 @@ from support import xnor
 from support.native import aarch64_runner, library, products, run  # noqa: F401
 from support.xnor_file import BROKEN, bits, numbers, tiny
 
-from irnas import catalog
-from irnas.errors import DataError, ExportError, FormatError, SettingsError
-from irnas.export.write import Origin, convert
+from irnas.core import catalog
+from irnas.core.errors import DataError, ExportError, FormatError, SettingsError
+from irnas.deploy.export.write import Origin, convert
 from irnas.runtime import engine, format, reference
 from irnas.runtime.format import Input, Model, Reference
 from irnas.runtime.graph import Op

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from support.xnor_file import BROKEN, taken_apart, tiny
 
-from irnas.errors import FormatError
+from irnas.core.errors import FormatError
 from irnas.runtime import container, format, graph, reference
 
 FORMAT = Path(format.__file__).with_name("FORMAT.md")

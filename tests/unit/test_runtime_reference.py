@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support import xnor
 from support.xnor_file import bits, numbers, tiny
 
-from irnas.errors import DataError
+from irnas.core.errors import DataError
 from irnas.runtime import arithmetic, reference
 
 floats = st.floats(width=32, allow_nan=False, allow_infinity=False, min_value=-(2.0**60), max_value=2.0**60)

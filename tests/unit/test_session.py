@@ -7,15 +7,15 @@ import pytest
 from support.strategies import strategy
 from support.tables import made_table
 
-from irnas.errors import SettingsError
-from irnas.objective import parse
-from irnas.result import Result, Status
-from irnas.search.replay import Arena
+from irnas.core.errors import SettingsError
+from irnas.core.objective import parse
+from irnas.core.result import Result, Status
+from irnas.core.settings import Budget, SearchSettings, trial_seed
 from irnas.search.session import MAX_FAILED_IN_A_ROW, Place, Session
 from irnas.search.strategy import History, Proposal
-from irnas.search.strategy.freeze import FreezeThaw
-from irnas.settings import Budget, SearchSettings, trial_seed
-from irnas.trial import Assignment, Report
+from irnas.search.strategy.freeze_thaw import FreezeThaw
+from irnas.simulation.simulator import Arena
+from irnas.training.trial import Assignment, Report
 
 
 class Run:

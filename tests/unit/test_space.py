@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.results import tiny_space
 
-from irnas.errors import SpaceError
-from irnas.space import Genotype, Param, Space
+from irnas.core.errors import SpaceError
+from irnas.core.space import Genotype, Param, Space
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -52,8 +52,11 @@ def test_a_key_is_the_same_in_another_process() -> None:
     root = __file__.rsplit("/", 2)[0]
     found = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0]={[root, *sys.path]!r}; {code}"],
-        capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "7"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONHASHSEED": "7"},
+    )
     assert found.stdout.strip() == tiny_space().default().key
 
 

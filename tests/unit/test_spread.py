@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from support.results import result
 
-from irnas.result import Result, Status
-from irnas.search.finals import choose
-from irnas.spread import settled, spreads
+from irnas.core.result import Result, Status
+from irnas.record.replicates import settled, spreads
+from irnas.search.finalists import choose
 
 
 def finished(found: Result) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def test_what_did_not_end_stays_as_it_is() -> None:
 
 
 def test_the_finalists_are_those_that_span_the_front() -> None:
-    from irnas.objective import parse
+    from irnas.core.objective import parse
 
     pairs = [(0.2, 1e6), (0.5, 1e7), (0.505, 1.1e7), (0.8, 1e8), (0.1, 5e7)]
     results = [result(i, {"miou": miou, "ops": ops}) for i, (miou, ops) in enumerate(pairs)]

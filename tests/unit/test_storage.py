@@ -8,7 +8,7 @@ import pytest
 from pyarrow import fs
 
 from irnas import storage
-from irnas.errors import SettingsError, StorageError
+from irnas.core.errors import SettingsError, StorageError
 
 
 def test_credentials_in_a_uri_are_refused_and_not_repeated() -> None:

@@ -4,10 +4,10 @@ import pytest
 from support.results import tiny_space
 from support.strategies import answer, strategy, wide_space
 
-from irnas.result import Result, Status
+from irnas.core.result import Result, Status
+from irnas.core.settings import SAMPLERS
 from irnas.search.strategy import History, Proposal
-from irnas.search.strategy.sampled import WINDOW, Sampled
-from irnas.settings import SAMPLERS
+from irnas.search.strategy.optuna_sampler import WINDOW, Sampled
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

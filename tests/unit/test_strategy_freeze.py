@@ -9,16 +9,16 @@ import pytest
 from support.plain import PlainFreezeThaw
 from support.tables import made_table
 
-from irnas.errors import SettingsError
-from irnas.objective import parse
-from irnas.result import Status
-from irnas.search.replay import Arena, Trajectory, replay
+from irnas.core.errors import SettingsError
+from irnas.core.objective import parse
+from irnas.core.result import Status
+from irnas.core.settings import ENDLESS, Spendable
+from irnas.core.space import Genotype, Param, Space
 from irnas.search.strategy import History, Proposal, Seen
-from irnas.search.strategy.freeze import MAX_POOL, FreezeThaw
-from irnas.search.strategy.named import named
-from irnas.search.table import Step
-from irnas.settings import ENDLESS, Spendable
-from irnas.space import Genotype, Param, Space
+from irnas.search.strategy.catalogue import named
+from irnas.search.strategy.freeze_thaw import MAX_POOL, FreezeThaw
+from irnas.simulation.simulator import Arena, Trajectory, replay
+from irnas.simulation.table import Step
 
 
 def arena(num_points: int | None = 60, objectives: str = "miou,ops", **changes: Any) -> Arena:
@@ -63,9 +63,14 @@ def test_it_goes_on_with_what_promises_most_and_leaves_the_dominated_frozen() ->
 
 def cost(where: Arena, name: str, seed: int) -> float:
     asker = named(
-        name, where.space, where.objectives, where.price, epochs=where.table.epochs,
-        num_trials=len(where.table.points), seed=seed,
-    )  # fmt: skip
+        name,
+        where.space,
+        where.objectives,
+        where.price,
+        epochs=where.table.epochs,
+        num_trials=len(where.table.points),
+        seed=seed,
+    )
     return replay(asker, where, until=0.95).cost
 
 
@@ -96,9 +101,7 @@ def test_a_network_at_work_counts_as_if_it_had_come_out_as_believed() -> None:
     miou = {0: 0.6, 1: 0.6, 2: 0.45, 3: 0.9}
     axis = Param(name="x", values=tuple(ops), default=0, search=tuple(ops))
     space = Space(name="twins", family="f", params=(axis,))
-    asker = FreezeThaw(
-        space, parse("miou,ops"), lambda g: {"ops": ops[int(g.values["x"])]}, epochs=9, num_first=4
-    )  # fmt: skip
+    asker = FreezeThaw(space, parse("miou,ops"), lambda g: {"ops": ops[int(g.values["x"])]}, epochs=9, num_first=4)
     which = {p.trial: int(p.genotype.values["x"]) for p in starts(asker, 4)}
     going_on = [t for t, x in which.items() if asker.observe(t, 1, {"miou": miou[x]}) is False]
     order = [which[t] for t in (*going_on, *(p.trial for p in starts(asker, 4 - len(going_on))))]
@@ -185,8 +188,9 @@ def test_a_restored_strategy_decides_as_the_uninterrupted_one(most: int) -> None
     for _ in range(6):
         expected, found = cut.inner.ask(), second.ask()
         assert (expected and expected.trial, expected and expected.genotype.key) == (
-            found and found.trial, found and found.genotype.key,
-        )  # fmt: skip
+            found and found.trial,
+            found and found.genotype.key,
+        )
 
 
 def test_a_large_space_is_sampled() -> None:

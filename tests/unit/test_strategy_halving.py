@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from support.tables import made_table
 
-from irnas.objective import parse
-from irnas.result import Result, Status
-from irnas.search.replay import Arena, replay
+from irnas.core.objective import parse
+from irnas.core.result import Result, Status
 from irnas.search.strategy import History, Proposal, Seen
 from irnas.search.strategy.halving import Halving
-from irnas.search.strategy.sampled import Sampled
+from irnas.search.strategy.optuna_sampler import Sampled
+from irnas.simulation.simulator import Arena, replay
 
 OBJECTIVES = parse("miou,ops")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.plain import plainly
 
-from irnas.search.strategy.improvement import Costs, Improvement
+from irnas.search.strategy.expected_hypervolume import Costs, Improvement
 
 
 def by_quadrature(

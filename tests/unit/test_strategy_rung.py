@@ -2,18 +2,28 @@ from __future__ import annotations
 
 import pytest
 
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
 from irnas.search.strategy.rung import Ladder, rungs
 
 
 @pytest.mark.parametrize(
     ("epochs", "grace", "factor", "expected"),
     [
-        (27, 3, 3, (3, 9)), (28, 3, 3, (3, 9)), (10, 1, 2, (1, 2, 4)), (1, 1, 3, ()), (5, 5, 3, ()), (9, 7, 3, (7,)),
-        (27, None, 3, (3, 9)), (18, None, 3, (2, 6)), (10, None, 3, (2, 4)), (9, None, 3, (1, 3)), (3, None, 3, (1,)),
-        (2, None, 3, (1,)), (1, None, 3, ()),
+        (27, 3, 3, (3, 9)),
+        (28, 3, 3, (3, 9)),
+        (10, 1, 2, (1, 2, 4)),
+        (1, 1, 3, ()),
+        (5, 5, 3, ()),
+        (9, 7, 3, (7,)),
+        (27, None, 3, (3, 9)),
+        (18, None, 3, (2, 6)),
+        (10, None, 3, (2, 4)),
+        (9, None, 3, (1, 3)),
+        (3, None, 3, (1,)),
+        (2, None, 3, (1,)),
+        (1, None, 3, ()),
     ],
-)  # fmt: skip
+)
 def test_rungs_lie_well_before_the_end(epochs: int, grace: int | None, factor: int, expected: tuple[int, ...]) -> None:
     assert rungs(epochs, grace, factor) == expected
 

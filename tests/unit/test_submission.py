@@ -13,12 +13,13 @@ import pytest
 from support.distribution import VERSION, wheel
 from support.s3 import KEYS, PLANTED
 
-from irnas import launch, submission
-from irnas import wheel as wheels
 from irnas.cli.submit import _checked
 from irnas.cli.submit import submit as command
-from irnas.errors import SettingsError
-from irnas.submission import Job
+from irnas.cluster import job as submission
+from irnas.cluster import wheel as wheels
+from irnas.cluster.job import Job
+from irnas.core.errors import SettingsError
+from irnas.workflows import search as search_workflow
 
 SEARCH = ["search", "--run", "s3://bucket/run", "--trials", "3"]
 
@@ -62,7 +63,7 @@ def test_a_job_has_time_to_close_its_record_and_knows_that_it_is_one(tmp_path: P
     """Ray kills a job 3 s after it asked it to stop, unless the job's own environment says otherwise."""
     told = submission.specification(Job(words=SEARCH, wheel=None, variables={}), tmp_path)["runtime_env"]["env_vars"]
     assert int(told["RAY_JOB_STOP_WAIT_TIME_S"]) >= 30
-    assert told[launch.JOB]
+    assert told[search_workflow.JOB]
 
 
 @pytest.mark.parametrize("name", ["other-1.0-py3-none-any.whl", "irnas-0.1.0-py3-none-any.whl"])
@@ -82,7 +83,7 @@ def test_an_installation_is_packed_again(built: Path, tmp_path: Path, monkeypatc
     made = wheels.make(folder)
     wheels.unpack(made, tmp_path / "again")
     assert made.name == built.name and not list((tmp_path / "again").rglob("INSTALLER"))
-    assert (tmp_path / "again/irnas/cost.py").read_bytes() == (site / "irnas/cost.py").read_bytes()
+    assert (tmp_path / "again/irnas/cost/count.py").read_bytes() == (site / "irnas/cost/count.py").read_bytes()
 
 
 def test_variables_are_those_that_were_named() -> None:
@@ -185,9 +186,13 @@ class Server:
     def get_job_info(self, _: str) -> Any:
         status = "RUNNING" if self.parts else "SUCCEEDED"
         return SimpleNamespace(
-            status=SimpleNamespace(value=status), message="m", entrypoint="e", start_time=1000, end_time=None,
+            status=SimpleNamespace(value=status),
+            message="m",
+            entrypoint="e",
+            start_time=1000,
+            end_time=None,
             driver_exit_code=None,
-        )  # fmt: skip
+        )
 
     async def tail_job_logs(self, _: str) -> AsyncIterator[str]:
         self.calls += 1

@@ -13,12 +13,12 @@ from support.results import tiny_space
 from support.runs import settings_of, space_folder, write_run
 from support.tables import made_table
 
-from irnas import ledger
-from irnas.errors import FormatError, SettingsError
-from irnas.result import Result, Status
-from irnas.search import table
-from irnas.search.table import Step
-from irnas.space import Genotype
+from irnas.core.errors import FormatError, SettingsError
+from irnas.core.result import Result, Status
+from irnas.core.space import Genotype
+from irnas.record import ledger
+from irnas.simulation import table
+from irnas.simulation.table import Step
 
 POINTS = list(tiny_space().points())
 
@@ -27,8 +27,12 @@ def opened(seed: int = 0, epochs: int = 2) -> dict[str, Any]:
     settings = replace(settings_of("tiny", epochs=epochs), seed=seed)
     document = settings.document()
     return {
-        "kind": "opened", "settings": document, "space": tiny_space().document(), "data_rev": "d", "code_rev": "1",
-    }  # fmt: skip
+        "kind": "opened",
+        "settings": document,
+        "space": tiny_space().document(),
+        "data_rev": "d",
+        "code_rev": "1",
+    }
 
 
 def trained(
@@ -40,9 +44,16 @@ def trained(
         for e, s in seconds.items()
     ]
     result = Result(
-        trial=trial, genotype=genotype, status=status, values={"ops": 1e6, "miou": 0.2}, epochs=2, seed=7, data_rev="d",
-        code_rev="1", seconds=2.0,
-    )  # fmt: skip
+        trial=trial,
+        genotype=genotype,
+        status=status,
+        values={"ops": 1e6, "miou": 0.2},
+        epochs=2,
+        seed=7,
+        data_rev="d",
+        code_rev="1",
+        seconds=2.0,
+    )
     return [*reports, {"kind": "finished", "result": result.document()}]
 
 
@@ -141,7 +152,7 @@ def _rewritten(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], ob
         (lambda c, s: s.update(space={"name": "made"}), "space"),
         (lambda c, s: s.update(conditions={}), "got KeyError"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, change: Any, message: str) -> None:
     path = _rewritten(tmp_path / "t.parquet", change)
     with pytest.raises(FormatError) as found:

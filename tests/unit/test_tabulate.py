@@ -7,29 +7,33 @@ from typing import Any
 import pytest
 from support.datasets import tiny
 
-from irnas import launch
-from irnas.errors import SettingsError
-from irnas.executor import Executor
-from irnas.ledger import Ledger
-from irnas.search import table
-from irnas.settings import Budget, SearchSettings
-from irnas.tabulate import tabulate
+from irnas.core.errors import SettingsError
+from irnas.core.settings import Budget, SearchSettings
+from irnas.record.ledger import Ledger
+from irnas.simulation import table
+from irnas.workflows import search as search_workflow
+from irnas.workflows.executor import Executor
+from irnas.workflows.tabulate import tabulate
 
 LOOP = Executor(kind="loop")
 
 
 @pytest.fixture(autouse=True)
 def _without_mirror_and_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "_mirrored", lambda *_: contextlib.nullcontext())
-    monkeypatch.setattr(launch, "_report", lambda *_: None)
+    monkeypatch.setattr(search_workflow, "_mirrored", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(search_workflow, "_report", lambda *_: None)
 
 
 def go(output: Path, *, seeds: int = 2, trials: int = 2, epochs: int = 1) -> table.Table:
     settings = SearchSettings(
-        space="biisnet", dataset=str(tiny().root), trials=trials, budget=Budget(epochs=epochs, batch=4, crop=32),
-        axes={"base": (4, 6), "stages": (2,)}, cost_input=(1, 64, 64),
-    )  # fmt: skip
-    listener = launch.Listener(watch=lambda _: None, warn=pytest.fail, progress=lambda *_: None)
+        space="biisnet",
+        dataset=str(tiny().root),
+        trials=trials,
+        budget=Budget(epochs=epochs, batch=4, crop=32),
+        axes={"base": (4, 6), "stages": (2,)},
+        cost_input=(1, 64, 64),
+    )
+    listener = search_workflow.Listener(watch=lambda _: None, warn=pytest.fail, progress=lambda *_: None)
     return tabulate(settings, str(output), seeds, LOOP, listener)
 
 

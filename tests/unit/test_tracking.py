@@ -15,10 +15,13 @@ import pytest
 from support import mirrored
 from support.runs import Writer, settings_of, space_folder, write_run
 
-from irnas import catalog, spread, tracking, turn
-from irnas.errors import SettingsError
-from irnas.ledger import Ledger, results
-from irnas.result import Status
+from irnas.core import catalog
+from irnas.core.errors import SettingsError
+from irnas.core.result import Status
+from irnas.record import replicates
+from irnas.record.ledger import Ledger, results
+from irnas.storage import lock
+from irnas.tracking import client as tracking
 
 pytestmark = [
     # Of MLflow's own making, with the SQLAlchemy that it allows.
@@ -306,7 +309,7 @@ def test_what_came_after_the_end_of_a_trial_is_mirrored_too(runs: Path, tmp_path
         tracking.Mirror(uri).sync()
         mirrored.assert_mirrored(client_of(runs), uri)
     (run,) = (r for r in found(runs) if "irnas.trial" in r.data.tags)
-    (settled,) = spread.settled(results(list(Ledger(uri).events())), spread.spreads(Ledger(uri).events()))
+    (settled,) = replicates.settled(results(list(Ledger(uri).events())), replicates.spreads(Ledger(uri).events()))
     assert run.data.metrics["miou"] == settled.values["miou"] and len(before) == 2
 
 
@@ -499,8 +502,10 @@ def test_following_goes_on_until_it_is_stopped_and_syncs_once_more(monkeypatch: 
     monkeypatch.setattr(tracking, "Mirror", Counted)
     tracking.follow("runs/one", stop, interval_s=0.001, warn=told.append)
     assert syncs == [False, False, False, False, True]
-    assert ["got once; the search goes on" in told[0], *told[1:]] == [True, "MLflow: answers again, and holds all of "
-            "the record"]  # fmt: skip
+    assert ["got once; the search goes on" in told[0], *told[1:]] == [
+        True,
+        "MLflow: answers again, and holds all of the record",
+    ]
 
 
 def test_following_survives_a_run_that_is_not_there_yet(runs: Path) -> None:
@@ -513,8 +518,8 @@ def test_following_survives_a_run_that_is_not_there_yet(runs: Path) -> None:
 
 def test_a_second_mirror_waits_its_turn(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = small(runs)
-    monkeypatch.setattr(turn, "MAX_WAIT_S", 0.0)
-    with turn.alone(uri), pytest.raises(SettingsError, match="second mirror"):
+    monkeypatch.setattr(lock, "MAX_WAIT_S", 0.0)
+    with lock.alone(uri), pytest.raises(SettingsError, match="second mirror"):
         tracking.Mirror(uri).sync()
     tracking.Mirror(uri).sync()
 

@@ -8,12 +8,13 @@ import torch
 from support.datasets import tiny
 from torch import nn
 
-from irnas import catalog, models
-from irnas.errors import FormatError, TrainingError
+from irnas import models
+from irnas.core import catalog
+from irnas.core.errors import FormatError, TrainingError
+from irnas.core.settings import Budget, Recipe
+from irnas.core.space import Genotype
 from irnas.metrics import PRESETS, Counts, count, summarize
-from irnas.settings import Budget, Recipe
-from irnas.space import Genotype
-from irnas.train import PAD, fit, predict, predictions, validate
+from irnas.training.fit import PAD, fit, predict, predictions, validate
 
 BUDGET = Budget(epochs=4, batch=4, crop=32)
 RECIPE = Recipe()

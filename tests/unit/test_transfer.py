@@ -14,9 +14,10 @@ import pytest
 from support import s3
 from support.runs import space_folder, write_run
 
-from irnas import remote, transfer
-from irnas.errors import DataError, FormatError, IrnasError, SettingsError, StorageError
-from irnas.ledger import Ledger
+from irnas.core.errors import DataError, FormatError, IrnasError, SettingsError, StorageError
+from irnas.publish import transfer
+from irnas.record.ledger import Ledger
+from irnas.storage import object_store
 
 BIG = 100_000
 
@@ -218,7 +219,7 @@ def test_a_server_too_slow_to_answer_is_asked_again(
     run: Path, uri: str, way: s3.Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transfer.publish(str(run), uri)
-    monkeypatch.setattr(remote, "_READ_S", 0.5)
+    monkeypatch.setattr(object_store, "_READ_S", 0.5)
     way.asked.clear()
     late, gate = iter([True]), threading.Event()
 

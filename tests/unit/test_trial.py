@@ -6,21 +6,30 @@ import pytest
 import torch
 from support.datasets import tiny
 
-from irnas import catalog, cost, models, storage
-from irnas.errors import DataError, SettingsError, StorageError
-from irnas.result import Result, Status
-from irnas.settings import Budget, Recipe
-from irnas.train import predict
-from irnas.trial import BLANK, Assignment, Report, evaluate, restore, weights_uri
+from irnas import cost, models, storage
+from irnas.core import catalog
+from irnas.core.errors import DataError, SettingsError, StorageError
+from irnas.core.result import Result, Status
+from irnas.core.settings import Budget, Recipe
+from irnas.training.fit import predict
+from irnas.training.trial import BLANK, Assignment, Report, evaluate, restore, weights_uri
 
 
 def assignment(folder: Path, **changes: object) -> Assignment:
     genotype = catalog.point("biisnet", "base=4,stages=2,n_bot=0")
     fields: dict[str, object] = {
-        "trial": 3, "genotype": genotype, "costs": cost.price(genotype, (1, 64, 64)), "seed": 11,
-        "dataset": str(tiny().root), "data_rev": tiny().revision, "code_rev": "c",
-        "budget": Budget(epochs=2, batch=4, crop=32), "recipe": Recipe(), "preset": "basicirstd", "uri": str(folder),
-    }  # fmt: skip
+        "trial": 3,
+        "genotype": genotype,
+        "costs": cost.price(genotype, (1, 64, 64)),
+        "seed": 11,
+        "dataset": str(tiny().root),
+        "data_rev": tiny().revision,
+        "code_rev": "c",
+        "budget": Budget(epochs=2, batch=4, crop=32),
+        "recipe": Recipe(),
+        "preset": "basicirstd",
+        "uri": str(folder),
+    }
     return Assignment(**{**fields, **changes})  # type: ignore[arg-type]
 
 

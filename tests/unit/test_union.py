@@ -7,9 +7,9 @@ import pytest
 from support.results import tiny_space
 from support.strategies import answer, strategy
 
-from irnas.errors import SpaceError
-from irnas.space import MEMBER, Space
-from irnas.union import unite
+from irnas.core.errors import SpaceError
+from irnas.core.space import MEMBER, Space
+from irnas.core.union import unite
 
 
 def both() -> Space:

@@ -15,9 +15,11 @@ from support import rpcanet
 from torch import Tensor
 from typer.testing import CliRunner
 
-from irnas import catalog, models, weights
+from irnas import models
 from irnas.cli.app import app
-from irnas.errors import FormatError, IrnasError
+from irnas.core import catalog
+from irnas.core.errors import FormatError, IrnasError
+from irnas.models import rpcanet_plus_weights
 from irnas.models.rpcanet_plus import RPCANetPlus
 
 SPACE = catalog.load("rpcanet_plus")
@@ -34,7 +36,7 @@ LAYOUTS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
 
 
 def restored(state: rpcanet.State) -> RPCANetPlus:
-    values, ours = weights.convert_official(state)
+    values, ours = rpcanet_plus_weights.convert_official(state)
     network = models.build(SPACE.genotype(values))
     network.load_state_dict(ours)
     assert isinstance(network, RPCANetPlus)
@@ -43,7 +45,7 @@ def restored(state: rpcanet.State) -> RPCANetPlus:
 
 @pytest.mark.parametrize(("layout", "values"), LAYOUTS, ids=["6 stages", "bc=16", "prefix", "odd"])
 def test_the_network_is_read_off_names_and_shapes(layout: dict[str, Any], values: dict[str, Any]) -> None:
-    found, ours = weights.convert_official(rpcanet.official(**layout))
+    found, ours = rpcanet_plus_weights.convert_official(rpcanet.official(**layout))
     assert SPACE.genotype(found) == SPACE.complete(values)
     assert len(ours) == len(rpcanet.official(**layout))
 
@@ -51,8 +53,10 @@ def test_the_network_is_read_off_names_and_shapes(layout: dict[str, Any], values
 def test_the_layout_has_as_many_tensors_as_the_official_files() -> None:
     """696 and 660 tensors; 215,916, 475,188 and 433,428 learnt numbers, besides the statistics of normalisation."""
     for layout, tensors, params in (
-        ({}, 696, 215_916), ({"bc": 16}, 696, 475_188), ({"bc": 16, "depths": (3, 6, 3, 3)}, 660, 433_428),
-    ):  # fmt: skip
+        ({}, 696, 215_916),
+        ({"bc": 16}, 696, 475_188),
+        ({"bc": 16, "depths": (3, 6, 3, 3)}, 660, 433_428),
+    ):
         state = rpcanet.official(stages=6, **layout)
         learnt = [t for name, t in state.items() if not name.endswith(("running_mean", "running_var", "tracked"))]
         assert (len(state), sum(t.numel() for t in learnt)) == (tensors, params)
@@ -110,7 +114,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize(("state", "expected"), [*WRONG.values()], ids=[*WRONG])
 def test_another_layout_is_refused_in_one_line(state: dict[str, Tensor], expected: str) -> None:
     with pytest.raises(FormatError, match=expected) as raised:
-        weights.convert_official(state)
+        rpcanet_plus_weights.convert_official(state)
     assert "\n" not in str(raised.value)
 
 
@@ -124,14 +128,14 @@ def test_the_command_writes_a_network_that_can_be_read_again(tmp_path: Path) -> 
     file, output = saved(tmp_path, state), tmp_path / "ours.pt"
     result = CliRunner().invoke(app, ["import-weights", str(file), "-o", str(output), "--json"], catch_exceptions=False)
     facts = json.loads(result.stdout)
-    genotype, network = weights.read(output.read_bytes(), str(output))
+    genotype, network = rpcanet_plus_weights.read(output.read_bytes(), str(output))
     assert (facts["key"], facts["point"]) == (genotype.key, "stages=2,bc=8")
     assert catalog.point("rpcanet_plus", facts["point"]) == genotype
     x = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         torch.testing.assert_close(network(x), restored(state)(x), rtol=0, atol=0)
     # The same network, the same bytes.
-    assert weights.write(genotype, network.state_dict()) == output.read_bytes()
+    assert rpcanet_plus_weights.write(genotype, network.state_dict()) == output.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -154,36 +158,50 @@ def test_what_the_command_refuses(tmp_path: Path, make: Any, options: tuple[str,
 
 
 def test_a_file_of_ours_that_does_not_fit_is_refused() -> None:
-    values, state = weights.convert_official(rpcanet.official(stages=1))
+    values, state = rpcanet_plus_weights.convert_official(rpcanet.official(stages=1))
     genotype = SPACE.genotype(values)
     other = SPACE.complete({"stages": 1, "bc": 8})
     for content, expected in (
         (b"", "cannot read safely"),
-        (weights.write(genotype, state)[:1000], "cannot read safely"),
-        (weights.write(other, state), "size mismatch"),
-        (weights.write(genotype, {}), "Missing key"),
+        (rpcanet_plus_weights.write(genotype, state)[:1000], "cannot read safely"),
+        (rpcanet_plus_weights.write(other, state), "size mismatch"),
+        (rpcanet_plus_weights.write(genotype, {}), "Missing key"),
     ):
         with pytest.raises(FormatError, match=f"^here: got .*{expected}"):
-            weights.read(content, "here")
+            rpcanet_plus_weights.read(content, "here")
 
 
 # Values of the authors' networks in float32 and eval mode: mean, deviation, least and greatest logit, pixels above 0,
 # mean of D, logits at (0, 0) and (31, 41). The official files are no part of this project.
 PATTERN, FRAME = "pattern", "NUDT-SIRST/images/000001.png"
 REFERENCE = (
-    ("NUDT_SIRST_mIoU_92.37.pkl", PATTERN,
-     (-141.343221, 36.343703, -384.70178, 11.06826, 1, 0.045082, -24.39724, -33.93576)),
-    ("NUDT_SIRST_mIoU_92.37.pkl", FRAME,
-     (-103.626443, 15.074771, -250.53397, 159.10216, 9, 0.294796, -28.68506, -103.50424)),
-    ("IRSTD_1K_mIoU_64.68.pkl", PATTERN,
-     (-132.143011, 31.029548, -334.38739, -31.09996, 0, 0.823946, -67.19552, -163.61440)),
-    ("IRSTD_1K_mIoU_64.68.pkl", FRAME,
-     (-57.573702, 7.210054, -117.07637, 35.92217, 8, 0.378051, -46.27302, -54.95487)),
-    ("SIRST_Aug_mIoU_74.56.pkl", PATTERN,
-     (-108.418816, 31.548904, -176.94328, -8.98510, 0, 0.631785, -28.36367, -101.72320)),
-    ("SIRST_Aug_mIoU_74.56.pkl", FRAME,
-     (-137.157126, 23.407226, -252.79999, 100.78031, 11, 0.257453, -72.28539, -166.82150)),
-)  # fmt: skip
+    (
+        "NUDT_SIRST_mIoU_92.37.pkl",
+        PATTERN,
+        (-141.343221, 36.343703, -384.70178, 11.06826, 1, 0.045082, -24.39724, -33.93576),
+    ),
+    (
+        "NUDT_SIRST_mIoU_92.37.pkl",
+        FRAME,
+        (-103.626443, 15.074771, -250.53397, 159.10216, 9, 0.294796, -28.68506, -103.50424),
+    ),
+    (
+        "IRSTD_1K_mIoU_64.68.pkl",
+        PATTERN,
+        (-132.143011, 31.029548, -334.38739, -31.09996, 0, 0.823946, -67.19552, -163.61440),
+    ),
+    ("IRSTD_1K_mIoU_64.68.pkl", FRAME, (-57.573702, 7.210054, -117.07637, 35.92217, 8, 0.378051, -46.27302, -54.95487)),
+    (
+        "SIRST_Aug_mIoU_74.56.pkl",
+        PATTERN,
+        (-108.418816, 31.548904, -176.94328, -8.98510, 0, 0.631785, -28.36367, -101.72320),
+    ),
+    (
+        "SIRST_Aug_mIoU_74.56.pkl",
+        FRAME,
+        (-137.157126, 23.407226, -252.79999, 100.78031, 11, 0.257453, -72.28539, -166.82150),
+    ),
+)
 
 
 def input_of(name: str) -> Tensor:
@@ -206,14 +224,20 @@ def test_official_weights_give_the_official_numbers(file: str, image: str, wante
     path = Path(os.environ.get("IRNAS_RPCANET_WEIGHTS", "")) / file
     if "IRNAS_RPCANET_WEIGHTS" not in os.environ or not path.is_file():
         pytest.skip(f"IRNAS_RPCANET_WEIGHTS names no folder with {file}")
-    network = restored(weights.parse(path.read_bytes(), str(path)))
+    network = restored(rpcanet_plus_weights.parse(path.read_bytes(), str(path)))
     with torch.no_grad():
         d, t = network._unroll(input_of(image))
     assert d is not None
     logits = t[0, 0].double()
     found = (
-        logits.mean(), logits.std(correction=0), logits.min(), logits.max(), (t > 0).sum(), d.double().mean(),
-        logits[0, 0], logits[31, 41],
-    )  # fmt: skip
+        logits.mean(),
+        logits.std(correction=0),
+        logits.min(),
+        logits.max(),
+        (t > 0).sum(),
+        d.double().mean(),
+        logits[0, 0],
+        logits[31, 41],
+    )
     # Sums of float32 in another order: 1e-5 of the largest logits, 384.
     np.testing.assert_allclose([float(v) for v in found], wanted, rtol=1e-4, atol=4e-3)

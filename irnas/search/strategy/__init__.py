@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from irnas.result import Result
-from irnas.space import Genotype
+from irnas.core.result import Result
+from irnas.core.space import Genotype
 
 Price = Callable[[Genotype], Mapping[str, float]]
 """The free objectives of a network, known without training."""
@@ -31,9 +31,14 @@ class Proposal:
     def document(self) -> dict[str, Any]:
         """The proposal as plain data."""
         return {
-            "trial": self.trial, "key": self.genotype.key, "genotype": self.genotype.document(),
-            "costs": dict(self.costs), "origin": self.origin, "refused": self.refused, "memory": dict(self.memory),
-        }  # fmt: skip
+            "trial": self.trial,
+            "key": self.genotype.key,
+            "genotype": self.genotype.document(),
+            "costs": dict(self.costs),
+            "origin": self.origin,
+            "refused": self.refused,
+            "memory": dict(self.memory),
+        }
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Proposal:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from irnas.space import Genotype, Param, Space, Value
+from irnas.core.space import Genotype, Param, Space, Value
 
 _ABSENT = -0.5
 """Where an ordered axis does not exist: off its scale of 0..1."""

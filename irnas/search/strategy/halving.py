@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from irnas.objective import Objective
-from irnas.result import Result
+from irnas.core.objective import Objective
+from irnas.core.result import Result
 from irnas.search.strategy import History, Proposal, Strategy
 from irnas.search.strategy.rank import best_first
 from irnas.search.strategy.rung import Ladder, rungs

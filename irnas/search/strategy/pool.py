@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from irnas.errors import SettingsError
-from irnas.objective import Objective
+from irnas.core.errors import SettingsError
+from irnas.core.objective import Objective
+from irnas.core.space import Genotype, Space
 from irnas.search.strategy import Price
 from irnas.search.strategy.feature import features
-from irnas.space import Genotype, Space
 
 Array = NDArray[np.float64]
 Costs = tuple[float, ...]

@@ -6,7 +6,7 @@ import bisect
 import math
 from collections.abc import Mapping, Sequence
 
-from irnas.errors import SettingsError
+from irnas.core.errors import SettingsError
 
 
 def rungs(epochs: int, grace: int | None = None, factor: int = 3) -> tuple[int, ...]:

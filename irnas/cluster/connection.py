@@ -1,0 +1,139 @@
+"""Joining a Ray cluster, or starting one on this machine, and calling a function on one of its nodes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayTaskError
+
+from irnas.cluster.resources import Resources
+from irnas.core.errors import IrnasError, SettingsError
+
+NODE_PATIENCE_S = 600.0
+"""How long a node may take to time a network, the wait for it included."""
+
+_OBJECT_STORE_BYTES = 100_000_000
+
+_QUIET = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "AIR_VERBOSITY": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Who is started again, and how often, is decided here, for spot machines too.
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",
+}
+
+
+def connect(resources: Resources) -> bool:
+    """Join the cluster, or start one on this machine that ends with this process; False where that is done already.
+
+    Raises:
+        SettingsError: there is no cluster at the address.
+    """
+    if ray.is_initialized():
+        return False
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    handler = signal.getsignal(signal.SIGTERM)
+    _join(resources)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        # Ray's own ends the process at once, before the record is complete.
+        signal.signal(signal.SIGTERM, handler)
+    return True
+
+
+def _join(resources: Resources) -> None:
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
+    if resources.address is None:
+        _start({"num_cpus": resources.at_once, "include_dashboard": False, **quiet})
+        _require_room(resources)
+        return
+    try:
+        _knock(resources.address)
+        ray.init(address=resources.address, **quiet)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingsError(f"address: got {resources.address!r} ({reason}); must be a running cluster") from None
+
+
+def _start(told: dict[str, Any], tries: int = 3) -> None:
+    """Start a cluster here. Ray gives itself half a minute, which a busy machine may not keep, so it has some tries."""
+    for left in reversed(range(tries)):
+        try:
+            ray.init(object_store_memory=_OBJECT_STORE_BYTES, **told)
+            return
+        except Exception as error:  # Ray has no type for it
+            if "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+            if not left:
+                text = f"ray: got no answer from its own processes in {tries} tries; must start, or be --executor loop"
+                raise SettingsError(text) from None
+
+
+def _require_room(resources: Resources) -> None:
+    """A machine, unlike a cluster, does not grow: what does not fit would wait for ever."""
+    there = ray.cluster_resources()
+    for name, asked in (("GPU", resources.gpus), ("memory", resources.memory or 0)):
+        if asked > (has := there.get(name, 0)):
+            ray.shutdown()
+            raise SettingsError(f"{name}: got {asked:g} for each trial; must be at most the {has:g} of this machine")
+
+
+def disconnect() -> None:
+    """Leave the cluster, and end it where ``connect`` started it."""
+    ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Fail at once where nobody listens; Ray would try for minutes."""
+    host, found, port = address.removeprefix("ray://").rpartition(":")
+    if found and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
+def caller(label: str) -> Callable[..., Any]:
+    """Calls a function (the first argument) with the others on a node with the resource ``label``.
+
+    Such a node runs one such call at a time where it has one of the resource, and beside no trial where it has no CPUs
+    to offer. What crosses must be known to irnas there: a function of a module, and plain values.
+
+    Raises:
+        SettingsError: the cluster has no such node, or, of a call, none that answered in ``NODE_PATIENCE_S``.
+        IrnasError: of a call, what the function raised.
+    """
+    there = ray.cluster_resources()
+    if label not in there:
+        own = sorted(n for n in there if ":" not in n and n not in {"CPU", "GPU", "memory", "object_store_memory"})
+        has = f"one of {', '.join(own)}" if own else "a resource of a node: ray start --resources='{\"LABEL\": 1}'"
+        raise SettingsError(f"device: got node:{label}, which no node of the cluster has; must be {has}")
+    there_only = ray.remote(_apply).options(num_cpus=0, resources={label: 1}, max_retries=-1)
+
+    def call(function: Callable[..., Any], *given: Any) -> Any:
+        try:
+            return ray.get(there_only.remote(function, *given), timeout=NODE_PATIENCE_S)
+        except GetTimeoutError:
+            text = f"device: got no answer from node:{label} in {NODE_PATIENCE_S:.0f} s; must be there, and free"
+            raise SettingsError(text) from None
+        except RayTaskError as error:
+            if isinstance(error.cause, IrnasError):
+                raise error.cause from None
+            raise
+
+    return call
+
+
+def _apply(function: Callable[..., Any], *given: Any) -> Any:
+    return function(*given)

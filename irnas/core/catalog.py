@@ -1,0 +1,140 @@
+"""Spaces by name: where the declarative files live, and the published designs that come with them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from irnas.core.errors import SpaceError
+from irnas.core.space import Genotype, Space
+from irnas.core.union import unite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A row of a paper: a design with counts or accuracies somebody printed."""
+
+    name: str
+    source: str
+    genotype: Genotype | None
+    """The design as a point of this space, where it is one."""
+    about: str = ""
+    counts: tuple[Mapping[str, Any], ...] = ()
+    """What was printed about its size: {input: [C, H, W], params: ..., ops: ...}."""
+    results: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Data set to metric to value, as fractions: {"NUDT-SIRST": {"miou": 0.8288}}."""
+
+
+def _roots() -> tuple[Path, ...]:
+    package = Path(__file__).parent.parent
+    # In a wheel the spaces lie inside the package; in a checkout, beside it.
+    return package / "search_spaces", package.parent / "search_spaces"
+
+
+def names() -> tuple[str, ...]:
+    """The names that ``--space`` takes."""
+    found = {p.parent.name for root in _roots() for p in root.glob("*/space.yaml")}
+    return tuple(sorted(found))
+
+
+def folder(space: str) -> Path:
+    """The folder of a space, given by name or by path (of the folder or of its space.yaml)."""
+    path = Path(space)
+    if path.name == "space.yaml" and path.is_file():
+        return path.parent
+    candidates = [root / space for root in _roots()] if "/" not in space else []
+    for candidate in (*candidates, path):
+        if (candidate / "space.yaml").is_file():
+            return candidate
+    raise SpaceError(f"space: got {space!r}; one of {', '.join(names())}, or a folder with a space.yaml")
+
+
+def load(space: str) -> Space:
+    """The space of that name or path, or, for names joined by commas, the union of theirs."""
+    if "," in space:
+        return unite([load(name.strip()) for name in space.split(",")])
+    return Space.from_document(_read(folder(space) / "space.yaml"))
+
+
+def published(space: str) -> tuple[Published, ...]:
+    """The published designs that come with a space, in the order of its file; none where it has no such file."""
+    if "," in space:
+        return tuple(row for name in space.split(",") for row in published(name.strip()))
+    path = folder(space) / "published.yaml"
+    if not path.is_file():
+        return ()
+    document, parsed = _read(path), load(space)
+    if not isinstance(document, dict) or not isinstance(document.get("rows"), list):
+        raise SpaceError(f"{path.name} of {parsed.name}: got no list 'rows'; must have one")
+    return tuple(_published(row, document.get("source", ""), parsed) for row in document["rows"])
+
+
+def point(space: str, text: str) -> Genotype:
+    """The point called ``text``: ``default``, a published name, or ``axis=value,axis=value`` over the defaults.
+
+    Raises:
+        SpaceError: no such name, axis or value.
+    """
+    parsed = load(space)
+    if "=" not in text:
+        members = {p.name: p.genotype for p in published(space) if p.genotype}
+        if text in ("", "default"):
+            return parsed.default()
+        if text not in members:
+            raise SpaceError(
+                f"point of {parsed.name}: got {text!r}; one of default, {', '.join(members)}, or axis=value,..."
+            )
+        found = members[text]
+        assert found is not None
+        return found
+    pairs = dict(_pair(part) for part in text.split(","))
+    return parsed.complete({axis: parse_value(parsed, axis, value) for axis, value in pairs.items()})
+
+
+def parse_value(space: Space, axis: str, text: str) -> Any:
+    """The value of an axis that prints as ``text``."""
+    for value in space[axis].values:
+        if str(value).lower() == text.strip().lower():
+            return value
+    raise SpaceError(f"{space.name}.{axis}: got {text!r}; one of {', '.join(map(str, space[axis].values))}")
+
+
+def choice(space: Space, text: str) -> tuple[str, tuple[Any, ...]]:
+    """An axis and some of its values from ``base=8,16``; ``w_bin=all`` means every value it has."""
+    axis, values = _pair(text)
+    if values.strip() == "all":
+        return axis, space[axis].values
+    return axis, tuple(parse_value(space, axis, value) for value in values.split(","))
+
+
+def _pair(part: str) -> tuple[str, str]:
+    axis, found, value = part.partition("=")
+    if not found:
+        raise SpaceError(f"point: got {part!r}; must be axis=value")
+    return axis.strip(), value
+
+
+@functools.cache
+def _read(path: Path) -> Any:
+    try:
+        # The C loader parses a wide space ten times faster, which `irnas spaces` feels.
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpaceError(f"{path}: got text that is no YAML ({str(error).splitlines()[0]}); must be YAML") from None
+
+
+def _published(row: Mapping[str, Any], source: str, space: Space) -> Published:
+    values = row.get("values")
+    return Published(
+        name=str(row["name"]),
+        source=str(row.get("source", source)),
+        genotype=None if values is None else space.complete(values),
+        about=str(row.get("about", "")),
+        counts=tuple(row.get("counts", ())),
+        results=row.get("results", {}),
+    )

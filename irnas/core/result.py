@@ -1,0 +1,86 @@
+"""What one trial yielded, in the form that is written, compared and shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from irnas.core.errors import SettingsError
+from irnas.core.space import Genotype
+
+SCHEMA = 1
+"""Raised when a field changes meaning; readers refuse a newer one by name."""
+
+
+class Status(StrEnum):
+    """How a trial ended."""
+
+    OK = "ok"
+    STOPPED = "stopped"
+    """Ended early by the strategy; its values are those of its last epoch."""
+    REJECTED = "rejected"
+    """Refused by a limit on a free objective, never trained."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One trial's outcome."""
+
+    trial: int
+    """Number of the trial in its run, from 0."""
+    genotype: Genotype
+    status: Status
+    values: Mapping[str, float]
+    """Objective name to value: all costs, and for ok and stopped trials all metrics."""
+    epochs: int
+    """Epochs trained."""
+    seed: int
+    data_rev: str
+    code_rev: str
+    seconds: float
+    """Wall-clock seconds of training and validation."""
+    error: str = ""
+    """Why the trial failed; empty unless it did."""
+    note: str = ""
+    """What a reader of a finished trial should know, for example that it predicts background only."""
+
+    def __post_init__(self) -> None:
+        where = f"result of trial {self.trial}"
+        if bool(self.error) != (self.status is Status.FAILED):
+            raise SettingsError(f"{where}: got status {self.status} with error {self.error!r}; must go together")
+        for name, value in self.values.items():
+            if not math.isfinite(value):
+                raise SettingsError(f"{where}: got {name}={value}; must be finite")
+
+    @property
+    def key(self) -> str:
+        """The genotype's key."""
+        return self.genotype.key
+
+    def document(self) -> dict[str, Any]:
+        """The result as plain data."""
+        return {
+            "trial": self.trial,
+            "key": self.key,
+            "genotype": self.genotype.document(),
+            "status": str(self.status),
+            "values": dict(self.values),
+            "epochs": self.epochs,
+            "seed": self.seed,
+            "data_rev": self.data_rev,
+            "code_rev": self.code_rev,
+            "seconds": self.seconds,
+            "error": self.error,
+            "note": self.note,
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Result:
+        """The inverse of ``document``."""
+        fields = {k: v for k, v in document.items() if k not in ("key", "genotype", "status")}
+        genotype = Genotype.from_document(document["genotype"])
+        return cls(genotype=genotype, status=Status(document["status"]), **fields)

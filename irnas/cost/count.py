@@ -1,0 +1,146 @@
+"""What a network costs, counted from the network itself by one forward pass on the meta device.
+
+The table irnas/cost/rules.py says for each layer type how large its output is, what it works and what it holds. In the
+pass the table stands in for the layers' own arithmetic, which on meta tensors would take ten times as long to yield the
+same shapes (a test holds the two together). A layer that the table lacks is an error, never a zero.
+
+Totals follow BiisNet, section 4.1: OPs = full precision + binary/64, Params = full precision + binary/32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from irnas import models
+from irnas.core.errors import SpaceError
+from irnas.core.space import Genotype
+from irnas.cost.rules import RULES, Work, held
+from irnas.nn import traits
+
+Chw = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCost:
+    """One layer of a network."""
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    """Of its output, without the batch: (C, H, W)."""
+    work: Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """All layers of a network in the order in which they run; totals are sums."""
+
+    layers: tuple[LayerCost, ...]
+
+    @property
+    def total(self) -> Work:
+        """The sum of all layers; ``bytes`` rounds up once."""
+        return sum((layer.work for layer in self.layers), Work())
+
+    def without(self, prefix: str) -> Cost:
+        """The same without the layers whose names start so."""
+        return Cost(layers=tuple(layer for layer in self.layers if not layer.name.startswith(prefix)))
+
+    def values(self) -> dict[str, float]:
+        """Totals by the names of the objectives of kind ``cost``."""
+        total = self.total
+        return {name: float(getattr(total, name)) for name in ("ops", "params", "macs", "elementwise", "bytes")}
+
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
+
+def count(module: nn.Module, input_chw: Chw, *, window: bool = False) -> Cost:
+    """The cost of a network on one image of that size. The module itself is neither run nor changed.
+
+    A network that keeps what it computed of earlier frames costs what the newest frame takes, or with ``window`` what
+    all frames take together.
+
+    Raises:
+        SpaceError: a layer type without a rule, or a layer with parameters that the forward pass never reaches.
+    """
+    _require_positive(input_chw)
+    return _count(deepcopy(module).to("meta"), input_chw, window)
+
+
+def survey(genotype: Genotype, input_chw: Chw, *, window: bool = False) -> Cost:
+    """The cost of an untrained network, which is built without memory; any input size takes the same time.
+
+    Where the family has an axis ``in_ch`` it is set to the number of channels of the input; a network of many frames is
+    given a window of them; ``window`` as in ``count``.
+    """
+    _require_positive(input_chw)
+    if "in_ch" in genotype.values:
+        genotype = replace(genotype, values={**genotype.values, "in_ch": input_chw[0]})
+    with torch.device("meta"):
+        module = models.build(genotype)
+    num = traits.frames(module)
+    return _count(module, input_chw if num == 1 else (num, *input_chw[1:]), window)
+
+
+def price(genotype: Genotype, input_chw: Chw) -> dict[str, float]:
+    """The totals of ``survey`` by the names of the objectives of kind ``cost``."""
+    return survey(genotype, input_chw).values()
+
+
+def _require_positive(input_chw: Chw) -> None:
+    if min(input_chw) < 1:
+        raise SpaceError(f"input: got {'x'.join(map(str, input_chw))}; must be positive channels, height and width")
+
+
+def _count(module: nn.Module, input_chw: Chw, window: bool) -> Cost:
+    module = module if window else traits.per_frame(module)
+    layers: list[LayerCost] = []
+    ruled = dict(_ruled(module))
+    for name, part in ruled.items():
+        part.forward = _stand_in(name, part, layers)
+    with torch.no_grad():
+        module(torch.empty(1, *input_chw, device="meta"))
+    run = {layer.name for layer in layers}
+    for name, part in ruled.items():
+        if name not in run and held(part) != Work():
+            raise SpaceError(f"cost of {name}: got a {type(part).__name__} with parameters that never runs; must run")
+    return Cost(layers=tuple(layers))
+
+
+def _ruled(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """The outermost parts that have a rule; what lies inside one belongs to it.
+
+    Raises:
+        SpaceError: a part that has no rule and is no mere composition of others.
+    """
+    if type(module) in RULES:
+        yield name or type(module).__name__, module
+        return
+    children = list(module.named_children())
+    is_leaf = not children and not isinstance(module, _CONTAINERS)
+    if is_leaf or next(module.parameters(recurse=False), None) is not None:
+        known = ", ".join(sorted(rule.__name__ for rule in RULES))
+        raise SpaceError(f"cost of {name or 'network'}: got a layer of type {type(module).__name__}; one of {known}")
+    for child_name, child in children:
+        yield from _ruled(child, f"{name}.{child_name}" if name else child_name)
+
+
+def _stand_in(name: str, part: nn.Module, layers: list[LayerCost]) -> Callable[..., Tensor]:
+    """A forward that yields the shape of the layer's output and notes the cost."""
+    rule, stored = RULES[type(part)], [held(part)]
+
+    def forward(*inputs_nchw: Tensor) -> Tensor:
+        shapes = [tuple(x.shape) for x in inputs_nchw]
+        shape = rule.shape(part, *shapes)
+        # A layer that runs twice works twice and is stored once.
+        work = rule.work(part, shapes[0], shape) + (stored.pop() if stored else Work())
+        layers.append(LayerCost(name=name, type=type(part).__name__, shape=shape[1:], work=work))
+        return inputs_nchw[0].new_empty(shape)
+
+    return forward

@@ -1,0 +1,183 @@
+"""What a published run consists of: which files, under which names, with which checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from irnas import storage
+from irnas.core.errors import FormatError, SettingsError
+from irnas.record import ledger
+from irnas.tracking import entries
+
+SCHEMA = 1
+
+_FORMAT = "irnas publication"
+_RECORD = "ledger.jsonl"
+_BESIDE = ("results.parquet", "report.html", "report.png")
+"""Files beside the record that are published where they are there."""
+_FOLDERS = ("weights", "exports")
+"""Folders of a run whose files are published. Checkpoints are not: they serve trials that are still under way."""
+_EXPORTED = (".xnor", ".onnx")
+"""Files directly in a run that are published too."""
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@-]{0,199}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One file of a publication."""
+
+    path: str
+    """Relative to the run, with forward slashes."""
+    size_bytes: int
+    sha256: str
+    """64 hex digits."""
+
+    def __post_init__(self) -> None:
+        parts = self.path.split("/")
+        if not all(_NAME.fullmatch(part) for part in parts):
+            raise FormatError(f"publication, path: got {self.path!r}; must be relative, of plain names")
+        if self.size_bytes < 0 or not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+            raise FormatError(f"publication, {self.path}: got no size and SHA-256; must have both")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """The files of a run at one moment."""
+
+    run: str
+    """What names the run wherever its folder goes: ``irnas.tracking.entries.identity``."""
+    name: str
+    """The name of the run's folder."""
+    files: tuple[File, ...]
+    """Sorted by path; no path twice, and none that is a folder of another."""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise FormatError(f"publication, name: got {self.name!r}; must be a plain folder name")
+        paths = {file.path for file in self.files}
+        folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
+        if len(paths) < len(self.files) or paths & folders:
+            raise FormatError(f"publication of {self.name}: got a path twice; must name each file once")
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size_bytes for file in self.files)
+
+    @property
+    def revision(self) -> str:
+        """What names this state of the run: 16 hex digits of its manifest."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()[:16]
+
+    def to_bytes(self) -> bytes:
+        """The manifest. It holds no date and no machine, so equal files give equal bytes."""
+        files = [{"path": f.path, "bytes": f.size_bytes, "sha256": f.sha256} for f in self.files]
+        document = {"format": _FORMAT, "schema": SCHEMA, "run": self.run, "name": self.name, "files": files}
+        return json.dumps(document, indent=1).encode() + b"\n"
+
+    @classmethod
+    def from_bytes(cls, content: bytes, where: str) -> Publication:
+        """Read a manifest; ``where`` is for messages.
+
+        Raises:
+            FormatError: it is none, it is newer than this program, or it names a file outside its own folder.
+        """
+        try:
+            document: Mapping[str, Any] = json.loads(content)
+            is_ours = document["format"] == _FORMAT
+            schema = int(document["schema"])
+        except (ValueError, TypeError, KeyError):
+            is_ours, schema = False, 0
+        if not is_ours:
+            raise FormatError(f"{where}: got something else; must be the manifest of an irnas publication")
+        if schema > SCHEMA:
+            raise FormatError(f"{where}: got schema {schema}; this irnas reads up to {SCHEMA}")
+        try:
+            files = tuple(
+                File(path=str(f["path"]), size_bytes=int(f["bytes"]), sha256=str(f["sha256"]))
+                for f in document["files"]
+            )
+            return cls(run=str(document["run"]), name=str(document["name"]), files=files)
+        except (ValueError, TypeError, KeyError) as error:
+            if isinstance(error, FormatError):
+                raise
+            raise FormatError(f"{where}: got a damaged manifest ({error}); must be as it was published") from None
+
+
+Source = bytes | Path | str
+"""Content, or the file or the URI that holds it."""
+
+
+def record(run: str) -> bytes:
+    """The record of a run as one file, also of a running search and of a run on an object store.
+
+    Raises:
+        SettingsError: there is no run.
+    """
+    if storage.is_local(run):
+        ledger.opening(run)
+        content = (storage.local(run) / _RECORD).read_bytes()
+        return content[: content.rfind(b"\n") + 1]
+    _, events = ledger.opening(run)
+    lines = (json.dumps(event, separators=(",", ":"), allow_nan=False) for event in events)
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def identity(run: str, recorded: bytes) -> tuple[str, str]:
+    """What names a run everywhere, from its record, and the name of its folder.
+
+    Raises:
+        SettingsError: its folder has a name that could not be a folder's name elsewhere.
+    """
+    name = storage.local(run).resolve().name if storage.is_local(run) else PurePosixPath(run).name
+    if not _NAME.fullmatch(name):
+        raise SettingsError(f"run: got a folder named {name!r}; must be of letters, digits and . _ + = @ -")
+    return entries.identity(json.loads(recorded.partition(b"\n")[0])), name
+
+
+def sources(run: str, recorded: bytes, exports: Sequence[Path] = ()) -> dict[str, Source]:
+    """What to publish of a run: path in the publication to its source; also of a running search.
+
+    Args:
+        run: a folder or a URI.
+        recorded: its record, read before. Weights are written before their trial is recorded as finished, so that
+            everything that this copy speaks of is there when the folders are listed now.
+        exports: exported networks from elsewhere; they become ``exports/NAME``.
+
+    Raises:
+        SettingsError: two exports of one name.
+    """
+    found: dict[str, Source] = {_RECORD: recorded}
+    found |= _files(storage.local(run)) if storage.is_local(run) else _objects(run)
+    for path in exports:
+        target = f"exports/{path.name}"
+        if not path.is_file() or target in found:
+            raise SettingsError(f"--export: got {str(path)!r}; must be a file, of a name not published yet")
+        found[target] = path
+    return found
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    found = {name: folder / name for name in _BESIDE if (folder / name).is_file()}
+    loose = (path for path in folder.iterdir() if path.suffix in _EXPORTED)
+    inside = (path for name in _FOLDERS for path in (folder / name).rglob("*"))
+    for path in sorted([*loose, *inside]):
+        relative = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in relative.parts):
+            found[relative.as_posix()] = path
+    return found
+
+
+def _objects(run: str) -> dict[str, str]:
+    wanted = [n for n in storage.names(run) if n in _BESIDE or PurePosixPath(n).suffix in _EXPORTED]
+    for folder in _FOLDERS:
+        names = storage.names(storage.join(run, folder))
+        wanted += [f"{folder}/{name}" for name in names if not name.startswith(".")]
+    return {name: storage.join(run, name) for name in wanted}

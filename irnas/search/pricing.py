@@ -1,0 +1,174 @@
+"""The free objectives of a search: counts, its networks' speed where it asks for that, and the box that these span.
+
+Speed is asked for by an objective or a limit of kind ``runtime``; a search that names none loads no engine.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from irnas import cost
+from irnas.core.errors import SettingsError
+from irnas.core.front import Bounds
+from irnas.core.objective import RUNTIME, parse
+from irnas.core.result import Result
+from irnas.core.settings import SearchSettings
+from irnas.core.space import Genotype, Space
+from irnas.search.session import MAX_REFUSED_IN_A_ROW
+from irnas.search.strategy import Price
+
+if TYPE_CHECKING:
+    from irnas.deploy.device.target import Call, Target
+
+POOL = 48
+"""Random networks whose costs, with the published ones', span the box of the hypervolume."""
+
+MEASURED_POOL = 16
+"""The same where each of them must be measured, which takes seconds in families that run on ONNX Runtime."""
+
+FA_WORST = 1e-3
+"""Worst false-alarm rate of that box: a thousand pixels in a million."""
+
+ALONE_SECONDS, ALONE_ROUNDS = 0.3, 3
+"""How long a network of the front is measured in each round, and how often all of them have their turn."""
+
+
+def is_timed(settings: SearchSettings) -> bool:
+    """Whether a search asks for the speed of its networks."""
+    return bool(RUNTIME & {*settings.objectives, *settings.limits})
+
+
+def target_of(settings: SearchSettings, call: Call | None = None) -> Target | None:
+    """The device on which the networks are to be fast; None where the search does not ask for speed.
+
+    Args:
+        settings: of the search.
+        call: calls a function on the node that is the device, where the device is one.
+
+    Raises:
+        SettingsError: the profile is not there, one is given that nothing asks for, or a node is out of reach.
+        FormatError: the profile is none.
+    """
+    if not is_timed(settings):
+        if settings.device is not None:
+            raise SettingsError(
+                f"device: got {settings.device} with the objectives {', '.join(settings.objectives)}; must come with "
+                f"an objective or a limit that it decides: {', '.join(sorted(RUNTIME))}"
+            )
+        return None
+    from irnas.deploy.device.target import open_node, open_target
+
+    if settings.node is not None and call is not None:
+        return open_node(settings.node, call)
+    return open_target(settings.device)
+
+
+def pricer(settings: SearchSettings, target: Target | None) -> Price:
+    """Counts the cost of a network, and times it where there is a device; each network once."""
+    known: dict[str, Mapping[str, float]] = {}
+
+    def price(genotype: Genotype) -> Mapping[str, float]:
+        if genotype.key not in known:
+            found = cost.price(genotype, settings.cost_input)
+            known[genotype.key] = found if target is None else {**found, **_speed(target, genotype, settings)}
+        return known[genotype.key]
+
+    return price
+
+
+def pool_size(settings: SearchSettings, target: Target | None) -> int:
+    """How many networks a strategy may price before it begins: 20 for each full training, or few that are measured."""
+    if target and target.profile is None:
+        return 2 * POOL
+    return max(200, min(20 * settings.trials, 2000))
+
+
+def told(price: Price, total: int, tell: Callable[[str, int, int], None]) -> Price:
+    """``price``, with ``tell`` hearing of the first ``total`` networks that strategies price at once."""
+    known: set[str] = set()
+
+    def found(genotype: Genotype) -> Mapping[str, float]:
+        known.add(genotype.key)
+        if len(known) <= total and len(known) % 10 == 0:
+            tell("pricing networks", len(known), total)
+        return price(genotype)
+
+    return found
+
+
+def pool(
+    space: Space,
+    settings: SearchSettings,
+    price: Price,
+    target: Target | None = None,
+    tell: Callable[[str, int, int], None] = lambda *_: None,
+) -> list[Mapping[str, float]]:
+    """Costs of networks drawn from the space; ``tell`` hears of it where a device times them.
+
+    Raises:
+        SettingsError: none of many keeps the limits.
+    """
+    rng, limits = random.Random(settings.seed), settings.limits
+    size = MEASURED_POOL if target and target.profile is None else POOL
+    found = [price(space.default())]
+    while len(found) < MAX_REFUSED_IN_A_ROW:
+        found.append(price(space.sample(rng)))
+        if target and len(found) <= size:
+            tell("timing networks", len(found), size)
+        if len(found) > size and any(all(c[name] <= most for name, most in limits.items()) for c in found):
+            return found
+    least = ", ".join(f"{name} {min(c[name] for c in found):g}" for name in limits)
+    given = ", ".join(f"{name} {most:g}" for name, most in limits.items())
+    raise SettingsError(f"limits: got {given}; must admit some network: the least of {len(found)} drawn is {least}")
+
+
+def bounds(settings: SearchSettings, costs: Sequence[Mapping[str, float]]) -> Bounds:
+    """The best and the worst value of each objective: of a pool of networks, or, of a metric, at all."""
+    found: dict[str, tuple[float, float]] = {}
+    for objective in parse(settings.objectives):
+        if not objective.is_free:
+            found[objective.name] = (1.0, 0.0) if objective.goal == "max" else (0.0, FA_WORST)
+            continue
+        values = [each[objective.name] for each in costs]
+        if objective.goal == "min":
+            worst = min(max(values), settings.limits.get(objective.name, max(values)))
+            found[objective.name] = (min(min(values), worst / 2), worst)
+        else:
+            worst = min(values)
+            found[objective.name] = (max(max(values), worst * 2), worst)
+    return found
+
+
+def measure_alone(target: Target, settings: SearchSettings, results: Sequence[Result]) -> list[dict[str, Any]]:
+    """The networks of a front on their device, in turn and with nothing beside them: the fields of ``measured`` events.
+
+    Raises:
+        ExportError: the engine is not here.
+    """
+    rounds = [
+        [target.measure(r.genotype, settings.cost_input, ALONE_SECONDS) for r in results] for _ in range(ALONE_ROUNDS)
+    ]
+    found = []
+    for result, timings in zip(results, zip(*rounds, strict=True), strict=True):
+        best = min(timings, key=lambda timing: timing.ms_min)
+        found.append(
+            {
+                "trial": result.trial,
+                "key": result.key,
+                "input": list(settings.cost_input),
+                "threads": target.threads,
+                "expected_ms": result.values["latency_ms"],
+                **asdict(best),
+                "runs": sum(t.runs for t in timings),
+            }
+        )
+    return found
+
+
+def _speed(target: Target, genotype: Genotype, settings: SearchSettings) -> Mapping[str, float]:
+    from irnas.deploy.device.target import latency_ms, values
+
+    return values(latency_ms(target, genotype, settings.cost_input))

@@ -1,0 +1,8 @@
+"""Where a run keeps its files: local folders and object stores behind one set of functions, and the lock of a run.
+
+``files`` reads and writes whole files on either; ``lock`` keeps processes of one machine apart; ``object_store`` is S3.
+"""
+
+from irnas.storage.files import full_disk, is_local, join, local, names, read, remove, shown, write
+
+__all__ = ["full_disk", "is_local", "join", "local", "names", "read", "remove", "shown", "write"]

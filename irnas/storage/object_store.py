@@ -1,0 +1,212 @@
+"""Objects on S3, below one prefix of one bucket. The only file that imports boto3.
+
+Every object is written with its SHA-256, which the server compares before it keeps anything. Each request is tried
+again after growing waits, and a stream that breaks is taken up where it broke.
+
+Credentials come from where boto3 finds them: the AWS_* variables, a profile, a role. What a server or a library says in
+an error may repeat what it was sent, so messages are made here, from error codes and class names alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import random
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config  # type: ignore[import-untyped]
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError  # type: ignore[import-untyped]
+
+from irnas.core.errors import DataError, SettingsError
+
+_T = TypeVar("_T")
+
+MAX_OBJECT_BYTES = 5 << 30
+"""What S3 takes in one request. Networks of this project are far smaller, so there are no uploads in parts."""
+
+THREADS = 4
+"""Requests that may be made at the same time."""
+
+_ATTEMPTS = 6
+"""Tries of each request, unless AWS_MAX_ATTEMPTS says otherwise; waits double between them, up to 20 s."""
+_CONNECT_S, _READ_S = 10, 30
+_CHUNK_BYTES = 1 << 20
+_ABSENT = {"404", "NoSuchKey", "NotFound"}
+_MAX_CODE = 40
+_MIN_SECRET = 8
+"""Shorter secrets are those of test servers, and would be found by chance."""
+
+
+class Place:
+    """One prefix of one bucket."""
+
+    def __init__(self, uri: str, endpoint_url: str | None) -> None:
+        self.uri = uri
+        self._bucket, self._prefix = parse(uri)
+        endpoint = endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        if endpoint:
+            self._host = _host(endpoint)
+        self._attempts = _attempts()
+        try:
+            config = Config(
+                retries={"mode": os.environ.get("AWS_RETRY_MODE", "standard"), "total_max_attempts": self._attempts},
+                connect_timeout=_CONNECT_S,
+                read_timeout=_READ_S,
+                max_pool_connections=THREADS,
+                # Our SHA-256 is always sent and compared; servers other than Amazon's may not know the default CRC64.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                # Amazon serves each bucket under a name of its own; other servers seldom have such names.
+                s3={"addressing_style": "path"} if endpoint else None,
+            )
+            session = boto3.Session()
+            self._client = session.client("s3", endpoint_url=endpoint_url, config=config)
+            keys = session.get_credentials()
+            frozen = keys.get_frozen_credentials() if keys else None
+        except (BotoCoreError, ClientError, ValueError) as error:
+            cause = type(error).__name__
+            raise SettingsError(
+                f"{uri}: got AWS settings with a {cause}; must be variables or a profile that work"
+            ) from None
+        self._host = _host(self._client.meta.endpoint_url)
+        self._secrets = [s for s in (frozen.secret_key, frozen.token) if s and len(s) >= _MIN_SECRET] if frozen else []
+
+    def read(self, key: str) -> bytes | None:
+        """The bytes of an object; None where there is none."""
+
+        def read() -> bytes | None:
+            answer = self._call("get_object", key)
+            return None if answer is None else bytes(answer["Body"].read())
+
+        return self._patient(read)
+
+    def holds_secret(self, content: bytes) -> bool:
+        """Whether the credentials in use are somewhere in the bytes."""
+        return any(secret.encode() in content for secret in self._secrets)
+
+    def send(self, key: str, content: bytes) -> bool:
+        """Write an object unless it is there with the same checksum; whether that was needed."""
+        found = self._call("head_object", key, ChecksumMode="ENABLED")
+        if found and (found["ContentLength"], found.get("ChecksumSHA256")) == (len(content), _checksum(content)):
+            return False
+        self.put(key, content)
+        return True
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write an object; readers see the old or the new one. The server compares the checksum before it keeps it."""
+        if len(content) > MAX_OBJECT_BYTES:
+            raise SettingsError(f"{self.uri}, {key}: got {len(content)} bytes; must be 5 GiB at most")
+        self._call("put_object", key, Body=content, ChecksumAlgorithm="SHA256", ChecksumSHA256=_checksum(content))
+
+    def receive(self, key: str, part: Path, size_bytes: int, count: Callable[[int], None]) -> None:
+        """Append to the file ``part`` what it lacks of an object; ``count`` is told of bytes as they come.
+
+        Raises:
+            DataError: the object is missing or shorter.
+        """
+        self._patient(lambda: self._append(key, part, size_bytes, count), lambda: part.stat().st_size)
+
+    def _append(self, key: str, part: Path, size_bytes: int, count: Callable[[int], None]) -> None:
+        begin = part.stat().st_size
+        if begin >= size_bytes:
+            return
+        answer = self._call("get_object", key, **({"Range": f"bytes={begin}-"} if begin else {}))
+        with part.open("ab") as out:
+            while answer and out.tell() < size_bytes:
+                chunk = answer["Body"].read(min(_CHUNK_BYTES, size_bytes - out.tell()))
+                if not chunk:
+                    break
+                out.write(chunk)
+                count(len(chunk))
+            out.flush()
+            os.fsync(out.fileno())
+            if out.tell() < size_bytes:
+                what = "a shorter one" if answer else "no such object"
+                raise DataError(f"{self.uri}, {key[:24]}: got {what}; must be published again")
+
+    def _call(self, operation: str, key: str, **more: Any) -> Any:
+        """The answer to a request about one object; None where there is no such object."""
+        try:
+            return getattr(self._client, operation)(Bucket=self._bucket, Key=self._prefix + key, **more)
+        except ClientError as error:
+            code = str(error.response["Error"].get("Code"))
+            if code in _ABSENT:
+                return None
+            # A server may write anything here; only what looks like a code is repeated.
+            code = code if code.isalnum() and len(code) <= _MAX_CODE else "an error"
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "no status")
+            raise SettingsError(
+                f"{self.uri}: got {code} ({status}) from {self._host}; must be a bucket that is yours to use"
+            ) from None
+        except (BotoCoreError, ValueError) as error:
+            raise self._no_answer(error) from None
+
+    def _patient(self, call: Callable[[], _T], size: Callable[[], int] = lambda: 0) -> _T:
+        """Call until no stream breaks; what breaks before an answer, botocore has tried often enough by itself."""
+        failures = 0
+        while True:
+            before = size()
+            try:
+                return call()
+            except BotoCoreError as error:
+                failures = 1 if size() > before else failures + 1
+                if failures >= self._attempts:
+                    raise self._no_answer(error) from None
+                time.sleep(random.uniform(0.5, 1.0) * min(2 ** (failures - 1), 20))
+
+    def _no_answer(self, error: Exception) -> SettingsError:
+        if isinstance(error, NoCredentialsError):
+            return SettingsError(f"{self.uri}: got no credentials; must be AWS_ACCESS_KEY_ID and its like, or a role")
+        cause = type(error).__name__
+        return SettingsError(f"{self.uri}: got {cause} from {self._host}, {self._attempts} times; must be reachable")
+
+
+def parse(uri: str) -> tuple[str, str]:
+    """Bucket and prefix of ``s3://bucket/prefix``; the prefix is empty or ends in a slash.
+
+    Raises:
+        SettingsError: another scheme, no bucket, or more in it, such as credentials; the message repeats none of it.
+    """
+    # Anywhere: with a slash in a secret, what is before the "@" looks like a bucket and a path.
+    if "@" in uri or "?" in uri or "#" in uri or ":" in uri.partition("://")[2].partition("/")[0]:
+        raise SettingsError(
+            "S3 URI: got one with credentials or options in it; must be s3://bucket/prefix (credentials belong in AWS_ "
+            "variables, an endpoint in --endpoint-url)"
+        )
+    found = re.fullmatch(r"s3://([A-Za-z0-9._-]{1,255})(/.*)?", uri)
+    if found is None:
+        raise SettingsError(f"S3 URI: got {uri!r}; must be like s3://bucket/prefix")
+    prefix = (found[2] or "").strip("/")
+    return found[1], f"{prefix}/" if prefix else ""
+
+
+def _host(endpoint: str) -> str:
+    """Host and port of an endpoint.
+
+    Raises:
+        SettingsError: it is no web address, or there are credentials in it.
+    """
+    if "@" in endpoint or "?" in endpoint:
+        raise SettingsError("endpoint: got one with credentials or options in it; must be like https://s3.example.com")
+    found = re.match(r"https?://([A-Za-z0-9.\[\]:_-]+)", endpoint)
+    if found is None:
+        raise SettingsError(f"endpoint: got {endpoint!r}; must be like https://s3.example.com")
+    return found[1]
+
+
+def _attempts() -> int:
+    text = os.environ.get("AWS_MAX_ATTEMPTS", str(_ATTEMPTS))
+    if not text.isdecimal() or int(text) < 1:
+        raise SettingsError(f"AWS_MAX_ATTEMPTS: got {text!r}; must be a whole number, 1 or more")
+    return int(text)
+
+
+def _checksum(content: bytes) -> str:
+    """SHA-256 as S3 writes it."""
+    return base64.b64encode(hashlib.sha256(content).digest()).decode()

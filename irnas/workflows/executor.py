@@ -1,0 +1,66 @@
+"""Who runs the trials of a search, and who times its networks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal
+
+from irnas.cluster.resources import Resources
+from irnas.core.settings import SearchSettings
+from irnas.search import pricing
+from irnas.search.finalists import Finals
+from irnas.search.session import Session
+
+if TYPE_CHECKING:
+    from irnas.deploy.device.target import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executor:
+    """Ray on this machine or on a cluster, or a plain loop in this process."""
+
+    kind: Literal["ray", "loop"] = "ray"
+    resources: Resources = field(default_factory=Resources)
+    """Of Ray."""
+
+    @contextlib.contextmanager
+    def reaching(self, settings: SearchSettings) -> Iterator[Target | None]:
+        """The device on which the networks are to be fast; one that is a cluster's node is within reach inside.
+
+        Raises:
+            SettingsError: there is no such device, or nothing asks for one.
+        """
+        if settings.node and pricing.is_timed(settings) and self.kind == "ray":
+            with self._joined() as connection:
+                yield pricing.target_of(settings, connection.caller(settings.node))
+        else:
+            yield pricing.target_of(settings)
+
+    def run(self, stages: Iterator[Session | Finals]) -> None:
+        """Work through what a search has to train, stage by stage."""
+        if self.kind == "loop":
+            from irnas.search import local_executor
+
+            for stage in stages:
+                local_executor.run(stage)
+            return
+        with self._joined():
+            from irnas.search import ray_executor
+
+            for stage in stages:
+                ray_executor.run(stage, self.resources)
+
+    @contextlib.contextmanager
+    def _joined(self) -> Iterator[ModuleType]:
+        """On the cluster; whoever joined it first leaves it."""
+        from irnas.cluster import connection
+
+        is_first = connection.connect(self.resources)
+        try:
+            yield connection
+        finally:
+            if is_first:
+                connection.disconnect()

@@ -1,0 +1,334 @@
+"""A search from settings to front: wires strategy, session, record, executor, mirror and report."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from irnas import storage
+from irnas.core import catalog
+from irnas.core.errors import ExportError, SettingsError, StorageError
+from irnas.core.front import Bounds, Front
+from irnas.core.objective import parse
+from irnas.core.provenance import code_revision, versions
+from irnas.core.result import Result
+from irnas.core.settings import SearchSettings
+from irnas.core.space import Genotype, Space
+from irnas.data import DEFAULT, Dataset, Split, lock, open_dataset
+from irnas.data.sample import Bytes
+from irnas.metrics import PRESETS, score_baselines
+from irnas.record import ledger, replicates
+from irnas.search import finalists, pricing
+from irnas.search.finalists import Finals
+from irnas.search.session import Place, Record, Session
+from irnas.search.strategy import History, Price
+from irnas.search.strategy.catalogue import named
+from irnas.workflows.executor import Executor
+
+if TYPE_CHECKING:
+    from irnas.deploy.device.target import Target
+
+
+JOB = "IRNAS_JOB"
+"""Set in the environment of a search that runs as a cluster's job, in a folder that is gone when it ends."""
+
+OFF = 0.2
+"""Error of a prediction, as a fraction, from which a profile is doubted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A search that ended by itself."""
+
+    uri: str
+    front: Front
+    results: Sequence[Result]
+    stop_reason: str
+    gave_up: bool
+    """Whether it ended because too many trials failed."""
+    report: Path | None
+    """The page; None where it could not be made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Who is told what while a search runs."""
+
+    watch: Callable[[ledger.Event], None]
+    """Each event, once it is on disk."""
+    warn: Callable[[str], None]
+    """What went wrong without ending the search."""
+    progress: Callable[[str, int, int], None]
+    """The making of a data set: (what, done, total)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """A search that is ready to run."""
+
+    settings: SearchSettings
+    space: Space
+    dataset: Dataset
+    target: Target | None
+    """The device whose speed counts, where speed does."""
+    price: Price
+    record: ledger.Ledger
+
+
+def search(settings: SearchSettings, uri: str, executor: Executor, listener: Listener) -> Outcome:
+    """Run a new search whose record is kept at ``uri``.
+
+    Raises:
+        SettingsError: there is a run at ``uri`` already, or the settings cannot be met.
+        DataError: no such data set, or one without the splits ``fit`` and ``val``.
+        KeyboardInterrupt: passed on after the record is complete.
+    """
+    record = ledger.Ledger(uri)
+    if record.exists():
+        raise SettingsError(f"run {uri}: got a folder that holds a run; must be new, or be given to --resume")
+    space = catalog.load(settings.space).focus(settings.axes)
+    with executor.reaching(settings) as target:
+        dataset = open_dataset(settings.dataset, progress=listener.progress)
+        # Before anything is priced: files other than DVC's lock names are refused.
+        tracked = lock.verdict(dataset.root)
+        work = _work(settings, space, dataset, record, target)
+        opened = _opening(work, listener, tracked)
+        with record.writing():
+            return _run(work, executor, listener, ("opened", opened), History())
+
+
+def resume(uri: str, trials: int | None, executor: Executor, listener: Listener) -> Outcome:
+    """Go on with the search recorded at ``uri``; with ``trials``, up to that many trained networks.
+
+    Raises:
+        SettingsError: there is no run at ``uri``, or its space or data set is no longer the one it began with.
+    """
+    opened, _ = ledger.opening(uri)
+    settings = SearchSettings.from_document(opened["settings"])
+    if trials is not None:
+        settings = replace(settings, trials=trials)
+    space = catalog.load(settings.space).focus(settings.axes)
+    if space.fingerprint != Space.from_document(opened["space"]).fingerprint:
+        raise SettingsError(f"run {uri}: got a space {space.name} that has changed; must be the one it began with")
+    dataset = open_dataset(DEFAULT if settings.dataset == DEFAULT else opened["data"]["path"])
+    if dataset.revision != opened["data_rev"]:
+        raise SettingsError(f"run {uri}: got data revision {dataset.revision}; must be {opened['data_rev']}")
+    # Files may change below a manifest that does not.
+    lock.verdict(dataset.root)
+    record = ledger.Ledger(uri)
+    with executor.reaching(settings) as target:
+        _require_same(target, opened, uri)
+        work = _work(settings, space, dataset, record, target)
+        with record.writing():
+            events = list(record.events())
+            for event in events:
+                listener.watch(event)
+            resumed = {"trials": settings.trials, "code_rev": code_revision()}
+            return _run(work, executor, listener, ("resumed", resumed), History.of(events))
+
+
+def _work(
+    settings: SearchSettings, space: Space, dataset: Dataset, record: ledger.Ledger, target: Target | None
+) -> _Work:
+    pricer = pricing.pricer(settings, target)
+    return _Work(settings=settings, space=space, dataset=dataset, target=target, price=pricer, record=record)
+
+
+def _require_same(target: Target | None, opened: ledger.Event, uri: str) -> None:
+    """Speeds of two devices, or of two profiles of one, do not belong into one front."""
+    before = opened.get("device")
+    if target and before and target.revision != before["revision"]:
+        now = target.document()
+        got, must = (f"{d['name']} ({d['cpu']}, {d['kernels']}; {d['revision']})" for d in (now, before))
+        raise SettingsError(f"run {uri}: got the device {got}; must be the one it began with: {must}")
+
+
+def bounds_of(opened: ledger.Event) -> Bounds:
+    """The box of the hypervolume that a run began with."""
+    return {name: (pair[0], pair[1]) for name, pair in opened["bounds"].items()}
+
+
+def _run(
+    work: _Work,
+    executor: Executor,
+    listener: Listener,
+    beginning: tuple[str, Mapping[str, Any]],
+    history: History,
+) -> Outcome:
+    uri, settings = work.record.uri, work.settings
+
+    def keep(kind: str, fields: Mapping[str, Any]) -> None:
+        listener.watch(work.record.append(kind, fields))
+
+    keep(*beginning)
+    session = _session(work, keep, listener)
+    session.restore(history)
+    with _mirrored(uri, listener.warn):
+        try:
+            executor.run(_stages(work, session))
+            _measure_winners(work, _settled(work, session), keep, listener.warn)
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
+            with contextlib.suppress(StorageError):
+                keep("closed", {"reason": reason})
+                ledger.compact(uri, session.results)
+            raise
+        keep("closed", {"reason": session.stop_reason})
+        ledger.compact(uri, session.results)
+        page = _report(uri, listener.warn)
+    results = _settled(work, session)
+    return Outcome(
+        uri=uri,
+        front=Front.of(results, parse(settings.objectives)),
+        results=results,
+        stop_reason=session.stop_reason,
+        gave_up=session.gave_up,
+        report=page,
+    )
+
+
+def _settled(work: _Work, session: Session) -> list[Result]:
+    return replicates.settled(session.results, replicates.spreads(work.record.events()))
+
+
+def _everywhere(work: _Work) -> str:
+    """How each node finds the data set: the default one is made where it is needed, and kept in the node's cache."""
+    return DEFAULT if work.settings.dataset == DEFAULT else str(work.dataset.root)
+
+
+def _session(work: _Work, keep: Record, listener: Listener) -> Session:
+    settings, pool = work.settings, pricing.pool_size(work.settings, work.target)
+    told = pricing.told(work.price, min(pool, work.space.count()), listener.progress)
+    strategy = named(
+        settings.strategy,
+        work.space,
+        parse(settings.objectives),
+        told,
+        epochs=settings.budget.epochs,
+        num_trials=settings.trials,
+        seed=settings.seed,
+        grace=settings.grace,
+        limits=settings.limits,
+        first=_first(settings),
+        pool=pool,
+        spendable=settings.spendable,
+    )
+    place = Place(
+        uri=work.record.uri, dataset=_everywhere(work), data_rev=work.dataset.revision, code_rev=code_revision()
+    )
+    return Session(strategy, settings, place, keep)
+
+
+def _stages(work: _Work, session: Session) -> Iterator[Session | Finals]:
+    """The search, and then its finalists once more."""
+    yield session
+    session.close()
+    settings = work.settings
+    if settings.finalists and not session.gave_up:
+        opened, events = ledger.opening(work.record.uri)
+        found = finalists.choose(session.results, parse(settings.objectives), bounds_of(opened), settings.finalists)
+        yield Finals(session, found, events)
+
+
+def _measure_winners(work: _Work, results: Sequence[Result], keep: Record, warn: Callable[[str], None]) -> None:
+    """Time the front once more, now that no trial runs, where the device is within reach."""
+    if work.target is None:
+        return
+    if not work.target.can_measure:
+        warn(f"speed is that of {work.target.name} ({work.target.cpu}) as predicted; nothing was measured here")
+        return
+    known = {event["key"] for event in work.record.events() if event["kind"] == "measured"}
+    winners = [r for r in Front.of(results, parse(work.settings.objectives)).results if r.key not in known]
+    try:
+        found = pricing.measure_alone(work.target, work.settings, winners)
+    except ExportError as error:
+        # The front stands as it was found; only its second opinion is missing.
+        warn(f"the front was not measured again: {error}")
+        return
+    for fields in found:
+        keep("measured", fields)
+    off = max((abs(e["expected_ms"] / e["ms_min"] - 1) for e in found), default=0.0)
+    if work.target.profile and off > OFF:
+        warn(
+            f"the front is up to {100 * off:.0f} % off the predictions of {work.settings.device}: another engine or a "
+            "busy machine may be why; irnas device profile makes it anew"
+        )
+
+
+def _opening(work: _Work, listener: Listener, tracked: str | None) -> dict[str, Any]:
+    settings, dataset = work.settings, work.dataset
+    fit, val = _pairs(dataset.split("fit")), _pairs(dataset.split("val"))
+    pool = pricing.pool(work.space, settings, work.price, work.target, listener.progress)
+    return {
+        "settings": settings.document(),
+        "space": work.space.document(),
+        "data": {
+            "name": dataset.name,
+            "revision": dataset.revision,
+            "path": str(dataset.root),
+            **({"dvc": tracked} if tracked else {}),
+        },
+        "data_rev": dataset.revision,
+        "code_rev": code_revision(),
+        "versions": versions(),
+        "bounds": {name: list(pair) for name, pair in pricing.bounds(settings, pool).items()},
+        **({"device": work.target.document()} if work.target else {}),
+        "baselines": score_baselines(fit, val, PRESETS[settings.preset]),
+    }
+
+
+def _pairs(split: Split) -> Iterator[tuple[Bytes, Bytes]]:
+    return ((split.image(i), split.mask(i)) for i in range(len(split)))
+
+
+def _first(settings: SearchSettings) -> list[tuple[str, Genotype]]:
+    if not settings.warm_start:
+        return []
+    rows = catalog.published(settings.space)
+    # "LIT-O/2 estimator" is a step of an ablation: it documents a count, and is no design to compete with.
+    return [(f"published {row.name}", row.genotype) for row in rows if row.genotype and "/" not in row.name]
+
+
+@contextlib.contextmanager
+def _mirrored(uri: str, warn: Callable[[str], None]) -> Iterator[None]:
+    """MLflow follows the record from a thread of its own; whatever happens there, the search goes on."""
+    from irnas.tracking import client
+
+    # Before Tune has a chance to import MLflow, which reads it then.
+    client.set_environment()
+    if os.environ.get(JOB) and not storage.is_local(uri) and not os.environ.get("MLFLOW_TRACKING_URI"):
+        warn(
+            "MLflow: got no MLFLOW_TRACKING_URI, and the folder of a job does not last; the record does, and "
+            f"`irnas track rebuild {uri}` mirrors it from anywhere"
+        )
+        yield
+        return
+    stop = threading.Event()
+    follow = functools.partial(client.follow, uri, stop, warn=warn)
+    thread = threading.Thread(target=follow, name="irnas-mlflow", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _report(uri: str, warn: Callable[[str], None]) -> Path | None:
+    if not storage.is_local(uri):
+        return None
+    from irnas import report
+
+    try:
+        return report.write(uri)[0]
+    except Exception as error:
+        # The record is complete and the page can be made again; a search must not end in an error for its picture.
+        warn(f"report: got {type(error).__name__} ({error}); `irnas report {uri}` tries again")
+        return None

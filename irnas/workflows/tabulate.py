@@ -1,0 +1,52 @@
+"""A table of full trainings, made: the same random search once for each training seed, then one file out of all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from irnas import storage
+from irnas.core.errors import SettingsError
+from irnas.core.settings import SearchSettings
+from irnas.record import ledger
+from irnas.simulation import table
+from irnas.simulation.table import Table
+from irnas.workflows.executor import Executor
+from irnas.workflows.search import Listener, resume, search
+
+
+def tabulate(settings: SearchSettings, output: str, seeds: int, executor: Executor, listener: Listener) -> Table:
+    """Train ``settings.trials`` random networks once for each of ``seeds`` seeds and write the table to ``output``.
+
+    The runs are kept beside it, in ``OUTPUT.runs``, an ordinary run for each seed. What is there already is not trained
+    again: after an interruption it goes on, and with more trials or seeds the table grows.
+
+    Raises:
+        SettingsError: fewer than one seed, runs that were made with other settings, or too many failures.
+    """
+    if seeds < 1:
+        raise SettingsError(f"seeds: got {seeds}; must be at least 1")
+    uris = []
+    for seed in range(seeds):
+        uri = storage.join(f"{output}.runs", f"seed-{seed}")
+        _train(replace(settings, strategy="random", train_seed=seed), uri, executor, listener)
+        uris.append(uri)
+    found = table.from_runs(list(ledger.Ledger(uri).events()) for uri in uris)
+    table.write(output, found)
+    return found
+
+
+def _train(settings: SearchSettings, uri: str, executor: Executor, listener: Listener) -> None:
+    record = ledger.Ledger(uri)
+    if not record.exists():
+        outcome = search(settings, uri, executor, listener)
+    else:
+        opened, events = ledger.opening(uri)
+        before = SearchSettings.from_document(opened["settings"])
+        if replace(before, trials=settings.trials) != settings:
+            names = [n for n, v in settings.document().items() if n != "trials" and before.document()[n] != v]
+            raise SettingsError(f"{uri}: got other settings than it began with ({', '.join(names)}); must be the same")
+        if len(ledger.results(events)) >= settings.trials:
+            return
+        outcome = resume(uri, settings.trials, executor, listener)
+    if outcome.gave_up:
+        raise SettingsError(f"{uri}: got too many failures ({outcome.stop_reason}); must mostly succeed")
