@@ -40,7 +40,7 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def named(name: str) -> Method:
+def find_method(name: str) -> Method:
     """The method called ``name``.
 
     Raises:

@@ -48,13 +48,13 @@ def baseline(
       irnas baseline ipi --dataset data/nudt --images 60 -o ipi.json
     """
     from irnas import metrics
-    from irnas.baseline import named
+    from irnas.baseline import find_method
     from irnas.baseline.threshold import parse
     from irnas.baseline.trial import judge
     from irnas.cli.data import bars
     from irnas.data import open_dataset
 
-    method, rule, rules = named(name), parse(threshold), metrics.preset(preset)
+    method, rule, rules = find_method(name), parse(threshold), metrics.preset(preset)
     if images is not None and images < 1:
         raise SettingsError(f"--images: got {images}; must be at least 1")
     with bars() as tick:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from irnas.core.settings import PACED, SearchSettings
+from irnas.core.settings import MULTI_FIDELITY, SearchSettings
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -96,20 +96,20 @@ class Progress:
     @property
     def eta_s(self) -> float | None:
         """Seconds to the planned end at the pace so far; None before the first epoch."""
-        if not self._epochs or math.isfinite(SearchSettings.from_document(self.settings).spendable[1]):
+        if not self._epochs or math.isfinite(SearchSettings.from_document(self.settings).total_budget[1]):
             return None
         return max(self.num_planned - self.num_done, 0.0) * (time.time() - self._since) / self._epochs
 
     @property
     def is_paced(self) -> bool:
         """Whether the strategy halts trainings, so that epochs count and not networks."""
-        return self.settings["strategy"] in PACED
+        return self.settings["strategy"] in MULTI_FIDELITY
 
     @property
     def num_planned(self) -> float:
         """Epochs that the search is to come to."""
         planned: float = self.num_trials * self.settings["budget"]["epochs"]
-        return min(planned, SearchSettings.from_document(self.settings).spendable[0])
+        return min(planned, SearchSettings.from_document(self.settings).total_budget[0])
 
     @property
     def num_done(self) -> float:
@@ -271,10 +271,10 @@ def headline(uri: str, opened: Event) -> str:
 
 def _plan(settings: SearchSettings) -> str:
     epochs = settings.budget.epochs
-    if settings.spend:
-        return f"{settings.spend} of training, {epochs} epochs to a full one"
-    if settings.strategy in PACED:
-        return f"{settings.spendable[0]:.0f} epochs, {epochs} to a full training"
+    if settings.budget_limit:
+        return f"{settings.budget_limit} of training, {epochs} epochs to a full one"
+    if settings.strategy in MULTI_FIDELITY:
+        return f"{settings.total_budget[0]:.0f} epochs, {epochs} to a full training"
     return f"{settings.trials} networks x {epochs} epochs"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from irnas.cli.live import amount
-from irnas.core.settings import PACED, SearchSettings
+from irnas.core.settings import MULTI_FIDELITY, SearchSettings
 
 if TYPE_CHECKING:
     from irnas.workflows.plan import Plan
@@ -37,10 +37,10 @@ def lines(settings: SearchSettings, found: Plan, workers: int) -> list[str]:
         return [*said, "training  none: the limits refuse every network that was drawn"]
     for each, what in zip(found.timed, ("cheapest", "middle", "dearest"), strict=False):
         said.append(f"training  {_time(each.seconds)} for the {what} ({each.genotype.key}), on one core")
-    epochs, seconds = settings.spendable
+    epochs, seconds = settings.total_budget
     trainings = min(epochs / settings.budget.epochs, settings.trials, seconds / found.mean_seconds, found.points)
     extra = settings.finalists * (settings.seeds - 1)
-    unit = "full trainings' worth of epochs" if settings.strategy in PACED else "full trainings"
+    unit = "full trainings' worth of epochs" if settings.strategy in MULTI_FIDELITY else "full trainings"
     total = (trainings + extra) * found.mean_seconds
     also = f" and {extra} of finalists" if extra else ""
     said.append(f"search    about {trainings:.0f} {unit}{also}: {_time(total)} of one core, {settings.strategy}")

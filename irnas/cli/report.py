@@ -71,7 +71,7 @@ def ui(
 
     server = os.environ.get("MLFLOW_TRACKING_URI", "")
     if server.startswith(("http://", "https://")):
-        typer.echo(f"MLflow is served at {storage.shown(server)} (MLFLOW_TRACKING_URI)")
+        typer.echo(f"MLflow is served at {storage.redact_credentials(server)} (MLFLOW_TRACKING_URI)")
         return
     command = ui_command(folder, port)
     client.set_environment()
@@ -133,7 +133,7 @@ def register(
         run=run, key=found.origin.trial, suffix=f".{format}", content=content, frames=traits.frames(found.network)
     )
     version = registry.register(network, name, alias)
-    where, uri = storage.shown(version.tracking_uri), f"models:/{name}@{alias}"
+    where, uri = storage.redact_credentials(version.tracking_uri), f"models:/{name}@{alias}"
     if as_json:
         number = {"name": name, "version": version.number, "alias": alias, "new": version.is_new, "uri": uri}
         typer.echo(json.dumps({**number, "store": where, "key": network.key, "sha256": network.sha256, **facts}))
@@ -186,7 +186,7 @@ def _document(record: Record) -> dict[str, Any]:
         found = result.document()
         names = ("trial", "key", "status", "values", "genotype", "epochs", "seed", "seconds", "error", "note")
         alone = record.alone.get(result.key)
-        spread = {n: asdict(s) for n, s in record.spreads.get(result.key, {}).items()}
+        spread = {n: asdict(s) for n, s in record.replicate_statistics.get(result.key, {}).items()}
         more = {**({"alone": _alone(alone)} if alone else {}), **({"spread": spread} if spread else {})}
         return {**{name: found[name] for name in names}, **more}
 

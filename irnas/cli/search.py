@@ -102,7 +102,7 @@ def search(
             rich_help_panel=_TRAIN,
         ),
     ] = _BUDGET.epochs,
-    grace: Annotated[
+    grace_period: Annotated[
         int | None,
         typer.Option(
             help="Epochs before a strategy may halt a training.",

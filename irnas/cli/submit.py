@@ -95,7 +95,7 @@ def _send(
 
     given = submission.variables(var, os.environ)
     is_ours = which[0] is None and not which[2]
-    for doubt in submission.doubts(address):
+    for doubt in submission.security_warnings(address):
         _say(f"warning: {doubt}")
     with _wheel(*which) as wheel:
         told = submission.Job(
@@ -208,8 +208,8 @@ def _parsed(words: Sequence[str]) -> dict[str, Any]:
 def _require_shared(where: str, uri: str) -> None:
     from irnas import storage
 
-    if storage.shown(uri) != uri:
-        raise SettingsError(f"{where}: got {storage.shown(uri)!r} with credentials in it; must be without")
+    if storage.redact_credentials(uri) != uri:
+        raise SettingsError(f"{where}: got {storage.redact_credentials(uri)!r} with credentials in it; must be without")
     if storage.is_local(uri) and not Path(uri.removeprefix("file://")).is_absolute():
         _refuse(where, uri, "a URI or an absolute path that all nodes of the cluster share")
 

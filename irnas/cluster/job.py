@@ -101,7 +101,7 @@ def variables(texts: Sequence[str], environment: Mapping[str, str]) -> dict[str,
         if not has_value and name not in environment:
             raise SettingsError(f"var: got {name}, which is not set here; must be set, or be {name}=VALUE")
         found[name] = value if has_value else environment[name]
-        if storage.shown(found[name]) != found[name]:
+        if storage.redact_credentials(found[name]) != found[name]:
             raise SettingsError(f"var: got a URL with credentials in {name}; must be without")
     return found
 
@@ -206,7 +206,7 @@ def follow(address: str, job: str, write: Callable[[str], object]) -> State:
         failures = min(failures + 1, len(RECONNECTS_S))
 
 
-def doubts(address: str) -> list[str]:
+def security_warnings(address: str) -> list[str]:
     """What makes a cluster's job server unsafe to use, as seen from here.
 
     Raises:
@@ -248,8 +248,8 @@ def _require_no_secret(spec: Mapping[str, Any], environment: Mapping[str, str]) 
 
 def _check_address(address: str) -> None:
     parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname or storage.shown(address) != address:
-        got = storage.shown(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname or storage.redact_credentials(address) != address:
+        got = storage.redact_credentials(address)
         raise SettingsError(f"address: got {got!r}; must be that of a job server, as http://HEAD:8265, and no more")
 
 

@@ -18,9 +18,9 @@ OWN = "own"
 SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random")
 """Strategies of Optuna, which train every network to its end."""
 ASHA, HALVING, FREEZE_THAW = "asha", "moasha", "freeze-thaw"
-PACED = (ASHA, HALVING, FREEZE_THAW)
+MULTI_FIDELITY = (ASHA, HALVING, FREEZE_THAW)
 """Strategies that halt trainings and go on with the better ones."""
-STRATEGIES = (*SAMPLERS, *PACED)
+STRATEGIES = (*SAMPLERS, *MULTI_FIDELITY)
 NODE = "node:"
 """Ahead of the label of a cluster's node, in the place of a profile's file."""
 
@@ -41,14 +41,14 @@ def _amount(where: str, text: str) -> tuple[float, str]:
     return amount * {"s": 1, "m": 60, "h": 3600}[match[2]], "seconds"
 
 
-class Spendable(NamedTuple):
+class TotalBudget(NamedTuple):
     """Training in all; infinite where nothing limits it."""
 
     epochs: float = math.inf
     seconds: float = math.inf
 
 
-ENDLESS = Spendable()
+ENDLESS = TotalBudget()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +119,9 @@ class SearchSettings:
     train_seed: int | None = None
     """Seed of the trainings; None for the search's own. With another, the same networks can be trained again."""
     strategy: str = "tpe"
-    grace: int | None = None
+    grace_period: int | None = None
     """Epochs before a strategy may halt a training; None for a ninth of the budget's."""
-    spend: str | None = None
+    budget_limit: str | None = None
     """What the search may spend on training at most, over all workers: 2h, 45m, 90s or 500epochs."""
     worth: str | None = None
     """The most training that one more percent of hypervolume is worth, such as 1h; the search ends where more is
@@ -153,12 +153,15 @@ class SearchSettings:
         _at_least("seeds", self.seeds, 1)
         if self.strategy not in STRATEGIES:
             raise SettingsError(f"strategy: got {self.strategy!r}; one of {', '.join(STRATEGIES)}")
-        if self.grace is not None and not (self.strategy in PACED and 1 <= self.grace <= self.budget.epochs):
+        if self.grace_period is not None and not (
+            self.strategy in MULTI_FIDELITY and 1 <= self.grace_period <= self.budget.epochs
+        ):
             raise SettingsError(
-                f"grace: got {self.grace} with strategy {self.strategy}; must be in 1..{self.budget.epochs} epochs, "
-                f"with {' or '.join(PACED)}"
+                f"grace_period: got {self.grace_period} with strategy {self.strategy}; "
+                f"must be in 1..{self.budget.epochs} epochs, "
+                f"with {' or '.join(MULTI_FIDELITY)}"
             )
-        _ = self.spendable, self.worth_seconds
+        _ = self.total_budget, self.worth_seconds
         for name, limit in self.limits.items():
             if name not in LIMITABLE:
                 raise SettingsError(f"limit: got {name!r}; one of {', '.join(LIMITABLE)}")
@@ -173,13 +176,13 @@ class SearchSettings:
         return self.seed if self.train_seed is None else self.train_seed
 
     @property
-    def spendable(self) -> Spendable:
+    def total_budget(self) -> TotalBudget:
         """What the search may spend on training, over all workers."""
-        planned = float(self.trials * self.budget.epochs) if self.strategy in PACED else math.inf
-        if self.spend is None:
-            return Spendable(planned, math.inf)
-        amount, unit = _amount("budget", self.spend)
-        return Spendable(min(planned, amount), math.inf) if unit == "epochs" else Spendable(planned, amount)
+        planned = float(self.trials * self.budget.epochs) if self.strategy in MULTI_FIDELITY else math.inf
+        if self.budget_limit is None:
+            return TotalBudget(planned, math.inf)
+        amount, unit = _amount("budget", self.budget_limit)
+        return TotalBudget(min(planned, amount), math.inf) if unit == "epochs" else TotalBudget(planned, amount)
 
     @property
     def worth_seconds(self) -> float:
@@ -208,9 +211,10 @@ class SearchSettings:
     def from_document(cls, document: Mapping[str, Any]) -> SearchSettings:
         """The inverse of ``document``."""
         found = dict(document)
-        if "sampler" in found:
-            # What a record of version 0.1 calls the strategy.
-            found["strategy"] = found.pop("sampler")
+        # What records of version 0.1 call them.
+        for old, new in {"sampler": "strategy", "grace": "grace_period", "spend": "budget_limit"}.items():
+            if old in found:
+                found[new] = found.pop(old)
         found["objectives"] = tuple(found["objectives"])
         found["cost_input"] = tuple(found["cost_input"])
         found["axes"] = {axis: tuple(values) for axis, values in found["axes"].items()}

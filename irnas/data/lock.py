@@ -20,7 +20,7 @@ LOCK, POINTER = "dvc.lock", ".dvc"
 """The file with the outputs of all stages of its folder, and the suffix of the file beside what ``dvc add`` tracks."""
 
 
-def verdict(folder: Path) -> str | None:
+def dvc_digest_or_raise(folder: Path) -> str | None:
     """What DVC calls the files of a data folder, such as ``dafe5b4f934665fba7722eb4d182f64e.dir``.
 
     None where DVC tracks neither the folder nor one around it: it then lies in no DVC repository, or no stage that

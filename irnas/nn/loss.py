@@ -69,7 +69,7 @@ LOSSES: Mapping[str, Loss] = {
 }
 
 
-def named(text: str) -> Loss:
+def make_loss(text: str) -> Loss:
     """The loss called ``text``: one name, or names joined by '+' for their sum.
 
     Raises:

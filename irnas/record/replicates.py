@@ -11,7 +11,7 @@ from irnas.core.result import Result, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class ReplicateStatistics:
     """A metric over the trainings of one network."""
 
     mean: float
@@ -21,7 +21,7 @@ class Spread:
     """Trainings, at least 2."""
 
 
-def spreads(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Spread]]:
+def replicate_statistics(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, ReplicateStatistics]]:
     """Key to metric to its spread, of the networks that were trained more than once."""
     taken: dict[str, list[Mapping[str, float]]] = {}
     firsts: dict[str, Mapping[str, float]] = {}
@@ -30,11 +30,11 @@ def spreads(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Spread]]
             firsts[event["result"]["key"]] = event["result"]["values"]
         elif event["kind"] == "repeated":
             taken.setdefault(event["key"], []).append(event["values"])
-    found: dict[str, dict[str, Spread]] = {}
+    found: dict[str, dict[str, ReplicateStatistics]] = {}
     for key, more in taken.items():
         rows = [firsts[key], *more]
         found[key] = {
-            name: Spread(
+            name: ReplicateStatistics(
                 mean=statistics.fmean(r[name] for r in rows),
                 deviation=statistics.stdev([r[name] for r in rows]),
                 num=len(rows),
@@ -44,7 +44,9 @@ def spreads(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Spread]]
     return found
 
 
-def settled(results: Iterable[Result], found: Mapping[str, Mapping[str, Spread]]) -> list[Result]:
+def with_replicate_means(
+    results: Iterable[Result], found: Mapping[str, Mapping[str, ReplicateStatistics]]
+) -> list[Result]:
     """The results, those of networks that were trained more than once with the means of their metrics."""
     return [
         replace(r, values={**r.values, **{n: s.mean for n, s in found[r.key].items()}})

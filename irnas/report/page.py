@@ -189,7 +189,7 @@ def _reading(record: Record) -> str:
 
 def _chance(record: Record) -> str:
     luck = "differences of a few tenths of a percent may be chance."
-    if not record.spreads:
+    if not record.replicate_statistics:
         return f"Each trial was trained once: {luck}"
     return (
         "Values with ± are the mean, the standard deviation and, in brackets, the number of trainings with different "

@@ -16,7 +16,7 @@ from irnas.core.settings import SearchSettings
 from irnas.core.space import MEMBER, Genotype, Space, Value
 from irnas.record import ledger, replicates
 from irnas.record.ledger import Event
-from irnas.record.replicates import Spread
+from irnas.record.replicates import ReplicateStatistics
 from irnas.report import look, unit
 
 BASELINES = "baselines"
@@ -41,7 +41,7 @@ class Record:
     """Finished trials in the order in which they finished."""
     front: Front
     bounds: Bounds
-    spreads: Mapping[str, Mapping[str, Spread]]
+    replicate_statistics: Mapping[str, Mapping[str, ReplicateStatistics]]
     """Key to metric to its spread, of networks that were trained with several seeds; ``results`` hold the means."""
 
     @classmethod
@@ -55,8 +55,8 @@ class Record:
         opened, events = ledger.opening(uri)
         settings = SearchSettings.from_document(opened["settings"])
         objectives = parse(settings.objectives)
-        found = replicates.spreads(events)
-        results = tuple(replicates.settled(ledger.results(events), found))
+        found = replicates.replicate_statistics(events)
+        results = tuple(replicates.with_replicate_means(ledger.results(events), found))
         return cls(
             uri=uri,
             opened=opened,
@@ -66,13 +66,16 @@ class Record:
             space=Space.from_document(opened["space"]),
             results=results,
             front=Front.of(results, objectives),
-            spreads=found,
+            replicate_statistics=found,
             bounds={name: (float(best), float(worst)) for name, (best, worst) in opened["bounds"].items()},
         )
 
     def figure(self, result: Result, name: str) -> str:
         """A value of a result as people read it, with its deviation where the network was trained several times."""
-        shown, found = unit.figure(name, result.values.get(name)), self.spreads.get(result.key, {}).get(name)
+        shown, found = (
+            unit.figure(name, result.values.get(name)),
+            self.replicate_statistics.get(result.key, {}).get(name),
+        )
         return f"{shown} ± {unit.figure(name, found.deviation)} ({found.num})" if found else shown
 
     @property

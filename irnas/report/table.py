@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from irnas.core.result import Status
-from irnas.core.settings import PACED, SearchSettings
+from irnas.core.settings import MULTI_FIDELITY, SearchSettings
 from irnas.core.space import Genotype
 from irnas.report import unit
 from irnas.report.published import size_of
@@ -66,8 +66,10 @@ def facts(record: Record) -> str:
 
 def spending(settings: SearchSettings) -> str:
     """What a search was to spend, in words."""
-    what = "full trainings' worth of epochs" if settings.strategy in PACED else "networks"
-    return f"{settings.trials} {what}" + (f", at most {settings.spend} of training" if settings.spend else "")
+    what = "full trainings' worth of epochs" if settings.strategy in MULTI_FIDELITY else "networks"
+    return f"{settings.trials} {what}" + (
+        f", at most {settings.budget_limit} of training" if settings.budget_limit else ""
+    )
 
 
 def device_of(device: Mapping[str, Any]) -> str:

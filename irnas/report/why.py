@@ -96,7 +96,7 @@ def _verdict(record: Record, result: Result | None) -> Iterator[str]:
     if result.status is Status.FAILED:
         yield f"failed: {result.error}"
         return
-    spread = record.spreads.get(result.key)
+    spread = record.replicate_statistics.get(result.key)
     if spread:
         yield "trained again: " + ", ".join(
             f"{unit.label(n)} {record.figure(result, n)}" for n in spread if n in {o.name for o in record.objectives}

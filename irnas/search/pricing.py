@@ -86,7 +86,7 @@ def pool_size(settings: SearchSettings, target: Target | None) -> int:
     return max(200, min(20 * settings.trials, 2000))
 
 
-def told(price: Price, total: int, tell: Callable[[str, int, int], None]) -> Price:
+def with_progress(price: Price, total: int, tell: Callable[[str, int, int], None]) -> Price:
     """``price``, with ``tell`` hearing of the first ``total`` networks that strategies price at once."""
     known: set[str] = set()
 

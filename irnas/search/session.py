@@ -17,7 +17,7 @@ from irnas.core.errors import SettingsError
 from irnas.core.front import Front
 from irnas.core.objective import OBJECTIVES, parse
 from irnas.core.result import Result, Status
-from irnas.core.settings import PACED, SearchSettings, trial_seed
+from irnas.core.settings import MULTI_FIDELITY, SearchSettings, trial_seed
 from irnas.search.strategy import History, Proposal, Strategy, next_percent
 from irnas.training.trial import Assignment, Report, checkpoint
 
@@ -191,19 +191,19 @@ class Session:
 
     def _spent(self) -> str:
         """Why nothing more may be handed out; empty while something may."""
-        epochs, seconds = self.settings.spendable
+        epochs, seconds = self.settings.total_budget
         if self._epochs >= epochs:
             return f"{self._epochs} epochs are spent"
         if self._seconds >= seconds:
-            return f"{self.settings.spend} of training are spent"
-        is_counted = self.settings.strategy not in PACED
+            return f"{self.settings.budget_limit} of training are spent"
+        is_counted = self.settings.strategy not in MULTI_FIDELITY
         if is_counted and self.num_trained + len(self._running) >= self.settings.trials:
             return "all trials are handed out"
         return self._enough
 
     def _exhausted(self) -> str:
         """Why the strategy has nothing to propose, with nothing at work."""
-        if self._paused or self.settings.spendable.epochs - self._epochs < self.settings.budget.epochs:
+        if self._paused or self.settings.total_budget.epochs - self._epochs < self.settings.budget.epochs:
             return "what is left of the budget ends no training"
         return "the space has no further point"
 

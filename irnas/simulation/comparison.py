@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from irnas.core.errors import SettingsError
 from irnas.core.objective import Objective
-from irnas.search.strategy.catalogue import UNCACHED, named
+from irnas.search.strategy.catalogue import UNCACHED, make_strategy
 from irnas.simulation.simulator import Arena, Trajectory, replay
 from irnas.simulation.table import Table
 
@@ -97,7 +97,7 @@ class _Ring:
     def search(self, name: str, seed: int) -> Trajectory:
         arena = Arena(table=self.table, objectives=self.objectives, replica=seed)
         num = len(self.table.points)
-        strategy = named(
+        strategy = make_strategy(
             name, arena.space, arena.objectives, arena.price, epochs=self.table.epochs, num_trials=num, seed=seed
         )
         until = max(SHARES) / 100

@@ -52,7 +52,7 @@ def join(uri: str, *names: str) -> str:
     return "/".join([(path or uri).rstrip("/"), *names]) + mark + options
 
 
-def shown(text: str) -> str:
+def redact_credentials(text: str) -> str:
     """A URI, or a text with URIs in it, as it may be shown: without user and password."""
     return re.sub(r"://[^\s@]*@", "://", text)
 
@@ -154,8 +154,10 @@ def _patiently(uri: str, call: Callable[[], T]) -> T:
         except OSError as error:
             if wait is None:
                 _answered.discard(store)
-                reason, tries = shown(str(error)).splitlines()[0], len(waits) + 1
-                raise StorageError(f"{shown(uri)}: got {reason!r} in {tries} tries; must answer") from error
+                reason, tries = redact_credentials(str(error)).splitlines()[0], len(waits) + 1
+                raise StorageError(
+                    f"{redact_credentials(uri)}: got {reason!r} in {tries} tries; must answer"
+                ) from error
             time.sleep(wait * random.uniform(0.5, 1.5))
         else:
             _answered.add(store)
@@ -170,10 +172,11 @@ def _store(uri: str) -> str:
 
 
 def _remote(uri: str) -> tuple[Any, str]:
-    if shown(uri) != uri:
+    if redact_credentials(uri) != uri:
         # It would end up in records, logs and MLflow.
         raise SettingsError(
-            f"run: got {shown(uri)!r} with credentials in it; must be without (they belong in AWS_ variables)"
+            f"run: got {redact_credentials(uri)!r} with credentials in it; must be without "
+            "(they belong in AWS_ variables)"
         )
     try:
         filesystem, root = _opened(_store(uri))

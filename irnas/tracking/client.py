@@ -270,7 +270,7 @@ def follow(
             # The record has it all; a tracking server must not cost anybody a search.
             wait_s = min(2 * max(wait_s, 10 * (time.monotonic() - began)), _MAX_WAIT_S)
             if not told:
-                cause = _cut(storage.shown(" ".join(str(error).split())) or type(error).__name__, 160)
+                cause = _cut(storage.redact_credentials(" ".join(str(error).split())) or type(error).__name__, 160)
                 warn(f"MLflow: got {cause}; the search goes on, and `irnas track rebuild {uri}` mirrors it later")
             told = told or ["failed"]
         if is_last:
@@ -292,11 +292,12 @@ def rebuild(uri: str, tracking_uri: str | None = None) -> tuple[str, int]:
     except SettingsError:
         raise
     except Exception as error:
-        cause = _cut(storage.shown(" ".join(str(error).split())) or type(error).__name__, 200)
+        cause = _cut(storage.redact_credentials(" ".join(str(error).split())) or type(error).__name__, 200)
         raise SettingsError(
-            f"MLflow at {storage.shown(mirror.tracking_uri)}: got {cause}; must be a store that can be written to"
+            f"MLflow at {storage.redact_credentials(mirror.tracking_uri)}: got {cause}; "
+            "must be a store that can be written to"
         ) from None
-    return storage.shown(mirror.tracking_uri), len({e["trial"] for e in events if e["kind"] == "proposed"})
+    return storage.redact_credentials(mirror.tracking_uri), len({e["trial"] for e in events if e["kind"] == "proposed"})
 
 
 def _persist(call: Callable[[], None], waits_s: Sequence[float]) -> None:

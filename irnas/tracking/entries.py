@@ -26,7 +26,7 @@ _MAX_ROWS = 20
 
 _ENDS = {Status.OK: "FINISHED", Status.STOPPED: "KILLED", Status.REJECTED: "KILLED", Status.FAILED: "FAILED"}
 
-Spreads = Mapping[str, Mapping[str, replicates.Spread]]
+StatisticsByKey = Mapping[str, Mapping[str, replicates.ReplicateStatistics]]
 """Key to metric to its spread over several trainings."""
 
 Point = tuple[str, float, int, int]
@@ -60,8 +60,8 @@ def entries(events: Sequence[Event], uri: str, *, is_live: bool = True) -> tuple
     is_closed = turn["kind"] == "closed"
     reason = str(turn["reason"]) if is_closed else ("running" if is_live else "killed")
     end_ms = _ms(turn) if is_closed else (None if is_live else _ms(last))
-    spreads = replicates.spreads(events)
-    found = replicates.settled(ledger.results(events), spreads)
+    replicate_statistics = replicates.replicate_statistics(events)
+    found = replicates.with_replicate_means(ledger.results(events), replicate_statistics)
     settings, data = opened["settings"], opened["data"]
     tags = {
         "irnas.run": identity(opened),
@@ -75,7 +75,7 @@ def entries(events: Sequence[Event], uri: str, *, is_live: bool = True) -> tuple
         "irnas.data_rev": opened["data_rev"],
         "irnas.code_rev": opened["code_rev"],
         **({"irnas.data_dvc": data["dvc"]} if data.get("dvc") else {}),
-        "mlflow.note.content": _note(opened, found, spreads),
+        "mlflow.note.content": _note(opened, found, replicate_statistics),
         **{f"irnas.version.{name}": found for name, found in opened.get("versions", {}).items()},
         **{f"irnas.device.{name}": found for name, found in opened.get("device", {}).items()},
     }
@@ -88,17 +88,17 @@ def entries(events: Sequence[Event], uri: str, *, is_live: bool = True) -> tuple
         params=_flat(settings),
         points=_growth(events),
     )
-    return parent, _children(events, found, spreads, end_ms)
+    return parent, _children(events, found, replicate_statistics, end_ms)
 
 
-def _note(opened: Event, found: Sequence[Result], spreads: Spreads) -> str:
+def _note(opened: Event, found: Sequence[Result], replicate_statistics: StatisticsByKey) -> str:
     """The front as it stands, in Markdown: what MLflow shows as the description of the run."""
     objectives = parse(opened["settings"]["objectives"])
     front = Front.of(found, objectives).results
     first = objectives[0]
     best = sorted(front, key=lambda r: first.loss(r.values[first.name]))[:_MAX_ROWS]
     rows = [[unit.title(o.name) for o in objectives], ["---:"] * len(objectives)]
-    rows += [[_figure(r, o.name, spreads) for o in objectives] for r in best]
+    rows += [[_figure(r, o.name, replicate_statistics) for o in objectives] for r in best]
     # MLflow's page leaves no room between the columns of a table.
     rows = [rows[0], rows[1], *([f"&emsp;{cell}" for cell in row] for row in rows[2:])]
     names = ["key", "---", *(f"`{r.key}`" for r in best)]
@@ -108,8 +108,8 @@ def _note(opened: Event, found: Sequence[Result], spreads: Spreads) -> str:
     return "\n".join([head, "", *lines] if front else [head])
 
 
-def _figure(result: Result, name: str, spreads: Spreads) -> str:
-    shown, found = unit.figure(name, result.values[name]), spreads.get(result.key, {}).get(name)
+def _figure(result: Result, name: str, replicate_statistics: StatisticsByKey) -> str:
+    shown, found = unit.figure(name, result.values[name]), replicate_statistics.get(result.key, {}).get(name)
     return f"{shown} ± {unit.figure(name, found.deviation)}" if found else shown
 
 
@@ -119,7 +119,7 @@ def identity(opened: Event) -> str:
 
 
 def _children(
-    events: Sequence[Event], found: Sequence[Result], spreads: Spreads, end_ms: int | None
+    events: Sequence[Event], found: Sequence[Result], replicate_statistics: StatisticsByKey, end_ms: int | None
 ) -> dict[int, Entry]:
     opened = events[0]
     objectives = parse(opened["settings"]["objectives"])
@@ -141,7 +141,7 @@ def _children(
         if trial in finished:
             result = Result.from_document(finished[trial]["result"])
             entry = _ended(opened, proposal, curve, result, _ms(finished[trial]), is_member=trial in members)
-            tags = {**entry.tags, **_trainings(spreads.get(result.key, {}), [o.name for o in objectives])}
+            tags = {**entry.tags, **_trainings(replicate_statistics.get(result.key, {}), [o.name for o in objectives])}
             entry = replace(entry, tags=tags, points=(*entry.points, *later.get(trial, ())))
         else:
             status, word = ("RUNNING", "running") if end_ms is None else ("KILLED", "unfinished")
@@ -150,7 +150,7 @@ def _children(
     return children
 
 
-def _trainings(known: Mapping[str, replicates.Spread], objectives: Sequence[str]) -> dict[str, str]:
+def _trainings(known: Mapping[str, replicates.ReplicateStatistics], objectives: Sequence[str]) -> dict[str, str]:
     """How often a network was trained, and how far its trainings lie from each other; nothing after a single one."""
     if not known:
         return {}
@@ -166,7 +166,7 @@ def _later(events: Sequence[Event], finished: Mapping[int, Event]) -> dict[int, 
         if event["kind"] == "repeated":
             first = finished[event["trial"]]
             trainings.setdefault(event["trial"], [first]).append(event)
-            (means,) = replicates.spreads(trainings[event["trial"]]).values()
+            (means,) = replicates.replicate_statistics(trainings[event["trial"]]).values()
             epochs = int(first["result"]["epochs"])
             points.setdefault(event["trial"], []).extend((n, s.mean, _ms(event), epochs) for n, s in means.items())
         elif event["kind"] == "measured" and event["trial"] in finished:
@@ -234,7 +234,9 @@ def _growth(events: Sequence[Event]) -> list[Point]:
             done.append(Result.from_document(event["result"]))
             front = Front.of((*front.results, done[-1]), objectives)
         elif event["kind"] == "repeated":
-            front = Front.of(replicates.settled(done, replicates.spreads(events[: index + 1])), objectives)
+            front = Front.of(
+                replicates.with_replicate_means(done, replicates.replicate_statistics(events[: index + 1])), objectives
+            )
         else:
             continue
         points.append(("hypervolume", front.hypervolume(bounds), _ms(event), len(done)))

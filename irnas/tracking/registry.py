@@ -64,7 +64,7 @@ class Version:
     is_new: bool
     """False where the same file was registered under this name before."""
     tracking_uri: str
-    """May hold credentials: show it through ``storage.shown``."""
+    """May hold credentials: show it through ``storage.redact_credentials``."""
 
 
 def check(name: str, alias: str) -> None:
@@ -102,8 +102,10 @@ def register(network: Network, name: str, alias: str) -> Version:
                 number = _add(client, name, network)
             client.set_registered_model_alias(name, alias, str(number))
     except MlflowException as error:
-        cause = storage.shown(" ".join(str(error).split()))[:200]
-        raise SettingsError(f"MLflow at {storage.shown(uri)}: got {cause}; must be a store with a registry") from None
+        cause = storage.redact_credentials(" ".join(str(error).split()))[:200]
+        raise SettingsError(
+            f"MLflow at {storage.redact_credentials(uri)}: got {cause}; must be a store with a registry"
+        ) from None
     return Version(name=name, number=number, alias=alias, is_new=is_new, tracking_uri=uri)
 
 

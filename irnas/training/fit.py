@@ -27,13 +27,13 @@ from irnas.data import Split
 from irnas.data.loader import batches
 from irnas.metrics import Counts, Rules, count, summarize
 from irnas.nn import parameter_groups, set_progress, traits
-from irnas.nn.loss import named
+from irnas.nn.loss import make_loss
 
 PAD = 16
 """Images are padded to a multiple of this and of the network's stride on their way through it."""
 
 _PREDICT_BATCH = 8
-_LOSS_OF_STRANGERS = "softiou+bce"
+DEFAULT_LOSS = "softiou+bce"
 """For families whose papers name no loss of their own."""
 
 
@@ -221,7 +221,7 @@ def _criterion(model: nn.Module, recipe: Recipe) -> Callable[[Tensor, Tensor], T
     own = traits.own_loss(model) if recipe.loss == OWN else None
     if own is not None:
         return own
-    of_logits = named(_LOSS_OF_STRANGERS if recipe.loss == OWN else recipe.loss)
+    of_logits = make_loss(DEFAULT_LOSS if recipe.loss == OWN else recipe.loss)
     return lambda x_nchw, truth_n1hw: of_logits(model(x_nchw).float(), truth_n1hw)
 
 

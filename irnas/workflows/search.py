@@ -28,7 +28,7 @@ from irnas.search import finalists, pricing
 from irnas.search.finalists import Finals
 from irnas.search.session import Place, Record, Session
 from irnas.search.strategy import History, Price
-from irnas.search.strategy.catalogue import named
+from irnas.search.strategy.catalogue import make_strategy
 from irnas.workflows.executor import Executor
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
     with executor.reaching(settings) as target:
         dataset = open_dataset(settings.dataset, progress=listener.progress)
         # Before anything is priced: files other than DVC's lock names are refused.
-        tracked = lock.verdict(dataset.root)
+        tracked = lock.dvc_digest_or_raise(dataset.root)
         work = _work(settings, space, dataset, record, target)
         opened = _opening(work, listener, tracked)
         with record.writing():
@@ -120,7 +120,7 @@ def resume(uri: str, trials: int | None, executor: Executor, listener: Listener)
     if dataset.revision != opened["data_rev"]:
         raise SettingsError(f"run {uri}: got data revision {dataset.revision}; must be {opened['data_rev']}")
     # Files may change below a manifest that does not.
-    lock.verdict(dataset.root)
+    lock.dvc_digest_or_raise(dataset.root)
     record = ledger.Ledger(uri)
     with executor.reaching(settings) as target:
         _require_same(target, opened, uri)
@@ -195,7 +195,7 @@ def _run(
 
 
 def _settled(work: _Work, session: Session) -> list[Result]:
-    return replicates.settled(session.results, replicates.spreads(work.record.events()))
+    return replicates.with_replicate_means(session.results, replicates.replicate_statistics(work.record.events()))
 
 
 def _everywhere(work: _Work) -> str:
@@ -205,8 +205,8 @@ def _everywhere(work: _Work) -> str:
 
 def _session(work: _Work, keep: Record, listener: Listener) -> Session:
     settings, pool = work.settings, pricing.pool_size(work.settings, work.target)
-    told = pricing.told(work.price, min(pool, work.space.count()), listener.progress)
-    strategy = named(
+    told = pricing.with_progress(work.price, min(pool, work.space.count()), listener.progress)
+    strategy = make_strategy(
         settings.strategy,
         work.space,
         parse(settings.objectives),
@@ -214,11 +214,11 @@ def _session(work: _Work, keep: Record, listener: Listener) -> Session:
         epochs=settings.budget.epochs,
         num_trials=settings.trials,
         seed=settings.seed,
-        grace=settings.grace,
+        grace_period=settings.grace_period,
         limits=settings.limits,
         first=_first(settings),
         pool=pool,
-        spendable=settings.spendable,
+        total_budget=settings.total_budget,
     )
     place = Place(
         uri=work.record.uri, dataset=_everywhere(work), data_rev=work.dataset.revision, code_rev=code_revision()

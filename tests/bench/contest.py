@@ -47,7 +47,7 @@ def search(given: argparse.Namespace, strategy: str, seed: int, uri: str) -> Non
 
 def finalists(record: Record) -> list[Result]:
     """The networks that were trained several times, with their means."""
-    return [r for r in record.results if r.key in record.spreads and r.status is Status.OK]
+    return [r for r in record.results if r.key in record.replicate_statistics and r.status is Status.OK]
 
 
 def main() -> None:

@@ -90,7 +90,7 @@ def trained(genotype: Genotype, seed: int, dataset: Dataset, steps: int) -> nn.M
     torch.manual_seed(seed)
     model = models.build(genotype).train()
     optimizer = torch.optim.AdamW(parameter_groups(model, traits.learning_rate(model), 1e-4))
-    loss_of = losses.named("softiou+bce")
+    loss_of = losses.make_loss("softiou+bce")
     epochs = (batches(dataset.split("fit"), batch=BATCH, crop=CROP, seed=seed, epoch=e) for e in itertools.count(1))
     order = itertools.chain.from_iterable(epochs)
     for x_nchw, truth_n1hw in itertools.islice(order, steps):

@@ -39,7 +39,7 @@ from irnas.core.settings import Budget, Recipe, trial_seed  # noqa: E402
 from irnas.data import open_dataset  # noqa: E402
 from irnas.data.loader import batches  # noqa: E402
 from irnas.metrics import PRESETS  # noqa: E402
-from irnas.nn.loss import named  # noqa: E402
+from irnas.nn.loss import make_loss  # noqa: E402
 from irnas.nn.traits import LEARNING_RATE  # noqa: E402
 from irnas.search.strategy.feature import features  # noqa: E402
 from irnas.simulation import table  # noqa: E402
@@ -330,7 +330,7 @@ def supernet(bench: Bench, given: argparse.Namespace) -> None:
     optimizer = torch.optim.AdamW([{"params": rest}, {"params": sharp, "lr": 10 * rate}], lr=rate, weight_decay=0.0)
     steps = given.rounds * math.ceil(len(bench.fit) / bench.budget.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    loss_of, rng, started = named("softiou+bce"), random.Random(0), time.process_time()
+    loss_of, rng, started = make_loss("softiou+bce"), random.Random(0), time.process_time()
     keys = sorted(nets, key=bench.ops)
     for epoch in range(1, given.rounds + 1):
         order = batches(

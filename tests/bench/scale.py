@@ -22,7 +22,7 @@ from irnas.core.objective import parse  # noqa: E402
 from irnas.core.result import Result, Status  # noqa: E402
 from irnas.core.space import Genotype, Param, Space  # noqa: E402
 from irnas.search.strategy import Strategy  # noqa: E402
-from irnas.search.strategy.catalogue import named  # noqa: E402
+from irnas.search.strategy.catalogue import make_strategy  # noqa: E402
 
 EPOCHS = 27
 NAMES = ("random", "tpe", "nsga2", "moasha", "freeze-thaw")
@@ -150,7 +150,9 @@ def main() -> None:
     print(f"{'':16s}" + "".join(f"{n:>10,}th" for n in marks) + "   started", flush=True)
     found = {}
     for name in arguments.strategies.split(","):
-        strategy = named(name, large_space(), OBJECTIVES, price, epochs=EPOCHS, num_trials=arguments.trials, seed=0)
+        strategy = make_strategy(
+            name, large_space(), OBJECTIVES, price, epochs=EPOCHS, num_trials=arguments.trials, seed=0
+        )
         spent = found[name] = drive(strategy, arguments.trials, arguments.workers, arguments.patience)
         cells = [f"{around(spent, n):.2f}".replace("nan", "-") for n in marks]
         print(f"{name:16s}" + "".join(f"{c:>12s}" for c in cells) + f"{len(spent):10,d}", flush=True)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from irnas import models
 from irnas.core import catalog
 from irnas.nn import fused, parameter_groups
-from irnas.nn.loss import named
+from irnas.nn.loss import make_loss
 
 
 def network(point: str) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -30,7 +30,7 @@ def network(point: str) -> tuple[nn.Module, torch.optim.Optimizer]:
 def step(model: nn.Module, optimizer: torch.optim.Optimizer, x_nchw: Tensor, truth: Tensor) -> tuple[float, float]:
     """Loss, and seconds of CPU time."""
     started = time.thread_time()
-    loss = named("softiou+bce")(model(x_nchw), truth)
+    loss = make_loss("softiou+bce")(model(x_nchw), truth)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()

@@ -18,10 +18,10 @@ from support.tables import made_table
 
 from irnas.core.objective import parse
 from irnas.core.result import Result, Status
-from irnas.core.settings import PACED, STRATEGIES, Budget, SearchSettings
+from irnas.core.settings import MULTI_FIDELITY, STRATEGIES, Budget, SearchSettings
 from irnas.search.session import Place, Session
 from irnas.search.strategy import History
-from irnas.search.strategy.catalogue import named
+from irnas.search.strategy.catalogue import make_strategy
 from irnas.simulation.simulator import Arena
 from irnas.training.trial import Assignment, Report
 
@@ -55,7 +55,7 @@ class Floor:
 
     def run(self) -> Session:
         """Work until there is no more, from wherever the record stands."""
-        asker = named(
+        asker = make_strategy(
             self.name, ARENA.space, ARENA.objectives, ARENA.price, epochs=EPOCHS, num_trials=TRIALS, seed=0, pool=40
         )
         place = Place(uri=str(self.folder), dataset="d", data_rev="rev", code_rev="code")
@@ -115,7 +115,7 @@ def require_accounted(floor: Floor) -> None:
         if result.status is not Status.FAILED:
             curve = ARENA.seen(result.key)
             assert {n: result.values[n] for n in curve[0].values} == curve[last - 1].values
-    if floor.name in PACED:
+    if floor.name in MULTI_FIDELITY:
         assert len(paid) >= TRIALS * EPOCHS > len(paid) - floor.workers * EPOCHS
     else:
         assert len(floor.results) == TRIALS
@@ -142,7 +142,7 @@ def test_everything_is_accounted_for_in_any_order(name: str, workers: int, order
     floor = Floor(tmp_path, name, workers=workers, order=order)
     floor.run()
     require_accounted(floor)
-    if name in PACED:
+    if name in MULTI_FIDELITY:
         assert {Status.OK, Status.STOPPED} == {r.status for r in floor.results}
 
 
@@ -170,7 +170,7 @@ def test_a_crash_anywhere_loses_and_repeats_nothing(name: str, cut: int, tmp_pat
     require_accounted(floor)
 
 
-@pytest.mark.parametrize("name", ["random", *PACED])
+@pytest.mark.parametrize("name", ["random", *MULTI_FIDELITY])
 def test_with_one_worker_a_crash_changes_nothing_at_all(name: str, tmp_path: Path) -> None:
     whole = Floor(tmp_path, name, workers=1, order=0)
     whole.run()
@@ -186,10 +186,10 @@ def test_a_random_search_finds_the_same_with_any_number_of_workers(tmp_path: Pat
     assert found[0] == found[1] == found[2]
 
 
-@pytest.mark.parametrize(("spend", "epochs"), [("30epochs", 30), ("100s", None)])
-def test_a_budget_ends_any_search(spend: str, epochs: int | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("budget_limit", "epochs"), [("30epochs", 30), ("100s", None)])
+def test_a_budget_ends_any_search(budget_limit: str, epochs: int | None, tmp_path: Path) -> None:
     for name in ("random", "freeze-thaw"):
-        floor = Floor(tmp_path, name, workers=1, order=0, spend=spend)
+        floor = Floor(tmp_path, name, workers=1, order=0, budget_limit=budget_limit)
         session = floor.run()
         assert "spent" in session.stop_reason
         paid = len(floor.of("reported"))
@@ -207,7 +207,7 @@ def test_a_search_ends_where_one_more_percent_is_not_worth_it(tmp_path: Path) ->
     assert any(e["memory"].get("belief") for e in floor.of("proposed"))
 
 
-@pytest.mark.parametrize("name", PACED)
+@pytest.mark.parametrize("name", MULTI_FIDELITY)
 @pytest.mark.parametrize("order", range(4))
 def test_who_goes_on_beyond_the_budget_is_trained_to_the_end(name: str, order: int, tmp_path: Path) -> None:
     floor = Floor(tmp_path, name, workers=3, order=order, finalists=4)
@@ -219,7 +219,7 @@ def test_who_goes_on_beyond_the_budget_is_trained_to_the_end(name: str, order: i
     assert {status[t] for t in promoted} <= {Status.OK}
 
 
-@pytest.mark.parametrize("name", PACED)
+@pytest.mark.parametrize("name", MULTI_FIDELITY)
 def test_a_crash_among_finalists_promotes_no_others(name: str, tmp_path: Path) -> None:
     whole = Floor(tmp_path, name, workers=1, order=0, trials=2, finalists=2)
     whole.run()

@@ -141,13 +141,13 @@ def test_a_stage_runs_the_code_that_its_lock_names(told: Told) -> None:
 def test_the_lock_is_read_as_dvc_wrote_it(told: Told) -> None:
     for where in ("clone", "elsewhere"):
         folder = told.folder / where / "data" / "tiny"
-        assert f"md5: {lock.verdict(folder)}" in (told.folder / where / "dvc.lock").read_text()
+        assert f"md5: {lock.dvc_digest_or_raise(folder)}" in (told.folder / where / "dvc.lock").read_text()
 
 
 def test_a_search_records_dvc_s_hash_and_refuses_other_files(told: Told, tmp_path: Path) -> None:
     where = told.folder / "elsewhere"
     (opened,) = events(where / "runs" / "tiny", "opened")
-    assert opened["data"]["dvc"] == lock.verdict(where / "data" / "tiny")
+    assert opened["data"]["dvc"] == lock.dvc_digest_or_raise(where / "data" / "tiny")
     assert opened["data_rev"] == open_dataset(str(where / "data" / "tiny")).revision
     finished = events(where / "runs" / "tiny", "finished")
     assert [e["result"]["data_rev"] for e in finished] == [opened["data_rev"]] * 2

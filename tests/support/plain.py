@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from irnas.core.settings import ENDLESS, Spendable
+from irnas.core.settings import ENDLESS, TotalBudget
 from irnas.search.strategy.expected_hypervolume import Costs
 from irnas.search.strategy.freeze_thaw import FreezeThaw
 from irnas.search.strategy.surrogate import Pace
@@ -21,9 +21,9 @@ Worst = tuple[float, Costs]
 class PlainFreezeThaw(FreezeThaw):
     """Looks at all options in turn and sums over all trainings that ended or are at work."""
 
-    def __init__(self, *args: Any, epochs: int, spendable: Spendable = ENDLESS, **more: Any) -> None:
-        super().__init__(*args, epochs=epochs, spendable=spendable, **more)
-        self._epochs, self._spendable = epochs, spendable
+    def __init__(self, *args: Any, epochs: int, total_budget: TotalBudget = ENDLESS, **more: Any) -> None:
+        super().__init__(*args, epochs=epochs, total_budget=total_budget, **more)
+        self._epochs, self._spendable = epochs, total_budget
         self._took: dict[int, tuple[int, float]] = {}
 
     def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 from support.datasets import tiny
 
-from irnas.baseline import METHODS, named, patch_image, patch_tensor
+from irnas.baseline import METHODS, find_method, patch_image, patch_tensor
 from irnas.baseline.background import max_median, top_hat
 from irnas.baseline.contrast import mpcm, tllcm
 from irnas.baseline.patch import Grid, median
@@ -211,14 +211,14 @@ def silent(what: str, done: int, total: int) -> None:
 
 def test_a_verdict_is_that_of_its_images() -> None:
     split, rule, heard = tiny().split("train"), Threshold(amount=6, unit="sigma"), []
-    verdict = judge(named("top-hat"), split, rule, RULES, images=4, tick=lambda *tick: heard.append(tick))
+    verdict = judge(find_method("top-hat"), split, rule, RULES, images=4, tick=lambda *tick: heard.append(tick))
     assert [done for _, done, _ in heard] == [1, 2, 3, 4] and verdict.seconds > 0 <= verdict.cpu_seconds
     rows = [count(rule.probability(top_hat(split.image(i))), split.mask(i), RULES) for i in spread(len(split), 4)]
     assert verdict.metrics == summarize(Counts.concat(rows))
 
 
 def test_the_chosen_threshold_is_the_best_on_its_split() -> None:
-    split, method = tiny().split("fit"), named("top-hat")
+    split, method = tiny().split("fit"), find_method("top-hat")
     found = choose(method, split, RULES, images=None, tick=silent)
 
     def reached(amount: float) -> float:
@@ -236,4 +236,4 @@ def test_images_are_spread_evenly() -> None:
 
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"baseline: got 'lcm'; one of top-hat, max-median"):
-        named("lcm")
+        find_method("lcm")

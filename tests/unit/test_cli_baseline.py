@@ -11,7 +11,7 @@ import typer
 from support.datasets import tiny
 from typer.testing import CliRunner, Result
 
-from irnas.baseline import named
+from irnas.baseline import find_method
 from irnas.baseline.threshold import parse
 from irnas.baseline.trial import judge
 from irnas.cli.baseline import baseline
@@ -39,7 +39,7 @@ def test_json_holds_the_metrics_and_where_they_come_from() -> None:
     rule = parse("0.5max")
     assert rule is not None
     verdict = judge(
-        named("top-hat"), dataset.split("test"), rule, preset("sctransnet"), images=None, tick=lambda *_: None
+        find_method("top-hat"), dataset.split("test"), rule, preset("sctransnet"), images=None, tick=lambda *_: None
     )
     assert found.pop("metrics") == verdict.metrics
     assert found.pop("seconds_per_image") > 0 <= found.pop("cpu_seconds_per_image")

@@ -16,7 +16,7 @@ from irnas.cli.simulate import simulate
 from irnas.core.errors import FormatError, IrnasError, SettingsError
 from irnas.core.objective import parse
 from irnas.record.ledger import Ledger
-from irnas.search.strategy.catalogue import named
+from irnas.search.strategy.catalogue import make_strategy
 from irnas.simulation import comparison, table
 from irnas.simulation.simulator import Arena, replay
 
@@ -51,7 +51,7 @@ def test_it_prints_the_median_cost_of_each_strategy(bench: Path) -> None:
     costs = []
     for seed in range(3):
         arena = Arena(table=table.read(str(bench)), objectives=parse("miou,ops"), replica=seed)
-        asker = named("random", arena.space, arena.objectives, arena.price, epochs=9, num_trials=20, seed=seed)
+        asker = make_strategy("random", arena.space, arena.objectives, arena.price, epochs=9, num_trials=20, seed=seed)
         searched = replay(asker, arena, workers=2)
         costs.append([searched.cost_to(p / 100) for p in (90, 95, 98, 99)])
     billed = found["strategies"]["random"]["cost_to"]
@@ -79,7 +79,7 @@ def test_what_was_never_reached_is_never(bench: Path, monkeypatch: pytest.Monkey
         def ask(self) -> None:
             return None
 
-    monkeypatch.setattr(comparison, "named", lambda *_, **__: Silent())
+    monkeypatch.setattr(comparison, "make_strategy", lambda *_, **__: Silent())
     found = json.loads(run("--bench", bench, "--strategy", "random", "--seeds", 2, "--json").stdout)
     entry = found["strategies"]["random"]
     assert entry["cost_to"]["90"] is None is entry["interval"]["90"][1] and entry["reached"]["90"] == 0.0

@@ -35,14 +35,14 @@ def test_the_digest_is_dvc_s(tmp_path: Path) -> None:
 
 def test_a_folder_as_locked(tmp_path: Path) -> None:
     locked(tmp_path, DIGEST)
-    assert lock.verdict(made(tmp_path / "data" / "a")) == DIGEST
+    assert lock.dvc_digest_or_raise(made(tmp_path / "data" / "a")) == DIGEST
 
 
 def test_a_path_may_be_relative_or_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     locked(tmp_path, DIGEST)
     (tmp_path / "link").symlink_to(made(tmp_path / "data" / "a"))
     monkeypatch.chdir(tmp_path)
-    assert lock.verdict(Path("data/a")) == lock.verdict(Path("link")) == DIGEST
+    assert lock.dvc_digest_or_raise(Path("data/a")) == lock.dvc_digest_or_raise(Path("link")) == DIGEST
 
 
 @pytest.mark.parametrize("change", ["edited", "added", "removed", "renamed"])
@@ -58,7 +58,7 @@ def test_a_changed_folder_is_refused(tmp_path: Path, change: str) -> None:
     else:
         (folder / "x").rename(folder / "w")
     with pytest.raises(DataError, match=rf"got [0-9a-f]{{32}}\.dir; must be {DIGEST}, as dvc\.lock says"):
-        lock.verdict(folder)
+        lock.dvc_digest_or_raise(folder)
 
 
 def test_what_dvc_add_tracks(tmp_path: Path) -> None:
@@ -66,19 +66,19 @@ def test_what_dvc_add_tracks(tmp_path: Path) -> None:
     folder = made(tmp_path / "data" / "a")
     pointer = tmp_path / "data" / "a.dvc"
     pointer.write_text(f"outs:\n- md5: {DIGEST}\n  size: 4\n  nfiles: 2\n  hash: md5\n  path: a\n")
-    assert lock.verdict(folder) == DIGEST
+    assert lock.dvc_digest_or_raise(folder) == DIGEST
     pointer.write_text(pointer.read_text().replace("dafe", "0000"))
     with pytest.raises(DataError, match=r"as a\.dvc says"):
-        lock.verdict(folder)
+        lock.dvc_digest_or_raise(folder)
 
 
 def test_a_folder_inside_a_tracked_one_stands_and_falls_with_it(tmp_path: Path) -> None:
     locked(tmp_path, DIGEST, path="data")
     outer = made(tmp_path / "data")
-    assert lock.verdict(outer / "sub") == DIGEST
+    assert lock.dvc_digest_or_raise(outer / "sub") == DIGEST
     (outer / "x").write_text("3\n")
     with pytest.raises(DataError, match="must be dafe"):
-        lock.verdict(outer / "sub")
+        lock.dvc_digest_or_raise(outer / "sub")
 
 
 @pytest.mark.parametrize("case", ["no repository", "another output", "no lock", "empty lock", "never run"])
@@ -93,7 +93,7 @@ def test_what_dvc_does_not_track(tmp_path: Path, case: str) -> None:
         (tmp_path / "dvc.lock").write_text("")
     elif case == "never run":
         (tmp_path / "dvc.lock").write_text("stages:\n  make@a:\n    outs:\n    - path: data/a\n")
-    assert lock.verdict(folder) is None
+    assert lock.dvc_digest_or_raise(folder) is None
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", "stages:\n  a: 3", "stages: 3", "stages:\n  a:\n    outs:\n    - 1"])
@@ -101,7 +101,7 @@ def test_a_damaged_lock_is_named(tmp_path: Path, text: str) -> None:
     locked(tmp_path, DIGEST)
     (tmp_path / "dvc.lock").write_text(text)
     with pytest.raises(DataError, match=r"dvc\.lock: got a file that cannot be read \(.*\); must be DVC's$"):
-        lock.verdict(made(tmp_path / "data" / "a"))
+        lock.dvc_digest_or_raise(made(tmp_path / "data" / "a"))
 
 
 def test_nothing_of_dvc_is_loaded() -> None:

@@ -275,7 +275,7 @@ def test_finalists_are_trained_to_their_end_and_again(tmp_path: Path) -> None:
         finalists=2,
         seeds=3,
         axes={"base": (4, 6), "stages": (2,)},
-        grace=1,
+        grace_period=1,
     )
     paused = [e for e in events if e["kind"] == "reported" and e["paused"]]
     again = [e for e in events if e["kind"] == "repeated"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from irnas.core.errors import SettingsError
-from irnas.nn.loss import LOSSES, POSITIVE_WEIGHT, named
+from irnas.nn.loss import LOSSES, POSITIVE_WEIGHT, make_loss
 
 
 def by_hand(name: str, logits: Tensor, truth: Tensor) -> float:
@@ -51,7 +51,7 @@ def case(seed: int, share: float) -> tuple[Tensor, Tensor]:
 @given(seed=st.integers(0, 1000))
 def test_each_loss_is_its_formula(name: str, share: float, seed: int) -> None:
     logits, truth = case(seed, share)
-    assert named(name)(logits, truth).item() == pytest.approx(by_hand(name, logits, truth), rel=1e-9)
+    assert make_loss(name)(logits, truth).item() == pytest.approx(by_hand(name, logits, truth), rel=1e-9)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -59,30 +59,30 @@ def test_right_is_better_than_wrong_and_both_are_finite_at_the_extremes(name: st
     truth = torch.zeros(2, 1, 8, 8)
     truth[0, 0, 2:4, 2:4] = 1
     sure = 200 * (truth - 0.5)
-    right, wrong = named(name)(sure, truth), named(name)(-sure, truth)
+    right, wrong = make_loss(name)(sure, truth), make_loss(name)(-sure, truth)
     assert 0 <= right < 0.05 and torch.isfinite(wrong) and wrong > right + 0.5
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_gradients_are_those_of_the_formula(name: str) -> None:
     logits, truth = case(7, 0.2)
-    assert torch.autograd.gradcheck(lambda z: named(name)(z, truth), logits.requires_grad_())
+    assert torch.autograd.gradcheck(lambda z: make_loss(name)(z, truth), logits.requires_grad_())
 
 
 def test_the_batch_form_and_the_image_form_differ_on_an_empty_crop() -> None:
     truth = torch.zeros(2, 1, 8, 8)
     truth[0, 0, 4, 4] = 1
     logits = torch.full_like(truth, -2.0)
-    assert named("softiou")(logits, truth) != named("softiou_image")(logits, truth)
-    assert named("softiou")(logits[:1], truth[:1]) == named("softiou_image")(logits[:1], truth[:1])
+    assert make_loss("softiou")(logits, truth) != make_loss("softiou_image")(logits, truth)
+    assert make_loss("softiou")(logits[:1], truth[:1]) == make_loss("softiou_image")(logits[:1], truth[:1])
 
 
 def test_a_sum_is_the_sum() -> None:
     logits, truth = case(3, 0.2)
-    parts = named("softiou")(logits, truth) + named("bce")(logits, truth)
-    assert named("softiou+bce")(logits, truth) == pytest.approx(parts)
+    parts = make_loss("softiou")(logits, truth) + make_loss("bce")(logits, truth)
+    assert make_loss("softiou+bce")(logits, truth) == pytest.approx(parts)
 
 
 def test_an_unknown_loss_is_refused() -> None:
     with pytest.raises(SettingsError, match="got 'hinge'; one of softiou"):
-        named("softiou+hinge")
+        make_loss("softiou+hinge")

@@ -15,7 +15,7 @@ from irnas.core.objective import parse
 from irnas.core.result import Result, Status
 from irnas.core.union import unite
 from irnas.search.strategy import History, Proposal
-from irnas.search.strategy.catalogue import NAMES, named
+from irnas.search.strategy.catalogue import NAMES, make_strategy
 from irnas.simulation.simulator import Arena, Trajectory, bounds, replay
 from irnas.simulation.tabular_space import Listed
 
@@ -72,7 +72,7 @@ def timed(*seconds: float, epochs: int = 2) -> Arena:
 
 def by_name(name: str, arena: Arena, seed: int = 0, workers: int = 1, **changes: float) -> Trajectory:
     count = len(arena.table.points)
-    strategy = named(
+    strategy = make_strategy(
         name, arena.space, arena.objectives, arena.price, epochs=arena.table.epochs, num_trials=count, seed=seed
     )
     return replay(strategy, arena, workers=workers, **{"until": NEVER, **changes})  # type: ignore[arg-type]

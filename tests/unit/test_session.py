@@ -159,8 +159,8 @@ def test_a_lost_worker_is_recorded_and_may_end_in_failure(tmp_path: Path) -> Non
 
 def test_a_rest_that_ends_no_training_ends_the_search(tmp_path: Path) -> None:
     where = Arena(table=made_table(30, epochs=9), objectives=parse("miou,ops"))
-    settings = SearchSettings(space="made", strategy="freeze-thaw", spend="25epochs", budget=Budget(epochs=9))
-    asker = FreezeThaw(where.space, where.objectives, where.price, epochs=9, spendable=settings.spendable)
+    settings = SearchSettings(space="made", strategy="freeze-thaw", budget_limit="25epochs", budget=Budget(epochs=9))
+    asker = FreezeThaw(where.space, where.objectives, where.price, epochs=9, total_budget=settings.total_budget)
     place = Place(uri=str(tmp_path), dataset="d", data_rev="rev", code_rev="code")
     session = Session(asker, settings, place, lambda kind, fields: None)
     reached: dict[int, int] = {}

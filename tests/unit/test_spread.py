@@ -6,7 +6,7 @@ import pytest
 from support.results import result
 
 from irnas.core.result import Result, Status
-from irnas.record.replicates import settled, spreads
+from irnas.record.replicates import replicate_statistics, with_replicate_means
 from irnas.search.finalists import choose
 
 
@@ -21,18 +21,18 @@ def repeated(found: Result, miou: float) -> dict[str, Any]:
 def test_a_network_trained_three_times_counts_with_its_mean() -> None:
     lucky, steady = (result(t, {"miou": 0.6, "ops": 1e6}) for t in (0, 1))
     events = [finished(lucky), finished(steady), repeated(lucky, 0.3), repeated(lucky, 0.3)]
-    found = spreads(events)
+    found = replicate_statistics(events)
     spread = found[lucky.key]["miou"]
     assert (spread.mean, spread.num) == (pytest.approx(0.4), 3)
     assert spread.deviation == pytest.approx(0.3 / 3**0.5)
     assert set(found) == {lucky.key}
-    first, second = settled([lucky, steady], found)
+    first, second = with_replicate_means([lucky, steady], found)
     assert first.values == {"miou": pytest.approx(0.4), "ops": 1e6} and second == steady
 
 
 def test_what_did_not_end_stays_as_it_is() -> None:
     stopped = result(0, {"miou": 0.2, "ops": 1e6}, status=Status.STOPPED)
-    assert spreads([finished(stopped)]) == {} and settled([stopped], {}) == [stopped]
+    assert replicate_statistics([finished(stopped)]) == {} and with_replicate_means([stopped], {}) == [stopped]
 
 
 def test_the_finalists_are_those_that_span_the_front() -> None:

@@ -28,7 +28,7 @@ def test_credentials_in_a_uri_are_refused_and_not_repeated() -> None:
     ],
 )
 def test_what_is_shown_has_no_password(text: str, shown: str) -> None:
-    assert storage.shown(text) == shown
+    assert storage.redact_credentials(text) == shown
 
 
 def test_options_of_a_uri_stay_behind_what_is_joined() -> None:

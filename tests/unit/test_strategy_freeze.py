@@ -12,10 +12,10 @@ from support.tables import made_table
 from irnas.core.errors import SettingsError
 from irnas.core.objective import parse
 from irnas.core.result import Status
-from irnas.core.settings import ENDLESS, Spendable
+from irnas.core.settings import ENDLESS, TotalBudget
 from irnas.core.space import Genotype, Param, Space
 from irnas.search.strategy import History, Proposal, Seen
-from irnas.search.strategy.catalogue import named
+from irnas.search.strategy.catalogue import make_strategy
 from irnas.search.strategy.freeze_thaw import MAX_POOL, FreezeThaw
 from irnas.simulation.simulator import Arena, Trajectory, replay
 from irnas.simulation.table import Step
@@ -62,7 +62,7 @@ def test_it_goes_on_with_what_promises_most_and_leaves_the_dominated_frozen() ->
 
 
 def cost(where: Arena, name: str, seed: int) -> float:
-    asker = named(
+    asker = make_strategy(
         name,
         where.space,
         where.objectives,
@@ -219,32 +219,32 @@ def test_equal_seeds_equal_searches_and_others_differ() -> None:
 
 
 @pytest.mark.parametrize(
-    ("objectives", "workers", "spendable"),
+    ("objectives", "workers", "total_budget"),
     [
         ("miou,ops", 1, ENDLESS),
         ("miou,ops", 6, ENDLESS),
         ("miou,ops,params", 1, ENDLESS),
         ("miou", 2, ENDLESS),
-        ("miou,ops", 1, Spendable(epochs=70)),
-        ("miou,ops", 3, Spendable(epochs=100)),
-        ("miou,ops", 2, Spendable(epochs=150, seconds=100)),
+        ("miou,ops", 1, TotalBudget(epochs=70)),
+        ("miou,ops", 3, TotalBudget(epochs=100)),
+        ("miou,ops", 2, TotalBudget(epochs=150, seconds=100)),
     ],
 )
 def test_what_is_reckoned_at_once_decides_as_one_option_after_the_other(
-    objectives: str, workers: int, spendable: Spendable
+    objectives: str, workers: int, total_budget: TotalBudget
 ) -> None:
     where = arena(24, objectives)
-    plain = PlainFreezeThaw(where.space, where.objectives, where.price, epochs=9, spendable=spendable)
-    found = replay(freeze(where, spendable=spendable), where, workers=workers, until=math.inf)
+    plain = PlainFreezeThaw(where.space, where.objectives, where.price, epochs=9, total_budget=total_budget)
+    found = replay(freeze(where, total_budget=total_budget), where, workers=workers, until=math.inf)
     assert found == replay(plain, where, workers=workers, until=math.inf)
-    assert (len(found.moments) < 24) is (spendable != ENDLESS)
+    assert (len(found.moments) < 24) is (total_budget != ENDLESS)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("epochs", [9, 20, 60, 100])
 def test_a_budget_of_epochs_is_kept_and_its_end_brings_trainings_to_theirs(epochs: int, workers: int) -> None:
     where = arena(40)
-    watched = Cut(freeze(where, spendable=Spendable(epochs=epochs)), 10**9)
+    watched = Cut(freeze(where, total_budget=TotalBudget(epochs=epochs)), 10**9)
     found = replay(watched, where, workers=workers, until=math.inf)
     reached = {seen.trial: seen.epoch for seen in watched.reports}
     assert sum(reached.values()) <= epochs and found.moments
@@ -255,7 +255,7 @@ def test_a_budget_of_epochs_is_kept_and_its_end_brings_trainings_to_theirs(epoch
 def test_a_budget_of_time_is_kept_as_far_as_it_can_be_foreseen() -> None:
     where = arena(40)
     unit = where.unit
-    found = replay(freeze(where, spendable=Spendable(seconds=8 * unit)), where, until=math.inf)
+    found = replay(freeze(where, total_budget=TotalBudget(seconds=8 * unit)), where, until=math.inf)
     assert 6 * unit < found.cost * unit < 9 * unit
     paid = replay(freeze(where), where, until=math.inf)
     assert len(found.moments) > sum(m.cost <= found.cost for m in paid.moments)
@@ -264,9 +264,9 @@ def test_a_budget_of_time_is_kept_as_far_as_it_can_be_foreseen() -> None:
 def test_where_epochs_are_scarce_it_does_not_mind_how_long_they_take() -> None:
     """Where the dear ones are worth more, but take longer still, the kind of budget decides."""
 
-    def mean_ops(spendable: Spendable) -> float:
+    def mean_ops(total_budget: TotalBudget) -> float:
         where = arena(60)
-        asker = freeze(where, spendable=spendable)
+        asker = freeze(where, total_budget=total_budget)
         for proposal in starts(asker, 3):
             ops = proposal.costs["ops"]
             values = {"miou": 0.4 * math.log10(ops) - 2.0}
@@ -275,7 +275,7 @@ def test_where_epochs_are_scarce_it_does_not_mind_how_long_they_take() -> None:
             asker.tell(where.result(proposal.trial, proposal.genotype, Status.OK, end))
         return statistics.geometric_mean(p.costs["ops"] for p in starts(asker, 6))
 
-    assert mean_ops(Spendable(epochs=10**6)) > 1.3 * mean_ops(ENDLESS)
+    assert mean_ops(TotalBudget(epochs=10**6)) > 1.3 * mean_ops(ENDLESS)
 
 
 def test_a_large_pool_is_filled_up_as_it_is_used_and_decisions_look_at_a_bounded_part(

@@ -133,7 +133,7 @@ def test_what_was_paused_before_the_first_rung_waits_at_it() -> None:
     where = arena(4)
     proposals = start(halving(where), 4)
     reports = [Seen(p.trial, 1, {"miou": 0.1 * p.trial}) for p in proposals]
-    asker = halving(where, grace=3)
+    asker = halving(where, grace_period=3)
     asker.restore(History(proposals=proposals, reports=reports, paused=frozenset(range(4))))
     again = start(asker, 4)
     assert sorted(p.trial for p in again) == [0, 1, 2, 3]

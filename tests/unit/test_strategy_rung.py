@@ -7,7 +7,7 @@ from irnas.search.strategy.rung import Ladder, rungs
 
 
 @pytest.mark.parametrize(
-    ("epochs", "grace", "factor", "expected"),
+    ("epochs", "grace_period", "factor", "expected"),
     [
         (27, 3, 3, (3, 9)),
         (28, 3, 3, (3, 9)),
@@ -24,14 +24,16 @@ from irnas.search.strategy.rung import Ladder, rungs
         (1, None, 3, ()),
     ],
 )
-def test_rungs_lie_well_before_the_end(epochs: int, grace: int | None, factor: int, expected: tuple[int, ...]) -> None:
-    assert rungs(epochs, grace, factor) == expected
+def test_rungs_lie_well_before_the_end(
+    epochs: int, grace_period: int | None, factor: int, expected: tuple[int, ...]
+) -> None:
+    assert rungs(epochs, grace_period, factor) == expected
 
 
-@pytest.mark.parametrize(("grace", "factor"), [(0, 3), (1, 1)])
-def test_wrong_rungs(grace: int, factor: int) -> None:
-    with pytest.raises(SettingsError, match=r"^rungs: got grace"):
-        rungs(9, grace, factor)
+@pytest.mark.parametrize(("grace_period", "factor"), [(0, 3), (1, 1)])
+def test_wrong_rungs(grace_period: int, factor: int) -> None:
+    with pytest.raises(SettingsError, match=r"^rungs: got grace_period"):
+        rungs(9, grace_period, factor)
 
 
 def test_a_rung_is_reached_once_by_the_first_report_from_there_on() -> None:

@@ -309,8 +309,10 @@ def test_what_came_after_the_end_of_a_trial_is_mirrored_too(runs: Path, tmp_path
         tracking.Mirror(uri).sync()
         mirrored.assert_mirrored(client_of(runs), uri)
     (run,) = (r for r in found(runs) if "irnas.trial" in r.data.tags)
-    (settled,) = replicates.settled(results(list(Ledger(uri).events())), replicates.spreads(Ledger(uri).events()))
-    assert run.data.metrics["miou"] == settled.values["miou"] and len(before) == 2
+    (with_replicate_means,) = replicates.with_replicate_means(
+        results(list(Ledger(uri).events())), replicates.replicate_statistics(Ledger(uri).events())
+    )
+    assert run.data.metrics["miou"] == with_replicate_means.values["miou"] and len(before) == 2
 
 
 def test_of_two_runs_of_one_trial_one_stays(runs: Path) -> None:

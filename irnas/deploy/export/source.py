@@ -51,8 +51,10 @@ def from_run(uri: str, key: str, dataset: str | None) -> Source:
     opened, events = ledger.opening(uri)
     objectives = opened["settings"]["objectives"]
     # The best of many is also the luckiest: a network that was trained several times counts with its mean.
-    settled = replicates.settled(ledger.results(events), replicates.spreads(events))
-    result = choose(settled, key, objectives, uri)
+    with_replicate_means = replicates.with_replicate_means(
+        ledger.results(events), replicates.replicate_statistics(events)
+    )
+    result = choose(with_replicate_means, key, objectives, uri)
     network = trial.restore(uri, result)
     found = open_dataset(dataset or opened["data"]["path"])
     if dataset is None and found.revision != result.data_rev:

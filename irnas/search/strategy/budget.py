@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from irnas.core.settings import ENDLESS, Spendable
+from irnas.core.settings import ENDLESS, TotalBudget
 from irnas.search.strategy.surrogate import Pace
 
 Array = NDArray[np.float64]
@@ -25,9 +25,9 @@ class Purse:
     goes by the position of a network's first cost.
     """
 
-    def __init__(self, spendable: Spendable, epochs: int) -> None:
-        """Begin with all that is ``spendable``, and full trainings of so many ``epochs``."""
-        self._spendable, self._epochs = spendable, epochs
+    def __init__(self, total_budget: TotalBudget, epochs: int) -> None:
+        """Begin with all that is ``total_budget``, and full trainings of so many ``epochs``."""
+        self._spendable, self._epochs = total_budget, epochs
         self._costs: dict[int, float] = {}
         self._reached: dict[int, int] = {}
         self._told: dict[int, float] = {}
@@ -36,7 +36,7 @@ class Purse:
         """Seconds of each training, in all."""
         self._paces: dict[int, float] = {}
         """Seconds an epoch."""
-        self._spent = Spendable(0.0, 0.0)
+        self._spent = TotalBudget(0.0, 0.0)
 
     @property
     def is_endless(self) -> bool:
@@ -57,7 +57,7 @@ class Purse:
         self._took[trial] = self._took.get(trial, 0.0) + more
         if self._took[trial] > 0:
             self._paces[trial] = self._took[trial] / self._reached[trial]
-        self._spent = Spendable(self._spent.epochs + gone, self._spent.seconds + more)
+        self._spent = TotalBudget(self._spent.epochs + gone, self._spent.seconds + more)
 
     def ahead(self, trials: Sequence[int | None], cost_m: Array) -> tuple[Array, Array]:
         """Epochs that are left of each of ``M`` trainings, and seconds that they will take.

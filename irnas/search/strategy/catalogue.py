@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from irnas.core.errors import SettingsError
 from irnas.core.objective import Objective
-from irnas.core.settings import ASHA, ENDLESS, FREEZE_THAW, PACED, SAMPLERS, STRATEGIES, Spendable
+from irnas.core.settings import ASHA, ENDLESS, FREEZE_THAW, MULTI_FIDELITY, SAMPLERS, STRATEGIES, TotalBudget
 from irnas.core.space import Genotype, Space
 from irnas.search.strategy import Price, Strategy
 from irnas.search.strategy.freeze_thaw import MAX_POOL, FreezeThaw
@@ -19,11 +19,11 @@ UNCACHED = "-uncached"
 """Ends the name of a sampler whose repeats are paid for, as on a platform that trains what it is asked."""
 
 _SAMPLERS = (*SAMPLERS, SMALL)
-NAMES = (*_SAMPLERS, *(f"{s}{UNCACHED}" for s in _SAMPLERS), *PACED)
+NAMES = (*_SAMPLERS, *(f"{s}{UNCACHED}" for s in _SAMPLERS), *MULTI_FIDELITY)
 """What a replay offers: ``settings.STRATEGIES``, and variants that nobody would search with."""
 
 
-def named(
+def make_strategy(
     name: str,
     space: Space,
     objectives: Sequence[Objective],
@@ -32,11 +32,11 @@ def named(
     epochs: int,
     num_trials: int,
     seed: int,
-    grace: int | None = None,
+    grace_period: int | None = None,
     limits: Mapping[str, float] | None = None,
     first: Sequence[tuple[str, Genotype]] = (),
     pool: int = MAX_POOL,
-    spendable: Spendable = ENDLESS,
+    total_budget: TotalBudget = ENDLESS,
 ) -> Strategy:
     """A strategy that searches ``space``, at full trainings of ``epochs``; ``-uncached`` is the replay's to bill.
 
@@ -54,13 +54,13 @@ def named(
             price,
             epochs=epochs,
             seed=seed,
-            grace=grace,
+            grace_period=grace_period,
             limits=limits,
             first=first,
             pool=pool,
-            spendable=spendable,
+            total_budget=total_budget,
         )
-    sampler = "random" if name in PACED else name.removesuffix(UNCACHED)
+    sampler = "random" if name in MULTI_FIDELITY else name.removesuffix(UNCACHED)
     population = 20 if sampler == SMALL else None
     found = Sampled(
         space,
@@ -73,7 +73,7 @@ def named(
         first=first,
         population=population,
     )
-    if name not in PACED:
+    if name not in MULTI_FIDELITY:
         return found
     ranked = [o for o in objectives if not o.is_free] if name == ASHA else objectives
-    return Halving(found, ranked, epochs=epochs, grace=grace)
+    return Halving(found, ranked, epochs=epochs, grace_period=grace_period)

@@ -22,7 +22,7 @@ import numpy as np
 from irnas.core.errors import SettingsError
 from irnas.core.objective import Objective
 from irnas.core.result import Result, Status
-from irnas.core.settings import ENDLESS, FREEZE_THAW, Spendable
+from irnas.core.settings import ENDLESS, FREEZE_THAW, TotalBudget
 from irnas.core.space import Genotype, Space
 from irnas.search.strategy import History, Price, Proposal
 from irnas.search.strategy.belief import Beliefs, Outlook
@@ -52,12 +52,12 @@ class FreezeThaw:
         epochs: int,
         seed: int = 0,
         num_first: int = 3,
-        grace: int | None = None,
+        grace_period: int | None = None,
         factor: int = 3,
         pool: int = MAX_POOL,
         limits: Mapping[str, float] | None = None,
         first: Sequence[tuple[str, Genotype]] = (),
-        spendable: Spendable = ENDLESS,
+        total_budget: TotalBudget = ENDLESS,
     ) -> None:
         """Set up a search of ``space``.
 
@@ -84,8 +84,8 @@ class FreezeThaw:
             names = ", ".join(o.name for o in uncertain) or "none"
             raise SettingsError(f"freeze-thaw: got {names} as objectives that need training; must be exactly one")
         self._free = [o for o in objectives if o.is_free]
-        self._seed, self._purse = seed, Purse(spendable, epochs)
-        self._ladder = Ladder(rungs(epochs, grace, factor))
+        self._seed, self._purse = seed, Purse(total_budget, epochs)
+        self._ladder = Ladder(rungs(epochs, grace_period, factor))
         self._pool = Pool(
             space, self._free, price, size=pool, seed=seed, limits=dict(limits or {}), first=[g for _, g in first]
         )

@@ -1,9 +1,9 @@
 """Multi-objective asynchronous successive halving: train all a little, and the better part of them further.
 
-Each trial is paused at each rung (epochs ``grace``, ``grace * factor``, ...). A worker that is free goes on with the
-best paused trial among the upper 1/``factor`` of those that reached its rung, highest rung first, and starts a new
-network where there is none. Better means a lower non-dominated rank over the metrics so far and the free objectives
-together; within a rank, the lonelier one.
+Each trial is paused at each rung (epochs ``grace_period``, ``grace_period * factor``, ...). A worker that is free goes
+on with the best paused trial among the upper 1/``factor`` of those that reached its rung, highest rung first, and
+starts a new network where there is none. Better means a lower non-dominated rank over the metrics so far and the free
+objectives together; within a rank, the lonelier one.
 
 Source: L. Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2020, algorithm 2 (promotion); R.
 Schmucker et al., "Multi-objective Asynchronous Successive Halving", 2021 (ranking). New networks come from any strategy
@@ -33,7 +33,7 @@ class Halving:
         objectives: Sequence[Objective],
         *,
         epochs: int,
-        grace: int | None = None,
+        grace_period: int | None = None,
         factor: int = 3,
     ) -> None:
         """Pace the proposals of ``inner``.
@@ -47,7 +47,7 @@ class Halving:
         """
         self._inner, self._objectives = inner, tuple(objectives)
         self._factor = factor
-        self._ladder = Ladder(rungs(epochs, grace, factor))
+        self._ladder = Ladder(rungs(epochs, grace_period, factor))
         self._proposals: dict[int, Proposal] = {}
         self._paused: tuple[set[int], ...] = tuple(set() for _ in self._ladder.steps)
         """For each rung, who is paused there."""

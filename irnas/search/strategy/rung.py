@@ -9,20 +9,20 @@ from collections.abc import Mapping, Sequence
 from irnas.core.errors import SettingsError
 
 
-def rungs(epochs: int, grace: int | None = None, factor: int = 3) -> tuple[int, ...]:
-    """A ninth and a third of ``epochs``, with a ``factor`` of 3; or ``grace``, where it is given, and its multiples.
+def rungs(epochs: int, grace_period: int | None = None, factor: int = 3) -> tuple[int, ...]:
+    """A ninth and a third of ``epochs``, with a ``factor`` of 3; or ``grace_period``, if given, and its multiples.
 
-    None lies past half of ``epochs`` but ``grace`` itself: so late a halt saves less than it has cost.
+    None lies past half of ``epochs`` but ``grace_period`` itself: so late a halt saves less than it has cost.
 
     Raises:
-        SettingsError: ``grace`` below 1 or ``factor`` below 2.
+        SettingsError: ``grace_period`` below 1 or ``factor`` below 2.
     """
-    if (grace is not None and grace < 1) or factor < 2:
-        raise SettingsError(f"rungs: got grace {grace} and factor {factor}; must be at least 1 and 2")
-    if grace is None:
+    if (grace_period is not None and grace_period < 1) or factor < 2:
+        raise SettingsError(f"rungs: got grace_period {grace_period} and factor {factor}; must be at least 1 and 2")
+    if grace_period is None:
         found = [math.ceil(epochs / factor**2), math.ceil(epochs / factor)]
     else:
-        found = [grace * factor**i for i in range(epochs) if i == 0 or 2 * grace * factor**i <= epochs]
+        found = [grace_period * factor**i for i in range(epochs) if i == 0 or 2 * grace_period * factor**i <= epochs]
     return tuple(sorted({epoch for epoch in found if epoch < epochs}))
 
 
