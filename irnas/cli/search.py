@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from irnas.cli.setting import DEFAULTS, parse_amount, settings_of
-from irnas.core.errors import SettingsError, StorageError, TrainingError
+from irnas.core.errors import ServiceError, SettingsError, StorageError, TrainingError
 from irnas.core.settings import SearchSettings
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ def _resume(uri: str, trials: int | None, where: Executor) -> None:
 
 
 class _resumable:
-    """Says how to go on after Ctrl-C or on a full disk."""
+    """Says how to go on after Ctrl-C, on a full disk or when a store does not answer."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
@@ -268,7 +268,7 @@ class _resumable:
         signal.signal(signal.SIGTERM, _interrupt)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is KeyboardInterrupt or (kind and issubclass(kind, StorageError)):
+        if kind is KeyboardInterrupt or (kind and issubclass(kind, StorageError | ServiceError)):
             print(f"irnas: stopped; go on with: irnas search --resume {shlex.quote(self._uri)}", file=sys.stderr)
 
 

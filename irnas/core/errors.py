@@ -4,18 +4,20 @@ IrnasError
  +- SettingsError   a setting, an option or a run folder is not usable   (also ValueError)
  +- SpaceError      a space, a parameter value or a family is wrong      (also ValueError)
  +- DataError       images, masks, splits or shards do not fit           (also ValueError)
- +- StorageError    a run's folder is full or cannot be written          (also OSError)
+ +- StorageError    a disk is full, or a folder or store says no         (also OSError)
+ +- ServiceError    a store, a server or a cluster does not answer       (also OSError)
  +- TrainingError   a trial cannot go on, for example its loss is NaN    (also RuntimeError)
  +- ExportError     a network has no faithful form in the target format  (also ValueError)
  +- FormatError     a file is not what its name says                     (also ValueError)
 
-Messages read "where: got X; must be Y". The command line prints them as one line and exits with 2;
+Messages read "where: got X; must be Y". The command line prints them as one line. It exits with 2 where the user can
+mend the command, the settings or the files, and with 3 after a ServiceError, where the same command may succeed later;
 anything else is a bug and keeps its traceback.
 """
 
 
 class IrnasError(Exception):
-    """Base of all errors that a user can cause and can mend."""
+    """Base of all errors that a user can understand without reading the code."""
 
 
 class SettingsError(IrnasError, ValueError):
@@ -31,7 +33,11 @@ class DataError(IrnasError, ValueError):
 
 
 class StorageError(IrnasError, OSError):
-    """A run's folder is full or cannot be written. Ends a search, not a trial: the record stays as it is."""
+    """A disk is full, or a folder or a store may not be written. It ends a search, and the record stays as it is."""
+
+
+class ServiceError(IrnasError, OSError):
+    """A store, a server or a cluster does not answer. It ends a search, which may be resumed when that is mended."""
 
 
 class TrainingError(IrnasError, RuntimeError):

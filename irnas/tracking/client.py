@@ -111,7 +111,7 @@ class Mirror:
         """
         opened, events = ledger.opening(self.uri)
         parent, children = entries(events, self.uri, is_live=is_live)
-        with lock.alone(self.uri):
+        with lock.hold_mirror(self.uri):
             try:
                 self._connect()
                 self._look_up(parent, children)

@@ -520,8 +520,8 @@ def test_following_survives_a_run_that_is_not_there_yet(runs: Path) -> None:
 
 def test_a_second_mirror_waits_its_turn(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = small(runs)
-    monkeypatch.setattr(lock, "MAX_WAIT_S", 0.0)
-    with lock.alone(uri), pytest.raises(SettingsError, match="second mirror"):
+    monkeypatch.setattr(lock, "MAX_MIRROR_WAIT_S", 0.0)
+    with lock.hold_mirror(uri), pytest.raises(SettingsError, match="second mirror"):
         tracking.Mirror(uri).sync()
     tracking.Mirror(uri).sync()
 
