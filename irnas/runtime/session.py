@@ -1,4 +1,7 @@
-"""Exported .onnx files behind the same face as .xnor files; ONNX Runtime does the work and is imported on first use."""
+"""Exported .onnx files behind the same interface as .xnor files: ONNX Runtime runs them and is imported on first use.
+
+``onnx_session`` is the only place of irnas that opens a session of ONNX Runtime.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,62 @@ from irnas.runtime.reference import prepared
 
 Masks = npt.NDArray[np.float32]
 
+_ERRORS_ONLY = 3
+"""The severity from which ONNX Runtime logs."""
+
+
+def onnx_session(content_or_path: bytes | str | Path, threads: int = 1) -> Any:
+    """Open a session of ONNX Runtime on the CPU, which logs nothing below an error.
+
+    Args:
+        content_or_path: the bytes of an .onnx file, or where it lies.
+        threads: share the work of one op; ops run one after the other.
+
+    Returns:
+        An ``onnxruntime.InferenceSession``.
+
+    Raises:
+        ExportError: ONNX Runtime is not installed.
+        FormatError: ONNX Runtime refuses the model.
+    """
+    onnxruntime = _onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = _ERRORS_ONLY
+    model = str(content_or_path) if isinstance(content_or_path, Path) else content_or_path
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        # ONNX Runtime has an exception of its own for each way in which a file can be damaged.
+        raise FormatError(f"got {' '.join(str(error).split())[:120]}; must be an ONNX model") from None
+
+
+def onnx_engine() -> str:
+    """Return the name and version of the ONNX Runtime that is installed, as in "onnxruntime 1.27.0".
+
+    Raises:
+        ExportError: ONNX Runtime is not installed.
+    """
+    return f"onnxruntime {_onnxruntime().__version__}"
+
+
+def _onnxruntime() -> Any:
+    try:
+        return importlib.import_module("onnxruntime")
+    except ImportError as error:
+        raise ExportError(
+            ".onnx: got no package onnxruntime; must be installed: pip install 'irnas[export]'"
+        ) from error
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFacts:
-    """What an .onnx file says of itself."""
+    """What an .onnx file says about itself."""
 
     kernels: str
-    """The runtime and its version."""
-    taken: Input
+    """The name and version of ONNX Runtime."""
+    input: Input
+    """The images that the network accepts."""
     frames: int
     """Length of the windows that the network sees; 1 for a network of single images."""
 
@@ -31,37 +82,34 @@ class SessionFacts:
 class Session:
     """An .onnx file that ``irnas export`` wrote, loaded.
 
+    Args:
+        content: the bytes of the file.
+
     Raises:
         ExportError: ONNX Runtime is not installed.
-        FormatError: no ONNX model, or one from elsewhere.
+        FormatError: the bytes are no ONNX model, or one that irnas did not export.
     """
 
     def __init__(self, content: bytes) -> None:
+        self._content, self._threads = content, 1
+        self._session = onnx_session(content, self._threads)
+        (model_input,), (self._output,) = self._session.get_inputs(), [o.name for o in self._session.get_outputs()]
+        self._input = model_input.name
+        metadata = self._session.get_modelmeta().custom_metadata_map
         try:
-            onnxruntime: Any = importlib.import_module("onnxruntime")
-        except ImportError as error:
-            raise ExportError(
-                ".onnx: got no package onnxruntime; must be installed: pip install 'irnas[export]'"
-            ) from error
-        self._module, self._content, self._threads = onnxruntime, content, 1
-        self._session = self._open()
-        (entry,), (self._output,) = self._session.get_inputs(), [o.name for o in self._session.get_outputs()]
-        self._input = entry.name
-        facts = self._session.get_modelmeta().custom_metadata_map
-        try:
-            taken = Input(channels=int(entry.shape[1]), multiple=int(facts["multiple"]), pad=int(facts["pad"]))
-            self.facts = SessionFacts(
-                kernels=f"onnxruntime {onnxruntime.__version__}", taken=taken, frames=int(facts.get("frames", 1))
+            accepted = Input(
+                channels=int(model_input.shape[1]), multiple=int(metadata["multiple"]), pad=int(metadata["pad"])
             )
+            self.facts = SessionFacts(kernels=onnx_engine(), input=accepted, frames=int(metadata.get("frames", 1)))
         except (KeyError, ValueError, TypeError, IndexError):
             raise FormatError("got an .onnx file without its input described; must come from irnas export") from None
 
     def run(self, images: npt.NDArray[np.uint8], threads: int = 1) -> Masks:
-        """The probability of a target at each pixel, float32 [N, H, W].
+        """Compute the probability of a target at each pixel, float32 [N, H, W].
 
         Args:
             images: uint8 [N, H, W], or windows [N, frames, H, W] with the newest frame last.
-            threads: to share the work among.
+            threads: share the work.
 
         Raises:
             DataError: images of another kind or shape.
@@ -69,33 +117,23 @@ class Session:
         if images.dtype != np.uint8 or images.ndim not in (3, 4) or 0 in images.shape:
             raise DataError(f"images: got {images.dtype} {images.shape}; must be uint8 [N, H, W] or windows")
         if threads != self._threads:
-            self._threads, self._session = threads, self._open(threads)
+            self._threads, self._session = threads, onnx_session(self._content, threads)
         return np.stack([self._run(image) for image in images])
 
     def _run(self, image: npt.NDArray[np.uint8]) -> Masks:
         height, width = image.shape[-2:]
-        x_nchw = np.ascontiguousarray(np.moveaxis(prepared(self.facts.taken, image), -1, 0)[None])
+        x_nchw = np.ascontiguousarray(np.moveaxis(prepared(self.facts.input, image), -1, 0)[None])
         (y_n1hw,) = self._session.run([self._output], {self._input: x_nchw})
-        found: Masks = y_n1hw[0, 0, :height, :width]
-        return found
-
-    def _open(self, threads: int = 1) -> Any:
-        options = self._module.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 3
-        try:
-            return self._module.InferenceSession(self._content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            # ONNX Runtime has an exception of its own for each way to be damaged.
-            raise FormatError(f"got {' '.join(str(error).split())[:120]}; must be an ONNX model") from None
+        probability_hw: Masks = y_n1hw[0, 0, :height, :width]
+        return probability_hw
 
 
 def load(path: str | Path) -> Session:
-    """The model in an .onnx file.
+    """Load the model in an .onnx file.
 
     Raises:
         FormatError, ExportError: as ``Session``; the message names the file.
-        OSError: there is no such file, or it cannot be read.
+        OSError: the file does not exist or cannot be read.
     """
     try:
         return Session(Path(path).read_bytes())
