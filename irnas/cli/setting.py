@@ -8,7 +8,8 @@ from typing import Any
 from irnas.cli.cost import parse_size
 from irnas.core.errors import SettingsError
 from irnas.core.objective import parse
-from irnas.core.settings import Budget, Recipe, SearchSettings
+from irnas.core.settings import Budget, Recipe, SearchSettings, TotalBudget
+from irnas.core.text import parse_duration
 
 DEFAULTS = SearchSettings(space="")
 MANY = 10_000
@@ -25,13 +26,13 @@ def settings_of(given: Mapping[str, Any]) -> SearchSettings:
     return SearchSettings(
         space=given["space"],
         dataset=given["dataset"],
-        objectives=tuple(o.name for o in parse(given["objective"])),
+        objectives=parse(given["objective"]),
         trials=(MANY if given["budget"] else DEFAULTS.trials) if trials is None else trials,
         seed=given["seed"],
         strategy=given["strategy"],
         grace_period=given["grace_period"],
-        budget_limit=given["budget"],
-        worth=given["worth"],
+        budget_limit=TotalBudget.parse("budget", given["budget"]) if given["budget"] else None,
+        worth=parse_duration("worth", given["worth"]) if given["worth"] else None,
         finalists=given["finalists"],
         seeds=given["seeds"],
         limits=_limits({name: given[f"max_{name}"] for name in ("ops", "params", "macs", "bytes", "latency_ms")}),

@@ -53,7 +53,7 @@ def tabulate(
         space=space,
         axes=axes,
         dataset=dataset,
-        objectives=tuple(o.name for o in parse(objective)),
+        objectives=parse(objective),
         trials=parsed.focus(axes).count() if points == _ALL else _number(points),
         cost_input=parse_size(input_size),
         device=device,

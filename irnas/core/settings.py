@@ -1,16 +1,20 @@
-"""What a user decides about a search, checked once, then passed around as values."""
+"""What a user decides about a search, checked once, then passed around as values.
+
+Texts that users type are parsed at the command line. Records hold plain data; ``from_document`` is the one place that
+reads what an older version wrote.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
 from irnas.core.errors import SettingsError
-from irnas.core.objective import LIMITABLE, parse
+from irnas.core.objective import LIMITABLE, Objective, parse
+from irnas.core.text import duration_option, number_option, parse_duration, parse_quantity
 
 LOSSES = ("softiou", "softiou_image", "bce", "dice", "focal")
 OWN = "own"
@@ -25,27 +29,40 @@ NODE = "node:"
 """Ahead of the label of a cluster's node, in the place of a profile's file."""
 
 
+_NAMES_OF_0_1 = {"sampler": "strategy", "grace": "grace_period", "spend": "budget_limit"}
+"""What the records of version 0.1 call settings, and what they are called now."""
+
+
 def _at_least(where: str, value: float, least: float) -> None:
     if not value >= least:
         raise SettingsError(f"{where}: got {value}; must be at least {least:g}")
 
 
-def _amount(where: str, text: str) -> tuple[float, str]:
-    """Seconds, or epochs, in a text."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(epochs|[smh])", text)
-    amount = float(match[1]) if match else 0.0
-    if match is None or not amount > 0:
-        raise SettingsError(f"{where}: got {text!r}; must be a time or epochs in all: 2h, 45m, 90s, 500epochs")
-    if match[2] == "epochs":
-        return amount, "epochs"
-    return amount * {"s": 1, "m": 60, "h": 3600}[match[2]], "seconds"
-
-
 class TotalBudget(NamedTuple):
-    """Training in all; infinite where nothing limits it."""
+    """Training in all, over all workers; infinite where nothing limits it."""
 
     epochs: float = math.inf
     seconds: float = math.inf
+
+    @classmethod
+    def parse(cls, where: str, text: str) -> TotalBudget:
+        """Read a time or a number of epochs: 2h, 45m, 90s or 500epochs.
+
+        Raises:
+            SettingsError: the text is anything else.
+        """
+        quantity = parse_quantity(text, "epochs|s|m|h")
+        if quantity is None:
+            raise SettingsError(f"{where}: got {text!r}; must be a time or epochs in all: 2h, 45m, 90s, 500epochs")
+        if quantity[1] == "epochs":
+            return cls(epochs=quantity[0])
+        return cls(seconds=parse_duration(where, text))
+
+    def __str__(self) -> str:
+        """The text that ``parse`` reads as this budget."""
+        if math.isfinite(self.seconds):
+            return duration_option(self.seconds)
+        return f"{number_option(self.epochs)}epochs" if math.isfinite(self.epochs) else "endless"
 
 
 ENDLESS = TotalBudget()
@@ -108,11 +125,11 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSettings:
-    """One search, whole: what makes two runs the same run."""
+    """Everything that decides one search: two runs with equal settings are the same run."""
 
     space: str
     dataset: str = "synthetic"
-    objectives: tuple[str, ...] = ("miou", "ops")
+    objectives: tuple[Objective, ...] = parse("miou,ops")
     trials: int = 16
     """Full trainings to spend: so many networks, or, with a strategy that halts trainings, as many epochs in all."""
     seed: int = 0
@@ -121,11 +138,11 @@ class SearchSettings:
     strategy: str = "tpe"
     grace_period: int | None = None
     """Epochs before a strategy may halt a training; None for a ninth of the budget's."""
-    budget_limit: str | None = None
-    """What the search may spend on training at most, over all workers: 2h, 45m, 90s or 500epochs."""
-    worth: str | None = None
-    """The most training that one more percent of hypervolume is worth, such as 1h; the search ends where more is
-    expected, by a strategy that expects anything."""
+    budget_limit: TotalBudget | None = None
+    """The most training that the user grants the search, in one of its two units; None for what ``trials`` come to."""
+    worth: float | None = None
+    """Seconds of training that one more percent of hypervolume is worth at most; the search ends where more is
+    expected, by a strategy that expects anything. None for any number of them."""
     finalists: int = 0
     """Networks of the front that are trained to their end and again with other seeds; 0 for none."""
     seeds: int = 3
@@ -147,7 +164,7 @@ class SearchSettings:
     recipe: Recipe = field(default_factory=Recipe)
 
     def __post_init__(self) -> None:
-        parse(self.objectives)
+        parse([o.name for o in self.objectives])
         _at_least("trials", self.trials, 1)
         _at_least("finalists", self.finalists, 0)
         _at_least("seeds", self.seeds, 1)
@@ -161,7 +178,8 @@ class SearchSettings:
                 f"must be in 1..{self.budget.epochs} epochs, "
                 f"with {' or '.join(MULTI_FIDELITY)}"
             )
-        _ = self.total_budget, self.worth_seconds
+        if self.worth is not None and not 0 < self.worth < math.inf:
+            raise SettingsError(f"worth: got {self.worth} seconds; must be above 0")
         for name, limit in self.limits.items():
             if name not in LIMITABLE:
                 raise SettingsError(f"limit: got {name!r}; one of {', '.join(LIMITABLE)}")
@@ -179,28 +197,23 @@ class SearchSettings:
     def total_budget(self) -> TotalBudget:
         """What the search may spend on training, over all workers."""
         planned = float(self.trials * self.budget.epochs) if self.strategy in MULTI_FIDELITY else math.inf
-        if self.budget_limit is None:
-            return TotalBudget(planned, math.inf)
-        amount, unit = _amount("budget", self.budget_limit)
-        return TotalBudget(min(planned, amount), math.inf) if unit == "epochs" else TotalBudget(planned, amount)
-
-    @property
-    def worth_seconds(self) -> float:
-        """``worth`` in seconds; infinite where it is not given."""
-        if self.worth is None:
-            return math.inf
-        amount, unit = _amount("worth", self.worth)
-        if unit == "epochs":
-            raise SettingsError(f"worth: got {self.worth!r}; must be a time: 2h, 45m, 90s")
-        return amount
+        limit = self.budget_limit or ENDLESS
+        return TotalBudget(min(planned, limit.epochs), limit.seconds)
 
     def document(self) -> dict[str, Any]:
-        """The settings as plain data."""
-        found = {f.name: getattr(self, f.name) for f in fields(self)}
-        found["budget"], found["recipe"] = asdict(self.budget), asdict(self.recipe)
-        found["limits"] = dict(self.limits)
-        found["axes"] = {axis: list(values) for axis, values in self.axes.items()}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in found.items()}
+        """The settings as plain data: what a record holds of them."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {
+            **values,
+            "objectives": [o.name for o in self.objectives],
+            "budget_limit": None if self.budget_limit is None else str(self.budget_limit),
+            "worth": None if self.worth is None else duration_option(self.worth),
+            "limits": dict(self.limits),
+            "axes": {axis: list(choices) for axis, choices in self.axes.items()},
+            "cost_input": list(self.cost_input),
+            "budget": asdict(self.budget),
+            "recipe": asdict(self.recipe),
+        }
 
     @property
     def node(self) -> str | None:
@@ -209,16 +222,23 @@ class SearchSettings:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> SearchSettings:
-        """The inverse of ``document``."""
-        found = dict(document)
-        # What records of version 0.1 call them.
-        for old, new in {"sampler": "strategy", "grace": "grace_period", "spend": "budget_limit"}.items():
-            if old in found:
-                found[new] = found.pop(old)
-        found["objectives"] = tuple(found["objectives"])
-        found["cost_input"] = tuple(found["cost_input"])
-        found["axes"] = {axis: tuple(values) for axis, values in found["axes"].items()}
-        return cls(**{**found, "budget": Budget(**found["budget"]), "recipe": Recipe(**found["recipe"])})
+        """The inverse of ``document``, also of those that version 0.1 wrote.
+
+        Raises:
+            SettingsError: the document holds settings that this version refuses.
+        """
+        values = {_NAMES_OF_0_1.get(name, name): value for name, value in document.items()}
+        limit, worth = values.get("budget_limit"), values.get("worth")
+        values.update(
+            objectives=parse(values["objectives"]),
+            budget_limit=None if limit is None else TotalBudget.parse("budget", limit),
+            worth=None if worth is None else parse_duration("worth", worth),
+            axes={axis: tuple(choices) for axis, choices in values["axes"].items()},
+            cost_input=tuple(values["cost_input"]),
+            budget=Budget(**values["budget"]),
+            recipe=Recipe(**values["recipe"]),
+        )
+        return cls(**values)
 
 
 def trial_seed(seed: int, key: str) -> int:

@@ -70,7 +70,7 @@ def _winner(result: Result, curve: Curve, name: str, number: int, colour: str, *
     epochs = [e for e in sorted(curve) if name in curve[e]]
     return go.Scatter(
         x=epochs,
-        y=[curve[e][name] * unit.factor(name) for e in epochs],
+        y=[curve[e][name] * unit.scale(name) for e in epochs],
         mode="lines+markers",
         name=str(number),
         legendgroup=result.key,
@@ -89,7 +89,7 @@ def _others(curves: Mapping[int, Curve], name: str, *, is_named: bool) -> go.Sca
     for trial, curve in sorted(curves.items()):
         epochs = [e for e in sorted(curve) if name in curve[e]]
         x += [*epochs, None]
-        y += [*(curve[e][name] * unit.factor(name) for e in epochs), None]
+        y += [*(curve[e][name] * unit.scale(name) for e in epochs), None]
         texts += [f"trial {trial}, epoch {e}" for e in epochs] + [""]
     return go.Scatter(
         x=x,

@@ -14,6 +14,7 @@ from irnas.core.front import Front
 from irnas.core.objective import OBJECTIVES, Objective
 from irnas.core.result import Result
 from irnas.core.space import Genotype
+from irnas.core.text import format_si
 from irnas.report import look, unit
 from irnas.report.published import Reference
 from irnas.report.record import Record, differing, phrases
@@ -96,7 +97,7 @@ def ticks(low: float, high: float) -> tuple[list[float], list[str]]:
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     marks = [digit * 10.0**decade for decade in decades for digit in digits]
     found = [mark for mark in marks if low <= mark <= high]
-    return found, [unit.prefixed(mark) for mark in found]
+    return found, [format_si(mark) for mark in found]
 
 
 def shares(
@@ -134,7 +135,7 @@ def limits(values: Sequence[float], *, is_log: bool, pad: float = 0.08) -> tuple
 
 
 def _axis(objective: Objective, values: Sequence[float]) -> dict[str, Any]:
-    shown = [v * unit.factor(objective.name) for v in values]
+    shown = [v * unit.scale(objective.name) for v in values]
     low, high = limits(shown, is_log=objective.is_free)
     title = unit.title(objective.name)
     if not objective.is_free:
@@ -231,7 +232,7 @@ def _draw_baselines(figure: go.Figure, record: Record, pair: Pair, references: S
     """Named in the legend: beside the line a name would stand where the points are."""
     x, y = pair
     ends = [10.0**end if x.is_free else end for end in figure.layout.xaxis.range]
-    levels = [values[y.name] * unit.factor(y.name) for values in record.baselines.values() if y.name in values]
+    levels = [values[y.name] * unit.scale(y.name) for values in record.baselines.values() if y.name in values]
     named = baselines(record, pair, references).items()
     for number, ((name, is_reached), level) in enumerate(zip(named, levels, strict=True)):
         if not is_reached:
@@ -273,8 +274,8 @@ def _draw_rug(figure: go.Figure, known: Sequence[Reference], pair: Pair) -> None
 def _places(values: Sequence[Mapping[str, float]], pair: Pair) -> dict[str, list[float]]:
     x, y = pair
     return {
-        "x": [v[x.name] * unit.factor(x.name) for v in values],
-        "y": [v[y.name] * unit.factor(y.name) for v in values],
+        "x": [v[x.name] * unit.scale(x.name) for v in values],
+        "y": [v[y.name] * unit.scale(y.name) for v in values],
     }
 
 

@@ -119,7 +119,7 @@ def _categories(record: Record, axis: str) -> Scale:
 def _numbers(done: Sequence[Result], objective: Objective) -> Scale:
     """Value upwards, whatever the goal; costs logarithmic."""
     name, is_log = objective.name, objective.is_free
-    values = {r.key: r.values[name] * unit.factor(name) for r in done}
+    values = {r.key: r.values[name] * unit.scale(name) for r in done}
     low, high = limits(list(values.values()), is_log=is_log, pad=0.0)
 
     def height(value: float) -> float:

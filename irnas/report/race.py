@@ -88,9 +88,9 @@ def race(
     sign = 1.0 if trained.goal == "max" else -1.0
 
     def value(gain: float) -> float:
-        return sign * gain * unit.factor(trained.name) if math.isfinite(gain) else math.nan
+        return sign * gain * unit.scale(trained.name) if math.isfinite(gain) else math.nan
 
-    shown = [level * unit.factor(free.name) for level in levels]
+    shown = [level * unit.scale(free.name) for level in levels]
     attained = tuple(
         Line(name=n, x=shown, band=_shown(anytime.attainment(runs[n], arenas, pair, levels, cost), value), **looks[n])
         for n in rivals

@@ -10,7 +10,7 @@ from typing import Any
 
 from irnas import storage
 from irnas.core.front import Bounds, Front
-from irnas.core.objective import Objective, parse
+from irnas.core.objective import Objective
 from irnas.core.result import Result, Status
 from irnas.core.settings import SearchSettings
 from irnas.core.space import MEMBER, Genotype, Space, Value
@@ -54,7 +54,7 @@ class Record:
         """
         opened, events = ledger.opening(uri)
         settings = SearchSettings.from_document(opened["settings"])
-        objectives = parse(settings.objectives)
+        objectives = settings.objectives
         found = replicates.replicate_statistics(events)
         results = tuple(replicates.with_replicate_means(ledger.results(events), found))
         return cls(

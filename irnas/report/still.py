@@ -86,7 +86,7 @@ def _dress(panel: Any, pair: Pair, values: Sequence[Any]) -> None:
     panel.grid(color=look.GRID, zorder=0)
     panel.spines[["top", "right"]].set_visible(False)
     for objective, which in zip(pair, ("x", "y"), strict=True):
-        found = [v[objective.name] * unit.factor(objective.name) for v in values]
+        found = [v[objective.name] * unit.scale(objective.name) for v in values]
         low, high = limits(found, is_log=objective.is_free, pad=0.1)
         panel.set(**{f"{which}label": unit.title(objective.name)})
         axis = panel.xaxis if which == "x" else panel.yaxis
@@ -101,6 +101,6 @@ def _dress(panel: Any, pair: Pair, values: Sequence[Any]) -> None:
 def _xy(values: Sequence[Any], pair: Pair) -> tuple[list[float], list[float]]:
     x, y = pair
     return (
-        [v[x.name] * unit.factor(x.name) for v in values],
-        [v[y.name] * unit.factor(y.name) for v in values],
+        [v[x.name] * unit.scale(x.name) for v in values],
+        [v[y.name] * unit.scale(y.name) for v in values],
     )

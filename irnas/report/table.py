@@ -9,6 +9,7 @@ from typing import Any
 from irnas.core.result import Status
 from irnas.core.settings import MULTI_FIDELITY, SearchSettings
 from irnas.core.space import Genotype
+from irnas.core.text import format_duration, format_si
 from irnas.report import unit
 from irnas.report.published import size_of
 from irnas.report.record import Record, choice, choices, differing, grouped, phrases
@@ -29,7 +30,7 @@ def cards(record: Record) -> str:
         best = min(values, key=objective.loss) if values else None
         word = "best" if objective.goal == "max" else "lowest"
         found.append((unit.quantity(objective.name, best), f"{word} {unit.label(objective.name)}"))
-    found.append((unit.duration(record.seconds()), "of searching"))
+    found.append((format_duration(record.seconds()), "of searching"))
     boxes = (f'<div class="card"><b>{escape(value)}</b><span>{escape(text)}</span></div>' for value, text in found)
     return f'<div class="cards">{"".join(boxes)}</div>'
 
@@ -41,7 +42,7 @@ def facts(record: Record) -> str:
     limits = ", ".join(f"{unit.label(n)} ≤ {unit.quantity(n, v)}" for n, v in settings.limits.items())
     pairs = [
         ("search space", f"{record.space.name}, family {record.space.family}"),
-        ("networks in it", f"{unit.prefixed(record.space.count())} over {varied} varied axes"),
+        ("networks in it", f"{format_si(record.space.count())} over {varied} varied axes"),
         ("data set", str(opened["data"]["name"])),
         ("data revision", str(opened["data"]["revision"])),
         (
@@ -113,7 +114,7 @@ def winners(record: Record) -> str:
                 *(_folded(record.figure(result, n)) for n in (*aims, *more)),
                 *((unit.figure(record.speed, record.speed_alone(result.key)),) if alone else ()),
                 str(result.epochs),
-                unit.duration(result.seconds),
+                format_duration(result.seconds),
                 str(result.trial),
                 escape(origins.get(result.trial, "")),
                 *map(escape, _choices(result.genotype, groups, is_mixed=bool(record.families))),

@@ -9,6 +9,7 @@ from typing import Any
 from irnas.core.errors import SettingsError
 from irnas.core.front import Front
 from irnas.core.result import Result, Status
+from irnas.core.text import format_duration
 from irnas.record.ledger import Event
 from irnas.report import unit
 from irnas.report.record import Record, differing, phrases
@@ -84,7 +85,7 @@ def _belief(belief: Mapping[str, Any], record: Record) -> Iterator[str]:
     low, high = (unit.quantity(name, belief["mean"] + s * 2 * belief["spread"]) for s in (-1, 1))
     yield (
         f"         believed: final {unit.label(name)} {low} to {high} (two deviations), an expected improvement of "
-        f"{100 * belief['gain']:.2g} % of the hypervolume in {unit.duration(belief['seconds'])}, the best of "
+        f"{100 * belief['gain']:.2g} % of the hypervolume in {format_duration(belief['seconds'])}, the best of "
         f"{belief['options']} options"
     )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from irnas import cost
 from irnas.core.errors import SettingsError
 from irnas.core.front import Bounds
-from irnas.core.objective import RUNTIME, parse
+from irnas.core.objective import RUNTIME
 from irnas.core.result import Result
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Genotype, Space
@@ -29,16 +29,13 @@ POOL = 48
 MEASURED_POOL = 16
 """The same where each of them must be measured, which takes seconds in families that run on ONNX Runtime."""
 
-FA_WORST = 1e-3
-"""Worst false-alarm rate of that box: a thousand pixels in a million."""
-
 ALONE_SECONDS, ALONE_ROUNDS = 0.3, 3
 """How long a network of the front is measured in each round, and how often all of them have their turn."""
 
 
 def is_timed(settings: SearchSettings) -> bool:
     """Whether a search asks for the speed of its networks."""
-    return bool(RUNTIME & {*settings.objectives, *settings.limits})
+    return bool(RUNTIME & {*(o.name for o in settings.objectives), *settings.limits})
 
 
 def target_of(settings: SearchSettings, call: Call | None = None) -> Target | None:
@@ -54,8 +51,9 @@ def target_of(settings: SearchSettings, call: Call | None = None) -> Target | No
     """
     if not is_timed(settings):
         if settings.device is not None:
+            names = ", ".join(o.name for o in settings.objectives)
             raise SettingsError(
-                f"device: got {settings.device} with the objectives {', '.join(settings.objectives)}; must come with "
+                f"device: got {settings.device} with the objectives {names}; must come with "
                 f"an objective or a limit that it decides: {', '.join(sorted(RUNTIME))}"
             )
         return None
@@ -128,9 +126,9 @@ def pool(
 def bounds(settings: SearchSettings, costs: Sequence[Mapping[str, float]]) -> Bounds:
     """The best and the worst value of each objective: of a pool of networks, or, of a metric, at all."""
     found: dict[str, tuple[float, float]] = {}
-    for objective in parse(settings.objectives):
-        if not objective.is_free:
-            found[objective.name] = (1.0, 0.0) if objective.goal == "max" else (0.0, FA_WORST)
+    for objective in settings.objectives:
+        if objective.best is not None and objective.worst is not None:
+            found[objective.name] = (objective.best, objective.worst)
             continue
         values = [each[objective.name] for each in costs]
         if objective.goal == "min":

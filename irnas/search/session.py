@@ -12,14 +12,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from irnas import storage
 from irnas.core.errors import SettingsError
 from irnas.core.front import Front
-from irnas.core.objective import OBJECTIVES, parse
+from irnas.core.objective import OBJECTIVES
 from irnas.core.result import Result, Status
 from irnas.core.settings import MULTI_FIDELITY, SearchSettings, trial_seed
+from irnas.core.text import duration_option
 from irnas.search.strategy import History, Proposal, Strategy, next_percent
-from irnas.training.trial import Assignment, Report, checkpoint
+from irnas.training.checkpoint import checkpoint_uri, delete_checkpoint
+from irnas.training.trial import Assignment, Report
 
 Record = Callable[[str, Mapping[str, Any]], object]
 """Writes one event (kind, fields) durably before it returns."""
@@ -144,7 +145,7 @@ class Session:
         self._last.pop(result.trial, None)
         self._has_nothing = False
         if result.status is not Status.REJECTED:
-            storage.remove(checkpoint(self._place.uri, result.key))
+            delete_checkpoint(checkpoint_uri(self._place.uri, result.key))
         self._finished[result.trial] = result
         self._strategy.tell(result)
         self._count_failure(result)
@@ -171,7 +172,7 @@ class Session:
             return None
         so_far = [self._stopped(self._assign(p)) for p in self._paused.values()]
         waiting = [replace(r, status=Status.OK, epochs=self.settings.budget.epochs) for r in so_far]
-        front = Front.of([*self.results, *waiting], parse(self.settings.objectives)).results
+        front = Front.of([*self.results, *waiting], self.settings.objectives).results
         best = [r.trial for r in front if r.trial in self._paused and r.trial not in self._promoted]
         self._promoted.update(best[: self.settings.finalists - len(self._promoted)])
         return next((self._paused[t] for t in sorted(self._promoted) if t in self._paused), None)
@@ -179,7 +180,14 @@ class Session:
     def _stopped(self, assignment: Assignment) -> Result:
         last = self._last[assignment.trial]
         metrics = {name: value for name, value in last.values.items() if name in OBJECTIVES}
-        return assignment.result(Status.STOPPED, metrics, epochs=last.epoch, seconds=last.seconds)
+        return assignment.result(
+            Status.STOPPED,
+            metrics,
+            epochs=last.epoch,
+            seconds=last.seconds,
+            trained_on=last.trained_on,
+            fused=last.fused,
+        )
 
     def _spend(self, trial: int, report: Report) -> None:
         before = self._last.get(trial)
@@ -213,8 +221,9 @@ class Session:
             return None
         while len(refused) < MAX_REFUSED_IN_A_ROW and (proposal := self._strategy.ask()) is not None:
             belief = proposal.memory.get("belief")
-            if belief and next_percent(belief) > self.settings.worth_seconds:
-                self._enough = f"one more percent of hypervolume would take more than {self.settings.worth}"
+            worth = self.settings.worth
+            if belief and worth is not None and next_percent(belief) > worth:
+                self._enough = f"one more percent of hypervolume would take more than {duration_option(worth)}"
                 return None
             if proposal.trial in self._paused:
                 return proposal

@@ -11,7 +11,6 @@ import torch
 
 from irnas import models
 from irnas.core import catalog
-from irnas.core.objective import parse
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Genotype
 from irnas.data import Split, open_dataset
@@ -71,9 +70,7 @@ def plan(settings: SearchSettings, tell: Callable[[str, int, int], None] = lambd
         drawn[genotype.key] = genotype
         costs_of(genotype)
         tell("pricing networks", done + 1, number)
-    names = list(dict.fromkeys([*(o.name for o in parse(settings.objectives) if o.is_free), *settings.limits])) or [
-        "ops"
-    ]
+    names = list(dict.fromkeys([*(o.name for o in settings.objectives if o.is_free), *settings.limits])) or ["ops"]
     admitted = [g for g in drawn.values() if all(costs_of(g)[n] <= most for n, most in settings.limits.items())]
     admitted.sort(key=lambda g: costs_of(g)[names[0]])
     chosen = {g.key: g for g in (admitted[i] for i in (0, len(admitted) // 2, -1))}.values() if admitted else ()

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from irnas import storage
 from irnas.core import catalog
-from irnas.core.errors import ExportError, SettingsError, StorageError
+from irnas.core.errors import ExportError, ServiceError, SettingsError, StorageError
 from irnas.core.front import Bounds, Front
-from irnas.core.objective import parse
 from irnas.core.provenance import code_revision, versions
 from irnas.core.result import Result
 from irnas.core.settings import SearchSettings
@@ -171,12 +170,12 @@ def _run(
     session.restore(history)
     with _mirrored(uri, listener.warn):
         try:
-            executor.run(_stages(work, session))
+            executor.run(_stages(work, session), listener.warn)
             _measure_winners(work, _settled(work, session), keep, listener.warn)
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
             reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
-            with contextlib.suppress(StorageError):
+            with contextlib.suppress(StorageError, ServiceError):
                 keep("closed", {"reason": reason})
                 ledger.compact(uri, session.results)
             raise
@@ -186,7 +185,7 @@ def _run(
     results = _settled(work, session)
     return Outcome(
         uri=uri,
-        front=Front.of(results, parse(settings.objectives)),
+        front=Front.of(results, settings.objectives),
         results=results,
         stop_reason=session.stop_reason,
         gave_up=session.gave_up,
@@ -209,7 +208,7 @@ def _session(work: _Work, keep: Record, listener: Listener) -> Session:
     strategy = make_strategy(
         settings.strategy,
         work.space,
-        parse(settings.objectives),
+        settings.objectives,
         told,
         epochs=settings.budget.epochs,
         num_trials=settings.trials,
@@ -233,7 +232,7 @@ def _stages(work: _Work, session: Session) -> Iterator[Session | Finals]:
     settings = work.settings
     if settings.finalists and not session.gave_up:
         opened, events = ledger.opening(work.record.uri)
-        found = finalists.choose(session.results, parse(settings.objectives), bounds_of(opened), settings.finalists)
+        found = finalists.choose(session.results, settings.objectives, bounds_of(opened), settings.finalists)
         yield Finals(session, found, events)
 
 
@@ -245,7 +244,7 @@ def _measure_winners(work: _Work, results: Sequence[Result], keep: Record, warn:
         warn(f"speed is that of {work.target.name} ({work.target.cpu}) as predicted; nothing was measured here")
         return
     known = {event["key"] for event in work.record.events() if event["kind"] == "measured"}
-    winners = [r for r in Front.of(results, parse(work.settings.objectives)).results if r.key not in known]
+    winners = [r for r in Front.of(results, work.settings.objectives).results if r.key not in known]
     try:
         found = pricing.measure_alone(work.target, work.settings, winners)
     except ExportError as error:

@@ -18,7 +18,7 @@ from support.tables import made_table
 
 from irnas.core.objective import parse
 from irnas.core.result import Result, Status
-from irnas.core.settings import MULTI_FIDELITY, STRATEGIES, Budget, SearchSettings
+from irnas.core.settings import MULTI_FIDELITY, STRATEGIES, Budget, SearchSettings, TotalBudget
 from irnas.search.session import Place, Session
 from irnas.search.strategy import History
 from irnas.search.strategy.catalogue import make_strategy
@@ -189,7 +189,7 @@ def test_a_random_search_finds_the_same_with_any_number_of_workers(tmp_path: Pat
 @pytest.mark.parametrize(("budget_limit", "epochs"), [("30epochs", 30), ("100s", None)])
 def test_a_budget_ends_any_search(budget_limit: str, epochs: int | None, tmp_path: Path) -> None:
     for name in ("random", "freeze-thaw"):
-        floor = Floor(tmp_path, name, workers=1, order=0, budget_limit=budget_limit)
+        floor = Floor(tmp_path, name, workers=1, order=0, budget_limit=TotalBudget.parse("budget", budget_limit))
         session = floor.run()
         assert "spent" in session.stop_reason
         paid = len(floor.of("reported"))
@@ -199,7 +199,7 @@ def test_a_budget_ends_any_search(budget_limit: str, epochs: int | None, tmp_pat
 
 
 def test_a_search_ends_where_one_more_percent_is_not_worth_it(tmp_path: Path) -> None:
-    floor = Floor(tmp_path, "freeze-thaw", workers=1, order=0, worth="30s", trials=100)
+    floor = Floor(tmp_path, "freeze-thaw", workers=1, order=0, worth=30.0, trials=100)
     session = floor.run()
     assert session.stop_reason == "one more percent of hypervolume would take more than 30s"
     assert 10 < len(floor.of("reported")) < 40 * EPOCHS
@@ -229,7 +229,7 @@ def test_a_crash_among_finalists_promotes_no_others(name: str, tmp_path: Path) -
 
 
 def test_a_search_that_is_worth_no_more_still_has_its_finalists(tmp_path: Path) -> None:
-    floor = Floor(tmp_path, "freeze-thaw", workers=6, order=0, worth="2s", trials=100, finalists=3)
+    floor = Floor(tmp_path, "freeze-thaw", workers=6, order=0, worth=2.0, trials=100, finalists=3)
     assert floor.run().stop_reason == "one more percent of hypervolume would take more than 2s"
     enough = next(i for i, e in enumerate(floor.events) if e.get("promoted"))
     promoted = {e["trial"] for e in floor.events[enough:] if e["kind"] == "continued"}

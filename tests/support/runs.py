@@ -197,7 +197,7 @@ class Writer:
 
 def settings_of(space: str, *, objectives: tuple[str, ...] = ("miou", "ops"), epochs: int = 4) -> SearchSettings:
     return SearchSettings(
-        space=space, dataset="data/absent", objectives=objectives, trials=12, budget=Budget(epochs=epochs)
+        space=space, dataset="data/absent", objectives=parse(objectives), trials=12, budget=Budget(epochs=epochs)
     )
 
 

@@ -17,6 +17,7 @@ import irnas
 from irnas import runtime
 from irnas.core import catalog, provenance
 from irnas.core.errors import DataError, SettingsError, TrainingError
+from irnas.core.objective import parse
 from irnas.core.result import Status
 from irnas.core.settings import Budget, SearchSettings
 from irnas.data import lock
@@ -103,7 +104,7 @@ def test_a_limit_keeps_the_dear_ones_untrained(tmp_path: Path) -> None:
 
 
 def test_several_objectives_at_once(tmp_path: Path) -> None:
-    outcome, _ = go(tmp_path / "run", objectives=("niou", "fa", "params", "bytes"))
+    outcome, _ = go(tmp_path / "run", objectives=parse("niou,fa,params,bytes"))
     assert [o.name for o in outcome.front.objectives] == ["niou", "fa", "params", "bytes"]
 
 
@@ -218,7 +219,7 @@ def test_a_search_for_another_device_predicts_and_measures_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pricing, "POOL", 3)
-    monkeypatch.setattr("irnas.device.target.measure", pytest.fail)
+    monkeypatch.setattr("irnas.deploy.device.target.measure", pytest.fail)
     profile = profiles.written(tmp_path, cpu="a small chip")
     warnings: list[str] = []
     listener = replace(heard()[0], warn=warnings.append)

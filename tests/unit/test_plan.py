@@ -7,7 +7,7 @@ from support.datasets import tiny
 
 from irnas.cli.plan import lines
 from irnas.core import catalog
-from irnas.core.settings import Budget, SearchSettings
+from irnas.core.settings import Budget, SearchSettings, TotalBudget
 from irnas.workflows.plan import Plan, Timed, plan
 
 
@@ -49,6 +49,8 @@ def test_the_sentences_add_up() -> None:
     assert "refuse 25 % of the networks" in said and "1,000 networks" in said
     assert "about 30 full trainings and 10 of finalists: 80 min of one core, tpe" in said
     assert "40 min with 2 at the same time" in said
-    said = "\n".join(lines(settings(trials=1000, strategy="freeze-thaw", budget_limit="90epochs"), made, 4))
+    said = "\n".join(lines(settings(trials=1000, strategy="freeze-thaw", budget_limit=TotalBudget(epochs=90)), made, 4))
     assert "about 30 full trainings' worth of epochs: 60 min of one core, freeze-thaw" in said
-    assert "about 15 full trainings:" in "\n".join(lines(settings(trials=1000, budget_limit="30m"), made, 1))
+    assert "about 15 full trainings:" in "\n".join(
+        lines(settings(trials=1000, budget_limit=TotalBudget(seconds=1800)), made, 1)
+    )

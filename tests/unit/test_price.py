@@ -48,10 +48,10 @@ def test_a_profile_that_nothing_asks_for_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"device: got pi4\.json with the objectives miou, ops; must come with"):
         pricing.target_of(settings(device="pi4.json"))
     with pytest.raises(SettingsError, match=r"device absent\.json: got no such file"):
-        pricing.target_of(settings(device="absent.json", objectives=("miou", "fps")))
+        pricing.target_of(settings(device="absent.json", objectives=parse("miou,fps")))
 
 
-@pytest.mark.parametrize("asked", [{"objectives": ("miou", "fps")}, {"limits": {"latency_ms": 5.0}}])
+@pytest.mark.parametrize("asked", [{"objectives": parse("miou,fps")}, {"limits": {"latency_ms": 5.0}}])
 def test_speed_comes_with_the_costs_once_for_each_network(
     tmp_path: Path, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,17 +60,17 @@ def test_speed_comes_with_the_costs_once_for_each_network(
     genotype = catalog.load("biisnet").default()
     first = find(genotype)
     assert first["fps"] * first["latency_ms"] == pytest.approx(1000) and first["ops"] > 0
-    monkeypatch.setattr("irnas.device.target.latency_ms", pytest.fail)
+    monkeypatch.setattr("irnas.deploy.device.target.latency_ms", pytest.fail)
     assert find(genotype) is first
 
 
 def test_the_box_spans_the_pool_whichever_way_is_better() -> None:
     pool = [{"fps": fps, "latency_ms": 1000 / fps, "ops": 1e6} for fps in (20.0, 100.0, 400.0)]
-    found = pricing.bounds(settings(objectives=("miou", "fps", "latency_ms", "ops")), pool)
+    found = pricing.bounds(settings(objectives=parse("miou,fps,latency_ms,ops")), pool)
     assert found["fps"] == (400.0, 20.0) and found["latency_ms"] == (2.5, 50.0) and found["ops"] == (5e5, 1e6)
-    limited = settings(objectives=("miou", "latency_ms"), limits={"latency_ms": 20.0})
+    limited = settings(objectives=parse("miou,latency_ms"), limits={"latency_ms": 20.0})
     assert pricing.bounds(limited, pool)["latency_ms"] == (2.5, 20.0)
-    assert pricing.bounds(settings(objectives=("miou", "fps")), pool[:1])["fps"] == (40.0, 20.0)
+    assert pricing.bounds(settings(objectives=parse("miou,fps")), pool[:1])["fps"] == (40.0, 20.0)
 
 
 def test_the_pool_says_how_far_it_is_and_that_a_limit_is_too_tight() -> None:

@@ -10,7 +10,7 @@ from support.tables import made_table
 from irnas.core.errors import SettingsError
 from irnas.core.objective import parse
 from irnas.core.result import Result, Status
-from irnas.core.settings import Budget, SearchSettings, trial_seed
+from irnas.core.settings import Budget, SearchSettings, TotalBudget, trial_seed
 from irnas.search.session import MAX_FAILED_IN_A_ROW, Place, Session
 from irnas.search.strategy import History, Proposal
 from irnas.search.strategy.freeze_thaw import FreezeThaw
@@ -159,7 +159,9 @@ def test_a_lost_worker_is_recorded_and_may_end_in_failure(tmp_path: Path) -> Non
 
 def test_a_rest_that_ends_no_training_ends_the_search(tmp_path: Path) -> None:
     where = Arena(table=made_table(30, epochs=9), objectives=parse("miou,ops"))
-    settings = SearchSettings(space="made", strategy="freeze-thaw", budget_limit="25epochs", budget=Budget(epochs=9))
+    settings = SearchSettings(
+        space="made", strategy="freeze-thaw", budget_limit=TotalBudget(epochs=25), budget=Budget(epochs=9)
+    )
     asker = FreezeThaw(where.space, where.objectives, where.price, epochs=9, total_budget=settings.total_budget)
     place = Place(uri=str(tmp_path), dataset="d", data_rev="rev", code_rev="code")
     session = Session(asker, settings, place, lambda kind, fields: None)
