@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from irnas.core.settings import MULTI_FIDELITY, SearchSettings
+from irnas.core.settings import SearchSettings
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -67,12 +67,12 @@ class Progress:
             self._finish(event)
 
     def _believe(self, event: Event) -> None:
-        from irnas.search.strategy import next_percent
+        from irnas.search.strategy.belief import Belief
 
-        belief = event.get("memory", event).get("belief")
-        if belief and event["kind"] in ("proposed", "continued"):
-            found = next_percent(belief)
-            self.next_percent = found if math.isfinite(found) else None
+        belief = Belief.in_memory(event.get("memory", event)) if event["kind"] in ("proposed", "continued") else None
+        if belief:
+            seconds = belief.seconds_per_percent
+            self.next_percent = seconds if math.isfinite(seconds) else None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class Progress:
     @property
     def is_paced(self) -> bool:
         """Whether the strategy halts trainings, so that epochs count and not networks."""
-        return self.settings["strategy"] in MULTI_FIDELITY
+        return SearchSettings.from_document(self.settings).is_multi_fidelity
 
     @property
     def num_planned(self) -> float:
@@ -273,7 +273,7 @@ def _plan(settings: SearchSettings) -> str:
     epochs = settings.budget.epochs
     if settings.budget_limit:
         return f"{settings.budget_limit} of training, {epochs} epochs to a full one"
-    if settings.strategy in MULTI_FIDELITY:
+    if settings.is_multi_fidelity:
         return f"{settings.total_budget[0]:.0f} epochs, {epochs} to a full training"
     return f"{settings.trials} networks x {epochs} epochs"
 

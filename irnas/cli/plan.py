@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from irnas.cli.live import amount
-from irnas.core.settings import MULTI_FIDELITY, SearchSettings
+from irnas.core.settings import SearchSettings
 
 if TYPE_CHECKING:
     from irnas.workflows.plan import Plan
@@ -40,7 +40,7 @@ def lines(settings: SearchSettings, found: Plan, workers: int) -> list[str]:
     epochs, seconds = settings.total_budget
     trainings = min(epochs / settings.budget.epochs, settings.trials, seconds / found.mean_seconds, found.points)
     extra = settings.finalists * (settings.seeds - 1)
-    unit = "full trainings' worth of epochs" if settings.strategy in MULTI_FIDELITY else "full trainings"
+    unit = "full trainings' worth of epochs" if settings.is_multi_fidelity else "full trainings"
     total = (trainings + extra) * found.mean_seconds
     also = f" and {extra} of finalists" if extra else ""
     said.append(f"search    about {trainings:.0f} {unit}{also}: {_time(total)} of one core, {settings.strategy}")

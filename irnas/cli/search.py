@@ -13,6 +13,7 @@ import typer
 from irnas.cli.setting import DEFAULTS, parse_amount, settings_of
 from irnas.core.errors import ServiceError, SettingsError, StorageError, TrainingError
 from irnas.core.settings import SearchSettings
+from irnas.core.strategies import describe_strategies
 
 if TYPE_CHECKING:
     from irnas.workflows.executor import Executor
@@ -61,8 +62,7 @@ def search(
         typer.Option(
             "--strategy",
             "--sampler",
-            help="tpe, nsga2, nsga3, gp, random: full trainings. freeze-thaw, moasha, asha: halt trainings and go on "
-            "with the better ones.",
+            help=describe_strategies(),
             rich_help_panel=_WHAT,
         ),
     ] = DEFAULTS.strategy,

@@ -14,17 +14,12 @@ from typing import Any, NamedTuple
 
 from irnas.core.errors import SettingsError
 from irnas.core.objective import LIMITABLE, Objective, parse
+from irnas.core.strategies import MULTI_FIDELITY, STRATEGIES
 from irnas.core.text import duration_option, number_option, parse_duration, parse_quantity
 
 LOSSES = ("softiou", "softiou_image", "bce", "dice", "focal")
 OWN = "own"
 """The loss that the family's paper trains with; ``softiou+bce`` for families that have none."""
-SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random")
-"""Strategies of Optuna, which train every network to its end."""
-ASHA, HALVING, FREEZE_THAW = "asha", "moasha", "freeze-thaw"
-MULTI_FIDELITY = (ASHA, HALVING, FREEZE_THAW)
-"""Strategies that halt trainings and go on with the better ones."""
-STRATEGIES = (*SAMPLERS, *MULTI_FIDELITY)
 NODE = "node:"
 """Ahead of the label of a cluster's node, in the place of a profile's file."""
 
@@ -171,7 +166,7 @@ class SearchSettings:
         if self.strategy not in STRATEGIES:
             raise SettingsError(f"strategy: got {self.strategy!r}; one of {', '.join(STRATEGIES)}")
         if self.grace_period is not None and not (
-            self.strategy in MULTI_FIDELITY and 1 <= self.grace_period <= self.budget.epochs
+            self.is_multi_fidelity and 1 <= self.grace_period <= self.budget.epochs
         ):
             raise SettingsError(
                 f"grace_period: got {self.grace_period} with strategy {self.strategy}; "
@@ -194,9 +189,14 @@ class SearchSettings:
         return self.seed if self.train_seed is None else self.train_seed
 
     @property
+    def is_multi_fidelity(self) -> bool:
+        """Whether the strategy pauses trainings, so that the budget counts epochs and not networks."""
+        return STRATEGIES[self.strategy].is_multi_fidelity
+
+    @property
     def total_budget(self) -> TotalBudget:
         """What the search may spend on training, over all workers."""
-        planned = float(self.trials * self.budget.epochs) if self.strategy in MULTI_FIDELITY else math.inf
+        planned = float(self.trials * self.budget.epochs) if self.is_multi_fidelity else math.inf
         limit = self.budget_limit or ENDLESS
         return TotalBudget(min(planned, limit.epochs), limit.seconds)
 

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from irnas.core.result import Status
-from irnas.core.settings import MULTI_FIDELITY, SearchSettings
+from irnas.core.settings import SearchSettings
 from irnas.core.space import Genotype
 from irnas.core.text import format_duration, format_si
 from irnas.report import unit
@@ -67,7 +67,7 @@ def facts(record: Record) -> str:
 
 def spending(settings: SearchSettings) -> str:
     """What a search was to spend, in words."""
-    what = "full trainings' worth of epochs" if settings.strategy in MULTI_FIDELITY else "networks"
+    what = "full trainings' worth of epochs" if settings.is_multi_fidelity else "networks"
     return f"{settings.trials} {what}" + (
         f", at most {settings.budget_limit} of training" if settings.budget_limit else ""
     )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from irnas.core.errors import SettingsError
 from irnas.core.front import Front
@@ -13,6 +12,7 @@ from irnas.core.text import format_duration
 from irnas.record.ledger import Event
 from irnas.report import unit
 from irnas.report.record import Record, differing, phrases
+from irnas.search.strategy.belief import Belief
 
 SHOWN = 3
 """Networks that are named as better ones."""
@@ -39,7 +39,7 @@ def explain(record: Record, key: str) -> list[str]:
     free = [o.name for o in record.objectives if o.is_free]
     costs = ", ".join(f"{unit.label(n)} {unit.quantity(n, proposal['costs'][n])}" for n in free)
     said.append(f"{_clock(proposal)} proposed by {proposal['origin']}: {costs or 'no free objective'}")
-    said += _belief(proposal.get("memory", {}).get("belief", {}), record)
+    said += _belief(Belief.in_memory(proposal.get("memory", {})), record)
     if proposal["refused"]:
         return [*said, f"never trained, for it breaks a limit: {proposal['refused']}"]
     said += _training(record, proposal["trial"])
@@ -58,7 +58,7 @@ def _training(record: Record, trial: int) -> Iterator[str]:
             yield f"{_clock(event)} paused after epoch {event['epoch']} with {so_far}{_next(events[number + 1 :])}"
         elif event["kind"] == "continued":
             yield f"{_clock(event)} went on, as the most promising thing to do"
-            yield from _belief(event.get("belief", {}), record)
+            yield from _belief(Belief.in_memory(event), record)
         elif event["kind"] == "retried":
             yield f"{_clock(event)} {event['error']}"
         elif event["kind"] == "finished":
@@ -77,16 +77,16 @@ def _next(later: Sequence[Event]) -> str:
     return f"; next came trial {following['trial']}, {what}"
 
 
-def _belief(belief: Mapping[str, Any], record: Record) -> Iterator[str]:
+def _belief(belief: Belief | None, record: Record) -> Iterator[str]:
     """What the strategy believed when it chose this."""
-    if not belief:
+    if belief is None:
         return
     name = next(o.name for o in record.objectives if not o.is_free)
-    low, high = (unit.quantity(name, belief["mean"] + s * 2 * belief["spread"]) for s in (-1, 1))
+    low, high = (unit.quantity(name, belief.mean + s * 2 * belief.standard_deviation) for s in (-1, 1))
     yield (
         f"         believed: final {unit.label(name)} {low} to {high} (two deviations), an expected improvement of "
-        f"{100 * belief['gain']:.2g} % of the hypervolume in {format_duration(belief['seconds'])}, the best of "
-        f"{belief['options']} options"
+        f"{100 * belief.expected_improvement:.2g} % of the hypervolume in {format_duration(belief.seconds)}, the best "
+        f"of {belief.options} options"
     )
 
 

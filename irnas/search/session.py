@@ -16,9 +16,10 @@ from irnas.core.errors import SettingsError
 from irnas.core.front import Front
 from irnas.core.objective import OBJECTIVES
 from irnas.core.result import Result, Status
-from irnas.core.settings import MULTI_FIDELITY, SearchSettings, trial_seed
+from irnas.core.settings import SearchSettings, trial_seed
 from irnas.core.text import duration_option
-from irnas.search.strategy import History, Proposal, Strategy, next_percent
+from irnas.search.strategy import Decision, History, Proposal, Strategy
+from irnas.search.strategy.belief import Belief
 from irnas.training.checkpoint import checkpoint_uri, delete_checkpoint
 from irnas.training.trial import Assignment, Report
 
@@ -120,8 +121,8 @@ class Session:
         """Record what a trial says after an epoch; True when its worker is to let it go: it is paused."""
         # Of a whole training only the result is missing.
         is_held = report.epoch >= self.settings.budget.epochs or trial in self._promoted
-        pauses = self._strategy.observe(trial, report.epoch, report.values, report.seconds)
-        pauses = pauses and not is_held
+        decision = self._strategy.observe(trial, report.epoch, report.values, report.seconds)
+        pauses = decision is Decision.PAUSE and not is_held
         event = {"trial": trial, "epoch": report.epoch, "values": dict(report.values), "seconds": report.seconds}
         # One event for both: a kill in between would leave a report without its consequence.
         self.record("reported", {**event, "paused": pauses})
@@ -204,7 +205,7 @@ class Session:
             return f"{self._epochs} epochs are spent"
         if self._seconds >= seconds:
             return f"{self.settings.budget_limit} of training are spent"
-        is_counted = self.settings.strategy not in MULTI_FIDELITY
+        is_counted = not self.settings.is_multi_fidelity
         if is_counted and self.num_trained + len(self._running) >= self.settings.trials:
             return "all trials are handed out"
         return self._enough
@@ -220,9 +221,9 @@ class Session:
         if self._has_nothing and self._running:
             return None
         while len(refused) < MAX_REFUSED_IN_A_ROW and (proposal := self._strategy.ask()) is not None:
-            belief = proposal.memory.get("belief")
+            belief = Belief.in_memory(proposal.memory)
             worth = self.settings.worth
-            if belief and worth is not None and next_percent(belief) > worth:
+            if belief and worth is not None and belief.seconds_per_percent > worth:
                 self._enough = f"one more percent of hypervolume would take more than {duration_option(worth)}"
                 return None
             if proposal.trial in self._paused:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from irnas.core.errors import SettingsError
 from irnas.core.objective import Objective
+from irnas.search.strategy import SearchProblem
 from irnas.search.strategy.catalogue import UNCACHED, make_strategy
 from irnas.simulation.simulator import Arena, Trajectory, replay
 from irnas.simulation.table import Table
@@ -98,7 +99,15 @@ class _Ring:
         arena = Arena(table=self.table, objectives=self.objectives, replica=seed)
         num = len(self.table.points)
         strategy = make_strategy(
-            name, arena.space, arena.objectives, arena.price, epochs=self.table.epochs, num_trials=num, seed=seed
+            name,
+            SearchProblem(
+                space=arena.space,
+                objectives=arena.objectives,
+                price=arena.price,
+                epochs=self.table.epochs,
+                num_trials=num,
+                seed=seed,
+            ),
         )
         until = max(SHARES) / 100
         return replay(strategy, arena, workers=self.workers, until=until, pays_repeats=UNCACHED in name)

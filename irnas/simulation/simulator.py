@@ -20,7 +20,7 @@ from irnas.core.front import Bounds, Front
 from irnas.core.objective import Objective
 from irnas.core.result import Result, Status
 from irnas.core.space import Genotype
-from irnas.search.strategy import Proposal, Strategy
+from irnas.search.strategy import Decision, Proposal, Strategy
 from irnas.simulation.table import Point, Step, Table
 from irnas.simulation.tabular_space import Listed
 
@@ -247,12 +247,12 @@ class _Floor:
         curve = self._arena.seen(proposal.genotype.key)
         step = curve[self._next_step[trial]]
         self._next_step[trial] += 1
-        pauses = self._timed(lambda: self._strategy.observe(trial, step.epoch, step.values, step.seconds))
+        decision = self._timed(lambda: self._strategy.observe(trial, step.epoch, step.values, step.seconds))
         if self._next_step[trial] == len(curve):
             # As in a session: of a whole training only the result is missing.
             self._tell(self._arena.result(trial, proposal.genotype, Status.OK, step))
             self._count(proposal)
-        elif pauses:
+        elif decision is Decision.PAUSE:
             self._paused.add(trial)
         else:
             self._await(trial, 0.0)

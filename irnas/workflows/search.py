@@ -26,7 +26,7 @@ from irnas.record import ledger, replicates
 from irnas.search import finalists, pricing
 from irnas.search.finalists import Finals
 from irnas.search.session import Place, Record, Session
-from irnas.search.strategy import History, Price
+from irnas.search.strategy import History, Price, SearchProblem
 from irnas.search.strategy.catalogue import make_strategy
 from irnas.workflows.executor import Executor
 
@@ -205,20 +205,20 @@ def _everywhere(work: _Work) -> str:
 def _session(work: _Work, keep: Record, listener: Listener) -> Session:
     settings, pool = work.settings, pricing.pool_size(work.settings, work.target)
     told = pricing.with_progress(work.price, min(pool, work.space.count()), listener.progress)
-    strategy = make_strategy(
-        settings.strategy,
-        work.space,
-        settings.objectives,
-        told,
+    problem = SearchProblem(
+        space=work.space,
+        objectives=settings.objectives,
+        price=told,
         epochs=settings.budget.epochs,
         num_trials=settings.trials,
         seed=settings.seed,
         grace_period=settings.grace_period,
         limits=settings.limits,
         first=_first(settings),
-        pool=pool,
+        pool_size=pool,
         total_budget=settings.total_budget,
     )
+    strategy = make_strategy(settings.strategy, problem)
     place = Place(
         uri=work.record.uri, dataset=_everywhere(work), data_rev=work.dataset.revision, code_rev=code_revision()
     )

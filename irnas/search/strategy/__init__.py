@@ -1,22 +1,64 @@
-"""What decides in a search. A strategy is pure: no files, no clock, no processes; equal history, equal decisions."""
+"""What decides in a search: the contract of a strategy, and the nouns that it is asked and told in.
+
+A strategy is pure: it reads no file and no clock and starts no process. Two strategies of equal history decide equally.
+"""
 
 from __future__ import annotations
 
-import math
+import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from irnas.core.objective import Objective
 from irnas.core.result import Result
-from irnas.core.space import Genotype
+from irnas.core.settings import ENDLESS, TotalBudget
+from irnas.core.space import Genotype, Space
 
 Price = Callable[[Genotype], Mapping[str, float]]
-"""The free objectives of a network, known without training."""
+"""Computes the free objectives of a network, without training it."""
+
+MAX_POOL = 2000
+"""Networks that a strategy prices in advance and considers; a larger space is sampled."""
+
+
+class Decision(enum.Enum):
+    """What becomes of a training after a report."""
+
+    CONTINUE = "continue"
+    """Its worker trains on."""
+    PAUSE = "pause"
+    """Its worker is let go; the strategy may propose the trial again, and it goes on from its checkpoint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchProblem:
+    """What a strategy is made for: everything that a search asks of it."""
+
+    space: Space
+    objectives: Sequence[Objective]
+    price: Price
+    epochs: int
+    """Of a full training."""
+    num_trials: int
+    """The planned number of full trainings, from which start-up and population sizes follow."""
+    seed: int
+    """Of all random choices of the strategy."""
+    grace_period: int | None = None
+    """Epochs before the first pause of a training; None for a ninth of ``epochs``."""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Free objective to its largest value that may be trained."""
+    first: Sequence[tuple[str, Genotype]] = ()
+    """(origin, genotype) of the networks to begin with; they may lie outside ``space``."""
+    pool_size: int = MAX_POOL
+    """Networks that may be priced in advance."""
+    total_budget: TotalBudget = ENDLESS
+    """All the training that the search may pay for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A network that the strategy wants to see trained, or wants to be seen to refuse."""
+    """A network that the strategy wants to see trained, or that it names to have its refusal recorded."""
 
     trial: int
     genotype: Genotype
@@ -26,7 +68,7 @@ class Proposal:
     refused: str = ""
     """The limit that it breaks; such a proposal is recorded and never trained."""
     memory: Mapping[str, Any] = field(default_factory=dict)
-    """What the strategy must be given back to continue after a restart, as plain data."""
+    """What the strategy reads again to continue after a restart, as plain data."""
 
     def document(self) -> dict[str, Any]:
         """The proposal as plain data."""
@@ -48,12 +90,7 @@ class Proposal:
         return cls(genotype=genotype, **{name: document[name] for name in names})
 
 
-def next_percent(belief: Mapping[str, float]) -> float:
-    """Seconds of training for one more percent of hypervolume, at the rate of the action that this is believed of."""
-    return 0.01 * belief["seconds"] / belief["gain"] if belief["gain"] > 0 else math.inf
-
-
-class Seen(NamedTuple):
+class Observation(NamedTuple):
     """A trial's values after an epoch, as they were reported."""
 
     trial: int
@@ -68,7 +105,7 @@ class History:
 
     proposals: Sequence[Proposal] = ()
     results: Sequence[Result] = ()
-    reports: Sequence[Seen] = ()
+    reports: Sequence[Observation] = ()
     paused: frozenset[int] = frozenset()
     """The trials that are paused now."""
     promoted: frozenset[int] = frozenset()
@@ -90,31 +127,37 @@ class History:
         return cls(
             proposals=[Proposal.from_document(e) for e in events if e["kind"] == "proposed"],
             results=results,
-            reports=[Seen(**{n: e[n] for n in names}) for e in events if e["kind"] == "reported"],
+            reports=[Observation(**{n: e[n] for n in names}) for e in events if e["kind"] == "reported"],
             paused=frozenset(paused - {r.trial for r in results}),
             promoted=frozenset(promoted),
         )
 
 
 class Strategy(Protocol):
-    """The one face of every strategy."""
+    """What an executor asks and tells, whichever strategy is behind it.
+
+    A strategy's module has a function ``build(name, problem)`` that makes it, and a row in ``core.strategies``.
+    """
 
     def ask(self) -> Proposal | None:
-        """The next network; None when there is none now.
+        """Propose the next network; None when there is none now.
 
-        Never one that was proposed before, but for a trial that ``observe`` paused: that one, proposed again under its
-        number, goes on where it was.
+        A network is proposed once. The exception is a trial that ``observe`` paused: the strategy proposes it again
+        under its number, and it goes on where it was.
         """
 
-    def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> bool:
-        """Take note of a trial's values after an epoch; whether the trial is paused.
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> Decision:
+        """Learn a trial's values after an epoch, and decide whether the trial is paused.
 
-        ``seconds`` are those of its training so far, or since it was last started; 0 where nobody tells. The worker of
-        a paused trial is let go, and ``ask`` may name the trial again.
+        Args:
+            trial: its number.
+            epoch: how many epochs are trained, from 1.
+            values: metric to value, such as {"miou": 0.71}.
+            seconds: of its training so far, or since its worker was started again; 0 where nobody measures.
         """
 
     def tell(self, result: Result) -> None:
-        """Take note of a trial's end."""
+        """Learn a trial's end."""
 
     def restore(self, history: History) -> None:
-        """Become the strategy whose history this is."""
+        """Take up a search with this history: from then on, decide as the strategy that made it would."""

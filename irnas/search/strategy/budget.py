@@ -1,4 +1,4 @@
-"""What a search has spent on trainings, what the next ones will take, and which of them it can still afford."""
+"""What a search has paid for trainings, what the next ones will take, and which of them it can still finish."""
 
 from __future__ import annotations
 
@@ -9,81 +9,79 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irnas.core.settings import ENDLESS, TotalBudget
-from irnas.search.strategy.surrogate import Pace
+from irnas.record.tally import TrainingTally
+from irnas.search.strategy.surrogate import EpochTimeModel
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 MAX_TIMED = 512
-"""Trainings, the newest, that the pace is learnt from."""
+"""Trainings, the newest, that the time of an epoch is learnt from."""
 
 
-class Purse:
-    """Counts epochs and seconds, and knows how long an epoch takes: where a training has begun its own, else a guess.
+class BudgetTracker:
+    """Counts epochs and seconds, and predicts what trainings still take.
 
-    A training that does not come to its end buys nothing, so a budget is spent on what it can carry that far. The guess
-    goes by the position of a network's first cost.
+    A training that does not come to its end buys nothing, so a budget pays only for trainings that it can finish. An
+    epoch takes as long as those that the training has behind it; before the first one it takes what ``EpochTimeModel``
+    predicts from the position of the network's first cost.
     """
 
     def __init__(self, total_budget: TotalBudget, epochs: int) -> None:
-        """Begin with all that is ``total_budget``, and full trainings of so many ``epochs``."""
-        self._spendable, self._epochs = total_budget, epochs
+        """Begin with all of ``total_budget``, and full trainings of so many ``epochs``."""
+        self._total_budget, self._epochs = total_budget, epochs
+        self._tally = TrainingTally()
         self._costs: dict[int, float] = {}
-        self._reached: dict[int, int] = {}
-        self._told: dict[int, float] = {}
-        """The seconds of each training's newest report."""
-        self._took: dict[int, float] = {}
-        """Seconds of each training, in all."""
-        self._paces: dict[int, float] = {}
-        """Seconds an epoch."""
-        self._spent = TotalBudget(0.0, 0.0)
+        self._epoch_seconds: dict[int, float] = {}
+        """Seconds an epoch, of each trial that has reported some, in the order of their first reports."""
 
     @property
     def is_endless(self) -> bool:
         """Whether there is no budget."""
-        return self._spendable == ENDLESS
+        return self._total_budget == ENDLESS
 
-    def begin(self, trial: int, cost: float) -> None:
-        """Take note of a training of a network of that first cost."""
+    def start(self, trial: int, cost: float) -> None:
+        """Expect reports of a trial, of whose network the first cost lies at the position ``cost``."""
         self._costs[trial] = cost
 
-    def spend(self, trial: int, epoch: int, seconds: float) -> None:
-        """Take note of how far a training is, and after how many seconds since it was last started."""
-        before = self._told.get(trial, 0.0)
-        more = seconds - before if seconds >= before else seconds
-        gone = max(epoch - self._reached.get(trial, 0), 0)
-        self._reached[trial] = self._reached.get(trial, 0) + gone
-        self._told[trial] = seconds
-        self._took[trial] = self._took.get(trial, 0.0) + more
-        if self._took[trial] > 0:
-            self._paces[trial] = self._took[trial] / self._reached[trial]
-        self._spent = TotalBudget(self._spent.epochs + gone, self._spent.seconds + more)
+    def add_report(self, trial: int, epoch: int, seconds: float) -> None:
+        """Count a report: the trial has trained ``epoch`` epochs, in ``seconds`` since it was last started."""
+        self._tally.add(trial, epoch, seconds)
+        epoch_seconds = self._tally.seconds_per_epoch(trial)
+        if epoch_seconds is not None:
+            self._epoch_seconds[trial] = epoch_seconds
 
-    def ahead(self, trials: Sequence[int | None], cost_m: Array) -> tuple[Array, Array]:
-        """Epochs that are left of each of ``M`` trainings, and seconds that they will take.
+    def remaining(self, trials: Sequence[int | None], cost_m: Array) -> tuple[Array, Array]:
+        """Epochs that are left of each of ``M`` trainings, and the seconds that they will take.
 
         Args:
             trials: their numbers; None is one that has not begun.
-            cost_m: the first costs of their networks.
+            cost_m: positions of the first costs of their networks.
         """
-        reached_m = np.array([0 if t is None else self._reached.get(t, 0) for t in trials])
-        # Of a whole training the result is still missing.
-        left_m = np.maximum(self._epochs - reached_m, 1)
-        own_m = np.array([math.nan if t is None else self._paces.get(t, math.nan) for t in trials])
-        newest = list(self._paces.items())[-MAX_TIMED:]
-        others = Pace([(self._costs[t], pace) for t, pace in newest])
-        return left_m, left_m * np.where(np.isnan(own_m), others.seconds(cost_m), own_m)
+        reached_m = np.array([0 if t is None else self._tally.epochs_of(t) for t in trials])
+        # Of a training that has reached its last epoch the result is still missing.
+        epochs_m = np.maximum(self._epochs - reached_m, 1)
+        own_m = np.array([math.nan if t is None else self._epoch_seconds.get(t, math.nan) for t in trials])
+        newest = list(self._epoch_seconds.items())[-MAX_TIMED:]
+        model = EpochTimeModel([(self._costs[t], epoch_seconds) for t, epoch_seconds in newest])
+        return epochs_m, epochs_m * np.where(np.isnan(own_m), model.predict(cost_m), own_m)
 
-    def prices(self, left_m: Array, seconds_m: Array) -> Array:
+    def in_scarce_unit(self, epochs_m: Array, seconds_m: Array) -> Array:
         """What such trainings take of what is scarce: epochs where only they are limited, else seconds."""
-        counts_epochs = math.isfinite(self._spendable.epochs) and math.isinf(self._spendable.seconds)
-        return left_m if counts_epochs else seconds_m
+        counts_epochs = math.isfinite(self._total_budget.epochs) and math.isinf(self._total_budget.seconds)
+        return epochs_m if counts_epochs else seconds_m
 
-    def carries(self, left_m: Array, seconds_m: Array, busy: Collection[int]) -> Flags:
-        """Whether what is left brings such trainings to their ends, once all that is at work has come to its own."""
-        epochs_n, seconds_n = self.ahead([*busy], np.array([self._costs[t] for t in busy]))
-        fits_m: Flags = left_m <= self._spendable.epochs - self._spent.epochs - epochs_n.sum()
+    def can_finish(self, epochs_m: Array, seconds_m: Array, pending: Collection[int]) -> Flags:
+        """Whether the budget can finish each of ``M`` trainings, once all pending trials have finished.
+
+        Args:
+            epochs_m: epochs that are left of each.
+            seconds_m: seconds that they will take.
+            pending: trials that are being trained.
+        """
+        epochs_p, seconds_p = self.remaining([*pending], np.array([self._costs[t] for t in pending]))
+        fits_m: Flags = epochs_m <= self._total_budget.epochs - self._tally.epochs - epochs_p.sum()
         # Before any report nobody knows how long it takes.
-        if self._paces:
-            fits_m &= seconds_m <= self._spendable.seconds - self._spent.seconds - seconds_n.sum()
+        if self._epoch_seconds:
+            fits_m &= seconds_m <= self._total_budget.seconds - self._tally.seconds - seconds_p.sum()
         return fits_m

@@ -1,79 +1,31 @@
-"""The strategies by their names."""
+"""Makes strategies by name. Their table is ``core.strategies``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import importlib
 
 from irnas.core.errors import SettingsError
-from irnas.core.objective import Objective
-from irnas.core.settings import ASHA, ENDLESS, FREEZE_THAW, MULTI_FIDELITY, SAMPLERS, STRATEGIES, TotalBudget
-from irnas.core.space import Genotype, Space
-from irnas.search.strategy import Price, Strategy
-from irnas.search.strategy.freeze_thaw import MAX_POOL, FreezeThaw
-from irnas.search.strategy.halving import Halving
-from irnas.search.strategy.optuna_sampler import Sampled
+from irnas.core.strategies import MULTI_FIDELITY, STRATEGIES, STRATEGY_ENTRIES
+from irnas.search.strategy import SearchProblem, Strategy
 
-SMALL = "nsga2-20"
-"""NSGA-II with a population of 20, for replays beside Optuna's own 50."""
 UNCACHED = "-uncached"
-"""Ends the name of a sampler whose repeats are paid for, as on a platform that trains what it is asked."""
+"""Ends the name of a strategy whose repeats are paid for, as on a platform that trains what it is asked."""
 
-_SAMPLERS = (*SAMPLERS, SMALL)
-NAMES = (*_SAMPLERS, *(f"{s}{UNCACHED}" for s in _SAMPLERS), *MULTI_FIDELITY)
-"""What a replay offers: ``settings.STRATEGIES``, and variants that nobody would search with."""
+_FULL = tuple(entry.name for entry in STRATEGY_ENTRIES if not entry.is_multi_fidelity)
+NAMES = (*_FULL, *(f"{name}{UNCACHED}" for name in _FULL), *MULTI_FIDELITY)
+"""What ``irnas simulate`` offers: the strategies of a search, and variants that nobody would search with."""
 
 
-def make_strategy(
-    name: str,
-    space: Space,
-    objectives: Sequence[Objective],
-    price: Price,
-    *,
-    epochs: int,
-    num_trials: int,
-    seed: int,
-    grace_period: int | None = None,
-    limits: Mapping[str, float] | None = None,
-    first: Sequence[tuple[str, Genotype]] = (),
-    pool: int = MAX_POOL,
-    total_budget: TotalBudget = ENDLESS,
-) -> Strategy:
-    """A strategy that searches ``space``, at full trainings of ``epochs``; ``-uncached`` is the replay's to bill.
-
-    The other arguments are those of ``Sampled`` and of ``FreezeThaw``.
+def make_strategy(name: str, problem: SearchProblem) -> Strategy:
+    """Make the strategy ``name``, one of ``NAMES``. Of ``-uncached`` the simulator bills the repeats.
 
     Raises:
-        SettingsError: an unknown name, or what the strategy refuses.
+        SettingsError: the name is unknown, or the strategy cannot search this problem.
     """
     if name not in NAMES:
         raise SettingsError(f"strategy: got {name!r}; one of {', '.join(STRATEGIES)}")
-    if name == FREEZE_THAW:
-        return FreezeThaw(
-            space,
-            objectives,
-            price,
-            epochs=epochs,
-            seed=seed,
-            grace_period=grace_period,
-            limits=limits,
-            first=first,
-            pool=pool,
-            total_budget=total_budget,
-        )
-    sampler = "random" if name in MULTI_FIDELITY else name.removesuffix(UNCACHED)
-    population = 20 if sampler == SMALL else None
-    found = Sampled(
-        space,
-        objectives,
-        price,
-        sampler="nsga2" if sampler == SMALL else sampler,
-        seed=seed,
-        num_trials=num_trials,
-        limits=limits,
-        first=first,
-        population=population,
-    )
-    if name not in MULTI_FIDELITY:
-        return found
-    ranked = [o for o in objectives if not o.is_free] if name == ASHA else objectives
-    return Halving(found, ranked, epochs=epochs, grace_period=grace_period)
+    plain_name = name.removesuffix(UNCACHED)
+    (entry,) = (entry for entry in STRATEGY_ENTRIES if entry.name == plain_name)
+    module = importlib.import_module(f"irnas.search.strategy.{entry.module}")
+    strategy: Strategy = module.build(plain_name, problem)
+    return strategy

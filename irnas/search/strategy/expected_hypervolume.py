@@ -1,8 +1,8 @@
 """How much hypervolume networks are expected to add when all of their objectives but one are known.
 
 On a grid of the one uncertain axis the known axes leave a box that the front has not covered yet; that box shrinks in
-steps at the front's points. The expectation over a normal belief is then a sum with one term a step: exact, and cheap
-enough for thousands of candidates at once.
+steps at the front's points. The expectation over a normal posterior is then a sum with one term a step: exact, and
+cheap enough for thousands of candidates at once.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ Array = NDArray[np.float64]
 Costs = tuple[float, ...]
 
 
-class Improvement:
-    """A front, prepared to say what points would add to it."""
+class ExpectedHypervolumeImprovement:
+    """A front, prepared to say what further points would add to its hypervolume."""
 
     def __init__(self, front: Sequence[tuple[float, Costs]], worst: tuple[float, Costs]) -> None:
         """Prepare a front.
@@ -44,7 +44,7 @@ class Improvement:
         for level, group in itertools.groupby(ordered, key=lambda p: p[0]):
             before_nk = above_nk
             for _, costs in group:
-                above_nk = _with(above_nk, np.array(costs))
+                above_nk = _add_point(above_nk, np.array(costs))
             # A dominated point ends no step.
             if level > self._floor and above_nk is not before_nk:
                 self._steps.append((level, above_nk))
@@ -54,25 +54,31 @@ class Improvement:
         if not self._steps:
             return 0.0
         corner_mk, total = np.asarray(best_k, dtype=np.float64)[None], 0.0
-        whole = float(_uncovered(corner_mk, np.empty((0, len(self._limit_k))), self._limit_k)[0])
+        box = float(_uncovered(corner_mk, np.empty((0, len(self._limit_k))), self._limit_k)[0])
         ends = [level for level, _ in self._steps[1:]] + [self._floor]
         for (level, above_nk), end in zip(self._steps, ends, strict=True):
-            total += (level - end) * (whole - float(_uncovered(corner_mk, above_nk, self._limit_k)[0]))
+            total += (level - end) * (box - float(_uncovered(corner_mk, above_nk, self._limit_k)[0]))
         return total
 
-    def expected(self, mean_m: Array, spread_m: Array, cost_mk: Array) -> Array:
-        """The expected hypervolume that each of ``M`` points adds, of normal beliefs with spreads above 0."""
+    def expected(self, mean_m: Array, deviation_m: Array, cost_mk: Array) -> Array:
+        """The hypervolume that each of ``M`` points is expected to add.
+
+        Args:
+            mean_m: means of the normal posteriors on the uncertain axis.
+            deviation_m: their standard deviations, above 0.
+            cost_mk: the known axes.
+        """
         total_m, above_m = np.zeros(len(mean_m)), np.zeros(len(mean_m))
         free_m = _uncovered(cost_mk, np.empty((0, len(self._limit_k))), self._limit_k)
         for level, above_nk in self._steps:
-            excess_m = _excess(mean_m, spread_m, level)
+            excess_m = _excess(mean_m, deviation_m, level)
             total_m += free_m * (excess_m - above_m)
             above_m, free_m = excess_m, _uncovered(cost_mk, above_nk, self._limit_k)
-        total_m += free_m * (_excess(mean_m, spread_m, self._floor) - above_m)
+        total_m += free_m * (_excess(mean_m, deviation_m, self._floor) - above_m)
         return total_m
 
 
-def _with(points_nk: Array, point_k: Array) -> Array:
+def _add_point(points_nk: Array, point_k: Array) -> Array:
     """The points and one more, without those that another is at least as good as; the same array if it is."""
     if (points_nk <= point_k).all(axis=1).any():
         return points_nk
@@ -80,12 +86,12 @@ def _with(points_nk: Array, point_k: Array) -> Array:
     return np.vstack([kept_nk, point_k])
 
 
-def _excess(mean_m: Array, spread_m: Array, level: float) -> Array:
+def _excess(mean_m: Array, deviation_m: Array, level: float) -> Array:
     """E[max(Y - level, 0)] for each normal Y."""
-    z_m = (mean_m - level) / spread_m
+    z_m = (mean_m - level) / deviation_m
     density_m = np.exp(-z_m * z_m / 2) / math.sqrt(2 * math.pi)
-    found_m: Array = spread_m * density_m + (mean_m - level) * 0.5 * erfc(-z_m / math.sqrt(2))
-    return found_m
+    excess_m: Array = deviation_m * density_m + (mean_m - level) * 0.5 * erfc(-z_m / math.sqrt(2))
+    return excess_m
 
 
 def _uncovered(cost_mk: Array, other_nk: Array, limit_k: Array) -> Array:

@@ -13,11 +13,11 @@ _ABSENT = -0.5
 def features(space: Space, genotype: Genotype) -> tuple[float, ...]:
     """One number in 0..1 for an ordered axis, one a value for another; two values of one axis are at most 1 apart."""
     values = space.values_of(genotype)
-    found: list[float] = []
+    numbers: list[float] = []
     for param in space.params:
         if len(param.values) > 1:
-            found.extend(_place(param, values.get(param.name)))
-    return tuple(found)
+            numbers.extend(_place(param, values.get(param.name)))
+    return tuple(numbers)
 
 
 def _place(param: Param, value: Value | None) -> tuple[float, ...]:

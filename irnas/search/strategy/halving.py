@@ -1,13 +1,13 @@
 """Multi-objective asynchronous successive halving: train all a little, and the better part of them further.
 
-Each trial is paused at each rung (epochs ``grace_period``, ``grace_period * factor``, ...). A worker that is free goes
-on with the best paused trial among the upper 1/``factor`` of those that reached its rung, highest rung first, and
-starts a new network where there is none. Better means a lower non-dominated rank over the metrics so far and the free
-objectives together; within a rank, the lonelier one.
+Each trial is paused at each rung (epochs ``grace_period``, ``grace_period * reduction_factor``, ...). A worker that is
+free goes on with the best paused trial among the upper 1/``reduction_factor`` of those that reached its rung, highest
+rung first, and starts a new network where there is none. Better means a lower non-dominated rank over the metrics so
+far and the free objectives together; within a rank, the lonelier one.
 
 Source: L. Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2020, algorithm 2 (promotion); R.
 Schmucker et al., "Multi-objective Asynchronous Successive Halving", 2021 (ranking). New networks come from any strategy
-that trains in full, told nothing but full results.
+that trains in full, which learns of full results only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from irnas.core.objective import Objective
 from irnas.core.result import Result
-from irnas.search.strategy import History, Proposal, Strategy
+from irnas.search.strategy import Decision, History, Proposal, SearchProblem, Strategy
 from irnas.search.strategy.rank import best_first
 from irnas.search.strategy.rung import Ladder, rungs
 
@@ -24,8 +24,17 @@ MAX_RANKED = 512
 """Trials, the newest, among which the better part of a rung is found; so the ten thousandth costs no more to judge."""
 
 
+def build(name: str, problem: SearchProblem) -> Strategy:
+    """Make ``moasha``, or ``asha``, which ranks by what needs training alone; new networks are drawn evenly."""
+    from irnas.search.strategy import optuna_sampler
+
+    ranked = [o for o in problem.objectives if not o.is_free] if name == "asha" else problem.objectives
+    inner = optuna_sampler.build("random", problem)
+    return Halving(inner, ranked, epochs=problem.epochs, grace_period=problem.grace_period)
+
+
 class Halving:
-    """A ``Strategy`` around another one, whose proposals it paces."""
+    """A ``Strategy`` around another one, whose trainings it pauses and promotes."""
 
     def __init__(
         self,
@@ -34,20 +43,20 @@ class Halving:
         *,
         epochs: int,
         grace_period: int | None = None,
-        factor: int = 3,
+        reduction_factor: int = 3,
     ) -> None:
-        """Pace the proposals of ``inner``.
+        """Pause and promote the trainings of what ``inner`` proposes.
 
         Args:
             inner: where new networks come from.
             objectives: what is optimised.
             epochs: of a full training.
-            grace: the first rung; None for a ninth of ``epochs``.
-            factor: one in so many is promoted, and rungs are so many times apart.
+            grace_period: the first rung; None for a ninth of ``epochs``.
+            reduction_factor: one in so many is promoted, and rungs are so many times apart.
         """
         self._inner, self._objectives = inner, tuple(objectives)
-        self._factor = factor
-        self._ladder = Ladder(rungs(epochs, grace_period, factor))
+        self._reduction_factor = reduction_factor
+        self._ladder = Ladder(rungs(epochs, grace_period, reduction_factor))
         self._proposals: dict[int, Proposal] = {}
         self._paused: tuple[set[int], ...] = tuple(set() for _ in self._ladder.steps)
         """For each rung, who is paused there."""
@@ -71,13 +80,13 @@ class Halving:
         self._resume(trial)
         return self._proposals[trial]
 
-    def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> bool:
-        """Pause at a rung."""
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> Decision:
+        """Pause a trial at each rung."""
         rung = self._ladder.climb(trial, epoch, values)
         if rung is None or trial in self._over:
-            return False
+            return Decision.CONTINUE
         self._paused[rung].add(trial)
-        return True
+        return Decision.PAUSE
 
     def tell(self, result: Result) -> None:
         """See ``Strategy.tell``."""
@@ -90,12 +99,12 @@ class Halving:
         self._inner.restore(history)
         self._proposals = {p.trial: p for p in history.proposals}
         self._over = {r.trial for r in history.results}
-        for seen in history.reports:
-            self._ladder.climb(seen.trial, seen.epoch, seen.values)
-        last = {seen.trial: seen.values for seen in history.reports}
+        for report in history.reports:
+            self._ladder.climb(report.trial, report.epoch, report.values)
+        last = {report.trial: report.values for report in history.reports}
         for trial in history.paused:
             if not self._ladder.height(trial):
-                # Paused by a version, or a grace, of other rungs.
+                # Paused by a version, or with a grace period, of other rungs.
                 self._ladder.climb(trial, self._ladder.steps[0], last[trial])
             self._paused[self._ladder.height(trial) - 1].add(trial)
 
@@ -107,14 +116,14 @@ class Halving:
         for rung in reversed(range(len(self._ladder.steps))):
             if waiting := self._paused[rung]:
                 ranked = self._order(rung)
-                best = ranked[: len(ranked) // self._factor]
-                found = next((t for t in best if t in waiting), None)
-                if found is not None:
-                    return found
+                best = ranked[: len(ranked) // self._reduction_factor]
+                trial = next((t for t in best if t in waiting), None)
+                if trial is not None:
+                    return trial
         return None
 
     def _best_paused(self) -> int | None:
-        """When there is nothing new left, what is paused goes on, best first: a search need not end before."""
+        """The best of what is paused, for when there is nothing new left: a search need not end before."""
         for rung in reversed(range(len(self._ladder.steps))):
             if waiting := sorted(self._paused[rung]):
                 return waiting[best_first([self._losses(rung, t) for t in waiting])[0]]
@@ -129,8 +138,8 @@ class Halving:
         return self._orders[rung][1]
 
     def _losses(self, rung: int, trial: int) -> tuple[float, ...]:
-        found = self._known.get((rung, trial))
-        if found is None:
+        losses = self._known.get((rung, trial))
+        if losses is None:
             values = {**self._ladder.values[rung][trial], **self._proposals[trial].costs}
-            found = self._known[rung, trial] = tuple(o.position(values[o.name]) for o in self._objectives)
-        return found
+            losses = self._known[rung, trial] = tuple(o.position(values[o.name]) for o in self._objectives)
+        return losses

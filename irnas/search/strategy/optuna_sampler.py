@@ -22,7 +22,7 @@ from irnas.core.errors import SettingsError, SpaceError
 from irnas.core.objective import Objective
 from irnas.core.result import Result, Status
 from irnas.core.space import Genotype, Param, Space, Value, is_active
-from irnas.search.strategy import History, Price, Proposal
+from irnas.search.strategy import Decision, History, Price, Proposal, SearchProblem, Strategy
 
 MAX_FRUITLESS_ASKS = 10
 """Repeats or refusals in a row after which a sampler is passed over for an even draw."""
@@ -33,7 +33,27 @@ WINDOW = {"tpe": 500, "gp": 200}
 """Asks, of which a sampler whose cost grows with its study knows the newest, and up to as many before them."""
 
 
-class Sampled:
+_POPULATIONS = {"nsga2-20": ("nsga2", 20)}
+"""Strategies that are a sampler with a population of its own."""
+
+
+def build(name: str, problem: SearchProblem) -> Strategy:
+    """Make the strategy that trains in full what the sampler ``name`` proposes."""
+    sampler, population = _POPULATIONS.get(name, (name, None))
+    return SamplerStrategy(
+        problem.space,
+        problem.objectives,
+        problem.price,
+        sampler=sampler,
+        seed=problem.seed,
+        num_trials=problem.num_trials,
+        limits=problem.limits,
+        first=problem.first,
+        population=population,
+    )
+
+
+class SamplerStrategy:
     """A ``Strategy`` around an Optuna sampler."""
 
     def __init__(
@@ -54,8 +74,8 @@ class Sampled:
         Args:
             space: the part that is searched.
             objectives: what is optimised, in the order of the Optuna study's directions.
-            price: called once per new genotype.
-            sampler: one of ``settings.SAMPLERS``.
+            price: called once for each new genotype.
+            sampler: tpe, nsga2, nsga3, gp or random.
             seed: of all random choices.
             num_trials: the planned number, from which start-up and population sizes follow.
             limits: cost name to its largest value.
@@ -80,10 +100,10 @@ class Sampled:
     def ask(self) -> Proposal | None:
         """See ``Strategy.ask``."""
         asked: list[dict[str, Any]] = []
-        found = self._queued() or self._sample(asked) or self._draw()
-        if found is None:
+        choice = self._queued() or self._sample(asked) or self._draw()
+        if choice is None:
             return None
-        origin, genotype = found
+        origin, genotype = choice
         trial = len(self._proposed)
         if not _ends_open(asked):
             self._add(genotype, asked)
@@ -94,9 +114,9 @@ class Sampled:
         memory = {"asked": asked, "study": self._news()}
         return Proposal(trial=trial, genotype=genotype, costs=costs, origin=origin, refused=refused, memory=memory)
 
-    def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> bool:
-        """Every trial is trained to its end."""
-        return False
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> Decision:
+        """Let every trial be trained to its end."""
+        return Decision.CONTINUE
 
     def tell(self, result: Result) -> None:
         """See ``Strategy.tell``."""
@@ -245,14 +265,14 @@ class Sampled:
             state, values = TrialState.COMPLETE, self._values(repeated)
         else:
             state, values = TrialState.FAIL, None
-        found = create_trial(
+        frozen_trial = create_trial(
             state=state,
             values=values,
             params=dict(entry["params"]),
             distributions=distributions,
             system_attrs=dict(entry["attrs"]),
         )
-        self._study.add_trial(found)
+        self._study.add_trial(frozen_trial)
 
     def _values(self, result: Result) -> list[float]:
         return [result.values[o.name] for o in self._objectives]

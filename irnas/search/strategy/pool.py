@@ -64,9 +64,9 @@ class Pool:
         priced = [self._candidate(g) for g in {g.key: g for g in (*first, *genotypes)}.values()]
         self._by_key = {c.genotype.key: c for c in priced if self._keeps(c)}
         if not self._by_key:
-            given = ", ".join(f"{name} {most:g}" for name, most in limits.items())
+            limits_text = ", ".join(f"{name} {most:g}" for name, most in limits.items())
             least = ", ".join(f"{name} {min(c.free[name] for c in priced):g}" for name in limits)
-            raise SettingsError(f"limits: got {given}; must admit some network: the least of many is {least}")
+            raise SettingsError(f"limits: got {limits_text}; must admit some network: the least of many is {least}")
         self._rows = {key: row for row, key in enumerate(self._by_key)}
         self._place_md = np.array([c.place for c in self._by_key.values()])
         self._cost_mk = np.array([c.costs for c in self._by_key.values()]).reshape(len(self._by_key), -1)
@@ -85,18 +85,18 @@ class Pool:
         """All keys, in the order in which they were drawn."""
         return list(self._by_key)
 
-    def spread(self, number: int) -> list[str]:
-        """Keys of as many networks, one of each quantile of the first free objective, in random order."""
+    def sample_quantiles(self, number: int) -> list[str]:
+        """Draw so many networks, one of each quantile of the first free objective; their keys, in random order."""
         rng = random.Random(f"{self._seed}:design")
         ordered = sorted(self._by_key, key=lambda key: (self._by_key[key].costs[:1], key))
         number = min(number, len(ordered))
         cuts = [round(i * len(ordered) / number) for i in range(number + 1)] if number else []
-        found = [rng.choice(ordered[a:b]) for a, b in itertools.pairwise(cuts)]
-        rng.shuffle(found)
-        return found
+        keys = [rng.choice(ordered[a:b]) for a, b in itertools.pairwise(cuts)]
+        rng.shuffle(keys)
+        return keys
 
     def draw(self, number: int) -> None:
-        """Take in one more network of the space, a function of ``number``, where a few draws find one."""
+        """Add one more network of the space, a function of ``number``, where a few draws find one."""
         rng = random.Random(f"{self._seed}:pool:{number}")
         for _ in range(_DRAWS):
             genotype = self._space.sample(rng)

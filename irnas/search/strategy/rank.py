@@ -21,26 +21,26 @@ def ranks(points_nk: Array) -> NDArray[np.int64]:
         return _ranks_of_pairs(points_nk)
     no_worse = (points_nk[:, None, :] <= points_nk[None, :, :]).all(axis=2)
     dominates = no_worse & ~no_worse.T
-    found = np.full(len(points_nk), -1, np.int64)
+    rank_n = np.full(len(points_nk), -1, np.int64)
     left, rank = np.ones(len(points_nk), bool), 0
     while left.any():
         best = left & ~(dominates & left[:, None]).any(axis=0)
-        found[best] = rank
+        rank_n[best] = rank
         left &= ~best
         rank += 1
-    return found
+    return rank_n
 
 
 def _ranks_of_pairs(points_n2: Array) -> NDArray[np.int64]:
     """The same in n log n: from left to right, a rank dominates a point where its lowest so far is not above it."""
     distinct_m2, inverse_n = np.unique(points_n2, axis=0, return_inverse=True)
     lowest: list[float] = []
-    found = np.empty(len(distinct_m2), np.int64)
+    rank_m = np.empty(len(distinct_m2), np.int64)
     for index, height in enumerate(distinct_m2[:, 1].tolist()):
         rank = bisect.bisect_right(lowest, height)
         lowest[rank : rank + 1] = [height]
-        found[index] = rank
-    return found[inverse_n.ravel()]
+        rank_m[index] = rank
+    return rank_m[inverse_n.ravel()]
 
 
 def crowding(points_nk: Array) -> Array:
@@ -48,18 +48,18 @@ def crowding(points_nk: Array) -> Array:
 
     Source: crowding distance, Deb et al. 2002, section III-B.
     """
-    found = np.zeros(len(points_nk))
+    crowding_n = np.zeros(len(points_nk))
     for column in points_nk.T:
         order = np.argsort(column, kind="stable")
         span = column[order[-1]] - column[order[0]]
-        found[order[[0, -1]]] = np.inf
+        crowding_n[order[[0, -1]]] = np.inf
         if span > 0:
-            found[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / span
-    return found
+            crowding_n[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / span
+    return crowding_n
 
 
 def best_first(points: Sequence[Sequence[float]]) -> list[int]:
-    """Indices by non-dominated rank, then by crowding (the lonelier first), then as given."""
+    """Indices by non-dominated rank, then by crowding (the lonelier first), then in the order of ``points``."""
     if not points:
         return []
     points_nk = np.asarray(points, np.float64)
