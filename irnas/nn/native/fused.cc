@@ -1,8 +1,8 @@
 // One pass over memory for what eager PyTorch does in ten: the element-wise parts of a binary layer, forward and
 // backward, for training on a CPU. irnas/nn/fused.py says what each function computes; the plain modules define it.
 //
-// Maps are channels-last float32: `rows` pixels of `channels` numbers. A parameter is one number a channel. Gradients of
-// parameters are sums over all pixels, collected in float over a block of pixels and in double over the blocks.
+// Maps are channels-last float32: `rows` pixels of `channels` numbers. A parameter is one number a channel. Gradients
+// of parameters are sums over all pixels, collected in float over a block of pixels and in double over the blocks.
 
 #include <cmath>
 #include <cstdint>
@@ -69,7 +69,8 @@ template <typename Visit>
 INLINE void each_block(const Shape& shape, Visit visit) {
   for (int64_t first = 0; first < shape.stretches; first += Shape::kStretches) {
     const int64_t left = shape.stretches - first, steps = left < Shape::kStretches ? left : Shape::kStretches;
-    for (int64_t lane = 0; lane < shape.lanes; lane += kWidth) visit(first * shape.lanes + lane, lane, steps, shape.lanes);
+    for (int64_t lane = 0; lane < shape.lanes; lane += kWidth)
+      visit(first * shape.lanes + lane, lane, steps, shape.lanes);
   }
 }
 
@@ -106,9 +107,9 @@ INLINE void slopes(const float* x, int64_t count, float k, float* out) {
 }
 
 template <int estimator>
-INLINE void prepare_backward(
-    const Shape& shape, const float* x, const float* grad_t, const float* grad_s, const float* scale,
-    const float* shift, const float* sharpness, float* grad_x, Sum& of_scale, Sum& of_shift, Sum& of_k) {
+INLINE void prepare_backward(const Shape& shape, const float* x, const float* grad_t, const float* grad_s,
+                             const float* scale, const float* shift, const float* sharpness, float* grad_x,
+                             Sum& of_scale, Sum& of_shift, Sum& of_k) {
   each_block(shape, [&](int64_t at, int64_t lane, int64_t steps, int64_t stride) {
     const Vector g = load(scale + lane), b = load(shift + lane), k = load(sharpness + lane);
     Vector dg{}, db{}, dk{};
@@ -145,9 +146,8 @@ INLINE float sign(float x, float at_zero) { return x > 0.0f ? 1.0f : x < 0.0f ? 
 
 }  // namespace
 
-EXPORT void irnas_prepare(
-    const float* x, int64_t rows, int64_t channels, const float* scale, const float* shift, float at_zero, float* t,
-    float* s) {
+EXPORT void irnas_prepare(const float* x, int64_t rows, int64_t channels, const float* scale, const float* shift,
+                          float at_zero, float* t, float* s) {
   const Shape shape(rows, channels);
   const auto g_ = repeated(scale, shape, 1.0f), b_ = repeated(shift, shape, 0.0f);
   each_block(shape, [&](int64_t at, int64_t lane, int64_t steps, int64_t stride) {
@@ -160,10 +160,10 @@ EXPORT void irnas_prepare(
   });
 }
 
-EXPORT void irnas_prepare_backward(
-    const float* x, const float* grad_t, const float* grad_s, int64_t rows, int64_t channels, const float* scale,
-    const float* shift, const float* k, int32_t estimator, float* grad_x, float* grad_scale, float* grad_shift,
-    float* grad_k) {
+EXPORT void irnas_prepare_backward(const float* x, const float* grad_t, const float* grad_s, int64_t rows,
+                                   int64_t channels, const float* scale, const float* shift, const float* k,
+                                   int32_t estimator, float* grad_x, float* grad_scale, float* grad_shift,
+                                   float* grad_k) {
   const Shape shape(rows, channels);
   const auto g_ = repeated(scale, shape, 1.0f), b_ = repeated(shift, shape, 0.0f), k_ = repeated(k, shape, 1.0f);
   const float *g = g_.data(), *b = b_.data(), *kk = k_.data();
@@ -186,9 +186,8 @@ EXPORT void irnas_prepare_backward(
   of_k.write(grad_k);
 }
 
-EXPORT void irnas_rprelu(
-    const float* y, const float* residual, int64_t rows, int64_t channels, const float* knee, const float* slope_,
-    const float* shift, float* out) {
+EXPORT void irnas_rprelu(const float* y, const float* residual, int64_t rows, int64_t channels, const float* knee,
+                         const float* slope_, const float* shift, float* out) {
   const Shape shape(rows, channels);
   const auto a_ = repeated(knee, shape, 0.0f), m_ = repeated(slope_, shape, 1.0f), b_ = repeated(shift, shape, 0.0f);
   each_block(shape, [&](int64_t at, int64_t lane, int64_t steps, int64_t stride) {
@@ -200,9 +199,9 @@ EXPORT void irnas_rprelu(
   });
 }
 
-EXPORT void irnas_rprelu_backward(
-    const float* y, const float* grad, int64_t rows, int64_t channels, const float* knee, const float* slope_,
-    float* grad_y, float* grad_knee, float* grad_slope, float* grad_shift) {
+EXPORT void irnas_rprelu_backward(const float* y, const float* grad, int64_t rows, int64_t channels, const float* knee,
+                                  const float* slope_, float* grad_y, float* grad_knee, float* grad_slope,
+                                  float* grad_shift) {
   const Shape shape(rows, channels);
   const auto a_ = repeated(knee, shape, 0.0f), m_ = repeated(slope_, shape, 1.0f);
   Sum of_knee(shape), of_slope(shape), of_shift(shape);
@@ -225,14 +224,14 @@ EXPORT void irnas_rprelu_backward(
   of_shift.write(grad_shift);
 }
 
-EXPORT void irnas_dot(
-    const float* x, int64_t rows, int64_t channels, const float* scale, const float* shift, const float* factor,
-    const float* above, const float* below, float* out) {
+EXPORT void irnas_dot(const float* x, int64_t rows, int64_t channels, const float* scale, const float* shift,
+                      const float* factor, const float* above, const float* below, float* out) {
   const Shape shape(rows, channels);
   const auto g_ = repeated(scale, shape, 1.0f), b_ = repeated(shift, shape, 0.0f), f_ = repeated(factor, shape, 1.0f);
   const auto p_ = repeated(above, shape, 1.0f), q_ = repeated(below, shape, 1.0f);
   each_block(shape, [&](int64_t at, int64_t lane, int64_t steps, int64_t stride) {
-    const Vector g = load(&g_[lane]), b = load(&b_[lane]), f = load(&f_[lane]), p = load(&p_[lane]), q = load(&q_[lane]);
+    const Vector g = load(&g_[lane]), b = load(&b_[lane]), f = load(&f_[lane]), p = load(&p_[lane]),
+                 q = load(&q_[lane]);
     for (int64_t i = 0; i < steps; ++i, at += stride) {
       const Vector t = load(x + at) * g + b, y = t * f;
       store(out + at, y * (y > 0.0f ? p : q) + t);
@@ -240,16 +239,17 @@ EXPORT void irnas_dot(
   });
 }
 
-EXPORT void irnas_dot_backward(
-    const float* x, const float* grad, int64_t rows, int64_t channels, const float* scale, const float* shift,
-    const float* factor, const float* above, const float* below, float* grad_x, float* grad_scale, float* grad_shift,
-    float* grad_factor, float* grad_above, float* grad_below) {
+EXPORT void irnas_dot_backward(const float* x, const float* grad, int64_t rows, int64_t channels, const float* scale,
+                               const float* shift, const float* factor, const float* above, const float* below,
+                               float* grad_x, float* grad_scale, float* grad_shift, float* grad_factor,
+                               float* grad_above, float* grad_below) {
   const Shape shape(rows, channels);
   const auto g_ = repeated(scale, shape, 1.0f), b_ = repeated(shift, shape, 0.0f), f_ = repeated(factor, shape, 1.0f);
   const auto p_ = repeated(above, shape, 1.0f), q_ = repeated(below, shape, 1.0f);
   Sum of_scale(shape), of_shift(shape), of_factor(shape), of_above(shape), of_below(shape);
   each_block(shape, [&](int64_t at, int64_t lane, int64_t steps, int64_t stride) {
-    const Vector g = load(&g_[lane]), b = load(&b_[lane]), f = load(&f_[lane]), p = load(&p_[lane]), q = load(&q_[lane]);
+    const Vector g = load(&g_[lane]), b = load(&b_[lane]), f = load(&f_[lane]), p = load(&p_[lane]),
+                 q = load(&q_[lane]);
     Vector dg{}, db{}, df{}, dp{}, all_of_y{};
     for (int64_t i = 0; i < steps; ++i, at += stride) {
       const Vector value = load(x + at), up = load(grad + at), t = value * g + b, y = t * f, both = up * y;
@@ -274,8 +274,7 @@ EXPORT void irnas_dot_backward(
   of_below.write(grad_below);
 }
 
-EXPORT void irnas_adabin(
-    const float* weight, int64_t filters, int64_t taps, float at_zero, float tiny, float* out) {
+EXPORT void irnas_adabin(const float* weight, int64_t filters, int64_t taps, float at_zero, float tiny, float* out) {
   std::vector<float> unit(taps), squares(taps);
   for (int64_t f = 0; f < filters; ++f) {
     const Moments moments = moments_of(weight + f * taps, taps, tiny, unit.data(), squares.data());
@@ -283,9 +282,8 @@ EXPORT void irnas_adabin(
   }
 }
 
-EXPORT void irnas_adabin_backward(
-    const float* weight, const float* grad, int64_t filters, int64_t taps, float at_zero, float tiny, const float* k,
-    int32_t estimator, float* grad_weight, float* grad_k) {
+EXPORT void irnas_adabin_backward(const float* weight, const float* grad, int64_t filters, int64_t taps, float at_zero,
+                                  float tiny, const float* k, int32_t estimator, float* grad_weight, float* grad_k) {
   std::vector<float> unit_(taps), slope_(taps), work_(taps);
   float *unit = unit_.data(), *slope = slope_.data(), *work = work_.data();
   for (int64_t f = 0; f < filters; ++f) {
@@ -293,10 +291,17 @@ EXPORT void irnas_adabin_backward(
     float* out = grad_weight + f * taps;
     const Moments moments = moments_of(weight + f * taps, taps, tiny, unit, work);
     switch (estimator) {
-      case kIdentity: slopes<kIdentity>(unit, taps, k[f], slope); break;
-      case kClip: slopes<kClip>(unit, taps, k[f], slope); break;
-      case kQuad: slopes<kQuad>(unit, taps, k[f], slope); break;
-      default: slopes<kDySoftSign>(unit, taps, k[f], slope);
+      case kIdentity:
+        slopes<kIdentity>(unit, taps, k[f], slope);
+        break;
+      case kClip:
+        slopes<kClip>(unit, taps, k[f], slope);
+        break;
+      case kQuad:
+        slopes<kQuad>(unit, taps, k[f], slope);
+        break;
+      default:
+        slopes<kDySoftSign>(unit, taps, k[f], slope);
     }
     // d on the way into the sign and 1 / d on the way out leave its slope.
     for (int64_t i = 0; i < taps; ++i) out[i] = g[i] * slope[i];

@@ -16,39 +16,39 @@ struct V {
   static constexpr int kBurst = 1 << 30;
   static constexpr bool kKnown = true;  // whether a loop of known length is worth its code
 
-  static F load(const float* at) { return _mm512_loadu_ps(at); }
-  static void store(float* at, F value) { _mm512_storeu_ps(at, value); }
-  static void store_part(float* at, F value, int count) {
+  static F LoadU(const float* at) { return _mm512_loadu_ps(at); }
+  static void StoreU(float* at, F value) { _mm512_storeu_ps(at, value); }
+  static void StoreN(float* at, F value, int count) {
     if (count == kLanes)
       _mm512_storeu_ps(at, value);
     else
       _mm512_mask_storeu_ps(at, static_cast<__mmask16>((1u << count) - 1), value);
   }
-  static F set1(float value) { return _mm512_set1_ps(value); }
-  static F add(F a, F b) { return _mm512_add_ps(a, b); }
-  static F sub(F a, F b) { return _mm512_sub_ps(a, b); }
-  static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
-  static F div(F a, F b) { return _mm512_div_ps(a, b); }
-  static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
-  static F pick(F t, F lo, F hi) {
+  static F Set(float value) { return _mm512_set1_ps(value); }
+  static F Add(F a, F b) { return _mm512_add_ps(a, b); }
+  static F Sub(F a, F b) { return _mm512_sub_ps(a, b); }
+  static F Mul(F a, F b) { return _mm512_mul_ps(a, b); }
+  static F Div(F a, F b) { return _mm512_div_ps(a, b); }
+  static F MulAdd(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+  static F IfNegativeThenElse(F t, F lo, F hi) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(t, _mm512_setzero_ps(), _CMP_LT_OQ), hi, lo);
   }
-  // pick(t, lo, 1) as one operation, by the class of t.
-  static F pick_unit(F t, F lo) {
+  // IfNegativeThenElse(t, lo, 1) as one operation, by the class of t.
+  static F IfNegativeThenElseOne(F t, F lo) {
     constexpr unsigned kNegativeKeepsOthersOne = 0xA0A0AAAA;  // by class: 0 keeps the first operand, 10 is 1.0
     return _mm512_fixupimm_ps(lo, t, _mm512_set1_epi32(static_cast<int>(kNegativeKeepsOthersOne)), 0);
   }
-  static F larger(F m, F p) { return _mm512_max_ps(p, m); }
-  static F smaller(F m, F p) { return _mm512_min_ps(p, m); }
-  static F abs(F x) { return _mm512_abs_ps(x); }
-  static F rint(F x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-  static F over_power(F e, F n) {
+  static F Max(F m, F p) { return _mm512_max_ps(p, m); }
+  static F Min(F m, F p) { return _mm512_min_ps(p, m); }
+  static F Abs(F x) { return _mm512_abs_ps(x); }
+  static F Round(F x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  static F DivByPow2(F e, F n) {
     const I exponent = _mm512_sub_epi32(_mm512_set1_epi32(127), _mm512_cvtps_epi32(n));
     return _mm512_mul_ps(e, _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23)));
   }
 
   // Rows become columns: pairs, then fours within each quarter of a vector, then the quarters.
-  static void turn(F* x) {
+  static void Transpose(F* x) {
     F y[16];
     XNOR_UNROLL for (int i = 0; i < 16; i += 2) {
       y[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
@@ -76,42 +76,44 @@ struct V {
     XNOR_UNROLL for (int i = 0; i < 16; ++i) x[i] = y[i];
   }
 
-  static uint16_t negative16(const float* x) {
+  static uint16_t NegativeBits16(const float* x) {
     return _mm512_cmp_ps_mask(_mm512_loadu_ps(x), _mm512_setzero_ps(), _CMP_LT_OQ);
   }
-  static uint16_t negative16(const float* x, const float* a, const float* b) {
+  static uint16_t NegativeBits16(const float* x, const float* a, const float* b) {
     const F s = _mm512_fmadd_ps(_mm512_loadu_ps(x), _mm512_loadu_ps(a), _mm512_loadu_ps(b));
     return _mm512_cmp_ps_mask(s, _mm512_setzero_ps(), _CMP_LT_OQ);
   }
 
-  static I none() { return _mm512_setzero_si512(); }
-  static Count nothing() { return _mm512_setzero_si512(); }
-  static I word(const uint8_t* at) {
+  static I Zero() { return _mm512_setzero_si512(); }
+  static Count ZeroCount() { return _mm512_setzero_si512(); }
+  static I LoadDup32(const uint8_t* at) {
     int32_t word;
     __builtin_memcpy(&word, at, 4);
     return _mm512_set1_epi32(word);
   }
-  static I load_words(const uint32_t* at) { return _mm512_loadu_si512(at); }
-  static I differ(I x, I w) { return _mm512_xor_si512(x, w); }
-  static I differ(I x, I w, uint32_t mask) {
+  static I LoadU(const uint32_t* at) { return _mm512_loadu_si512(at); }
+  static I Xor(I x, I w) { return _mm512_xor_si512(x, w); }
+  static I Xor(I x, I w, uint32_t mask) {
     constexpr int kXorThenAnd = 0x28;  // (a ^ b) & c
     return _mm512_ternarylogic_epi32(x, w, _mm512_set1_epi32(static_cast<int32_t>(mask)), kXorThenAnd);
   }
-  static Count tally(Count count, I bits) {
+  static Count AddPopulationCount(Count count, I bits) {
     Count sum = _mm512_add_epi32(count, _mm512_popcnt_epi32(bits));
     // Without this fence gcc 12 re-associates the sums of many pixels and spills them: half the speed at 64 channels.
     asm("" : "+v"(sum));
     return sum;
   }
-  static I widen(Count count) { return count; }
-  static I plus(I a, I b) { return _mm512_add_epi32(a, b); }
+  static I LaneCounts(Count count) { return count; }
+  static I Add(I a, I b) { return _mm512_add_epi32(a, b); }
   // 0x4B000000 is 2^23: whole numbers below it are the low bits of such a float.
-  static F number(I count) { return _mm512_castsi512_ps(_mm512_add_epi32(count, _mm512_set1_epi32(0x4B000000))); }
+  static F ConvertBiased(I count) {
+    return _mm512_castsi512_ps(_mm512_add_epi32(count, _mm512_set1_epi32(0x4B000000)));
+  }
 
 #include "columns.inl"
 
   // The first of `count` signs, as many as go in long runs; returns how many.
-  static int negative(const float* x, int count, uint8_t* out) {
+  static int StoreNegativeBits(const float* x, int count, uint8_t* out) {
     int i = 0;
     for (; i + 64 <= count; i += 64, out += 8) {
       const F zero = _mm512_setzero_ps();
@@ -125,12 +127,12 @@ struct V {
     return i;
   }
 
-  // As weave_plain, a vector of each row at a time; may write 192 bytes beyond the last column.
-  static void weave(const uint8_t* const* rows, int bytes, int width, uint8_t* out) {
-    if (bytes == 1) return braid<uint8_t>(rows, width, out);
-    if (bytes == 2) return braid<uint16_t>(rows, width, out);
-    if (bytes == 4) return braid<uint32_t>(rows, width, out);
-    braid<uint64_t>(rows, width, out);
+  // As InterleaveRowsPlain, a vector of each row at a time; may write 192 bytes beyond the last column.
+  static void InterleaveRows(const uint8_t* const* rows, int bytes, int width, uint8_t* out) {
+    if (bytes == 1) return InterleaveVectors<uint8_t>(rows, width, out);
+    if (bytes == 2) return InterleaveVectors<uint16_t>(rows, width, out);
+    if (bytes == 4) return InterleaveVectors<uint32_t>(rows, width, out);
+    InterleaveVectors<uint64_t>(rows, width, out);
   }
 
   // Where the words of three rows go in three vectors of columns.
@@ -149,7 +151,7 @@ struct V {
   };
 
   template <typename Word>
-  static void braid(const uint8_t* const* rows, int width, uint8_t* out) {
+  static void InterleaveVectors(const uint8_t* const* rows, int width, uint8_t* out) {
     static constexpr Order<Word> order;
     for (int j = 0; j < width; j += order.kCount, out += 192) {
       const size_t at = j * sizeof(Word);
@@ -174,12 +176,12 @@ struct V {
     }
   }
 
-  static void count_ones(const uint8_t* const* rows, int num_rows, int step, int bytes, int count, int32_t* out) {
+  static void PopulationCounts(const uint8_t* const* rows, int num_rows, int step, int bytes, int count, int32_t* out) {
     if (step != bytes || (bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8))
-      return count_plain(rows, num_rows, step, bytes, count, out);
+      return PopulationCountsPlain(rows, num_rows, step, bytes, count, out);
     // 16 pixels at once; what is written beyond the last lies in the scratch's slack, and is read from a row's.
     for (int j = 0; j < count; j += 16) {
-      I sum = none();
+      I sum = Zero();
       for (int ky = 0; ky < num_rows; ++ky) {
         const uint8_t* at = rows[ky] + j * bytes;
         if (bytes == 1) {
@@ -201,8 +203,7 @@ struct V {
   }
 };
 
-#include "rows_map.inl"
-#include "rows_window.inl"
+// Brings rows_window.inl and rows_map.inl with it.
 #include "rows_block.inl"
 
 bool runs_here() {

@@ -1,9 +1,11 @@
 // Rows of binary blocks, for any vector type V.
 //
-// Beyond rows_map.inl, V offers: I (kLanes dwords), Count (running mismatches), kBurst (words until Count must be
-// widened), kKnown (whether rows_known.inl is worth its code); nothing(), word(at) which broadcasts 4 bytes,
-// load_words, differ(x, w), differ(x, w, mask), tally(count, bits), widen(count), plus(I, I), number(I) which is
-// 2^23 + i as a float; weave(rows, bytes, width, out) of pixels side by side, and the parts of columns.inl.
+// Beyond rows_map.inl, V offers: I (kLanes dwords), Count (running mismatches), kBurst (words until a Count must be
+// made lane counts), kKnown (whether rows_known.inl is worth its code); Zero() and Add of I; ZeroCount();
+// LoadDup32(at) which broadcasts 4 bytes; LoadU of dwords; Xor(x, w) and Xor(x, w, mask) which is (x ^ w) & mask;
+// AddPopulationCount(count, bits); LaneCounts(count) as I; ConvertBiased(I) which is 2^23 + i as a float;
+// InterleaveRows(rows, bytes, width, out) of pixels side by side, PopulationCounts of pixels, and columns.inl.
+#include "rows_window.inl"
 
 // The bits of one group as windows: window j begins at `at` + j * step.
 struct Windows {
@@ -12,7 +14,7 @@ struct Windows {
 };
 
 // Three rows woven into columns, with one column to spare on both sides, so that a window is one run of bits.
-inline Windows weave(const BlockRow& row, int group, uint8_t* columns) {
+inline Windows make_windows(const BlockRow& row, int group, uint8_t* columns) {
   const Op& op = *row.op;
   const int bytes = op.block.group_bytes;
   size_t pixel = static_cast<size_t>(op.groups) * bytes;
@@ -27,15 +29,15 @@ inline Windows weave(const BlockRow& row, int group, uint8_t* columns) {
   if (row.bits[0] && row.bits[2] && (bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8)) {
     const uint8_t* rows[3] = {row.bits[0] + group * bytes, row.bits[1] + group * bytes, row.bits[2] + group * bytes};
     if (pixel == static_cast<size_t>(bytes))
-      V::weave(rows, bytes, row.in_width, inner);
+      V::InterleaveRows(rows, bytes, row.in_width, inner);
     else if (bytes == 1)
-      V::weave_words<uint8_t>(rows, pixel, row.in_width, inner);
+      V::InterleaveWords<uint8_t>(rows, pixel, row.in_width, inner);
     else if (bytes == 2)
-      V::weave_words<uint16_t>(rows, pixel, row.in_width, inner);
+      V::InterleaveWords<uint16_t>(rows, pixel, row.in_width, inner);
     else if (bytes == 4)
-      V::weave_words<uint32_t>(rows, pixel, row.in_width, inner);
+      V::InterleaveWords<uint32_t>(rows, pixel, row.in_width, inner);
     else
-      V::weave_words<uint64_t>(rows, pixel, row.in_width, inner);
+      V::InterleaveWords<uint64_t>(rows, pixel, row.in_width, inner);
   } else {
     for (int ky = 0; ky < 3; ++ky) {
       uint8_t* out = inner + ky * bytes;
@@ -61,7 +63,7 @@ inline void sign_sums(const BlockRow& row, int group, float* sums) {
   int32_t* counts = reinterpret_cast<int32_t*>(sums + row.in_width + 2 + kSlack);
   if (k == 1) {
     const uint8_t* rows[1] = {row.bits[0] + group * bytes};
-    V::count_ones(rows, 1, pixel, bytes, row.in_width, counts);
+    V::PopulationCounts(rows, 1, pixel, bytes, row.in_width, counts);
     for (int j = 0; j < row.width; ++j) sums[j] = static_cast<float>(channels - 2 * counts[j * stride]);
     return;
   }
@@ -70,7 +72,7 @@ inline void sign_sums(const BlockRow& row, int group, float* sums) {
   int num_rows = 0;
   for (int ky = 0; ky < 3; ++ky)
     if (row.bits[ky]) rows[num_rows++] = row.bits[ky] + group * bytes;
-  V::count_ones(rows, num_rows, pixel, bytes, row.in_width, counts + 1);
+  V::PopulationCounts(rows, num_rows, pixel, bytes, row.in_width, counts + 1);
   const int outside = op.pad == -1 ? channels : 0, missing = (3 - num_rows) * outside;
   if (missing)
     for (int j = 1; j <= row.in_width; ++j) counts[j] += missing;
@@ -100,30 +102,31 @@ struct Tile {
       at[p] = windows.at;
     }
   }
-  V::I word(int p, int slot) const { return V::word(at[p] + slot * 4); }
+  V::I word(int p, int slot) const { return V::LoadDup32(at[p] + slot * 4); }
 };
 
 // The same where the compiler knows how far apart they are.
 template <int kStep>
 struct Row {
   const uint8_t* at;
-  V::I word(int p, int slot) const { return V::word(at + p * kStep + slot * 4); }
+  V::I word(int p, int slot) const { return V::LoadDup32(at + p * kStep + slot * 4); }
 };
 
 // Adds the mismatches in one word of kPixels windows against V::kLanes filters.
 template <int kPixels, typename Pixels>
-XNOR_INLINE void tally_word(const Pixels& pixels, const uint32_t* words, int slot, V::Count* counts) {
-  const V::I weights = V::load_words(words + slot * 16);
+XNOR_INLINE void count_word(const Pixels& pixels, const uint32_t* words, int slot, V::Count* counts) {
+  const V::I weights = V::LoadU(words + slot * 16);
   XNOR_UNROLL for (int p = 0; p < kPixels; ++p) counts[p] =
-      V::tally(counts[p], V::differ(pixels.word(p, slot), weights));
+      V::AddPopulationCount(counts[p], V::Xor(pixels.word(p, slot), weights));
 }
 
 // The same for the last word, of which only the bits of `mask` count.
 template <int kPixels, typename Pixels>
-XNOR_INLINE void tally_last(const Pixels& pixels, const uint32_t* words, int slot, uint32_t mask, V::Count* counts) {
-  const V::I weights = V::load_words(words + slot * 16);
+XNOR_INLINE void count_last_word(const Pixels& pixels, const uint32_t* words, int slot, uint32_t mask,
+                                 V::Count* counts) {
+  const V::I weights = V::LoadU(words + slot * 16);
   XNOR_UNROLL for (int p = 0; p < kPixels; ++p) counts[p] =
-      V::tally(counts[p], V::differ(pixels.word(p, slot), weights, mask));
+      V::AddPopulationCount(counts[p], V::Xor(pixels.word(p, slot), weights, mask));
 }
 
 // Mismatches of kPixels windows as floats of 2^23 more. kSlots: words of a window where the compiler knows it, else 0.
@@ -131,26 +134,26 @@ template <int kPixels, int kSlots>
 XNOR_INLINE void mismatches(const Windows& windows, const uint32_t* words, int slots, uint32_t last_mask, F* out) {
   const Tile<kPixels> tile(windows);
   V::Count counts[kPixels];
-  XNOR_UNROLL for (int p = 0; p < kPixels; ++p) counts[p] = V::nothing();
+  XNOR_UNROLL for (int p = 0; p < kPixels; ++p) counts[p] = V::ZeroCount();
   if constexpr (kSlots != 0) {
     static_assert(kSlots <= V::kBurst, "a known window fits a burst");
-    XNOR_UNROLL for (int slot = 0; slot + 1 < kSlots; ++slot) tally_word<kPixels>(tile, words, slot, counts);
-    tally_last<kPixels>(tile, words, kSlots - 1, last_mask, counts);
-    XNOR_UNROLL for (int p = 0; p < kPixels; ++p) out[p] = V::number(V::widen(counts[p]));
+    XNOR_UNROLL for (int slot = 0; slot + 1 < kSlots; ++slot) count_word<kPixels>(tile, words, slot, counts);
+    count_last_word<kPixels>(tile, words, kSlots - 1, last_mask, counts);
+    XNOR_UNROLL for (int p = 0; p < kPixels; ++p) out[p] = V::ConvertBiased(V::LaneCounts(counts[p]));
     return;
   }
   V::I total[kPixels];
-  XNOR_UNROLL for (int p = 0; p < kPixels; ++p) total[p] = V::none();
+  XNOR_UNROLL for (int p = 0; p < kPixels; ++p) total[p] = V::Zero();
   for (int slot = 0; slot < slots;) {
     const int stop = slots - slot > V::kBurst ? slot + V::kBurst : slots, whole = stop == slots ? stop - 1 : stop;
-    for (; slot < whole; ++slot) tally_word<kPixels>(tile, words, slot, counts);
-    if (slot < stop) tally_last<kPixels>(tile, words, slot++, last_mask, counts);
+    for (; slot < whole; ++slot) count_word<kPixels>(tile, words, slot, counts);
+    if (slot < stop) count_last_word<kPixels>(tile, words, slot++, last_mask, counts);
     XNOR_UNROLL for (int p = 0; p < kPixels; ++p) {
-      total[p] = V::plus(total[p], V::widen(counts[p]));
-      counts[p] = V::nothing();
+      total[p] = V::Add(total[p], V::LaneCounts(counts[p]));
+      counts[p] = V::ZeroCount();
     }
   }
-  XNOR_UNROLL for (int p = 0; p < kPixels; ++p) out[p] = V::number(total[p]);
+  XNOR_UNROLL for (int p = 0; p < kPixels; ++p) out[p] = V::ConvertBiased(total[p]);
 }
 
 // The innermost loop of a block on operands that are all in the first cache; returns the pairs of bits it compared.
@@ -158,16 +161,16 @@ inline uint64_t count_rounds(uint64_t rounds) {
   constexpr int kSlots = 24, kStep = 4;
   alignas(kAlign) uint32_t words[kSlots * 16] = {};
   uint8_t bits[(kSlots + V::kTile) * kStep] = {};
-  F total = V::set1(0.0f);
+  F total = V::Set(0.0f);
   for (uint64_t i = 0; i < rounds; ++i) {
     F found[V::kTile];
     // Now the compiler knows neither of them any more, or it would compare each word once.
     asm volatile("" : : "r"(words), "r"(bits) : "memory");
     mismatches<V::kTile, kSlots>({bits, kStep}, words, kSlots, ~uint32_t{0}, found);
-    XNOR_UNROLL for (int p = 0; p < V::kTile; ++p) total = V::add(total, found[p]);
+    XNOR_UNROLL for (int p = 0; p < V::kTile; ++p) total = V::Add(total, found[p]);
   }
   float sums[16];
-  V::store(sums, total);
+  V::StoreU(sums, total);
   // The sum is used, so it has to be made.
   return rounds * (kSlots * 32 * V::kTile * V::kLanes) + (sums[0] < 0);
 }
@@ -189,7 +192,7 @@ struct Finish {
   bool has_shift;
 
   Finish(const Block& block, int o)
-      : scale(V::load((Kind::kWhole ? block.twice_scale : block.scale).data() + o)),
+      : scale(V::LoadU((Kind::kWhole ? block.twice_scale : block.scale).data() + o)),
         shift(constant(block.shift, o, 0.0f)),
         lo(constant(block.slope.lo, o, 1.0f)),
         hi(constant(block.slope.hi, o, 1.0f)),
@@ -202,20 +205,20 @@ struct Finish {
   F operator()(F number, const float* sum, const float* residual) const {
     F n;
     if constexpr (Kind::kWhole)
-      n = V::sub(start, number);  // half of N, exact because N is even and small; the scale is twice its size
+      n = V::Sub(start, number);  // half of N, exact because N is even and small; the scale is twice its size
     else
-      n = V::fma(V::sub(number, V::set1(8388608.0f)), V::set1(-2.0f), start);  // small whole numbers: exact
-    F u = V::fma(scale, n, bias);
-    if (has_shift) u = V::fma(shift, V::set1(*sum), u);
+      n = V::MulAdd(V::Sub(number, V::Set(8388608.0f)), V::Set(-2.0f), start);  // small whole numbers: exact
+    F u = V::MulAdd(scale, n, bias);
+    if (has_shift) u = V::MulAdd(shift, V::Set(*sum), u);
     F rest = c;
     if constexpr (kWay == Residual::kAfter) rest = with_gain(residual, c);
     if constexpr (kWay == Residual::kBefore) u = with_gain(residual, u);
-    const F y = V::fma(u, V::pick(u, lo, hi), rest);
+    const F y = V::MulAdd(u, V::IfNegativeThenElse(u, lo, hi), rest);
     if constexpr (kPost == Extra::kNone) return y;
     return post(y);
   }
 
-  F with_gain(const float* residual, F rest) const { return V::fma(V::load(residual), g, rest); }
+  F with_gain(const float* residual, F rest) const { return V::MulAdd(V::LoadU(residual), g, rest); }
 };
 
 // What block_lanes hands on, by value, so that no store can alias it.
@@ -240,9 +243,9 @@ XNOR_INLINE void run_tile(const Lot& lot, const Each& finish, int j) {
   XNOR_UNROLL for (int p = 0; p < kPixels; ++p, residual += lot.outputs, out += lot.outputs) {
     const F y = finish(number[p], sums + p, residual);
     if constexpr (Kind::kWhole)
-      V::store(out, y);
+      V::StoreU(out, y);
     else
-      V::store_part(out, y, lot.count);
+      V::StoreN(out, y, lot.count);
   }
 }
 
@@ -268,8 +271,8 @@ XNOR_APART void block_lanes(const BlockRow& row, const Lot& lot, int o) {
   const Floats& start = Kind::kWhole ? block.half_start : block.start;
   const auto run = [&](int column_class, int j, int end) {
     const int border = row.row_class * 4 + column_class;
-    finish.start = V::load(start.data() + border * block.stride + o);
-    finish.bias = V::load(block.bias.data() + (block.bias_by_class ? border * block.stride : 0) + o);
+    finish.start = V::LoadU(start.data() + border * block.stride + o);
+    finish.bias = V::LoadU(block.bias.data() + (block.bias_by_class ? border * block.stride : 0) + o);
     run_pixels<Kind>(lot, finish, j, end);
   };
   if (op.kernel == 1) return run(0, 0, row.width);
@@ -293,7 +296,7 @@ inline void block_groups(const BlockRow& row) {
   lot.slots = block.slots;
   lot.last_mask = block.last_mask;
   for (int group = 0; group < op.groups; ++group) {
-    lot.windows = weave(row, group, columns);
+    lot.windows = make_windows(row, group, columns);
     if (!block.shift.empty()) sign_sums(row, group, sums);
     for (int lane = 0; lane < block.group_out; lane += V::kLanes) {
       const size_t vector = static_cast<size_t>(group) * block.vectors + lane / 16;

@@ -1,6 +1,6 @@
 // Rows of 3x3 binary blocks of 16, 32 or 64 channels, for vector types with V::kKnown; part of rows_block.inl.
 //
-// Beyond rows_block.inl, V offers pick_unit(t, lo) which is t < 0 ? lo : 1.
+// Beyond rows_block.inl, V offers IfNegativeThenElseOne(t, lo) which is t < 0 ? lo : 1.
 
 // What a kernel for known blocks takes for granted. kTwo is nothing; with kUnit slope.hi is 1, with kPlain post.hi is 1
 // as well and there is no slope.c.
@@ -17,9 +17,9 @@ struct Ready {
   int has_shift;
 
   Ready(const Block& block, int o, const float* starts, const float* biases)
-      : start(V::load(starts)),
-        bias(V::load(biases)),
-        scale(V::load(block.twice_scale.data() + o)),
+      : start(V::LoadU(starts)),
+        bias(V::LoadU(biases)),
+        scale(V::LoadU(block.twice_scale.data() + o)),
         shift(constant(block.shift, o, 0.0f)),
         lo(constant(block.slope.lo, o, 1.0f)),
         hi(constant(block.slope.hi, o, 1.0f)),
@@ -31,20 +31,20 @@ struct Ready {
 
   template <Shift kShift, Slopes kSlopes>
   XNOR_INLINE F value(F number, const float* sum, const float* residual, F from, F plus) const {
-    F u = V::fma(scale, V::sub(from, number), plus);
-    if (kShift == Shift::kHas || (kShift == Shift::kAsk && has_shift)) u = V::fma(shift, V::set1(*sum), u);
-    F rest = V::load(residual);
-    if constexpr (kSlopes != Slopes::kPlain) rest = V::add(rest, c);
+    F u = V::MulAdd(scale, V::Sub(from, number), plus);
+    if (kShift == Shift::kHas || (kShift == Shift::kAsk && has_shift)) u = V::MulAdd(shift, V::Set(*sum), u);
+    F rest = V::LoadU(residual);
+    if constexpr (kSlopes != Slopes::kPlain) rest = V::Add(rest, c);
     F v;
     if constexpr (kSlopes == Slopes::kTwo)
-      v = V::pick(u, lo, hi);
+      v = V::IfNegativeThenElse(u, lo, hi);
     else
-      v = V::pick_unit(u, lo);
-    const F y = V::fma(u, v, rest);
+      v = V::IfNegativeThenElseOne(u, lo);
+    const F y = V::MulAdd(u, v, rest);
     if constexpr (kPost == Extra::kNone) return y;
     if constexpr (kSlopes != Slopes::kPlain) return post(y);
-    const F w = V::fma(y, post.a, post.b);
-    return V::mul(w, V::pick_unit(w, post.lo));
+    const F w = V::MulAdd(y, post.a, post.b);
+    return V::Mul(w, V::IfNegativeThenElseOne(w, post.lo));
   }
 };
 
@@ -64,14 +64,14 @@ struct Behind {
 
   template <Shift kShift, Slopes kSlopes>
   XNOR_INLINE void pixel(const Ready<kPost>& copy, int p, V::Count count, size_t outputs) {
-    const F number = V::number(V::widen(count));
+    const F number = V::ConvertBiased(V::LaneCounts(count));
     F from = copy.start, plus = copy.bias;
     if (p == 0 || p == V::kTile - 1) {
       const Border at = p == 0 ? first : last;
-      from = V::load(copy.starts + at.start);
-      plus = V::load(copy.biases + at.bias);
+      from = V::LoadU(copy.starts + at.start);
+      plus = V::LoadU(copy.biases + at.bias);
     }
-    V::store(out, copy.template value<kShift, kSlopes>(number, sums + p, residual, from, plus));
+    V::StoreU(out, copy.template value<kShift, kSlopes>(number, sums + p, residual, from, plus));
     residual += outputs;
     out += outputs;
     asm("" : "+r"(residual), "+r"(out));  // or the compiler keeps eight of each, in memory
@@ -95,7 +95,7 @@ XNOR_APART void run_known(const Lots<kPost>& given) {
   const Lot& lot = lots.lot;
   const int width = lots.width;
   V::Count done[kTile];
-  XNOR_UNROLL for (int p = 0; p < kTile; ++p) done[p] = V::nothing();
+  XNOR_UNROLL for (int p = 0; p < kTile; ++p) done[p] = V::ZeroCount();
   // Nothing is behind the first tile: what is made of nothing lands where its own results will.
   const Border inner = {0, 0};
   Behind<kPost> behind = {lots.ready, lot.residual, lot.sums, lot.out, inner, inner};
@@ -105,20 +105,20 @@ XNOR_APART void run_known(const Lots<kPost>& given) {
     const Row<kStep> pixels = {lot.windows.at + at * kStep};
     const uint32_t* words = lot.words + n * kSlots * 16;
     V::Count counts[kTile];
-    XNOR_UNROLL for (int p = 0; p < kTile; ++p) counts[p] = V::nothing();
+    XNOR_UNROLL for (int p = 0; p < kTile; ++p) counts[p] = V::ZeroCount();
     XNOR_UNROLL for (int slot = 0; slot < kBusy; ++slot) {
       if (slot + 1 < kSlots)
-        tally_word<kTile>(pixels, words, slot, counts);
+        count_word<kTile>(pixels, words, slot, counts);
       else
-        tally_last<kTile>(pixels, words, slot, lot.last_mask, counts);
+        count_last_word<kTile>(pixels, words, slot, lot.last_mask, counts);
       asm volatile("");  // keeps the order
       XNOR_UNROLL for (int p = slot * kTile / kBusy; p < (slot + 1) * kTile / kBusy; ++p)
           behind.template pixel<kShift, kSlopes>(ready, p, done[p], lot.outputs);
       asm volatile("");  // keeps the order
     }
     if constexpr (kBusy < kSlots) {
-      for (int slot = kBusy; slot + 1 < kSlots; ++slot) tally_word<kTile>(pixels, words, slot, counts);
-      tally_last<kTile>(pixels, words, kSlots - 1, lot.last_mask, counts);
+      for (int slot = kBusy; slot + 1 < kSlots; ++slot) count_word<kTile>(pixels, words, slot, counts);
+      count_last_word<kTile>(pixels, words, kSlots - 1, lot.last_mask, counts);
     }
     XNOR_UNROLL for (int p = 0; p < kTile; ++p) done[p] = counts[p];
     const size_t first = static_cast<size_t>(at) * lot.outputs + n * V::kLanes;
@@ -178,7 +178,7 @@ inline void known_groups(const BlockRow& row, RunKnown<kPost> run) {
   Ready<kPost>* ready = reinterpret_cast<Ready<kPost>*>(place);
   Lots<kPost> lots = {{}, ready, 0, row.width, {border, bias_border}, {2 * border, 2 * bias_border}};
   for (int group = 0; group < op.groups; ++group) {
-    const Windows windows = weave(row, group, columns);
+    const Windows windows = make_windows(row, group, columns);
     if (!block.shift.empty()) sign_sums(row, group, sums);
     for (int lane = 0; lane < block.group_out; lane += kLots * V::kLanes) {
       const int o = group * block.group_out + lane, left = (block.group_out - lane) / V::kLanes;

@@ -1,14 +1,16 @@
 // Rows of ops that act on each channel alone, for any vector type V; a kernel set includes this within its namespace.
 //
-// V offers: F, kLanes; load, store, store_part(at, value, count), set1; add, sub, mul, div, fma; pick(t, lo, hi)
-// which is t < 0 ? lo : hi; larger(m, p) which is p > m ? p : m; smaller(m, p); rint, abs, over_power(e, n) which is e
-// * 2^-n. Channels are walked outside and pixels inside, so that constants stay in registers.
+// The functions of V bear the names that Highway (github.com/google/highway) gives to the same operations, where it has
+// them. V offers: F, kLanes; LoadU, StoreU, StoreN(at, value, count), Set; Add, Sub, Mul, Div, MulAdd;
+// IfNegativeThenElse(t, lo, hi) which is t < 0 ? lo : hi, so -0 is not negative; Max(m, p) which is p > m ? p : m and
+// Min(m, p) which is p < m ? p : m; Round to even, Abs, DivByPow2(e, n) which is e * 2^-n. Channels are walked outside
+// and pixels inside, so that constants stay in registers.
 
 using F = V::F;
 
 // Constants that change nothing, for roles that a file leaves out: fma(x, 1, -0) is x, of either zero.
 inline F constant(const Floats& table, int c, float absent) {
-  return table.empty() ? V::set1(absent) : V::load(table.data() + c);
+  return table.empty() ? V::Set(absent) : V::LoadU(table.data() + c);
 }
 
 // What a two-slope map needs beyond its slopes. A role that is absent on its own is filled in with a neutral constant,
@@ -34,9 +36,9 @@ struct Bend {
         c(constant(map.c, at, -0.0f)) {}
 
   F operator()(F x) const {
-    const F w = kExtra == Extra::kNone ? x : V::fma(x, a, b);
-    const F v = V::pick(w, lo, hi);
-    return kExtra == Extra::kRest ? V::fma(w, v, V::fma(x, g, c)) : V::mul(w, v);
+    const F w = kExtra == Extra::kNone ? x : V::MulAdd(x, a, b);
+    const F v = V::IfNegativeThenElse(w, lo, hi);
+    return kExtra == Extra::kRest ? V::MulAdd(w, v, V::MulAdd(x, g, c)) : V::Mul(w, v);
   }
 };
 
@@ -50,7 +52,7 @@ struct Lanes {
   F gather(const float* pixel, int count, int channels) const {
     float lanes[V::kLanes] = {};
     for (int i = 0; i < count; ++i) lanes[i] = pixel[(first + i) % channels];
-    return V::load(lanes);
+    return V::LoadU(lanes);
   }
 };
 
@@ -64,16 +66,16 @@ inline void mix_lanes(const MixRow& row, int o, int count) {
   float* out = row.out + o;
   if (x1 == nullptr) {
     for (int j = 0; j < row.width; ++j, x0 += c0, out += outputs)
-      V::store_part(out, bend0(first.whole ? V::load(x0 + first.first) : first.gather(x0, count, c0)), count);
+      V::StoreN(out, bend0(first.whole ? V::LoadU(x0 + first.first) : first.gather(x0, count, c0)), count);
   } else if (first.whole && second.whole) {
     x0 += first.first;
     x1 += second.first;
     for (int j = 0; j < row.width; ++j, x0 += c0, x1 += c1, out += outputs)
-      V::store_part(out, V::add(bend0(V::load(x0)), bend1(V::load(x1))), count);
+      V::StoreN(out, V::Add(bend0(V::LoadU(x0)), bend1(V::LoadU(x1))), count);
   } else {
     for (int j = 0; j < row.width; ++j, x0 += c0, x1 += c1, out += outputs) {
       const F y0 = bend0(first.gather(x0, count, c0)), y1 = bend1(second.gather(x1, count, c1));
-      V::store_part(out, V::add(y0, y1), count);
+      V::StoreN(out, V::Add(y0, y1), count);
     }
   }
 }
@@ -93,17 +95,17 @@ inline void mix_row(const MixRow& row) {
 template <typename Work>
 inline void for_items(const float* x, float* out, int count, Work work) {
   for (int i = 0; i < count; i += V::kLanes)
-    V::store_part(out + i, work(V::load(x + i)), count - i < V::kLanes ? count - i : V::kLanes);
+    V::StoreN(out + i, work(V::LoadU(x + i)), count - i < V::kLanes ? count - i : V::kLanes);
 }
 
 inline void clamp_row(const float* x, float* out, int count) {
-  const F low = V::set1(-1.0f), high = V::set1(1.0f);
-  for_items(x, out, count, [=](F v) { return V::smaller(V::larger(v, low), high); });
+  const F low = V::Set(-1.0f), high = V::Set(1.0f);
+  for_items(x, out, count, [=](F v) { return V::Min(V::Max(v, low), high); });
 }
 
 inline void center_row(const float* x, float mean, float* out, int count) {
-  const F m = V::set1(mean);
-  for_items(x, out, count, [=](F v) { return V::sub(v, m); });
+  const F m = V::Set(mean);
+  for_items(x, out, count, [=](F v) { return V::Sub(v, m); });
 }
 
 // Sums of doubles in a prescribed order: nothing to win with lanes but four pixels at once, which hides the latency.
@@ -131,19 +133,19 @@ inline void for_windows(const PoolRow& row, Work work) {
     const int count = channels - c < V::kLanes ? channels - c : V::kLanes;
     const float *top = row.x[0] + c, *low = row.x[1] + c;
     for (int j = 0; j < row.width; ++j, top += 2 * channels, low += 2 * channels)
-      V::store_part(row.out + j * channels + c,
-                    work(V::load(top), V::load(top + channels), V::load(low), V::load(low + channels)), count);
+      V::StoreN(row.out + j * channels + c,
+                work(V::LoadU(top), V::LoadU(top + channels), V::LoadU(low), V::LoadU(low + channels)), count);
   }
 }
 
 inline void pool_row(const PoolRow& row) {
   switch (row.kind) {
     case PoolKind::kAverage: {
-      const F quarter = V::set1(0.25f);
-      return for_windows(row, [=](F a, F b, F c, F d) { return V::mul(V::add(V::add(a, b), V::add(c, d)), quarter); });
+      const F quarter = V::Set(0.25f);
+      return for_windows(row, [=](F a, F b, F c, F d) { return V::Mul(V::Add(V::Add(a, b), V::Add(c, d)), quarter); });
     }
     case PoolKind::kMaximum:
-      return for_windows(row, [](F a, F b, F c, F d) { return V::larger(V::larger(V::larger(a, b), c), d); });
+      return for_windows(row, [](F a, F b, F c, F d) { return V::Max(V::Max(V::Max(a, b), c), d); });
     case PoolKind::kFirst:
       return for_windows(row, [](F a, F, F, F) { return a; });
   }
@@ -151,28 +153,28 @@ inline void pool_row(const PoolRow& row) {
 
 inline void upsample_row(const UpRow& row) {
   const int channels = row.channels, width = row.in_width;
-  const F most = V::set1(0.75f), little = V::set1(0.25f);
+  const F most = V::Set(0.75f), little = V::Set(0.25f);
   for (int c = 0; c < channels; c += V::kLanes) {
     const int count = channels - c < V::kLanes ? channels - c : V::kLanes;
     float* out = row.out + c;
     if (row.kind == UpKind::kNearest) {
       for (int j = 0; j < width; ++j, out += 2 * channels) {
-        const F x = V::load(row.near + j * channels + c);
-        V::store_part(out, x, count);
-        V::store_part(out + channels, x, count);
+        const F x = V::LoadU(row.near + j * channels + c);
+        V::StoreN(out, x, count);
+        V::StoreN(out + channels, x, count);
       }
       continue;
     }
     const auto down = [&](int j) {
       const int at = j * channels + c;
-      return V::fma(V::load(row.near + at), most, V::mul(little, V::load(row.far + at)));
+      return V::MulAdd(V::LoadU(row.near + at), most, V::Mul(little, V::LoadU(row.far + at)));
     };
-    F now = down(0), before = V::mul(little, now);
+    F now = down(0), before = V::Mul(little, now);
     for (int j = 0; j < width; ++j, out += 2 * channels) {
-      const F next = j + 1 < width ? down(j + 1) : now, quarter = V::mul(little, next);
-      V::store_part(out, V::fma(now, most, before), count);
-      V::store_part(out + channels, V::fma(now, most, quarter), count);
-      before = V::mul(little, now);
+      const F next = j + 1 < width ? down(j + 1) : now, quarter = V::Mul(little, next);
+      V::StoreN(out, V::MulAdd(now, most, before), count);
+      V::StoreN(out + channels, V::MulAdd(now, most, quarter), count);
+      before = V::Mul(little, now);
       now = next;
     }
   }
@@ -182,24 +184,24 @@ template <Extra kExtra>
 inline void up_mix_lanes(const UpMixRow& row, int o) {
   const int channels = row.channels, outputs = row.op->channels, width = row.in_width;
   const Bend<kExtra> bend0(row.op->maps[0], o), bend1(row.op->maps[1], o);
-  const F most = V::set1(0.75f), little = V::set1(0.25f);
+  const F most = V::Set(0.75f), little = V::Set(0.25f);
   const auto down = [=](const float* near, const float* far) {
-    return V::fma(V::load(near), most, V::mul(little, V::load(far)));
+    return V::MulAdd(V::LoadU(near), most, V::Mul(little, V::LoadU(far)));
   };
   const float *near = row.near + o, *far = row.far + o;
   float* out = row.out + o;
   F now0 = down(near, far), now1 = down(near + outputs, far + outputs);
-  F before0 = V::mul(little, now0), before1 = V::mul(little, now1);
+  F before0 = V::Mul(little, now0), before1 = V::Mul(little, now1);
   for (int j = 0; j < width; ++j, out += 2 * outputs) {
     const int step = j + 1 < width ? channels : 0;
     near += step;
     far += step;
     const F next0 = down(near, far), next1 = down(near + outputs, far + outputs);
-    const F quarter0 = V::mul(little, next0), quarter1 = V::mul(little, next1);
-    V::store(out, V::add(bend0(V::fma(now0, most, before0)), bend1(V::fma(now1, most, before1))));
-    V::store(out + outputs, V::add(bend0(V::fma(now0, most, quarter0)), bend1(V::fma(now1, most, quarter1))));
-    before0 = V::mul(little, now0);
-    before1 = V::mul(little, now1);
+    const F quarter0 = V::Mul(little, next0), quarter1 = V::Mul(little, next1);
+    V::StoreU(out, V::Add(bend0(V::MulAdd(now0, most, before0)), bend1(V::MulAdd(now1, most, before1))));
+    V::StoreU(out + outputs, V::Add(bend0(V::MulAdd(now0, most, quarter0)), bend1(V::MulAdd(now1, most, quarter1))));
+    before0 = V::Mul(little, now0);
+    before1 = V::Mul(little, now1);
     now0 = next0;
     now1 = next1;
   }
@@ -226,16 +228,16 @@ inline void concat_row(const ConcatRow& row) {
 inline void sigmoid_row(const float* x, float* out, int count) {
   static const float kTerms[] = {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f,
                                  5.0000001201e-1f};
-  const F one = V::set1(1.0f), zero = V::set1(0.0f);
+  const F one = V::Set(1.0f), zero = V::Set(0.0f);
   for_items(x, out, count, [&](F v) {
-    const F t = V::smaller(V::abs(v), V::set1(87.0f));
-    const F n = V::rint(V::mul(t, V::set1(1.44269504f)));
-    F q = V::fma(n, V::set1(0.693359375f), V::sub(V::set1(-0.0f), t));
-    q = V::fma(n, V::set1(-2.12194440e-4f), q);
-    F p = V::set1(1.9875691500e-4f);
-    for (float term : kTerms) p = V::fma(p, q, V::set1(term));
-    F e = V::add(V::fma(p, V::mul(q, q), q), one);
-    e = V::over_power(e, n);
-    return V::div(V::pick(V::sub(v, zero), e, one), V::add(one, e));
+    const F t = V::Min(V::Abs(v), V::Set(87.0f));
+    const F n = V::Round(V::Mul(t, V::Set(1.44269504f)));
+    F q = V::MulAdd(n, V::Set(0.693359375f), V::Sub(V::Set(-0.0f), t));
+    q = V::MulAdd(n, V::Set(-2.12194440e-4f), q);
+    F p = V::Set(1.9875691500e-4f);
+    for (float term : kTerms) p = V::MulAdd(p, q, V::Set(term));
+    F e = V::Add(V::MulAdd(p, V::Mul(q, q), q), one);
+    e = V::DivByPow2(e, n);
+    return V::Div(V::IfNegativeThenElse(V::Sub(v, zero), e, one), V::Add(one, e));
   });
 }

@@ -1,7 +1,9 @@
 // Rows of signs and of full-precision convolutions, for any vector type V.
 //
-// Beyond rows_map.inl, V offers: negative16(x) and negative16(x, a, b), 16 bits of x < 0; negative(x, count, out), the
-// first of so many, which returns how many; turn.
+// Beyond rows_map.inl, V offers: NegativeBits16(x) and NegativeBits16(x, a, b), the 16 bits of x < 0 and of x * a + b <
+// 0; StoreNegativeBits(x, count, out), which writes the first of so many and returns how many it wrote; Transpose of
+// kLanes vectors.
+#include "rows_map.inl"
 
 inline void sign_row(const SignRow& row) {
   const Block& block = row.op->block;
@@ -9,12 +11,12 @@ inline void sign_row(const SignRow& row) {
   const bool plain = block.sign_scale.empty();
   const int items = row.width * row.channels;
   if (plain && group_in % 8 == 0) {  // the bits of a row are then one run
-    int i = V::negative(row.x, items, row.out);
+    int i = V::StoreNegativeBits(row.x, items, row.out);
     for (; i + 16 <= items; i += 16) {
-      const uint16_t bits = V::negative16(row.x + i);
+      const uint16_t bits = V::NegativeBits16(row.x + i);
       __builtin_memcpy(row.out + i / 8, &bits, 2);
     }
-    if (i < items) row.out[i / 8] = static_cast<uint8_t>(V::negative16(row.x + i));
+    if (i < items) row.out[i / 8] = static_cast<uint8_t>(V::NegativeBits16(row.x + i));
     return;
   }
   const float *scale = block.sign_scale.data(), *shift = block.sign_shift.data();
@@ -24,7 +26,7 @@ inline void sign_row(const SignRow& row) {
       for (int c = 0; c < group_in; c += 16) {
         const int at = group * group_in + c, count = group_in - c;
         const float* x = row.x + j * row.channels + at;
-        uint32_t bits = plain ? V::negative16(x) : V::negative16(x, scale + at, shift + at);
+        uint32_t bits = plain ? V::NegativeBits16(x) : V::NegativeBits16(x, scale + at, shift + at);
         if (count < 16) bits &= (1u << count) - 1;
         out[c / 8] = static_cast<uint8_t>(bits);
         if (count > 8) out[c / 8 + 1] = static_cast<uint8_t>(bits >> 8);
@@ -48,18 +50,18 @@ XNOR_INLINE void conv_tile(const ConvRow& row, const float* const* rows, int gro
   const int k = op.kernel, group_in = row.channels / op.groups, stride = op.channels + kSlack;
   const size_t step = static_cast<size_t>(op.stride) * row.channels;
   F acc[kPixels];
-  XNOR_UNROLL for (int p = 0; p < kPixels; ++p) acc[p] = V::load(op.bias.data() + o);
+  XNOR_UNROLL for (int p = 0; p < kPixels; ++p) acc[p] = V::LoadU(op.bias.data() + o);
   const float* weight = op.weight.data() + o;
   for (int ky = 0; ky < k; ++ky)
     for (int kx = 0; kx < k; ++kx) {
       const float* x = rows[ky] + j * step + kx * row.channels + group * group_in;
       for (int c = 0; c < group_in; ++c, weight += stride) {
-        const F w = V::load(weight);
-        XNOR_UNROLL for (int p = 0; p < kPixels; ++p) acc[p] = V::fma(V::set1(x[p * step + c]), w, acc[p]);
+        const F w = V::LoadU(weight);
+        XNOR_UNROLL for (int p = 0; p < kPixels; ++p) acc[p] = V::MulAdd(V::Set(x[p * step + c]), w, acc[p]);
       }
     }
   XNOR_UNROLL for (int p = 0; p < kPixels; ++p)
-      V::store_part(row.out + static_cast<size_t>(j + p) * op.channels + o, acc[p], count);
+      V::StoreN(row.out + static_cast<size_t>(j + p) * op.channels + o, acc[p], count);
 }
 
 // One output of a 1x1 convolution: its lanes are pixels, turned around from the channels in which they lie.
@@ -69,15 +71,15 @@ inline void conv_single(const ConvRow& row) {
   const int channels = row.channels, stride = op.channels + kSlack;
   for (int j = 0; j < row.width; j += n) {
     const int count = row.width - j < n ? row.width - j : n;
-    F acc = V::set1(op.bias[0]);
+    F acc = V::Set(op.bias[0]);
     for (int c = 0; c < channels; c += n) {
       F x[n];
       XNOR_UNROLL for (int p = 0; p < n; ++p) x[p] =
-          V::load(row.x[0] + static_cast<size_t>(p < count ? j + p : j) * channels + c);
-      V::turn(x);
-      XNOR_UNROLL for (int i = 0; i < n; ++i) acc = V::fma(x[i], V::set1(op.weight[(c + i) * stride]), acc);
+          V::LoadU(row.x[0] + static_cast<size_t>(p < count ? j + p : j) * channels + c);
+      V::Transpose(x);
+      XNOR_UNROLL for (int i = 0; i < n; ++i) acc = V::MulAdd(x[i], V::Set(op.weight[(c + i) * stride]), acc);
     }
-    V::store_part(row.out + j, acc, count);
+    V::StoreN(row.out + j, acc, count);
   }
 }
 
