@@ -12,8 +12,9 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayTaskError
 
+from irnas.cluster import ray_internals
 from irnas.cluster.resources import Resources
-from irnas.core.errors import IrnasError, SettingsError
+from irnas.core.errors import IrnasError, ServiceError, SettingsError
 
 NODE_PATIENCE_S = 600.0
 """How long a node may take to time a network, the wait for it included."""
@@ -40,7 +41,8 @@ def connect(resources: Resources) -> bool:
     """Join the cluster, or start one on this machine that ends with this process; False where that is done already.
 
     Raises:
-        SettingsError: there is no cluster at the address.
+        SettingsError: the address is none, the cluster runs another Ray or Python, or this machine is too small.
+        ServiceError: there is no cluster at the address, or Ray did not start here.
     """
     if ray.is_initialized():
         return False
@@ -61,35 +63,41 @@ def _join(resources: Resources) -> None:
         _require_room(resources)
         return
     try:
-        _knock(resources.address)
+        _require_listener(resources.address)
         ray.init(address=resources.address, **quiet)
     except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise SettingsError(f"address: got {resources.address!r} ({reason}); must be a running cluster") from None
+        must = "must be a running cluster"
+        if ray_internals.is_version_mismatch(error):
+            reason, must = " ".join(str(error).split()), "must be a cluster with the Ray and the Python of this machine"
+        else:
+            reason = str(error).splitlines()[0]
+        is_mistake = isinstance(error, ValueError) or ray_internals.is_version_mismatch(error)
+        kind = SettingsError if is_mistake else ServiceError
+        raise kind(f"address: got {resources.address!r} ({reason}); {must}") from None
 
 
-def _start(told: dict[str, Any], tries: int = 3) -> None:
+def _start(options: dict[str, Any], tries: int = 3) -> None:
     """Start a cluster here. Ray gives itself half a minute, which a busy machine may not keep, so it has some tries."""
     for left in reversed(range(tries)):
         try:
-            ray.init(object_store_memory=_OBJECT_STORE_BYTES, **told)
+            ray.init(object_store_memory=_OBJECT_STORE_BYTES, **options)
             return
-        except Exception as error:  # Ray has no type for it
-            if "timed out during startup" not in str(error):
+        except Exception as error:
+            if not ray_internals.is_startup_timeout(error):
                 raise
             ray.shutdown()
             if not left:
                 text = f"ray: got no answer from its own processes in {tries} tries; must start, or be --executor loop"
-                raise SettingsError(text) from None
+                raise ServiceError(text) from None
 
 
 def _require_room(resources: Resources) -> None:
     """A machine, unlike a cluster, does not grow: what does not fit would wait for ever."""
-    there = ray.cluster_resources()
+    available = ray.cluster_resources()
     for name, asked in (("GPU", resources.gpus), ("memory", resources.memory or 0)):
-        if asked > (has := there.get(name, 0)):
+        if asked > (limit := available.get(name, 0)):
             ray.shutdown()
-            raise SettingsError(f"{name}: got {asked:g} for each trial; must be at most the {has:g} of this machine")
+            raise SettingsError(f"{name}: got {asked:g} for each trial; must be at most the {limit:g} of this machine")
 
 
 def disconnect() -> None:
@@ -97,10 +105,10 @@ def disconnect() -> None:
     ray.shutdown()
 
 
-def _knock(address: str) -> None:
+def _require_listener(address: str) -> None:
     """Fail at once where nobody listens; Ray would try for minutes."""
-    host, found, port = address.removeprefix("ray://").rpartition(":")
-    if found and port.isdigit():
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
@@ -111,22 +119,23 @@ def caller(label: str) -> Callable[..., Any]:
     to offer. What crosses must be known to irnas there: a function of a module, and plain values.
 
     Raises:
-        SettingsError: the cluster has no such node, or, of a call, none that answered in ``NODE_PATIENCE_S``.
+        SettingsError: the cluster has no such node.
+        ServiceError: of a call, no node answered in ``NODE_PATIENCE_S``.
         IrnasError: of a call, what the function raised.
     """
-    there = ray.cluster_resources()
-    if label not in there:
-        own = sorted(n for n in there if ":" not in n and n not in {"CPU", "GPU", "memory", "object_store_memory"})
-        has = f"one of {', '.join(own)}" if own else "a resource of a node: ray start --resources='{\"LABEL\": 1}'"
-        raise SettingsError(f"device: got node:{label}, which no node of the cluster has; must be {has}")
-    there_only = ray.remote(_apply).options(num_cpus=0, resources={label: 1}, max_retries=-1)
+    resources = ray.cluster_resources()
+    if label not in resources:
+        own = sorted(n for n in resources if ":" not in n and n not in {"CPU", "GPU", "memory", "object_store_memory"})
+        must = f"one of {', '.join(own)}" if own else "a resource of a node: ray start --resources='{\"LABEL\": 1}'"
+        raise SettingsError(f"device: got node:{label}, which no node of the cluster has; must be {must}")
+    apply_on_node = ray.remote(_apply).options(num_cpus=0, resources={label: 1}, max_retries=-1)
 
-    def call(function: Callable[..., Any], *given: Any) -> Any:
+    def call(function: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            return ray.get(there_only.remote(function, *given), timeout=NODE_PATIENCE_S)
+            return ray.get(apply_on_node.remote(function, *arguments), timeout=NODE_PATIENCE_S)
         except GetTimeoutError:
-            text = f"device: got no answer from node:{label} in {NODE_PATIENCE_S:.0f} s; must be there, and free"
-            raise SettingsError(text) from None
+            text = f"device: got no answer from node:{label} in {NODE_PATIENCE_S:.0f} s; must be up and free"
+            raise ServiceError(text) from None
         except RayTaskError as error:
             if isinstance(error.cause, IrnasError):
                 raise error.cause from None
@@ -135,5 +144,5 @@ def caller(label: str) -> Callable[..., Any]:
     return call
 
 
-def _apply(function: Callable[..., Any], *given: Any) -> Any:
-    return function(*given)
+def _apply(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)

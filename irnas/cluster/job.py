@@ -28,8 +28,8 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
 from irnas import __version__, storage
-from irnas.cluster import wheel
-from irnas.core.errors import SettingsError
+from irnas.cluster import ray_internals, wheel
+from irnas.core.errors import ServiceError, SettingsError
 
 RECONNECTS_S = (1, 2, 4, 8, 16, 30)
 """Waits between attempts to reach the cluster again; after the last the log is given up, and the job is not."""
@@ -89,7 +89,7 @@ def variables(texts: Sequence[str], environment: Mapping[str, str]) -> dict[str,
     Raises:
         SettingsError: a name is none, is not set, or looks like that of a secret; a value holds a password.
     """
-    found = {}
+    values = {}
     for text in texts:
         name, has_value, value = text.partition("=")
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
@@ -100,17 +100,18 @@ def variables(texts: Sequence[str], environment: Mapping[str, str]) -> dict[str,
             )
         if not has_value and name not in environment:
             raise SettingsError(f"var: got {name}, which is not set here; must be set, or be {name}=VALUE")
-        found[name] = value if has_value else environment[name]
-        if storage.redact_credentials(found[name]) != found[name]:
+        values[name] = value if has_value else environment[name]
+        if storage.redact_credentials(values[name]) != values[name]:
             raise SettingsError(f"var: got a URL with credentials in {name}; must be without")
-    return found
+    return values
 
 
 def submit(address: str, job: Job) -> str:
     """Send a job to the cluster whose job server is at ``address``; returns its id.
 
     Raises:
-        SettingsError: the cluster does not answer or refuses; the wheel is none; the job holds a secret.
+        SettingsError: the cluster refuses; the wheel is none; the job holds a secret.
+        ServiceError: the cluster does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="irnas-submit-") as folder:
         spec = specification(job, Path(folder))
@@ -147,19 +148,20 @@ def state(address: str, job: str) -> State:
     """How a job is now.
 
     Raises:
-        SettingsError: the cluster does not answer or refuses, or knows no such job.
+        SettingsError: the cluster refuses, or knows no such job.
+        ServiceError: the cluster does not answer.
     """
     with _asking(address, job) as client:
-        found = client.get_job_info(job)
-    started, ended = (None if t is None else t / 1000 for t in (found.start_time, found.end_time))
+        info = client.get_job_info(job)
+    started, ended = (None if ms is None else ms / 1000 for ms in (info.start_time, info.end_time))
     return State(
         job=job,
-        status=str(found.status.value),
-        message=" ".join((found.message or "").split()),
-        entrypoint=found.entrypoint,
+        status=str(info.status.value),
+        message=" ".join((info.message or "").split()),
+        entrypoint=info.entrypoint,
         started_s=started,
         ended_s=ended,
-        exit_code=found.driver_exit_code,
+        exit_code=info.driver_exit_code,
     )
 
 
@@ -167,7 +169,8 @@ def stop(address: str, job: str) -> None:
     """Ask a job to end: its command gets SIGTERM, and is killed where it takes more than a minute over it.
 
     Raises:
-        SettingsError: the cluster does not answer or refuses, or knows no such job.
+        SettingsError: the cluster refuses, or knows no such job.
+        ServiceError: the cluster does not answer.
     """
     with _asking(address, job) as client:
         client.stop_job(job)
@@ -177,7 +180,8 @@ def log(address: str, job: str) -> str:
     """What a job has printed so far.
 
     Raises:
-        SettingsError: the cluster does not answer or refuses, or knows no such job.
+        SettingsError: the cluster refuses, or knows no such job.
+        ServiceError: the cluster does not answer.
     """
     with _asking(address, job) as client:
         return str(client.get_job_logs(job))
@@ -187,19 +191,20 @@ def follow(address: str, job: str, write: Callable[[str], object]) -> State:
     """Pass on what a job prints, from its beginning, until it has ended. A lost connection is made again.
 
     Raises:
-        SettingsError: the cluster no longer answers, or knows no such job; the job itself may go on.
+        SettingsError: the cluster refuses, or knows no such job.
+        ServiceError: the cluster no longer answers; the job itself may go on.
     """
-    shown, failures = 0, 0
+    written, failures = 0, 0
     state(address, job)
     while True:
         try:
-            for chunk in _tail(address, job, shown):
-                shown, failures = shown + len(chunk), 0
+            for chunk in _tail(address, job, written):
+                written, failures = written + len(chunk), 0
                 write(chunk)
-            found = state(address, job)
-            if found.is_over:
-                return found
-        except SettingsError:
+            current = state(address, job)
+            if current.is_over:
+                return current
+        except ServiceError:
             if failures == len(RECONNECTS_S):
                 raise
         time.sleep(RECONNECTS_S[min(failures, len(RECONNECTS_S) - 1)])
@@ -214,12 +219,14 @@ def security_warnings(address: str) -> list[str]:
     """
     _check_address(address)
     parts = urlsplit(address)
-    found = []
+    dangers = []
     if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
-        found.append(f"the token crosses the network to {parts.hostname} unencrypted; https or a tunnel would hide it")
+        dangers.append(
+            f"the token crosses the network to {parts.hostname} unencrypted; https or a tunnel would hide it"
+        )
     with contextlib.suppress(OSError), urllib.request.urlopen(f"{address.rstrip('/')}/api/jobs/", timeout=10):
-        found.append(f"the cluster at {address} asks for no token: whoever reaches it can run any program there")
-    return found
+        dangers.append(f"the cluster at {address} asks for no token: whoever reaches it can run any program there")
+    return dangers
 
 
 def _tail(address: str, job: str, skip: int) -> Iterator[str]:
@@ -269,7 +276,16 @@ def _asking(address: str, job: str = "") -> Iterator[JobSubmissionClient]:
             "the file that RAY_AUTH_TOKEN_PATH names (RAY_AUTH_MODE=disabled for a cluster without)"
         ) from None
     except (OSError, RuntimeError, ClientError) as error:
-        if job and "404" in str(error).partition("\n")[0]:
+        if job and ray_internals.status_code(error) == 404:
             raise SettingsError(f"job: got {job!r}; must be a job of the cluster at {address}") from None
         reason = " ".join(str(error).split())[:200]
-        raise SettingsError(f"address: got {address!r} ({reason}); must be a running cluster's job server") from None
+        kind = SettingsError if _is_refusal(error) else ServiceError
+        raise kind(f"address: got {address!r} ({reason}); must be a running cluster's job server") from None
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the same request would fail again: no job server, another Ray, or a request that it does not accept."""
+    code = ray_internals.status_code(error)
+    is_unwilling = code is not None and code < 500 and code != 429
+    # A ValueError is an answer that is no JSON; a missing file is that of the certificates.
+    return is_unwilling or ray_internals.is_version_mismatch(error) or isinstance(error, ValueError | FileNotFoundError)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from irnas.core.result import Result
-from irnas.search.finalists import Finals
-from irnas.search.session import Session
+from irnas.search.stage import Stage
 from irnas.training.trial import evaluate
 
 
-def run(session: Session | Finals) -> None:
-    """Work through a session until it hands out no more."""
-    while (assignment := session.next()) is not None:
-        for found in evaluate(assignment):
-            if isinstance(found, Result):
-                session.finish(found)
-            elif session.report(assignment.trial, found):
+def run(stage: Stage) -> None:
+    """Work through a stage until it hands out no more."""
+    while (assignment := stage.next()) is not None:
+        for outcome in evaluate(assignment):
+            if isinstance(outcome, Result):
+                stage.finish(outcome)
+            elif stage.report(assignment.trial, outcome):
                 break

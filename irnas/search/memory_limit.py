@@ -12,37 +12,43 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-_LOOKS_S = 0.2
+_CHECK_EVERY_S = 0.2
 
 _WORDS = re.compile("MemoryLimit|MemoryError|OutOfMemory|allocate memory|bad_alloc")
+"""What Python, torch and CUDA say; a test makes torch say it."""
 
 
-def was_short(error: str) -> bool:
+def is_out_of_memory(error: str) -> bool:
     """Whether a training's error is that there was no more memory, in the words of Python, torch, CUDA or a limit."""
     return bool(_WORDS.search(error))
 
 
-def taken() -> int:
-    """Bytes that this process has taken for itself and that lie in memory."""
-    (found,) = re.findall(r"^RssAnon:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    return 1024 * int(found)
+def resident_bytes() -> int:
+    """Bytes that this process has allocated for itself and that lie in memory."""
+    (kilobytes,) = re.findall(r"^RssAnon:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return 1024 * int(kilobytes)
 
 
-def watch(limit: int, is_at_work: Callable[[], bool]) -> threading.Event:
-    """From now on, while this thread ``is_at_work``, raise an error in it whenever its process has more than ``limit``.
+def enforce(limit: int, is_training: Callable[[], bool]) -> threading.Event:
+    """From now on, raise a MemoryError in this thread whenever it ``is_training`` and its process exceeds ``limit``.
 
-    Setting the event that is returned ends it.
+    The error is raised between two steps of Python; a step that never comes back to Python is not reached.
 
-    What is raised is a MemoryError, between two steps of Python; one that never comes back to Python is not reached.
+    Args:
+        limit: bytes.
+        is_training: says whether the thread trains at this moment; at other times nothing is raised.
+
+    Returns:
+        An event; setting it lifts the limit.
     """
-    me, is_over = ctypes.c_ulong(threading.get_ident()), threading.Event()
+    thread, is_over = ctypes.c_ulong(threading.get_ident()), threading.Event()
 
-    def look() -> None:
-        while not is_over.wait(_LOOKS_S):
-            if is_at_work() and (now := taken()) > limit:
+    def check() -> None:
+        while not is_over.wait(_CHECK_EVERY_S):
+            if is_training() and (now := resident_bytes()) > limit:
                 text = f"its process has {now / 1e6:.0f} MB; must have at most {limit / 1e6:.0f} MB"
                 error = type("MemoryLimit", (MemoryError,), {"__str__": lambda _, text=text: text})
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(me, ctypes.py_object(error))
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(error))
 
-    threading.Thread(target=look, name="irnas-memory", daemon=True).start()
+    threading.Thread(target=check, name="irnas-memory", daemon=True).start()
     return is_over

@@ -2,7 +2,7 @@
 
 Tune places trials on workers, reuses their processes and notices when one dies. It decides nothing and remembers
 nothing: its schedulers and its own stopping rules know one metric, and its snapshots forget trials, so its searcher and
-scheduler here only forward to a session, and a run is resumed from our ledger, never from Tune's files. A payload
+scheduler here only forward to a stage, and a run is resumed from our ledger, never from Tune's files. A payload
 crosses as one JSON text because Tune flattens nested results.
 """
 
@@ -12,24 +12,22 @@ import logging
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
-from ray.air.execution._internal import RayActorManager
-from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from irnas.cluster import ray_internals
 from irnas.cluster.resources import Resources
 from irnas.core.errors import IrnasError
 from irnas.core.result import Result, Status
 from irnas.search import memory_limit, wire
-from irnas.search.finalists import Finals
-from irnas.search.retries import Relay
-from irnas.search.session import Session
+from irnas.search.retries import TrialSupervisor
+from irnas.search.stage import Stage
 from irnas.training.trial import Report, evaluate
 
 FIRST_PATIENCE_S, LEAST_PATIENCE_S, PATIENCE = 6 * 3600.0, 600.0, 20.0
@@ -41,17 +39,37 @@ _STALL_S = 60.0
 _PAYLOAD = "payload"
 
 
-def run(session: Session | Finals, resources: Resources) -> None:
-    """Work through a session on the connected cluster until it hands out no more."""
-    relay = Relay(session)
+def run(stage: Stage, resources: Resources, warn: Callable[[str], object] = warnings.warn) -> None:
+    """Work through a stage on the connected cluster until it hands out no more.
+
+    Args:
+        stage: hands out the trials.
+        resources: what each trial takes of the cluster.
+        warn: gets one line where this version of Ray is not one that irnas was written for.
+    """
+    ray_internals.survive_unexpected_errors(warn)
+    supervisor = TrialSupervisor(stage)
     folder = tempfile.mkdtemp(prefix="irnas-tune-")
-    taken = {"cpu": 1, "gpu": resources.gpus, **({"memory": resources.memory} if resources.memory else {})}
-    trainable = tune.with_resources(_Worker, taken)
-    tuner = tune.Tuner(
-        trainable,
+    # It would call each trial that lost a worker incomplete.
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
+    try:
+        _tuner(supervisor, resources, folder).fit()
+    except Exception:
+        # Tune wraps whatever its searcher raises; the caller wants what was raised.
+        if supervisor.error:
+            raise supervisor.error from None
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tuner(supervisor: TrialSupervisor, resources: Resources, folder: str) -> tune.Tuner:
+    share = {"cpu": 1, "gpu": resources.gpus, **({"memory": resources.memory} if resources.memory else {})}
+    return tune.Tuner(
+        tune.with_resources(_Worker, share),
         tune_config=tune.TuneConfig(
-            search_alg=_Ask(relay, resources.memory),
-            scheduler=_Listen(relay),
+            search_alg=SessionSearcher(supervisor, resources.memory),
+            scheduler=SessionScheduler(supervisor),
             num_samples=-1,
             reuse_actors=True,
             # No more: a trial proposed while it must wait was chosen without the results it waited for.
@@ -63,51 +81,30 @@ def run(session: Session | Finals, resources: Resources) -> None:
             storage_path=folder,
             # Tune forgets a trial whose worker dies between two trials, so a lost one is handed out anew instead.
             failure_config=tune.FailureConfig(max_failures=0),
-            callbacks=[_Watch(relay, resources.patience_s)],
+            callbacks=[SilenceWatchdog(supervisor, resources.patience_s)],
             verbose=0,
         ),
     )
-    # It would call each trial that lost a worker incomplete.
-    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
-    try:
-        tuner.fit()
-    except Exception:
-        # Tune wraps whatever its searcher raises; the caller wants what was raised.
-        if relay.error:
-            raise relay.error from None
-        raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _tolerant(tell: Callable[..., None]) -> Callable[..., None]:
-    """Tune expects two kinds of errors, and ends all trials at a third: that a worker's node ran out of memory, say."""
+class SessionSearcher(Searcher):  # type: ignore[misc] # ray publishes no types
+    """Tune's source of trials: asks the supervisor for the next one, and tells it which lost their worker."""
 
-    def told(manager: Any, tracked_actor_task: Any, exception: Exception) -> None:
-        if isinstance(exception, RayError) and not isinstance(exception, RayActorError | RayTaskError):
-            exception = RayActorError(error_msg=str(exception))
-        tell(manager, tracked_actor_task, exception)
-
-    return told
-
-
-RayActorManager._actor_task_failed = _tolerant(RayActorManager._actor_task_failed)
-
-
-class _Ask(Searcher):  # type: ignore[misc] # ray publishes no types
-    def __init__(self, relay: Relay, memory: int | None) -> None:
+    def __init__(self, supervisor: TrialSupervisor, memory: int | None) -> None:
         super().__init__()
-        self._relay, self._memory = relay, memory_limit
+        self._supervisor, self._memory = supervisor, memory
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        assignment = self._relay.ask(trial_id)
+        """The next trial for Tune; None for nothing now, FINISHED for nothing more."""
+        assignment = self._supervisor.next_assignment(trial_id)
         if assignment is not None:
-            return {_PAYLOAD: wire.pack(assignment), "memory": self._memory}
-        return Searcher.FINISHED if self._relay.is_over else None
+            return {_PAYLOAD: wire.encode(assignment), "memory": self._memory}
+        return Searcher.FINISHED if self._supervisor.is_over else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Hear that Tune is done with a trial; with ``error``, that its worker died."""
         if error:
-            self._relay.lose(trial_id)
+            self._supervisor.on_worker_lost(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the ledger is the memory."""
@@ -116,61 +113,67 @@ class _Ask(Searcher):  # type: ignore[misc] # ray publishes no types
         """Nothing: the ledger is the memory."""
 
 
-class _Listen(FIFOScheduler):  # type: ignore[misc] # ray publishes no types
-    def __init__(self, relay: Relay) -> None:
+class SessionScheduler(FIFOScheduler):  # type: ignore[misc] # ray publishes no types
+    """Tune's judge of trials: passes what they report to the supervisor, and its answer to Tune."""
+
+    def __init__(self, supervisor: TrialSupervisor) -> None:
         super().__init__()
-        self._relay = relay
+        self._supervisor = supervisor
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        found = self._relay.guard(lambda: wire.unpack_found(result[_PAYLOAD]))
-        if isinstance(found, wire.Exhausted):
-            self._relay.accuse(trial.trial_id, str(found))
-            ray.kill(trial.temporary_state.ray_actor)
+        """Take in what a trial says; STOP where its worker becomes free."""
+        outcome = self._supervisor.keep_error(lambda: wire.decode_outcome(result[_PAYLOAD]))
+        if isinstance(outcome, wire.OutOfMemory):
+            self._supervisor.expect_loss(trial.trial_id, str(outcome))
+            ray.kill(ray_internals.worker_of(trial))
             return str(TrialScheduler.CONTINUE)
-        assert isinstance(found, Report | Result)
-        is_over = self._relay.take(trial.trial_id, found)
-        if isinstance(found, Result) and found.status is Status.FAILED:
-            # What made it fail may have harmed its process: no other trial is to find, say, a GPU that answers no more.
-            ray.kill(trial.temporary_state.ray_actor)
+        is_free = self._supervisor.on_result(trial.trial_id, outcome)
+        if isinstance(outcome, Result) and outcome.status is Status.FAILED:
+            # What made it fail may have harmed its process: no other trial is to meet, say, a GPU that answers no more.
+            ray.kill(ray_internals.worker_of(trial))
             return str(TrialScheduler.CONTINUE)
-        return str(TrialScheduler.STOP if is_over else TrialScheduler.CONTINUE)
+        return str(TrialScheduler.STOP if is_free else TrialScheduler.CONTINUE)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        # Tune calls this before its searcher hears that the trial is lost.
-        if "running low on memory" in Path(trial.error_file).read_text(errors="replace"):
-            self._relay.accuse(trial.trial_id, "its node was nearly out of memory, and Ray killed its worker")
+        """Note why a worker died; Tune calls this before its searcher hears that the trial is lost."""
+        if ray_internals.was_killed_for_memory(trial):
+            self._supervisor.expect_loss(trial.trial_id, "its node was nearly out of memory, and Ray killed its worker")
 
 
-class _Watch(tune.Callback):  # type: ignore[misc] # ray publishes no types
-    """Kills a worker that has been silent for too long; its trial is then one whose worker died."""
+class SilenceWatchdog(tune.Callback):  # type: ignore[misc] # ray publishes no types
+    """Kills a worker that has been silent for longer than the limit; its trial is then one whose worker died."""
 
-    def __init__(self, relay: Relay, patience_s: float | None) -> None:
-        self._relay, self._patience_s = relay, patience_s
-        self._heard: dict[str, float] = {}
-        self._longest_s, self._looked = 0.0, time.monotonic()
+    def __init__(self, supervisor: TrialSupervisor, patience_s: float | None) -> None:
+        self._supervisor, self._patience_s = supervisor, patience_s
+        self._last_heard: dict[str, float] = {}
+        self._longest_s, self._last_check = 0.0, time.monotonic()
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: Any, **info: Any) -> None:
+        """Note when a trial spoke."""
         now = time.monotonic()
-        self._longest_s = max(self._longest_s, now - self._heard.get(trial.trial_id, now))
-        self._heard[trial.trial_id] = now
+        self._longest_s = max(self._longest_s, now - self._last_heard.get(trial.trial_id, now))
+        self._last_heard[trial.trial_id] = now
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Look once a second which workers are silent for too long."""
         now = time.monotonic()
-        if now - self._looked < 1:
+        if now - self._last_check < 1:
             return
-        if now - self._looked > _STALL_S:
+        if now - self._last_check > _STALL_S:
             # It was this process that slept: nobody could be heard.
-            self._heard.clear()
-        self._looked = now
+            self._last_heard.clear()
+        self._last_check = now
         for trial in trials:
             if trial.status != "RUNNING":
-                self._heard.pop(trial.trial_id, None)
+                self._last_heard.pop(trial.trial_id, None)
                 continue
-            silent_s, actor = now - self._heard.setdefault(trial.trial_id, now), trial.temporary_state.ray_actor
-            if actor is not None and silent_s > self._limit_s:
-                self._heard[trial.trial_id] = now
-                self._relay.accuse(trial.trial_id, f"its worker said nothing for {silent_s:.0f} s and was killed")
-                ray.kill(actor)
+            silent_s = now - self._last_heard.setdefault(trial.trial_id, now)
+            worker = ray_internals.worker_of(trial)
+            if worker is not None and silent_s > self._limit_s:
+                self._last_heard[trial.trial_id] = now
+                cause = f"its worker said nothing for {silent_s:.0f} s and was killed"
+                self._supervisor.expect_loss(trial.trial_id, cause)
+                ray.kill(worker)
 
     @property
     def _limit_s(self) -> float:
@@ -183,27 +186,27 @@ class _Worker(tune.Trainable):  # type: ignore[misc] # ray publishes no types
     """A process that runs one trial after another, an epoch a step."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        self._is_at_work = False
+        self._is_training = False
         if limit := config.get("memory"):
-            memory_limit.watch(limit, lambda: self._is_at_work)
+            memory_limit.enforce(limit, lambda: self._is_training)
         self._begin(config)
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._found: Iterator[Report | Result] = evaluate(wire.unpack(config[_PAYLOAD]))
+        self._outcomes: Iterator[Report | Result] = evaluate(wire.decode(config[_PAYLOAD]))
 
     def step(self) -> dict[str, Any]:
         # Never "done": Tune tells its scheduler nothing of a result that is; the scheduler ends the trial instead.
         try:
-            self._is_at_work = True
-            found = next(self._found)
-            self._is_at_work = False
-            if isinstance(found, Result) and memory_limit.was_short(found.error):
-                # Perhaps it was those before it in this process that took so much: it deserves another.
-                return {_PAYLOAD: wire.pack_found(wire.Exhausted(found.error))}
-            return {_PAYLOAD: wire.pack_found(found)}
+            self._is_training = True
+            outcome = next(self._outcomes)
+            self._is_training = False
+            if isinstance(outcome, Result) and memory_limit.is_out_of_memory(outcome.error):
+                # Perhaps it was those before it in this process that filled it: the trial deserves another process.
+                return {_PAYLOAD: wire.encode_outcome(wire.OutOfMemory(outcome.error))}
+            return {_PAYLOAD: wire.encode_outcome(outcome)}
         except IrnasError as error:
             # What no other trial could do better ends the search; Tune would try it again elsewhere.
-            return {_PAYLOAD: wire.pack_found(error)}
+            return {_PAYLOAD: wire.encode_outcome(error)}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._begin(new_config)

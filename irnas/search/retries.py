@@ -1,86 +1,90 @@
-"""A session as it is seen from where workers die: a trial whose worker is lost is handed out again.
+"""What happens to a trial whose worker died: it is handed out again, and given up where it kills one worker after
+another.
 
-The executor has ids of its own for what it starts, a new one each time; here they find their trials.
+An executor has an id of its own for everything that it starts, a new one each time; the supervisor knows the trials
+behind those ids.
 """
 
 from __future__ import annotations
 
 import collections
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from irnas.core.result import Result
-from irnas.search.finalists import Finals
-from irnas.search.session import Session
+from irnas.search.stage import Stage
 from irnas.training.trial import Assignment, Report
+
+T = TypeVar("T")
 
 MAX_RETRIES = 2
 """Times a trial is started again after its worker died, unless it got further in between."""
 
 
-class Relay:
-    """Between an executor and a session; keeps the first error that the session raises."""
+class TrialSupervisor:
+    """Stands between an executor whose workers may die and a stage; keeps the first error that the stage raises."""
 
-    def __init__(self, session: Session | Finals) -> None:
-        self._session = session
-        self._given: dict[str, Assignment] = {}
-        """By the executor's id, what is at work."""
-        self._again: list[Assignment] = []
-        """Those whose worker died, to be handed out before all others."""
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._running: dict[str, Assignment] = {}
+        """What runs, by the executor's id."""
+        self._lost: list[Assignment] = []
+        """Trials whose worker died, to be handed out before all others."""
         self._deaths: collections.Counter[tuple[int, int]] = collections.Counter()
-        """By trial and seed, since it last reported."""
-        self._accused: dict[str, str] = {}
+        """Dead workers by trial and seed, since it last reported."""
+        self._causes: dict[str, str] = {}
+        """Why a worker is about to die, by the executor's id."""
         self.error: Exception | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its plug-ins for a restore that never happens here; an empty shell serves it.
         return {}
 
-    def ask(self, name: str) -> Assignment | None:
-        """What the executor is to start under that id; None for nothing now."""
-        found = self._again.pop(0) if self._again else self.guard(self._session.next)
-        if isinstance(found, Assignment):
-            self._given[name] = found
-            return found
-        return None
+    def next_assignment(self, name: str) -> Assignment | None:
+        """What the executor is to start under the id ``name``; None for nothing now."""
+        assignment = self._lost.pop(0) if self._lost else self.keep_error(self._stage.next)
+        if assignment is not None:
+            self._running[name] = assignment
+        return assignment
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will come: what is at work may yet lose its worker, so it must have ended."""
-        return bool(self._session.stop_reason) and not self._given and not self._again
+        """Whether nothing more will come: what still runs may yet lose its worker, so it must have ended."""
+        return bool(self._stage.stop_reason) and not self._running and not self._lost
 
-    def take(self, name: str, found: Report | Result) -> bool:
-        """Pass on what a trial says; True where its worker is to let it go."""
-        if isinstance(found, Result):
-            self.guard(lambda: self._session.finish(found))
-            is_over = True
+    def on_result(self, name: str, outcome: Report | Result) -> bool:
+        """Pass on what a trial says; True when its worker becomes free: the trial has ended or is paused."""
+        if isinstance(outcome, Result):
+            self.keep_error(lambda: self._stage.finish(outcome))
+            is_free = True
         else:
-            given = self._given[name]
-            self._deaths.pop((given.trial, given.seed), None)
-            is_over = bool(self.guard(lambda: self._session.report(given.trial, found)))
-        if is_over:
-            self._given.pop(name, None)
-        return is_over
+            running = self._running[name]
+            self._deaths.pop((running.trial, running.seed), None)
+            is_free = self.keep_error(lambda: self._stage.report(running.trial, outcome))
+        if is_free:
+            self._running.pop(name, None)
+        return is_free
 
-    def accuse(self, name: str, error: str) -> None:
-        """Say beforehand why a worker is about to die."""
-        self._accused[name] = error
+    def expect_loss(self, name: str, cause: str) -> None:
+        """Note beforehand why a worker is about to die."""
+        self._causes[name] = cause
 
-    def lose(self, name: str) -> None:
-        """Its worker is dead: the trial goes on elsewhere from its checkpoint, or is given up."""
-        given = self._given.pop(name, None)
-        if given is None:
+    def on_worker_lost(self, name: str) -> None:
+        """Start the trial of a dead worker again from its checkpoint, or give it up after ``MAX_RETRIES``."""
+        assignment = self._running.pop(name, None)
+        if assignment is None:
             return
-        error = self._accused.pop(name, "its worker died")
-        self._deaths[given.trial, given.seed] += 1
-        deaths = self._deaths[given.trial, given.seed]
+        cause, trial = self._causes.pop(name, "its worker died"), assignment.trial
+        self._deaths[trial, assignment.seed] += 1
+        deaths = self._deaths[trial, assignment.seed]
         if deaths > MAX_RETRIES:
-            self.guard(lambda: self._session.fail(given.trial, f"{error}, {deaths} times without an epoch in between"))
+            error = f"{cause}, {deaths} times without an epoch in between"
+            self.keep_error(lambda: self._stage.fail(trial, error))
         else:
-            self.guard(lambda: self._session.retry(given.trial, f"{error}; started again from its checkpoint"))
-            self._again.append(given)
+            self.keep_error(lambda: self._stage.retry(trial, f"{cause}; started again from its checkpoint"))
+            self._lost.append(assignment)
 
-    def guard(self, call: Callable[[], object]) -> object:
+    def keep_error(self, call: Callable[[], T]) -> T:
         """The call's result; its error is kept, as Tune wraps whatever its plug-ins raise."""
         try:
             return call()

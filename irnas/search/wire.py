@@ -13,44 +13,54 @@ from irnas.core.space import Genotype
 from irnas.training.trial import Assignment, Report
 
 
-class Exhausted(str):
-    """Why a trial could not go on in the process in which it was."""
+class OutOfMemory(str):
+    """Says that a trial ran out of memory in its process, in the words of its error; another process may train it."""
 
     __slots__ = ()
 
 
-def pack(assignment: Assignment) -> str:
-    """What a process is to do."""
+Outcome = Report | Result | OutOfMemory
+"""What a trial's process says after a step."""
+
+
+def encode(assignment: Assignment) -> str:
+    """An assignment as text."""
     return json.dumps({**asdict(assignment), "genotype": assignment.genotype.document()})
 
 
-def unpack(text: str) -> Assignment:
-    """What ``pack`` packed."""
-    found = json.loads(text)
-    found["genotype"] = Genotype.from_document(found["genotype"])
-    return Assignment(**{**found, "budget": Budget(**found["budget"]), "recipe": Recipe(**found["recipe"])})
+def decode(text: str) -> Assignment:
+    """The assignment that ``encode`` made a text of."""
+    document = json.loads(text)
+    return Assignment(
+        **{
+            **document,
+            "genotype": Genotype.from_document(document["genotype"]),
+            "budget": Budget(**document["budget"]),
+            "recipe": Recipe(**document["recipe"]),
+        }
+    )
 
 
-def pack_found(found: Report | Result | Exhausted | IrnasError) -> str:
-    """What a process has to say; an error is one that ends the search."""
-    if isinstance(found, IrnasError):
-        return json.dumps({"error": type(found).__name__, "text": str(found)})
-    if isinstance(found, Exhausted):
-        return json.dumps({"exhausted": found})
-    if isinstance(found, Result):
-        return json.dumps({"result": found.document()})
-    return json.dumps({"epoch": found.epoch, "values": dict(found.values), "seconds": found.seconds})
+def encode_outcome(outcome: Outcome | IrnasError) -> str:
+    """An outcome as text; an error is one that ends the search."""
+    if isinstance(outcome, IrnasError):
+        return json.dumps({"error": type(outcome).__name__, "text": str(outcome)})
+    if isinstance(outcome, OutOfMemory):
+        return json.dumps({"out_of_memory": outcome})
+    if isinstance(outcome, Result):
+        return json.dumps({"result": outcome.document()})
+    return json.dumps({**asdict(outcome), "values": dict(outcome.values)})
 
 
-def unpack_found(text: str) -> Report | Result | Exhausted:
-    """What ``pack_found`` packed.
+def decode_outcome(text: str) -> Outcome:
+    """The outcome that ``encode_outcome`` made a text of.
 
     Raises:
-        IrnasError: of the class and with the text of the error that was packed.
+        IrnasError: the text is that of an error; what is raised has its class and its words.
     """
-    found = json.loads(text)
-    if "exhausted" in found:
-        return Exhausted(found["exhausted"])
-    if "error" in found:
-        raise getattr(errors, found["error"])(found["text"])
-    return Result.from_document(found["result"]) if "result" in found else Report(**found)
+    document = json.loads(text)
+    if "out_of_memory" in document:
+        return OutOfMemory(document["out_of_memory"])
+    if "error" in document:
+        raise getattr(errors, document["error"])(document["text"])
+    return Result.from_document(document["result"]) if "result" in document else Report(**document)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
@@ -11,8 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from irnas.cluster.resources import Resources
 from irnas.core.settings import SearchSettings
 from irnas.search import pricing
-from irnas.search.finalists import Finals
-from irnas.search.session import Session
+from irnas.search.stage import Stage
 
 if TYPE_CHECKING:
     from irnas.deploy.device.target import Target
@@ -32,6 +32,7 @@ class Executor:
 
         Raises:
             SettingsError: there is no such device, or nothing asks for one.
+            ServiceError: the device is a cluster's node, and the cluster is out of reach.
         """
         if settings.node and pricing.is_timed(settings) and self.kind == "ray":
             with self._joined() as connection:
@@ -39,8 +40,16 @@ class Executor:
         else:
             yield pricing.target_of(settings)
 
-    def run(self, stages: Iterator[Session | Finals]) -> None:
-        """Work through what a search has to train, stage by stage."""
+    def run(self, stages: Iterator[Stage], warn: Callable[[str], object] = warnings.warn) -> None:
+        """Work through what a search has to train, stage by stage.
+
+        Args:
+            stages: a stage is drawn when the one before it has ended.
+            warn: gets one line about what does not end the search.
+
+        Raises:
+            ServiceError: the cluster is out of reach.
+        """
         if self.kind == "loop":
             from irnas.search import local_executor
 
@@ -51,7 +60,7 @@ class Executor:
             from irnas.search import ray_executor
 
             for stage in stages:
-                ray_executor.run(stage, self.resources)
+                ray_executor.run(stage, self.resources, warn)
 
     @contextlib.contextmanager
     def _joined(self) -> Iterator[ModuleType]:

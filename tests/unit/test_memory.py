@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 
 import pytest
+import torch
 
 from irnas.search import memory_limit
 
 
 @pytest.mark.parametrize(
-    ("error", "is_short"),
+    ("error", "is_memory"),
     [
         ("MemoryError:  (a.py:3)", True),
         ("OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB (a.py:3)", True),
@@ -22,19 +23,26 @@ from irnas.search import memory_limit
         ("", False),
     ],
 )
-def test_errors_of_memory_are_known(error: str, is_short: bool) -> None:
-    assert memory_limit.was_short(error) is is_short
+def test_errors_of_memory_are_known(error: str, is_memory: bool) -> None:
+    assert memory_limit.is_out_of_memory(error) is is_memory
 
 
-def test_more_than_the_limit_is_an_error_where_it_is_at_work_and_nowhere_else() -> None:
-    is_at_work = False
-    is_over = memory_limit.watch(memory_limit.taken() + 30_000_000, lambda: is_at_work)
+def test_more_than_the_limit_is_an_error_while_it_trains_and_at_no_other_time() -> None:
+    is_training = False
+    is_over = memory_limit.enforce(memory_limit.resident_bytes() + 30_000_000, lambda: is_training)
     kept = bytearray(b"x") * 60_000_000
-    time.sleep(3 * memory_limit._LOOKS_S)
+    time.sleep(3 * memory_limit._CHECK_EVERY_S)
     with pytest.raises(MemoryError, match=r"^its process has \d+ MB; must have at most \d+ MB$") as caught:
-        is_at_work = True
+        is_training = True
         for _ in range(1000):
             time.sleep(0.01)
-    is_at_work = False
+    is_training = False
     is_over.set()
-    assert memory_limit.was_short(type(caught.value).__name__) and len(kept) == 60_000_000
+    assert memory_limit.is_out_of_memory(type(caught.value).__name__) and len(kept) == 60_000_000
+
+
+def test_torch_says_that_there_is_no_more_memory() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 60, dtype=torch.uint8)
+    assert memory_limit.is_out_of_memory(f"RuntimeError: {caught.value}")
+    assert memory_limit.is_out_of_memory(torch.cuda.OutOfMemoryError.__name__)

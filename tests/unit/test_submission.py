@@ -18,7 +18,7 @@ from irnas.cli.submit import submit as command
 from irnas.cluster import job as submission
 from irnas.cluster import wheel as wheels
 from irnas.cluster.job import Job
-from irnas.core.errors import SettingsError
+from irnas.core.errors import ServiceError, SettingsError
 from irnas.workflows import search as search_workflow
 
 SEARCH = ["search", "--run", "s3://bucket/run", "--trials", "3"]
@@ -173,7 +173,7 @@ def test_an_address_is_that_of_a_job_server(address: str) -> None:
 
 def test_nobody_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:2")
-    with pytest.raises(SettingsError, match=r"^address: got 'http://127.0.0.1:1' \(.*\); must be a running cluster's"):
+    with pytest.raises(ServiceError, match=r"^address: got 'http://127.0.0.1:1' \(.*\); must be a running cluster's"):
         submission.state("http://127.0.0.1:1", "job")
 
 
@@ -223,6 +223,6 @@ def test_a_cluster_that_stays_away_is_given_up(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(submission, "JobSubmissionClient", client)
     monkeypatch.setattr(submission, "RECONNECTS_S", (0, 0, 0))
-    with pytest.raises(SettingsError, match=r"^address: got 'http://h' \(gone\)"):
+    with pytest.raises(ServiceError, match=r"^address: got 'http://h' \(gone\)"):
         submission.follow("http://h", "job", print)
     assert len(calls) == 1 + 1 + len(submission.RECONNECTS_S)
