@@ -28,6 +28,11 @@ def code_revision() -> str:
     return f"{irnas.__version__}+g{commit}{'.dirty' if changed else ''}"
 
 
+def device_name(device: str) -> str:
+    """The model name of the processor for ``cpu``; any other text, such as the name of a GPU, as it is."""
+    return _cpu_name() if device == "cpu" else device
+
+
 def versions() -> dict[str, str]:
     """Package name to version, "absent" where it is not installed."""
     found = {"python": platform.python_version(), "irnas": irnas.__version__}
@@ -37,6 +42,17 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "absent"
     return found
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    pairs = dict(line.split(":", 1) for line in lines if ":" in line)
+    facts = {key.strip().lower(): value.strip() for key, value in pairs.items()}
+    # x86 names the processor, single-board computers name the board.
+    return facts.get("model name") or facts.get("model") or platform.processor() or platform.machine()
 
 
 def _git(folder: Path, *words: str) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 from irnas.core.errors import SettingsError
 from irnas.core.space import Genotype
 
-SCHEMA = 1
-"""Raised when a field changes meaning; readers refuse a newer one by name."""
+SCHEMA = 2
+"""2: with ``trained_on`` and ``fused``. Raised when a field changes meaning; readers refuse a newer one by name."""
 
 
 class Status(StrEnum):
@@ -47,6 +47,10 @@ class Result:
     """Why the trial failed; empty unless it did."""
     note: str = ""
     """What a reader of a finished trial should know, for example that it predicts background only."""
+    trained_on: str = ""
+    """Model name of the processor or the GPU that trained it; empty where none did, or before schema 2."""
+    fused: bool | None = None
+    """Whether fused kernels (irnas.nn.fused) took part in its last epoch; None where nobody knows."""
 
     def __post_init__(self) -> None:
         where = f"result of trial {self.trial}"
@@ -76,6 +80,8 @@ class Result:
             "seconds": self.seconds,
             "error": self.error,
             "note": self.note,
+            "trained_on": self.trained_on,
+            "fused": self.fused,
         }
 
     @classmethod

@@ -41,6 +41,8 @@ class Cost:
     """All layers of a network in the order in which they run; totals are sums."""
 
     layers: tuple[LayerCost, ...]
+    frames: int = 1
+    """How many frames of a sequence the network looks at."""
 
     @property
     def total(self) -> Work:
@@ -49,7 +51,7 @@ class Cost:
 
     def without(self, prefix: str) -> Cost:
         """The same without the layers whose names start so."""
-        return Cost(layers=tuple(layer for layer in self.layers if not layer.name.startswith(prefix)))
+        return replace(self, layers=tuple(layer for layer in self.layers if not layer.name.startswith(prefix)))
 
     def values(self) -> dict[str, float]:
         """Totals by the names of the objectives of kind ``cost``."""
@@ -76,14 +78,12 @@ def count(module: nn.Module, input_chw: Chw, *, window: bool = False) -> Cost:
 def survey(genotype: Genotype, input_chw: Chw, *, window: bool = False) -> Cost:
     """The cost of an untrained network, which is built without memory; any input size takes the same time.
 
-    Where the family has an axis ``in_ch`` it is set to the number of channels of the input; a network of many frames is
-    given a window of them; ``window`` as in ``count``.
+    The network is that for images with the channels of the input (``models.with_channels``); one of many frames sees a
+    window of them; ``window`` as in ``count``.
     """
     _require_positive(input_chw)
-    if "in_ch" in genotype.values:
-        genotype = replace(genotype, values={**genotype.values, "in_ch": input_chw[0]})
     with torch.device("meta"):
-        module = models.build(genotype)
+        module = models.build(models.with_channels(genotype, input_chw[0]))
     num = traits.frames(module)
     return _count(module, input_chw if num == 1 else (num, *input_chw[1:]), window)
 
@@ -99,6 +99,7 @@ def _require_positive(input_chw: Chw) -> None:
 
 
 def _count(module: nn.Module, input_chw: Chw, window: bool) -> Cost:
+    frames = traits.frames(module)
     module = module if window else traits.per_frame(module)
     layers: list[LayerCost] = []
     ruled = dict(_ruled(module))
@@ -110,7 +111,7 @@ def _count(module: nn.Module, input_chw: Chw, window: bool) -> Cost:
     for name, part in ruled.items():
         if name not in run and held(part) != Work():
             raise SpaceError(f"cost of {name}: got a {type(part).__name__} with parameters that never runs; must run")
-    return Cost(layers=tuple(layers))
+    return Cost(layers=tuple(layers), frames=frames)
 
 
 def _ruled(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:

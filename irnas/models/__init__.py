@@ -1,20 +1,29 @@
-"""Network families, found by the name of their module: irnas/models/<family>.py has build(values) -> nn.Module."""
+"""Network families, found by the name of their module: irnas/models/<family>.py has build(values) -> nn.Module.
+
+A family may name the axis of its spaces that holds the number of input channels: INPUT_AXIS = "in_ch". Without one its
+networks take one channel, or a window of frames. Weights that others published are read by <family>_weights.py.
+"""
 
 from __future__ import annotations
 
+import functools
 import importlib
-import importlib.util
 import pkgutil
+from dataclasses import replace
+from types import ModuleType
 
 from torch import nn
 
 from irnas.core.errors import SpaceError
 from irnas.core.space import Genotype
+from irnas.nn import traits
 
 
+@functools.cache
 def families() -> tuple[str, ...]:
     """The names of all families."""
-    return tuple(sorted(info.name for info in pkgutil.iter_modules(__path__)))
+    names = (info.name for info in pkgutil.iter_modules(__path__))
+    return tuple(sorted(name for name in names if not name.endswith("_weights")))
 
 
 def build(genotype: Genotype) -> nn.Module:
@@ -23,10 +32,39 @@ def build(genotype: Genotype) -> nn.Module:
     It maps x float32 [N, C, H, W] in 0..1 to logits [N, 1, H, W]; irnas.nn.traits lists what it may say of itself.
 
     Raises:
-        SpaceError: no such family, or values it cannot build.
+        SpaceError: no such family, values it cannot build, or a network that misspells a trait.
     """
-    module = f"irnas.models.{genotype.family}"
-    if not genotype.family.isidentifier() or importlib.util.find_spec(module) is None:
-        raise SpaceError(f"family: got {genotype.family!r}; one of {', '.join(families())}")
-    network: nn.Module = importlib.import_module(module).build(genotype.values)
+    network: nn.Module = _family(genotype.family).build(genotype.values)
+    traits.check(network, genotype.family)
     return network
+
+
+def input_axis(family: str) -> str | None:
+    """The axis that holds the number of input channels; None for a family whose networks take one channel or a window.
+
+    Raises:
+        SpaceError: no such family.
+    """
+    axis: str | None = getattr(_family(family), "INPUT_AXIS", None)
+    return axis
+
+
+def with_channels(genotype: Genotype, channels: int) -> Genotype:
+    """The genotype of the same network for images of that many channels; itself where its family has no such axis.
+
+    Raises:
+        SpaceError: no such family, or the family names an axis that the genotype lacks.
+    """
+    axis = input_axis(genotype.family)
+    if axis is None:
+        return genotype
+    if axis not in genotype.values:
+        known = ", ".join(genotype.values)
+        raise SpaceError(f"family {genotype.family}: got INPUT_AXIS {axis!r}; must be one of {known}")
+    return replace(genotype, values={**genotype.values, axis: channels})
+
+
+def _family(name: str) -> ModuleType:
+    if name not in families():
+        raise SpaceError(f"family: got {name!r}; one of {', '.join(families())}")
+    return importlib.import_module(f"irnas.models.{name}")

@@ -28,6 +28,9 @@ from irnas.nn.slim import fold
 
 Values = Mapping[str, Value]
 
+INPUT_AXIS = "in_ch"
+"""See irnas.models."""
+
 _PRIOR = -math.log(99)
 """Bias of what predicts targets: one in a hundred at first, as focal loss wants it."""
 _RATIO_WEIGHT = 2.0
@@ -50,7 +53,7 @@ class AdsNet(nn.Module):
 
     def __init__(self, values: Values) -> None:
         super().__init__()
-        self.in_channels, width = int(values["in_ch"]), int(values["width"])
+        self.in_channels, width = int(values[INPUT_AXIS]), int(values["width"])
         # Tried: 1e-2 trains a width of 16 best of 1e-2, 3e-3 and 1e-3; with 64 it diverges and 3e-3 does well.
         self.learning_rate = 0.16 / width
         self.grid, depth = int(values["grid"]), int(values["d"])

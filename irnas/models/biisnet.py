@@ -21,6 +21,9 @@ from irnas.nn.channel import Gain, Subsample
 
 Values = Mapping[str, Value]
 
+INPUT_AXIS = "in_ch"
+"""See irnas.models."""
+
 
 class BiisNet(nn.Module):
     """Stem, ``stages`` levels down, bottom, the same levels up with skip connections, head.
@@ -38,7 +41,7 @@ class BiisNet(nn.Module):
         layer2, bottom2 = str(values["layer2"]), str(values.get("bot_layer2", "same"))
         bottom2 = layer2 if bottom2 == "same" else bottom2
         levels = range(stages)
-        self.in_channels, self.stride = int(values["in_ch"]), 2**stages
+        self.in_channels, self.stride = int(values[INPUT_AXIS]), 2**stages
         self.amplify = Gain(gain) if gain != 1 else None
         self.stem = _convolution(self.in_channels, base, int(values["stem_k"]))
         if self.stem.kernel_size != (1, 1):

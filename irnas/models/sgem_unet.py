@@ -21,6 +21,9 @@ from irnas.nn.slim import fold
 
 Values = Mapping[str, Value]
 
+INPUT_AXIS = "in_ch"
+"""See irnas.models."""
+
 
 class SgemUnet(nn.Module):
     """``depth`` encoder levels, as many decoder levels less one, head.
@@ -35,7 +38,7 @@ class SgemUnet(nn.Module):
         super().__init__()
         depth, base, is_binary = int(values["depth"]), int(values["c"]), values["binary"] == "body"
         widths = [base * 2**level for level in range(depth)]
-        self.in_channels, self.stride = int(values["in_ch"]), 2 ** (depth - 1)
+        self.in_channels, self.stride = int(values[INPUT_AXIS]), 2 ** (depth - 1)
         self.enc = nn.ModuleList()
         for level, width in enumerate(widths):
             before = widths[level - 1] if level else self.in_channels

@@ -28,6 +28,7 @@ _HERE = Path(__file__).parent
 _PLACES = (_HERE / "_fused.so", _HERE.parent.parent / "build" / "irnas" / "nn" / "native" / "_fused.so")
 _WIDTH = 16
 _is_on = True
+_num_calls = 0
 
 
 @contextmanager
@@ -49,6 +50,11 @@ def is_on() -> bool:
 def is_built() -> bool:
     """Whether the kernels came with this installation."""
     return _library() is not None
+
+
+def num_calls() -> int:
+    """The number of kernels that have run in this process: it has grown after each training step that used them."""
+    return _num_calls
 
 
 def suits(x_nchw: Tensor) -> bool:
@@ -232,6 +238,8 @@ def _size(x_nchw: Tensor) -> tuple[ctypes.c_int64, ctypes.c_int64]:
 
 
 def _call(name: str, *arguments: Any) -> None:
+    global _num_calls
+    _num_calls += 1
     library = _library()
     assert library is not None
     found = (ctypes.c_void_p(a.data_ptr()) if isinstance(a, Tensor) else a for a in arguments)

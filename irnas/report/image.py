@@ -137,7 +137,7 @@ def _open(record: Record) -> tuple[Scenes, dict[int, Predictor]]:
     # Torch comes in here and only here: a report without pictures needs none.
     from irnas.data import open_dataset
     from irnas.training.fit import predict, windows
-    from irnas.training.trial import restore
+    from irnas.training.weights import restore
 
     split = open_dataset(str(record.opened["data"]["path"])).split("val")
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from irnas import storage
 from irnas.core.front import Bounds, Front
 from irnas.core.objective import OBJECTIVES, Objective
 from irnas.core.result import Result, Status
 from irnas.core.settings import trial_seed
 from irnas.search.session import Session
+from irnas.training.checkpoint import delete_checkpoint
 from irnas.training.trial import Assignment, Report
 
 
@@ -57,7 +57,7 @@ class Finals:
         assignment = self._running.pop(result.seed, None)
         if assignment is None:
             return
-        storage.remove(assignment.checkpoint)
+        delete_checkpoint(assignment.checkpoint)
         if result.status is Status.OK:
             metrics = {n: v for n, v in result.values.items() if n in OBJECTIVES and not OBJECTIVES[n].is_free}
             event = {"trial": result.trial, "key": result.key, "seed": result.seed, "seconds": result.seconds}

@@ -1,4 +1,4 @@
-"""Training and prediction of one network. Knows images, masks and a budget; does not know who listens.
+"""Trains one network and predicts with it; knows images, masks and a budget, and nothing of who asked.
 
 ``fit`` is a generator of epochs rather than a caller of a callback: whoever drives it stops it by not asking for more,
 so a scheduler needs no special return value and a paused trial is one that nobody iterates.
@@ -7,39 +7,36 @@ so a scheduler needs no special return value and a paused trial is one that nobo
 from __future__ import annotations
 
 import copy
-import io
 import itertools
 import math
-import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from irnas import storage
-from irnas.core.errors import FormatError, TrainingError
+from irnas.core.errors import TrainingError
 from irnas.core.settings import OWN, Budget, Recipe
 from irnas.data import Split
-from irnas.data.loader import batches
+from irnas.data.loader import Batch, batches
 from irnas.metrics import Counts, Rules, count, summarize
-from irnas.nn import parameter_groups, set_progress, traits
+from irnas.nn import fused, parameter_groups, set_progress, traits
 from irnas.nn.loss import make_loss
+from irnas.training.checkpoint import Stateful, read_checkpoint, write_checkpoint
 
 PAD = 16
 """Images are padded to a multiple of this and of the network's stride on their way through it."""
 
 _PREDICT_BATCH = 8
 DEFAULT_LOSS = "softiou+bce"
-"""For families whose papers name no loss of their own."""
+"""The loss of families whose papers name none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    """One pass over the training split, done."""
+    """What one pass over the training split came to."""
 
     epoch: int
     """From 1."""
@@ -48,6 +45,8 @@ class Epoch:
     seconds: float
     model: nn.Module
     """What to validate: the trained network, or its moving average where the recipe asks for one."""
+    fused: bool | None
+    """Whether fused kernels (irnas.nn.fused) took part; None for an epoch that another process trained."""
 
 
 def fit(
@@ -75,51 +74,36 @@ def fit(
         TrainingError: the loss is no longer finite; the message names epoch and step.
     """
     model.to(device)
-    steps = math.ceil(len(split) / budget.batch)
-    peak = recipe.lr or traits.learning_rate(model)
-    optimizer = torch.optim.AdamW(parameter_groups(model, peak, recipe.weight_decay), fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _rate(recipe, peak, steps * budget.epochs))
-    average = copy.deepcopy(model) if recipe.ema else model
-    parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "schedule": schedule, "average": average}
-    done, loss = _load(checkpoint, parts) if checkpoint else (0, 0.0)
+    training = _Training.of(model, split, budget, recipe, seed=seed, device=device)
+    parts = training.parts()
+    done, loss = read_checkpoint(checkpoint, parts) if checkpoint else (0, 0.0)
     if done >= budget.epochs:
-        # Everything was trained before a restart; only the verdict is missing.
-        yield Epoch(epoch=done, loss=loss, seconds=0.0, model=average)
+        # Everything was trained before a restart; only the validation is missing.
+        yield Epoch(epoch=done, loss=loss, seconds=0.0, model=training.average, fused=None)
     for epoch in range(done + 1, budget.epochs + 1):
-        started = time.perf_counter()
+        started, num_calls = time.perf_counter(), fused.num_calls()
         set_progress(model, (epoch - 1) / budget.epochs)
         model.train()
-        loss = _pass(model, split, budget, recipe, optimizer, schedule, average, seed=seed, epoch=epoch, device=device)
-        set_progress(average, epoch / budget.epochs)
+        loss = training.run_epoch(epoch)
+        set_progress(training.average, epoch / budget.epochs)
         if checkpoint:
-            _save(checkpoint, parts, epoch, loss)
-        yield Epoch(epoch=epoch, loss=loss, seconds=time.perf_counter() - started, model=average)
+            write_checkpoint(checkpoint, parts, epoch, loss)
+        seconds, is_fused = time.perf_counter() - started, fused.num_calls() > num_calls
+        yield Epoch(epoch=epoch, loss=loss, seconds=seconds, model=training.average, fused=is_fused)
 
 
 def pace(model: nn.Module, split: Split, budget: Budget, recipe: Recipe, *, steps: int = 3) -> float:
     """Seconds of CPU time that a pass over a split would take, from a few steps of it; changes the model."""
-    optimizer = torch.optim.AdamW(parameter_groups(model, 1e-6, 0.0), fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
-    took = []
+    slow = replace(recipe, lr=1e-6, lr_end=0.0, weight_decay=0.0, ema=0.0)
+    training = _Training.of(model.train(), split, budget, slow, seed=0, device="cpu")
+    seconds = []
     for epoch in range(2):
         # The first steps pay for memory and kernels that a training pays for once.
         started = time.process_time()
-        _pass(
-            model.train(),
-            split,
-            budget,
-            recipe,
-            optimizer,
-            schedule,
-            model,
-            seed=0,
-            epoch=epoch,
-            device="cpu",
-            most=steps,
-        )
-        took.append(time.process_time() - started)
-    whole = math.ceil(len(split) / budget.batch)
-    return took[-1] / min(steps, whole) * whole
+        training.run_epoch(epoch, max_steps=steps)
+        seconds.append(time.process_time() - started)
+    steps_of_pass = _steps_of(split, budget)
+    return seconds[-1] / min(steps, steps_of_pass) * steps_of_pass
 
 
 def predict(model: nn.Module, image: np.ndarray) -> np.ndarray:
@@ -171,49 +155,95 @@ def validate(model: nn.Module, split: Split, rules: Rules) -> tuple[dict[str, fl
     return summarize(Counts.concat(rows)), is_blank
 
 
-def _pass(
-    model: nn.Module,
-    split: Split,
-    budget: Budget,
-    recipe: Recipe,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    average: nn.Module,
-    *,
-    seed: int,
-    epoch: int,
-    device: str,
-    most: int | None = None,
-) -> float:
-    loss_of = _criterion(model, recipe)
-    losses = []
-    order = batches(
-        split,
-        batch=budget.batch,
-        crop=budget.crop,
-        seed=seed,
-        epoch=epoch,
-        target_share=recipe.target_share,
-        augment=recipe.augment,
-        frames=traits.frames(model),
-    )
-    for step, (x_nchw, truth_n1hw) in enumerate(itertools.islice(order, most), 1):
-        x = torch.from_numpy(x_nchw).to(device, memory_format=torch.channels_last)
-        truth = torch.from_numpy(truth_n1hw).to(device, torch.float32)
-        with torch.autocast(device, torch.bfloat16, enabled=recipe.amp and device != "cpu"):
-            loss = loss_of(x, truth)
-        if not torch.isfinite(loss):
-            raise TrainingError(f"epoch {epoch}, step {step}: got loss {loss.item()}; must be finite")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call] # torch publishes no type for it
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.detach())
-        if average is not model:
-            _follow(average, model, recipe.ema)
-    if not losses:
-        raise TrainingError(f"epoch {epoch}: got no batch; the split must have images")
-    return torch.stack(losses).mean().item()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Training:
+    """What stays the same from the first step of a training to its last; its parts change their state."""
+
+    model: nn.Module
+    average: nn.Module
+    """The moving average of the model; the model itself where the recipe asks for none."""
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    loss_of: Callable[[Tensor, Tensor], Tensor]
+    split: Split
+    budget: Budget
+    recipe: Recipe
+    seed: int
+    device: str
+
+    @classmethod
+    def of(
+        cls,
+        model: nn.Module,
+        split: Split,
+        budget: Budget,
+        recipe: Recipe,
+        *,
+        seed: int,
+        device: str,
+    ) -> _Training:
+        """A training that has not begun; arguments as of ``fit``."""
+        peak = recipe.lr or traits.learning_rate(model)
+        rate = _rate(recipe, peak, _steps_of(split, budget) * budget.epochs)
+        optimizer = torch.optim.AdamW(parameter_groups(model, peak, recipe.weight_decay), fused=True)
+        return cls(
+            model=model,
+            average=copy.deepcopy(model) if recipe.ema else model,
+            optimizer=optimizer,
+            schedule=torch.optim.lr_scheduler.LambdaLR(optimizer, rate),
+            loss_of=_criterion(model, recipe),
+            split=split,
+            budget=budget,
+            recipe=recipe,
+            seed=seed,
+            device=device,
+        )
+
+    def parts(self) -> dict[str, Stateful]:
+        """What a checkpoint keeps the state of."""
+        return {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule, "average": self.average}
+
+    def run_epoch(self, epoch: int, *, max_steps: int | None = None) -> float:
+        """Train on the batches of one pass, at most ``max_steps`` of them; the mean loss over the steps.
+
+        Raises:
+            TrainingError: the loss is not finite, or the split has no image.
+        """
+        losses = []
+        for step, (x_nchw, truth_n1hw) in enumerate(itertools.islice(self._batches(epoch), max_steps), 1):
+            x = torch.from_numpy(x_nchw).to(self.device, memory_format=torch.channels_last)
+            truth = torch.from_numpy(truth_n1hw).to(self.device, torch.float32)
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.amp and self.device != "cpu"):
+                loss = self.loss_of(x, truth)
+            if not torch.isfinite(loss):
+                raise TrainingError(f"epoch {epoch}, step {step}: got loss {loss.item()}; must be finite")
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call] # torch publishes no type for it
+            self.optimizer.step()
+            self.schedule.step()
+            losses.append(loss.detach())
+            if self.average is not self.model:
+                _follow(self.average, self.model, self.recipe.ema)
+        if not losses:
+            raise TrainingError(f"epoch {epoch}: got no batch; the split must have images")
+        return torch.stack(losses).mean().item()
+
+    def _batches(self, epoch: int) -> Iterator[Batch]:
+        return batches(
+            self.split,
+            batch=self.budget.batch,
+            crop=self.budget.crop,
+            seed=self.seed,
+            epoch=epoch,
+            target_share=self.recipe.target_share,
+            augment=self.recipe.augment,
+            frames=traits.frames(self.model),
+        )
+
+
+def _steps_of(split: Split, budget: Budget) -> int:
+    """The number of batches in a pass over a split."""
+    return math.ceil(len(split) / budget.batch)
 
 
 def _criterion(model: nn.Module, recipe: Recipe) -> Callable[[Tensor, Tensor], Tensor]:
@@ -245,24 +275,3 @@ class _rate:
             return (step + 1) / (self._rise + 1)
         share = min((step - self._rise) / max(self._steps - self._rise, 1), 1.0)
         return self._end + (1 - self._end) * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def _save(uri: str, parts: dict[str, Any], epoch: int, loss: float) -> None:
-    buffer = io.BytesIO()
-    torch.save({"epoch": epoch, "loss": loss, **{name: part.state_dict() for name, part in parts.items()}}, buffer)
-    storage.write(uri, buffer.getvalue())
-
-
-def _load(uri: str, parts: dict[str, Any]) -> tuple[int, float]:
-    content = storage.read(uri)
-    if content is None:
-        return 0, 0.0
-    try:
-        state = torch.load(io.BytesIO(content), weights_only=True)
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
-    except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise FormatError(
-            f"{uri}: got {type(error).__name__} while reading; must be a checkpoint of this trial"
-        ) from error
-    return int(state["epoch"]), float(state["loss"])

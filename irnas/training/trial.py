@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -10,16 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from irnas import models, storage
-from irnas.core.errors import DataError, SettingsError, StorageError
+from irnas import models
+from irnas.core.errors import ServiceError, SettingsError, StorageError
+from irnas.core.provenance import device_name
 from irnas.core.result import Result, Status
 from irnas.core.settings import Budget, Recipe
 from irnas.core.space import Genotype
 from irnas.data import open_dataset
 from irnas.metrics import PRESETS
+from irnas.training.checkpoint import checkpoint_uri
 from irnas.training.fit import fit, validate
+from irnas.training.weights import write_weights
 
 MAX_REPORTS = 20
 """About how often a trial is validated: often enough for a curve, seldom enough not to cost more than training."""
@@ -52,7 +53,7 @@ class Assignment:
     @property
     def checkpoint(self) -> str:
         """Where the state after each epoch is kept until the trial ends."""
-        return checkpoint(self.uri, self.genotype.key + (f"-{self.repeat}" if self.repeat else ""))
+        return checkpoint_uri(self.uri, self.genotype.key, self.repeat)
 
     def result(
         self,
@@ -63,8 +64,10 @@ class Assignment:
         seconds: float,
         error: str = "",
         note: str = "",
+        trained_on: str = "",
+        fused: bool | None = None,
     ) -> Result:
-        """This trial's result with that outcome."""
+        """This trial's result with that outcome; arguments as the fields of ``Result``."""
         return Result(
             trial=self.trial,
             genotype=self.genotype,
@@ -77,17 +80,23 @@ class Assignment:
             seconds=seconds,
             error=error,
             note=note,
+            trained_on=trained_on,
+            fused=fused,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a trial has to say after an epoch that was validated."""
+    """What a trial reached after an epoch that was validated."""
 
     epoch: int
     values: Mapping[str, float]
     """Metrics on the validation split, and the training loss."""
     seconds: float
+    trained_on: str = ""
+    """See ``Result.trained_on``."""
+    fused: bool | None = None
+    """See ``Result.fused``."""
 
 
 def evaluate(assignment: Assignment) -> Iterator[Report | Result]:
@@ -99,45 +108,31 @@ def evaluate(assignment: Assignment) -> Iterator[Report | Result]:
     Raises:
         SettingsError: the settings cannot be met by any trial, for example the data set has another revision.
         StorageError: the run cannot be written.
+        ServiceError: the store of the run does not answer.
     """
     started = time.perf_counter() - assignment.spent
-    epochs = 0
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    trained_on = device_name(torch.cuda.get_device_name() if device == "cuda" else device)
+    last: Report | None = None
     try:
-        for found in _train(assignment, started):
-            epochs = found.epoch if isinstance(found, Report) else epochs
-            yield found
-    except (SettingsError, StorageError):
+        for outcome in _train(assignment, started, device, trained_on):
+            last = outcome if isinstance(outcome, Report) else last
+            yield outcome
+    except (SettingsError, StorageError, ServiceError):
         raise
     except Exception as error:
-        seconds = time.perf_counter() - started
-        yield assignment.result(Status.FAILED, {}, epochs=epochs, seconds=seconds, error=_in_one_line(error))
+        yield assignment.result(
+            Status.FAILED,
+            {},
+            epochs=last.epoch if last else 0,
+            seconds=time.perf_counter() - started,
+            error=_in_one_line(error),
+            trained_on=trained_on,
+            fused=last.fused if last else None,
+        )
 
 
-def checkpoint(uri: str, name: str) -> str:
-    """Where a run keeps the state of a training until it ends; its name is the genotype's key."""
-    return storage.join(uri, "checkpoints", f"{name}.pt")
-
-
-def weights_uri(uri: str, key: str) -> str:
-    """Where a run keeps the trained weights of a genotype."""
-    return storage.join(uri, "weights", f"{key}.pt")
-
-
-def restore(uri: str, result: Result) -> nn.Module:
-    """The trained network of a finished trial of the run at ``uri``, on the CPU, ready to predict.
-
-    Raises:
-        DataError: the run holds no weights for it.
-    """
-    content = storage.read(weights_uri(uri, result.key))
-    if content is None:
-        raise DataError(f"run {uri}: got no weights of {result.key}; must be a trial that finished there")
-    model = models.build(result.genotype)
-    model.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
-    return model.eval()
-
-
-def _train(assignment: Assignment, started: float) -> Iterator[Report | Result]:
+def _train(assignment: Assignment, started: float, device: str, trained_on: str) -> Iterator[Report | Result]:
     budget, rules = assignment.budget, PRESETS[assignment.preset]
     dataset = open_dataset(assignment.dataset)
     if dataset.revision != assignment.data_rev:
@@ -145,33 +140,38 @@ def _train(assignment: Assignment, started: float) -> Iterator[Report | Result]:
             f"data set {assignment.dataset}: got revision {dataset.revision}; must be {assignment.data_rev}, "
             "with which this run began"
         )
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(assignment.seed)
     model = models.build(assignment.genotype)
-    validation = dataset.split("val")
+    fit_split, validation_split = dataset.split("fit"), dataset.split("val")
     values: dict[str, float] = {}
-    is_blank, every = False, max(1, budget.epochs // MAX_REPORTS)
+    is_blank, fused, every = False, None, max(1, budget.epochs // MAX_REPORTS)
     for epoch in fit(
         model,
-        dataset.split("fit"),
+        fit_split,
         budget,
         assignment.recipe,
         seed=assignment.seed,
         device=device,
         checkpoint=assignment.checkpoint,
     ):
-        model = epoch.model
+        model, fused = epoch.model, epoch.fused
         if epoch.epoch % every and epoch.epoch < budget.epochs:
             continue
-        values, is_blank = validate(epoch.model, validation, rules)
-        yield Report(epoch=epoch.epoch, values={**values, "loss": epoch.loss}, seconds=time.perf_counter() - started)
+        values, is_blank = validate(model, validation_split, rules)
+        seconds = time.perf_counter() - started
+        reported = {**values, "loss": epoch.loss}
+        yield Report(epoch=epoch.epoch, values=reported, seconds=seconds, trained_on=trained_on, fused=fused)
     if not assignment.repeat:
-        buffer = io.BytesIO()
-        torch.save(model.state_dict(), buffer)
-        storage.write(weights_uri(assignment.uri, assignment.genotype.key), buffer.getvalue())
-    seconds = time.perf_counter() - started
-    note = BLANK if is_blank else ""
-    yield assignment.result(Status.OK, values, epochs=budget.epochs, seconds=seconds, note=note)
+        write_weights(assignment.uri, assignment.genotype.key, model)
+    yield assignment.result(
+        Status.OK,
+        values,
+        epochs=budget.epochs,
+        seconds=time.perf_counter() - started,
+        note=BLANK if is_blank else "",
+        trained_on=trained_on,
+        fused=fused,
+    )
 
 
 def _in_one_line(error: Exception) -> str:

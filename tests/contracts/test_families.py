@@ -42,9 +42,11 @@ def samples() -> Iterator[Any]:
 
 def channels_of(genotype: Genotype) -> int:
     """Input channels: those of the axis, or the frames of a window, which are its channels."""
+    axis = models.input_axis(genotype.family)
+    if axis is not None:
+        return int(genotype.values[axis])
     with torch.device("meta"):
-        num = traits.frames(models.build(genotype))
-    return num if num > 1 else int(genotype.values.get("in_ch", 1))
+        return traits.frames(models.build(genotype))
 
 
 def image(genotype: Genotype) -> Tensor:
@@ -138,6 +140,16 @@ def test_one_seed_gives_one_network() -> None:
         genotype = catalog.load(name).default()
         first, second = build(genotype).state_dict(), build(genotype).state_dict()
         assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_an_input_axis_is_one_of_every_point() -> None:
+    for name in catalog.names():
+        space = catalog.load(name)
+        axis = models.input_axis(space.family)
+        assert axis is None or space[axis].when is None
+        # A family whose network looks at several channels, and not at frames, must say which axis holds them.
+        is_windowed = traits.frames(models.build(space.default())) > 1
+        assert axis is not None or is_windowed or channels_of(space.default()) == 1
 
 
 def test_published_names_are_distinct_and_their_numbers_plausible() -> None:

@@ -20,7 +20,7 @@ from irnas.core import catalog
 from irnas.core.space import Genotype
 from irnas.deploy.export import onnx
 from irnas.deploy.export.write import Origin
-from irnas.nn import traits
+from irnas.nn import Sign, traits
 
 DRAWN = 12
 LARGEST = 1e-4
@@ -68,7 +68,7 @@ def test_onnx_runtime_yields_the_probabilities_of_the_network(genotype: Genotype
     # Millions of signs: in some images one is that of a number which is zero but for rounding, and that pixel's
     # surroundings differ, as they do between torch's own precisions. A wrong file differs in every image. The smaller
     # the image, the fewer the signs.
-    tries, side = (TRIES, max(32, taken.pad)) if has_signs(genotype) else (1, 64)
+    tries, side = (TRIES, max(32, taken.pad)) if has_signs(network) else (1, 64)
     for height, width in ((side, side), (side + taken.pad, side)):
         shape = (height, width) if channels == 1 else (channels, height, width)
         off = []
@@ -85,5 +85,5 @@ def test_onnx_runtime_yields_the_probabilities_of_the_network(genotype: Genotype
         assert min(off) <= LARGEST, off
 
 
-def has_signs(genotype: Genotype) -> bool:
-    return genotype.family == "biisnet" or genotype.values.get("binary") == "body"
+def has_signs(network: nn.Module) -> bool:
+    return any(isinstance(part, Sign) for part in network.modules())

@@ -164,7 +164,7 @@ def test_best_takes_the_mean_of_a_network_that_was_trained_again(monkeypatch: py
     events = [opened, *({"kind": "finished", "result": r.document()} for r in (lucky, steady))]
     events.append({"kind": "repeated", "trial": 0, "key": lucky.key, "seed": 1, "values": {"miou": 0.1}})
     monkeypatch.setattr(source.ledger, "opening", lambda uri: (opened, events))
-    monkeypatch.setattr(source.trial, "restore", lambda uri, result: result.key)
+    monkeypatch.setattr(source.weights, "restore", lambda uri, result: result.key)
     assert source.from_run("r", "best", str(tiny().root)).network == steady.key
 
 

@@ -14,6 +14,13 @@ from irnas.core.errors import FormatError, TrainingError
 from irnas.core.settings import Budget, Recipe
 from irnas.core.space import Genotype
 from irnas.metrics import PRESETS, Counts, count, summarize
+from irnas.training.checkpoint import (
+    Stateful,
+    checkpoint_uri,
+    delete_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
 from irnas.training.fit import PAD, fit, predict, predictions, validate
 
 BUDGET = Budget(epochs=4, batch=4, crop=32)
@@ -45,15 +52,17 @@ def test_equal_seeds_give_equal_training(recipe: Recipe) -> None:
 @pytest.mark.parametrize("recipe", [RECIPE, Recipe(ema=0.9)])
 def test_a_stopped_training_goes_on_where_it_was(tmp_path: Path, recipe: Recipe) -> None:
     path = str(tmp_path / "state.pt")
-    whole_model, parts_model = network(), network()
-    whole = list(fit(whole_model, tiny().split("fit"), BUDGET, recipe, seed=1))
-    first = fit(parts_model, tiny().split("fit"), BUDGET, recipe, seed=1, checkpoint=path)
+    model, interrupted_model = network(), network()
+    uninterrupted = list(fit(model, tiny().split("fit"), BUDGET, recipe, seed=1))
+    first = fit(interrupted_model, tiny().split("fit"), BUDGET, recipe, seed=1, checkpoint=path)
     losses = [next(first).loss, next(first).loss]
     first.close()
     second = list(fit(network(seed=9), tiny().split("fit"), BUDGET, recipe, seed=1, checkpoint=path))
     assert [e.epoch for e in second] == [3, 4]
-    assert losses + [e.loss for e in second] == [e.loss for e in whole]
-    for mine, theirs in zip(second[-1].model.state_dict().values(), whole[-1].model.state_dict().values(), strict=True):
+    assert losses + [e.loss for e in second] == [e.loss for e in uninterrupted]
+    for mine, theirs in zip(
+        second[-1].model.state_dict().values(), uninterrupted[-1].model.state_dict().values(), strict=True
+    ):
         torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
 
 
@@ -94,6 +103,21 @@ def test_lit10_learns_eight_images_by_heart() -> None:
     for _ in fit(model, split, Budget(epochs=400, batch=8, crop=48), recipe, seed=0):
         pass
     assert validate(model, split, PRESETS["basicirstd"])[0]["miou"] > 0.9
+
+
+def test_each_replicate_has_a_checkpoint_of_its_own(tmp_path: Path) -> None:
+    first, second = (checkpoint_uri(str(tmp_path), "k", replicate) for replicate in (0, 1))
+    assert [Path(uri).relative_to(tmp_path).as_posix() for uri in (first, second)] == [
+        "checkpoints/k.pt",
+        "checkpoints/k-1.pt",
+    ]
+    parts: dict[str, Stateful] = {"model": network()}
+    write_checkpoint(first, parts, 3, 0.5)
+    write_checkpoint(second, parts, 4, 0.25)
+    delete_checkpoint(first)
+    delete_checkpoint(first)
+    assert read_checkpoint(first, parts) == (0, 0.0)
+    assert read_checkpoint(second, parts) == (4, 0.25)
 
 
 class Bright(nn.Module):
@@ -147,11 +171,11 @@ def test_prediction_pads_and_crops_back() -> None:
     rng = np.random.default_rng(0)
     shapes = [(40, 70), (40, 70), (32, 32), (1, 1), (40, 70)]
     images = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
-    found = list(predictions(Bright(), images))
-    for image, probability in zip(images, found, strict=True):
+    probabilities = list(predictions(Bright(), images))
+    for image, probability in zip(images, probabilities, strict=True):
         assert probability.shape == image.shape and probability.dtype == np.float32
         np.testing.assert_array_equal(probability > 0.5, image > 127)
-    np.testing.assert_array_equal(predict(Bright(), images[0]), found[0])
+    np.testing.assert_array_equal(predict(Bright(), images[0]), probabilities[0])
 
 
 def test_validation_is_the_metrics_of_the_predictions() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,13 @@ from support.datasets import tiny
 from irnas import cost, models, storage
 from irnas.core import catalog
 from irnas.core.errors import DataError, SettingsError, StorageError
+from irnas.core.provenance import device_name
 from irnas.core.result import Result, Status
 from irnas.core.settings import Budget, Recipe
+from irnas.nn import fused
 from irnas.training.fit import predict
-from irnas.training.trial import BLANK, Assignment, Report, evaluate, restore, weights_uri
+from irnas.training.trial import BLANK, Assignment, Report, evaluate
+from irnas.training.weights import restore, weights_uri
 
 
 def assignment(folder: Path, **changes: object) -> Assignment:
@@ -33,24 +37,29 @@ def assignment(folder: Path, **changes: object) -> Assignment:
     return Assignment(**{**fields, **changes})  # type: ignore[arg-type]
 
 
+def last_of(wanted: Assignment) -> Result:
+    """The result of a trial that runs to its end."""
+    *_, result = evaluate(wanted)
+    assert isinstance(result, Result)
+    return result
+
+
 def test_a_trial_reports_each_epoch_and_ends_in_a_result(tmp_path: Path) -> None:
-    found = list(evaluate(assignment(tmp_path)))
-    assert [type(f) for f in found] == [Report, Report, Result]
-    reports, result = found[:-1], found[-1]
+    outcomes = list(evaluate(assignment(tmp_path)))
+    assert [type(outcome) for outcome in outcomes] == [Report, Report, Result]
+    reports, result = outcomes[:-1], outcomes[-1]
     assert [r.epoch for r in reports if isinstance(r, Report)] == [1, 2]
     assert isinstance(result, Result) and result.status is Status.OK and result.epochs == 2
     assert result.values["ops"] == assignment(tmp_path).costs["ops"] and 0 <= result.values["miou"] <= 1
 
 
 def test_equal_assignments_give_equal_values(tmp_path: Path) -> None:
-    first, second = (list(evaluate(assignment(tmp_path / name)))[-1] for name in "ab")
-    assert isinstance(first, Result) and isinstance(second, Result)
+    first, second = (last_of(assignment(tmp_path / name)) for name in "ab")
     assert first.values == second.values
 
 
 def test_the_weights_come_back_as_they_were(tmp_path: Path) -> None:
-    result = list(evaluate(assignment(tmp_path)))[-1]
-    assert isinstance(result, Result)
+    result = last_of(assignment(tmp_path))
     image = tiny().split("val").image(0)
     first, second = (predict(restore(str(tmp_path), result), image) for _ in range(2))
     assert (first == second).all()
@@ -60,26 +69,26 @@ def test_the_weights_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_a_paused_trial_goes_on_to_the_same_end(tmp_path: Path) -> None:
-    whole = list(evaluate(assignment(tmp_path / "whole")))[-1]
+    uninterrupted = last_of(assignment(tmp_path / "uninterrupted"))
     paused = evaluate(assignment(tmp_path / "paused"))
     assert isinstance(next(paused), Report)
     paused.close()
     rest = list(evaluate(assignment(tmp_path / "paused")))
-    assert [f.epoch for f in rest if isinstance(f, Report)] == [2]
-    assert isinstance(whole, Result) and isinstance(rest[-1], Result)
-    assert rest[-1].values == whole.values
+    assert [outcome.epoch for outcome in rest if isinstance(outcome, Report)] == [2]
+    assert isinstance(rest[-1], Result)
+    assert rest[-1].values == uninterrupted.values
 
 
 def test_a_failure_is_a_result_that_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: object) -> torch.nn.Module:
         raise RuntimeError("no such\nlayer")
 
-    given = assignment(tmp_path)
+    wanted = assignment(tmp_path)
     monkeypatch.setattr(models, "build", broken)
-    (result,) = list(evaluate(given))
+    (result,) = list(evaluate(wanted))
     assert isinstance(result, Result) and result.status is Status.FAILED
     assert result.error.startswith("RuntimeError: no such layer (test_trial.py:")
-    assert result.values == given.costs
+    assert result.values == wanted.costs
 
 
 def test_nan_ends_the_trial_not_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,9 +100,9 @@ def test_nan_ends_the_trial_not_the_search(tmp_path: Path, monkeypatch: pytest.M
             next(model.parameters()).fill_(float("nan"))
         return model
 
-    given = assignment(tmp_path)
+    wanted = assignment(tmp_path)
     monkeypatch.setattr(models, "build", poisoned)
-    (result,) = list(evaluate(given))
+    (result,) = list(evaluate(wanted))
     assert isinstance(result, Result) and "TrainingError: epoch 1, step 1: got loss nan" in result.error
 
 
@@ -102,16 +111,70 @@ def test_another_data_revision_is_refused_not_recorded(tmp_path: Path) -> None:
         list(evaluate(assignment(tmp_path, data_rev="other")))
 
 
-def test_predicting_background_only_is_said(tmp_path: Path) -> None:
-    """A rate so small that the network stays as it was drawn, and a loss that first pulls everything down."""
-    recipe = Recipe(lr=1e-9, lr_end=0.0)
-    found = list(evaluate(assignment(tmp_path, recipe=recipe, budget=Budget(epochs=1, batch=4, crop=32))))
-    result = found[-1]
-    assert isinstance(result, Result)
-    model = restore(str(tmp_path), result)
-    split = tiny().split("val")
-    blank = not any((predict(model, split.image(i)) > 0.5).any() for i in range(len(split)))
-    assert (result.note == BLANK) == blank
+class Constant(torch.nn.Module):
+    """Marks every pixel or none: its logits are one number, which hardly changes in training."""
+
+    learning_rate = 1e-9
+
+    def __init__(self, logit: float) -> None:
+        super().__init__()
+        self.logit = torch.nn.Parameter(torch.tensor(logit))
+
+    def forward(self, x_n1hw: torch.Tensor) -> torch.Tensor:
+        return 0 * x_n1hw + self.logit
+
+
+@pytest.mark.parametrize(("logit", "note"), [(-5.0, BLANK), (5.0, "")])
+def test_a_network_that_marks_nothing_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logit: float, note: str
+) -> None:
+    wanted = assignment(tmp_path, recipe=Recipe(lr_end=0.0))
+    monkeypatch.setattr(models, "build", lambda _: Constant(logit))
+    result = last_of(wanted)
+    assert result.status is Status.OK and result.note == note
+    assert (result.values["recall"] == 1) == (note == "")
+
+
+def trained_on() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else device_name("cpu")
+
+
+def test_a_result_names_its_device_and_its_kernels(tmp_path: Path) -> None:
+    with_kernels = last_of(assignment(tmp_path / "fused"))
+    assert with_kernels.trained_on == trained_on() != "cpu"
+    assert with_kernels.fused == (fused.is_built() and not torch.cuda.is_available())
+    with fused.off():
+        assert last_of(assignment(tmp_path / "plain")).fused is False
+    dense = catalog.point("rpcanet_plus", "stages=1,bc=2,tc=16")
+    assert last_of(assignment(tmp_path / "dense", genotype=dense)).fused is False
+
+
+def test_kernels_of_an_earlier_process_are_unknown(tmp_path: Path) -> None:
+    wanted = assignment(tmp_path)
+    *_, report, result = evaluate(wanted)
+    again = last_of(wanted)
+    assert isinstance(report, Report) and isinstance(result, Result)
+    assert report.fused is not None and result.fused == report.fused and again.fused is None
+    assert again.values == result.values
+
+
+def test_a_failed_trial_names_its_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = assignment(tmp_path)
+    monkeypatch.setattr(models, "build", lambda _: torch.nn.Identity())
+    result = last_of(wanted)
+    assert result.status is Status.FAILED and result.trained_on == trained_on() and result.fused is None
+
+
+def test_device_and_kernels_travel_with_the_result(tmp_path: Path) -> None:
+    result = assignment(tmp_path).result(Status.OK, {}, epochs=1, seconds=1.0, trained_on="NVIDIA X", fused=True)
+    assert Result.from_document(result.document()) == result
+    of_0_1 = {name: value for name, value in result.document().items() if name not in ("trained_on", "fused")}
+    assert Result.from_document(of_0_1) == replace(result, trained_on="", fused=None)
+
+
+def test_a_gpu_keeps_the_name_it_has() -> None:
+    assert device_name("NVIDIA X") == "NVIDIA X"
+    assert device_name("cpu") not in ("", "cpu")
 
 
 def test_a_full_disk_ends_the_search_not_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

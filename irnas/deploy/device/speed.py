@@ -7,11 +7,9 @@ time of that thread, so that trials running beside it disturb it little.
 from __future__ import annotations
 
 import importlib
-import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -19,6 +17,7 @@ import numpy as np
 
 from irnas import models, runtime
 from irnas.core.errors import ExportError
+from irnas.core.provenance import device_name
 from irnas.core.space import Genotype
 from irnas.deploy.device.work import Steps, steps
 from irnas.deploy.export import onnx
@@ -72,22 +71,15 @@ def clock_name(threads: int) -> str:
 
 
 def cpu() -> str:
-    """What the processor of this machine calls itself."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    found = dict(line.split(":", 1) for line in lines if ":" in line)
-    named = {key.strip().lower(): value.strip() for key, value in found.items()}
-    # x86 tells the processor, boards tell themselves.
-    return named.get("model name") or named.get("model") or platform.processor() or platform.machine()
+    """The model name of the processor of this machine."""
+    return device_name("cpu")
 
 
 def program(genotype: Genotype, channels: int) -> Program:
     """The network of a genotype with random weights, for the engine where it can be lowered, else for ONNX Runtime.
 
     Args:
-        genotype: its axis ``in_ch``, where there is one, is set to ``channels``, as in irnas.cost.count.
+        genotype: of the network, which is built for images of ``channels`` channels where its family can be.
         channels: of the image.
 
     Raises:
@@ -105,7 +97,7 @@ def lowered(genotype: Genotype, channels: int) -> Program:
     Raises:
         ExportError: it has no faithful form there.
     """
-    graph = lower(models.build(_taking(genotype, channels)).eval(), channels)
+    graph = lower(models.build(models.with_channels(genotype, channels)).eval(), channels)
     taken = format.Input(channels=channels, multiple=graph.multiple, pad=PAD)
     side, none = graph.multiple, "0" * 64
     # Nobody repeats the reference run of a file that is not kept.
@@ -122,7 +114,7 @@ def exported(genotype: Genotype, channels: int) -> Program:
     """
     for package in ("onnx", "onnxscript", "onnxruntime"):
         need(package)
-    network = models.build(_taking(genotype, channels)).eval()
+    network = models.build(models.with_channels(genotype, channels)).eval()
     # A window of frames takes the place of the image's channels.
     channels = channels if traits.frames(network) == 1 else traits.frames(network)
     proto = onnx.convert(network, onnx.input_of(network, channels), Origin(name=genotype.key))
@@ -133,11 +125,6 @@ def steps_of(found: Program, size: tuple[int, int], kernels: str) -> Steps:
     """What the engine has to do for an image."""
     assert found.model is not None, found.engine
     return steps(found.model.ops, found.model.extents, size, kernels, found.model.input.pad)
-
-
-def _taking(genotype: Genotype, channels: int) -> Genotype:
-    values = genotype.values
-    return replace(genotype, values={**values, "in_ch": channels}) if "in_ch" in values else genotype
 
 
 def runner(found: Program, size: tuple[int, int], threads: int = 1, kernels: str | None = None) -> Run:

@@ -17,7 +17,7 @@ from irnas.data import Dataset, open_dataset
 from irnas.deploy.export.write import Origin
 from irnas.metrics import PRESETS, Rules
 from irnas.record import ledger, replicates
-from irnas.training import trial
+from irnas.training import weights
 
 BEST = "best"
 _TRAINED = (Status.OK, Status.STOPPED)
@@ -55,7 +55,7 @@ def from_run(uri: str, key: str, dataset: str | None) -> Source:
         ledger.results(events), replicates.replicate_statistics(events)
     )
     result = choose(with_replicate_means, key, objectives, uri)
-    network = trial.restore(uri, result)
+    network = weights.restore(uri, result)
     found = open_dataset(dataset or opened["data"]["path"])
     if dataset is None and found.revision != result.data_rev:
         raise DataError(
