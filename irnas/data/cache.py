@@ -17,7 +17,7 @@ from irnas.core.errors import DataError
 from irnas.data import shards
 from irnas.data.manifest import Manifest
 from irnas.data.sample import Bytes, Progress
-from irnas.data.staging import alone, building_file
+from irnas.data.staging import building_file, hold_build
 
 VERSION = 1
 """Part of the file's name: a new form never reads an old file."""
@@ -77,7 +77,7 @@ def open_store(root: Path, found: Manifest, progress: Progress | None = None) ->
     """
     path = folder() / "arrow" / f"{found.revision}-v{VERSION}.arrow"
     if not path.is_file():
-        with alone(path):
+        with hold_build(path):
             if not path.is_file():
                 _build(path, root, found, progress)
     return Store(path)

@@ -19,6 +19,7 @@ from irnas.data import manifest
 from irnas.data.manifest import Manifest, Shard
 from irnas.data.sample import Bytes, Progress, Sample
 from irnas.data.staging import building_folder
+from irnas.storage import hashing
 
 ROW_GROUP = 32
 """Images per row group: what a reader that wants one image has to fetch."""
@@ -125,7 +126,7 @@ def read(folder: Path, found: Manifest, *, verify: bool = True) -> Iterator[list
         path = folder / shard.file
         if not path.is_file():
             raise DataError(f"data folder {folder}: got no {shard.file}; must have every shard of its manifest")
-        if verify and (got := file_sha256(path)) != shard.sha256:
+        if verify and (got := hashing.of_file(path)) != shard.sha256:
             raise DataError(f"shard {path}: got sha256 {got[:12]}; must be {shard.sha256[:12]}, as the manifest says")
         try:
             with pq.ParquetFile(path, memory_map=True) as file:
@@ -148,12 +149,6 @@ def to_sample(row: Mapping[str, Any]) -> Sample:
             raise DataError(f"image {row['name']!r}: got {got}; must be {height * width} for {width}x{height}")
     image, mask = (np.frombuffer(row[k], dtype=np.uint8).reshape(height, width) for k in ("image", "mask"))
     return Sample(name=row["name"], image=image, mask=mask, sequence=row["sequence"], frame=row["frame"])
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of a file's bytes, in hex."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _watched(samples: Iterable[Sample], total: int, progress: Progress | None) -> Iterator[Sample]:
@@ -203,4 +198,4 @@ def _write_shard(folder: Path, number: int, rows: list[dict[str, Any]]) -> Shard
     pq.write_table(
         table, path, row_group_size=ROW_GROUP, compression="zstd", use_dictionary=described, write_statistics=described
     )
-    return Shard(file=path.name, rows=len(rows), sha256=file_sha256(path))
+    return Shard(file=path.name, rows=len(rows), sha256=hashing.of_file(path))

@@ -1,75 +1,56 @@
-"""Building files and folders so that nobody ever sees half of one.
-
-Everything is written under a temporary name beside its target and renamed when complete. A rename inside one folder
-is atomic, so a reader finds the old thing, the new thing, or nothing.
-"""
+"""Building the files and folders of data sets: in one step, by one process, and with errors that name the target."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import os
-import shutil
-import tempfile
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 from irnas.core.errors import DataError
-
-try:
-    import fcntl
-except ImportError:  # Windows: the rename alone keeps readers safe; two builders then do the work twice.
-    fcntl = None  # type: ignore[assignment]
+from irnas.storage import atomic, lock
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
 def building_folder(target: Path) -> Iterator[Path]:
-    """A temporary folder that becomes ``target`` when the block ends well, and vanishes when it does not.
+    """Lend an empty folder that becomes ``target`` if the block ends well, and vanishes if it does not.
 
     Raises:
         DataError: ``target`` exists and is not an empty folder, its disk is full, or it may not be written.
     """
     refuse_used(target)
-    with _speaking_of(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # mkdtemp makes folders for their owner only; a data set is to be shared like any other.
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
-        try:
-            temporary.chmod(0o777 & ~_umask())
-            yield temporary
+    with _name_target(target):
+        with atomic.new_folder(target) as part:
+            yield part
             refuse_used(target)
-            temporary.replace(target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def building_file(target: Path) -> Iterator[Path]:
-    """A temporary path that becomes ``target`` when the block ends well, and vanishes when it does not."""
-    with _speaking_of(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            yield temporary
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+    """Lend a path whose file becomes ``target`` if the block ends well, and vanishes if it does not.
+
+    Raises:
+        DataError: its disk is full, or it may not be written.
+    """
+    with _name_target(target), atomic.new_file(target) as part:
+        yield part
 
 
 @contextlib.contextmanager
-def alone(target: Path) -> Iterator[None]:
+def hold_build(target: Path) -> Iterator[None]:
     """Hold the right to build ``target``: a second process waits here until the first is done.
 
-    What an earlier, killed builder left behind is removed, since nobody else can be writing now.
+    What an earlier, killed builder left behind is removed, since nobody else can be writing now. Where there are no
+    locks, two builders do the work twice.
     """
-    with _speaking_of(target):
+    with _name_target(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with (target.parent / f".{target.name}.lock").open("w") as handle:
-            if fcntl is not None:
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                _sweep(target)
+        with lock.hold(target.parent / f".{target.name}.lock", wait_s=math.inf):
+            if lock.IS_AVAILABLE:
+                atomic.remove_parts(target)
             yield
 
 
@@ -85,17 +66,9 @@ def refuse_used(target: Path) -> None:
         raise DataError(f"output {target}: got a path that is in use; must be new or an empty folder")
 
 
-def _sweep(target: Path) -> None:
-    for left in target.parent.glob(f".{target.name}.*.tmp"):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
-
-
 @contextlib.contextmanager
-def _speaking_of(target: Path) -> Iterator[None]:
-    """Turn the errors of a disk into words; others pass."""
+def _name_target(target: Path) -> Iterator[None]:
+    """Turn the errors of a disk into a DataError that names the target; other errors pass."""
     try:
         yield
     except OSError as error:
@@ -106,9 +79,3 @@ def _speaking_of(target: Path) -> Iterator[None]:
                 f"output {target}: got {error.strerror or error}; must be a path that can be written"
             ) from error
         raise
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

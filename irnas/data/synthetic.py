@@ -21,7 +21,7 @@ from irnas.data.manifest import FILE, Manifest
 from irnas.data.sample import Bytes, Progress, Sample
 from irnas.data.scene import Field, background, draw_look
 from irnas.data.sensor import blur, draw_sensor, expose
-from irnas.data.staging import alone
+from irnas.data.staging import hold_build
 from irnas.data.synthetic_settings import DEFAULT, HARD, SyntheticSettings
 from irnas.data.target import Placed, TargetSettings, draw_scr, draw_target, place, render, sigma_around
 
@@ -96,7 +96,7 @@ def default_folder(progress: Progress | None = None) -> Path:
     text = json.dumps(_parameters(DEFAULT), sort_keys=True)
     target = cache.folder() / "data" / f"synthetic-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     if not (target / FILE).is_file():
-        with alone(target):
+        with hold_build(target):
             if not (target / FILE).is_file():
                 write(target, DEFAULT, progress=progress)
     return target

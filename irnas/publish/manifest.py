@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from irnas import storage
 from irnas.core.errors import FormatError, SettingsError
 from irnas.record import ledger
+from irnas.storage import hashing
 from irnas.tracking import entries
 
 SCHEMA = 1
@@ -74,7 +74,7 @@ class Publication:
     @property
     def revision(self) -> str:
         """What names this state of the run: 16 hex digits of its manifest."""
-        return hashlib.sha256(self.to_bytes()).hexdigest()[:16]
+        return hashing.of_bytes(self.to_bytes())[:16]
 
     def to_bytes(self) -> bytes:
         """The manifest. It holds no date and no machine, so equal files give equal bytes."""

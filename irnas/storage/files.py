@@ -1,22 +1,22 @@
 """Files of a run, on a local folder or on anything pyarrow has a filesystem for (``s3://bucket/prefix``).
 
-A run is addressed by one string, its URI; a plain path is a URI too. Writes are whole or absent.
+A run is addressed by one string, its URI; a plain path is a URI too. Writes are whole or absent. A store that does not
+answer is asked again for a while; whether it said no or said nothing is read from pyarrow's message, here only.
 """
 
 from __future__ import annotations
 
 import errno
 import functools
-import os
-import random
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from irnas.core.errors import SettingsError, StorageError
+from irnas.core.errors import ServiceError, SettingsError, StorageError
+from irnas.storage import atomic
+from irnas.storage.retry import retry
 
 T = TypeVar("T")
 
@@ -25,6 +25,13 @@ WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 LONG_WAITS_S = (15.0, 30.0, 60.0, 60.0)
 """And then, where it has answered this process before: a search of days outlives an outage of minutes."""
+
+_REFUSAL = re.compile(
+    r"AWS Error (ACCESS_DENIED|NO_SUCH_BUCKET|INVALID_ACCESS_KEY_ID|INVALID_CLIENT_TOKEN_ID|INVALID_SIGNATURE"
+    r"|MISSING_AUTHENTICATION_TOKEN|SIGNATURE_DOES_NOT_MATCH|UNRECOGNIZED_CLIENT)\b"
+    r"|HTTP status 40[013-7]\b"
+)
+"""How pyarrow words what a store that answers refuses; anything else that lasts is a store out of reach."""
 
 _answered: set[str] = set()
 """Stores whose last word was an answer, by scheme and name."""
@@ -53,23 +60,28 @@ def join(uri: str, *names: str) -> str:
 
 
 def redact_credentials(text: str) -> str:
-    """A URI, or a text with URIs in it, as it may be shown: without user and password."""
+    """Return a URI, or a text with URIs in it, without user and password, so that anybody may read it."""
     return re.sub(r"://[^\s@]*@", "://", text)
 
 
 def read(uri: str) -> bytes | None:
-    """The bytes of a file, or None where there is none."""
+    """The bytes of a file, or None where there is none.
+
+    Raises:
+        StorageError: the store refuses it.
+        ServiceError: the store does not answer.
+    """
     if is_local(uri):
         path = local(uri)
         return path.read_bytes() if path.is_file() else None
-    filesystem, path_there = _remote(uri)
+    filesystem, remote_path = _open_remote(uri)
 
     def get() -> bytes:
-        with filesystem.open_input_stream(path_there) as stream:
+        with filesystem.open_input_stream(remote_path) as stream:
             return bytes(stream.read())
 
     try:
-        return _patiently(uri, get)
+        return _ask(uri, get)
     except FileNotFoundError:
         return None
 
@@ -78,28 +90,23 @@ def write(uri: str, content: bytes) -> None:
     """Write a file so that a reader sees the old or the new content, never a part.
 
     Raises:
-        StorageError: the disk is full or read-only.
+        StorageError: the disk is full or read-only, or the store refuses it.
+        ServiceError: the store does not answer.
     """
     if not is_local(uri):
-        filesystem, path_there = _remote(uri)
+        filesystem, remote_path = _open_remote(uri)
 
         def put() -> None:
-            with filesystem.open_output_stream(path_there) as stream:
+            with filesystem.open_output_stream(remote_path) as stream:
                 stream.write(content)
 
-        _patiently(uri, put)
+        _ask(uri, put)
         return
     path = local(uri)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        with atomic.new_file(path, is_durable=True) as part:
+            part.write_bytes(content)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise full_disk(error, path) from error
 
 
@@ -110,19 +117,19 @@ def names(uri: str) -> list[str]:
         return sorted(p.name for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
     from pyarrow import fs
 
-    filesystem, path_there = _remote(uri)
-    found = _patiently(uri, lambda: filesystem.get_file_info(fs.FileSelector(path_there, allow_not_found=True)))
-    return sorted(f.base_name for f in found if f.is_file)
+    filesystem, remote_path = _open_remote(uri)
+    infos = _ask(uri, lambda: filesystem.get_file_info(fs.FileSelector(remote_path, allow_not_found=True)))
+    return sorted(info.base_name for info in infos if info.is_file)
 
 
 def remove(uri: str) -> None:
-    """Delete a file if it is there."""
+    """Delete a file, if it exists."""
     if is_local(uri):
         local(uri).unlink(missing_ok=True)
         return
-    filesystem, path_there = _remote(uri)
+    filesystem, remote_path = _open_remote(uri)
     try:
-        _patiently(uri, lambda: filesystem.delete_file(path_there))
+        _ask(uri, lambda: filesystem.delete_file(remote_path))
     except FileNotFoundError:
         return
 
@@ -136,33 +143,30 @@ def full_disk(error: OSError, path: Path) -> Exception:
     return error
 
 
-def _patiently(uri: str, call: Callable[[], T]) -> T:
-    """What the call gives, tried again with longer and longer waits while the storage fails.
+def _ask(uri: str, call: Callable[[], T]) -> T:
+    """Return what the call returns, tried again with longer and longer waits while the store fails.
 
     Raises:
         FileNotFoundError: there is no such file.
-        StorageError: it failed to the end.
+        StorageError: the store refuses it to the end.
+        ServiceError: the store does not answer, to the end.
     """
     store = _store(uri)
-    waits = WAITS_S + (LONG_WAITS_S if store in _answered else ())
-    for wait in (*waits, None):
-        try:
-            found = call()
-        except FileNotFoundError:
-            _answered.add(store)
-            raise
-        except OSError as error:
-            if wait is None:
-                _answered.discard(store)
-                reason, tries = redact_credentials(str(error)).splitlines()[0], len(waits) + 1
-                raise StorageError(
-                    f"{redact_credentials(uri)}: got {reason!r} in {tries} tries; must answer"
-                ) from error
-            time.sleep(wait * random.uniform(0.5, 1.5))
-        else:
-            _answered.add(store)
-            return found
-    raise AssertionError
+    waits_s = WAITS_S + (LONG_WAITS_S if store in _answered else ())
+    try:
+        answer = retry(call, waits_s, on=(OSError,), unless=(FileNotFoundError,))
+    except FileNotFoundError:
+        _answered.add(store)
+        raise
+    except OSError as error:
+        _answered.discard(store)
+        where, reason = redact_credentials(uri), redact_credentials(str(error)).splitlines()[0]
+        tries = len(waits_s) + 1
+        if _REFUSAL.search(reason):
+            raise StorageError(f"{where}: got {reason!r} in {tries} tries; must be yours to use") from error
+        raise ServiceError(f"{where}: got {reason!r} in {tries} tries; must answer") from error
+    _answered.add(store)
+    return answer
 
 
 def _store(uri: str) -> str:
@@ -171,7 +175,8 @@ def _store(uri: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, "", parts.query, ""))
 
 
-def _remote(uri: str) -> tuple[Any, str]:
+def _open_remote(uri: str) -> tuple[Any, str]:
+    """The filesystem of a remote URI, and the path of the URI in it."""
     if redact_credentials(uri) != uri:
         # It would end up in records, logs and MLflow.
         raise SettingsError(
@@ -179,7 +184,7 @@ def _remote(uri: str) -> tuple[Any, str]:
             "(they belong in AWS_ variables)"
         )
     try:
-        filesystem, root = _opened(_store(uri))
+        filesystem, root = _open_store(_store(uri))
     except ValueError as error:
         raise SettingsError(
             f"run: got {uri!r} ({str(error).splitlines()[0]}); must be a folder or a URI like s3://bucket/prefix"
@@ -188,14 +193,14 @@ def _remote(uri: str) -> tuple[Any, str]:
 
 
 @functools.lru_cache(maxsize=8)
-def _opened(store: str) -> tuple[Any, str]:
-    """A store, and the path of its root in it. Which may ask the store itself where it is."""
+def _open_store(store: str) -> tuple[Any, str]:
+    """A store, and the path of its root in it. Opening may ask the store itself in which region it is."""
     from pyarrow import fs
 
     # A small file is one request then, rather than three.
     quick = f"{store}{'&' if '?' in store else '?'}allow_delayed_open=true" if store.startswith("s3:") else store
 
-    def find() -> tuple[Any, str]:
+    def open_it() -> tuple[Any, str]:
         try:
             filesystem, root = fs.FileSystem.from_uri(quick)
         except OSError as error:
@@ -204,4 +209,4 @@ def _opened(store: str) -> tuple[Any, str]:
             raise
         return filesystem, root
 
-    return _patiently(store, find)
+    return _ask(store, open_it)

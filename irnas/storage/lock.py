@@ -21,6 +21,9 @@ try:
 except ImportError:  # Windows has no such locks: whoever writes there must be the only one.
     fcntl = None  # type: ignore[assignment]
 
+IS_AVAILABLE = fcntl is not None
+"""Whether this operating system has such locks."""
+
 RUN_LOCK = "lock"
 """The file in a run's folder that a search holds while it appends to the record."""
 

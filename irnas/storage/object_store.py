@@ -1,7 +1,8 @@
 """Objects on S3, below one prefix of one bucket. The only file that imports boto3.
 
 Every object is written with its SHA-256, which the server compares before it keeps anything. Each request is tried
-again after growing waits, and a stream that breaks is taken up where it broke.
+again after growing waits, and a stream that breaks is taken up where it broke. A server that says no is an error of the
+settings (exit 2); one that says nothing, or that it is broken or busy, is a ServiceError (exit 3).
 
 Credentials come from where boto3 finds them: the AWS_* variables, a profile, a role. What a server or a library says in
 an error may repeat what it was sent, so messages are made here, from error codes and class names alone.
@@ -10,20 +11,29 @@ an error may repeat what it was sent, so messages are made here, from error code
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
-import random
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config  # type: ignore[import-untyped]
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError  # type: ignore[import-untyped]
+from botocore.exceptions import (  # type: ignore[import-untyped]
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    IncompleteReadError,
+    NoCredentialsError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+    SSLError,
+)
+from botocore.exceptions import ConnectionError as NoConnectionError
 
-from irnas.core.errors import DataError, SettingsError
+from irnas.core.errors import DataError, ServiceError, SettingsError
+from irnas.storage import hashing
+from irnas.storage.retry import doubling, retry
 
 _T = TypeVar("_T")
 
@@ -35,9 +45,14 @@ THREADS = 4
 
 _ATTEMPTS = 6
 """Tries of each request, unless AWS_MAX_ATTEMPTS says otherwise; waits double between them, up to 20 s."""
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 20.0
 _CONNECT_S, _READ_S = 10, 30
 _CHUNK_BYTES = 1 << 20
 _ABSENT = {"404", "NoSuchKey", "NotFound"}
+_BUSY = {"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException"}
+"""Codes of a server that will do it later, whatever the status they come with; so will one with a status of 5xx."""
+_NO_ANSWER = (NoConnectionError, ConnectionClosedError, ReadTimeoutError, ResponseStreamingError, IncompleteReadError)
+"""What boto3 raises where nothing, or only a part, came back."""
 _MAX_CODE = 40
 _MIN_SECRET = 8
 """Shorter secrets are those of test servers, and would be found by chance."""
@@ -84,16 +99,16 @@ class Place:
             answer = self._call("get_object", key)
             return None if answer is None else bytes(answer["Body"].read())
 
-        return self._patient(read)
+        return self._read_on(read)
 
     def holds_secret(self, content: bytes) -> bool:
         """Whether the credentials in use are somewhere in the bytes."""
         return any(secret.encode() in content for secret in self._secrets)
 
     def send(self, key: str, content: bytes) -> bool:
-        """Write an object unless it is there with the same checksum; whether that was needed."""
-        found = self._call("head_object", key, ChecksumMode="ENABLED")
-        if found and (found["ContentLength"], found.get("ChecksumSHA256")) == (len(content), _checksum(content)):
+        """Write an object unless the store has it with the same checksum; return whether that was needed."""
+        head = self._call("head_object", key, ChecksumMode="ENABLED")
+        if head and (head["ContentLength"], head.get("ChecksumSHA256")) == (len(content), _checksum(content)):
             return False
         self.put(key, content)
         return True
@@ -105,12 +120,13 @@ class Place:
         self._call("put_object", key, Body=content, ChecksumAlgorithm="SHA256", ChecksumSHA256=_checksum(content))
 
     def receive(self, key: str, part: Path, size_bytes: int, count: Callable[[int], None]) -> None:
-        """Append to the file ``part`` what it lacks of an object; ``count`` is told of bytes as they come.
+        """Append to the file ``part`` what it lacks of an object, and call ``count`` with the bytes of each piece.
 
         Raises:
             DataError: the object is missing or shorter.
+            ServiceError: the server does not answer.
         """
-        self._patient(lambda: self._append(key, part, size_bytes, count), lambda: part.stat().st_size)
+        self._read_on(lambda: self._append(key, part, size_bytes, count), lambda: part.stat().st_size)
 
     def _append(self, key: str, part: Path, size_bytes: int, count: Callable[[int], None]) -> None:
         begin = part.stat().st_size
@@ -138,33 +154,33 @@ class Place:
             code = str(error.response["Error"].get("Code"))
             if code in _ABSENT:
                 return None
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "no status")
+            is_busy = code in _BUSY or (isinstance(status, int) and (status >= 500 or status == 429))
             # A server may write anything here; only what looks like a code is repeated.
             code = code if code.isalnum() and len(code) <= _MAX_CODE else "an error"
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "no status")
-            raise SettingsError(
-                f"{self.uri}: got {code} ({status}) from {self._host}; must be a bucket that is yours to use"
-            ) from None
+            got = f"{self.uri}: got {code} ({status}) from {self._host}"
+            if is_busy:
+                raise ServiceError(f"{got}, {self._attempts} times; must be at work") from None
+            raise SettingsError(f"{got}; must be a bucket that is yours to use") from None
         except (BotoCoreError, ValueError) as error:
-            raise self._no_answer(error) from None
+            raise self._explain(error) from None
 
-    def _patient(self, call: Callable[[], _T], size: Callable[[], int] = lambda: 0) -> _T:
+    def _read_on(self, call: Callable[[], _T], size: Callable[[], int] = lambda: 0) -> _T:
         """Call until no stream breaks; what breaks before an answer, botocore has tried often enough by itself."""
-        failures = 0
-        while True:
-            before = size()
-            try:
-                return call()
-            except BotoCoreError as error:
-                failures = 1 if size() > before else failures + 1
-                if failures >= self._attempts:
-                    raise self._no_answer(error) from None
-                time.sleep(random.uniform(0.5, 1.0) * min(2 ** (failures - 1), 20))
+        waits_s = doubling(_FIRST_WAIT_S, self._attempts - 1, _LONGEST_WAIT_S)
+        try:
+            return retry(call, waits_s, on=(BotoCoreError,), progress=size)
+        except BotoCoreError as error:
+            raise self._explain(error) from None
 
-    def _no_answer(self, error: Exception) -> SettingsError:
+    def _explain(self, error: Exception) -> SettingsError | ServiceError:
+        """The error to raise where boto3 had no answer of the server: one of the settings, or of the way to it."""
+        cause = type(error).__name__
         if isinstance(error, NoCredentialsError):
             return SettingsError(f"{self.uri}: got no credentials; must be AWS_ACCESS_KEY_ID and its like, or a role")
-        cause = type(error).__name__
-        return SettingsError(f"{self.uri}: got {cause} from {self._host}, {self._attempts} times; must be reachable")
+        if isinstance(error, _NO_ANSWER) and not isinstance(error, SSLError):
+            return ServiceError(f"{self.uri}: got {cause} from {self._host}, {self._attempts} times; must be reachable")
+        return SettingsError(f"{self.uri}: got {cause} on the way to {self._host}; must be AWS settings that work")
 
 
 def parse(uri: str) -> tuple[str, str]:
@@ -179,11 +195,11 @@ def parse(uri: str) -> tuple[str, str]:
             "S3 URI: got one with credentials or options in it; must be s3://bucket/prefix (credentials belong in AWS_ "
             "variables, an endpoint in --endpoint-url)"
         )
-    found = re.fullmatch(r"s3://([A-Za-z0-9._-]{1,255})(/.*)?", uri)
-    if found is None:
+    match = re.fullmatch(r"s3://([A-Za-z0-9._-]{1,255})(/.*)?", uri)
+    if match is None:
         raise SettingsError(f"S3 URI: got {uri!r}; must be like s3://bucket/prefix")
-    prefix = (found[2] or "").strip("/")
-    return found[1], f"{prefix}/" if prefix else ""
+    prefix = (match[2] or "").strip("/")
+    return match[1], f"{prefix}/" if prefix else ""
 
 
 def _host(endpoint: str) -> str:
@@ -194,10 +210,10 @@ def _host(endpoint: str) -> str:
     """
     if "@" in endpoint or "?" in endpoint:
         raise SettingsError("endpoint: got one with credentials or options in it; must be like https://s3.example.com")
-    found = re.match(r"https?://([A-Za-z0-9.\[\]:_-]+)", endpoint)
-    if found is None:
+    match = re.match(r"https?://([A-Za-z0-9.\[\]:_-]+)", endpoint)
+    if match is None:
         raise SettingsError(f"endpoint: got {endpoint!r}; must be like https://s3.example.com")
-    return found[1]
+    return match[1]
 
 
 def _attempts() -> int:
@@ -209,4 +225,4 @@ def _attempts() -> int:
 
 def _checksum(content: bytes) -> str:
     """SHA-256 as S3 writes it."""
-    return base64.b64encode(hashlib.sha256(content).digest()).decode()
+    return base64.b64encode(bytes.fromhex(hashing.of_bytes(content))).decode()

@@ -77,14 +77,15 @@ def test_there_and_back(folder: Path, way: s3.Proxy, server: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["publish", "fetch"])
-def test_nobody_at_the_endpoint_is_one_line_and_exit_2(folder: Path, way: s3.Proxy, command: str) -> None:
+def test_nobody_at_the_endpoint_is_one_line_and_exit_3(folder: Path, way: s3.Proxy, command: str) -> None:
     where = f"http://127.0.0.1:{closed_port()}"
     words = {"publish": ("runs/one", "s3://bucket/p"), "fetch": ("s3://bucket/p", "-o", "got")}[command]
     before = sorted(p.name for p in folder.rglob("*"))
-    message = run(folder, command, *words, "--endpoint-url", where, code=2)
+    message = run(folder, command, *words, "--endpoint-url", where, code=3)
     assert message.count("\n") == 1 and message.startswith(
         "irnas: s3://bucket/p: got EndpointConnectionError from 127."
     )
+    assert message.endswith("must be reachable; try again later\n")
     assert sorted(p.name for p in folder.rglob("*") if "home" not in p.parts and p.name != "home") == before
 
 
@@ -130,12 +131,13 @@ def test_planted_credentials_are_found_nowhere(way: s3.Proxy, server: str, tmp_p
         said(tmp_path, 0, "search", "--dataset", data, "--run", "runs/one", *small, *axes),
         said(tmp_path, 0, "publish", "runs/one", uri, *at),
         said(tmp_path, 0, "fetch", uri, "-o", "got", *at),
-        said(tmp_path, 2, "fetch", uri, "-o", "down", "--endpoint-url", f"http://127.0.0.1:{closed_port()}"),
+        said(tmp_path, 3, "fetch", uri, "-o", "down", "--endpoint-url", f"http://127.0.0.1:{closed_port()}"),
         said(tmp_path, 2, "publish", "runs/one", "s3://absent-bucket/p", *at),
     ]
-    for rule, words in (("403", ("publish", "runs/one", uri)), ("500", ("fetch", uri)), ("cut", ("fetch", uri))):
+    publishing, fetching = ("publish", "runs/one", uri), ("fetch", uri)
+    for rule, words, code in (("403", publishing, 2), ("500", fetching, 3), ("cut", fetching, 3)):
         way.rule = lambda method, path, rule=rule: rule
-        spoken.append(said(tmp_path, 2, *words, *at))
+        spoken.append(said(tmp_path, code, *words, *at))
     assert (tmp_path / "runs" / "mlflow.db").stat().st_size > 0 and (
         tmp_path / "runs" / "one" / "report.html"
     ).is_file()

@@ -179,7 +179,7 @@ def test_what_a_killed_builder_left_is_swept(small_default: None) -> None:
     name = synthetic.default_folder().name
     for path in folder.iterdir():
         if path.name == name:
-            path.rename(folder / f".{name}.dead.tmp")
+            path.rename(folder / f".{name}.dead.part")
     open_dataset("synthetic")
     assert sorted(p.name for p in folder.iterdir() if not p.name.endswith(".lock")) == [name]
 

@@ -1,14 +1,20 @@
+"""Files on folders and stores: addresses without credentials, whole writes, patience, and whose fault a failure is."""
+
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pyarrow import fs
+from support import s3
 
 from irnas import storage
-from irnas.core.errors import SettingsError, StorageError
+from irnas.core.errors import ServiceError, SettingsError, StorageError
+from irnas.storage import atomic, files, hashing, retry
 
 
 def test_credentials_in_a_uri_are_refused_and_not_repeated() -> None:
@@ -20,15 +26,15 @@ def test_credentials_in_a_uri_are_refused_and_not_repeated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "redacted"),
     [
         ("at http://user:pw@example.com:5000: refused", "at http://example.com:5000: refused"),
         ("s3://bucket/run", "s3://bucket/run"),
         ("mail to someone@example.com", "mail to someone@example.com"),
     ],
 )
-def test_what_is_shown_has_no_password(text: str, shown: str) -> None:
-    assert storage.redact_credentials(text) == shown
+def test_redacted_text_holds_no_password(text: str, redacted: str) -> None:
+    assert storage.redact_credentials(text) == redacted
 
 
 def test_options_of_a_uri_stay_behind_what_is_joined() -> None:
@@ -38,7 +44,7 @@ def test_options_of_a_uri_stay_behind_what_is_joined() -> None:
     assert storage.join("runs/what?", "a") == "runs/what?/a"
 
 
-class Flaky(fs.SubTreeFileSystem):
+class FlakyFileSystem(fs.SubTreeFileSystem):
     """A store that fails so many times before each answer."""
 
     failures = calls = 0
@@ -48,55 +54,172 @@ class Flaky(fs.SubTreeFileSystem):
         if self.calls <= self.failures:
             raise OSError("When reading from s3://user:pw@bucket: 503 SLOW DOWN\nmore")
 
-    def open_input_stream(self, *given: Any, **more: Any) -> Any:
+    def open_input_stream(self, *args: Any, **kwargs: Any) -> Any:
         self._fail()
-        return super().open_input_stream(*given, **more)
+        return super().open_input_stream(*args, **kwargs)
 
-    def open_output_stream(self, *given: Any, **more: Any) -> Any:
+    def open_output_stream(self, *args: Any, **kwargs: Any) -> Any:
         self._fail()
-        return super().open_output_stream(*given, **more)
+        return super().open_output_stream(*args, **kwargs)
 
 
-def test_a_store_that_fails_for_a_while_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "_answered", set())
-    flaky = Flaky(str(tmp_path), fs.LocalFileSystem())
-    waited: list[float] = []
-    monkeypatch.setattr(storage, "_remote", lambda uri: (flaky, uri.rpartition("/")[2]))
-    # Not in the module of all: threads of other tests sleep as well.
-    monkeypatch.setattr(storage, "time", SimpleNamespace(sleep=waited.append))
-    monkeypatch.setattr(storage, "random", SimpleNamespace(uniform=lambda low, high: high))
+@pytest.fixture
+def waits_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits between tries; nobody sleeps them."""
+    waits: list[float] = []
+    # Not in the modules of all: threads of other tests sleep as well.
+    monkeypatch.setattr(retry, "time", SimpleNamespace(sleep=waits.append))
+    monkeypatch.setattr(retry, "random", SimpleNamespace(uniform=lambda low, high: high))
+    monkeypatch.setattr(files, "_answered", set())
+    return waits
+
+
+@pytest.fixture
+def flaky(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FlakyFileSystem:
+    filesystem = FlakyFileSystem(str(tmp_path), fs.LocalFileSystem())
+    monkeypatch.setattr(files, "_open_remote", lambda uri: (filesystem, uri.rpartition("/")[2]))
+    return filesystem
+
+
+def test_a_store_that_fails_for_a_while_is_asked_again(flaky: FlakyFileSystem, waits_s: list[float]) -> None:
     flaky.failures = 3
     storage.write("s3://bucket/file", b"content")
-    assert len(waited) == 3 and waited == sorted(waited)
+    assert len(waits_s) == 3 and waits_s == sorted(waits_s)
     flaky.calls = 0
     assert storage.read("s3://bucket/file") == b"content"
     assert storage.read("s3://bucket/absent") is None
 
-    # A store that has answered is waited for much longer than one that may not be there at all.
+
+def test_a_store_that_has_answered_is_waited_for_longer(flaky: FlakyFileSystem, waits_s: list[float]) -> None:
+    storage.write("s3://bucket/file", b"content")
+    # A store that has answered is waited for much longer than one that may not exist at all.
     for tries in (10, 6):
-        waited.clear()
+        waits_s.clear()
         flaky.calls, flaky.failures = 0, 99
         with pytest.raises(
-            StorageError, match=f"got 'When reading from s3://bucket: 503 SLOW DOWN' in {tries} tries; must answer$"
+            ServiceError, match=f"got 'When reading from s3://bucket: 503 SLOW DOWN' in {tries} tries; must answer$"
         ):
             storage.read("s3://bucket/file")
-        assert len(waited) == tries - 1 and (sum(waited) > 60) == (tries == 10)
+        assert len(waits_s) == tries - 1 and (sum(waits_s) > 60) == (tries == 10)
     flaky.failures = 0
     assert storage.read("s3://bucket/file") == b"content"
 
 
-def test_where_a_store_is_may_be_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_a_store_is_may_be_asked_again(monkeypatch: pytest.MonkeyPatch, waits_s: list[float]) -> None:
     """Without a region in its URI, S3 is asked for it: no answer is no wrong setting, and no such bucket is one."""
-    said: list[str] = ["When resolving region for bucket: no connection", "When resolving: Bucket 'lost' not found"]
+    messages = ["When resolving region for bucket: no connection", "When resolving: Bucket 'lost' not found"]
 
     def from_uri(uri: str) -> tuple[fs.FileSystem, str]:
-        if said:
-            raise OSError(said.pop(0))
-        return fs.LocalFileSystem(), "there"
+        if messages:
+            raise OSError(messages.pop(0))
+        return fs.LocalFileSystem(), "root"
 
     monkeypatch.setattr(fs, "FileSystem", SimpleNamespace(from_uri=from_uri))
-    monkeypatch.setattr(storage, "time", SimpleNamespace(sleep=lambda seconds: None))
     with pytest.raises(SettingsError, match="Bucket 'lost' not found"):
         storage.read("s3://lost/file")
-    assert storage._remote("s3://lost/run/file")[1] == "there/run/file"
-    storage._opened.cache_clear()
+    assert len(waits_s) == 1
+    assert files._open_remote("s3://lost/run/file")[1] == "root/run/file"
+    files._open_store.cache_clear()
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[s3.Proxy]:
+    """A real S3 server that pyarrow talks to, on a way that can be closed."""
+    for name in [n for n in os.environ if n.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in {**s3.KEYS, "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(files, "WAITS_S", (0.0,))
+    monkeypatch.setattr(files, "LONG_WAITS_S", ())
+    monkeypatch.setattr(files, "_answered", set())
+    with s3.server() as address, s3.proxy(address) as proxy:
+        yield proxy
+
+
+def uri_at(store: s3.Proxy, bucket: str = s3.BUCKET) -> str:
+    return f"s3://{bucket}/run?scheme=http&endpoint_override={store.address.removeprefix('http://')}&region=us-east-1"
+
+
+def test_pyarrow_s_words_for_a_refusal_are_known(store: s3.Proxy) -> None:
+    uri = storage.join(uri_at(store), "file")
+    storage.write(uri, b"content")
+    with pytest.raises(StorageError, match=r"(?i)no_such_bucket|bucket.*must be yours to use"):
+        storage.write(storage.join(uri_at(store, "absent-bucket"), "file"), b"content")
+    store.rule = lambda method, path: "403"
+    for call in (lambda: storage.read(uri), lambda: storage.write(uri, b"other"), lambda: storage.names(uri_at(store))):
+        with pytest.raises(StorageError, match="in 2 tries; must be yours to use"):
+            call()
+
+
+def test_a_store_out_of_reach_is_nobody_s_mistake(store: s3.Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    # pyarrow tries for six seconds by itself.
+    monkeypatch.setattr(files, "WAITS_S", ())
+    store.rule = lambda method, path: "cut"
+    with pytest.raises(ServiceError, match="in 1 tries; must answer"):
+        storage.read(storage.join(uri_at(store), "file"))
+
+
+def test_a_hash_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
+    content = os.urandom(3 << 20)
+    (tmp_path / "file").write_bytes(content)
+    assert hashing.of_file(tmp_path / "file") == hashing.of_bytes(content)
+    # FIPS 180-2, appendix B.1.
+    assert hashing.of_bytes(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_new_file_appears_complete_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "file"
+    with atomic.new_file(target) as part:
+        part.write_bytes(b"old")
+        assert not target.exists()
+    with pytest.raises(RuntimeError), atomic.new_file(target, is_durable=True) as part:
+        part.write_bytes(b"a part")
+        raise RuntimeError
+    assert target.read_bytes() == b"old" and list(target.parent.iterdir()) == [target]
+
+
+def test_a_new_folder_appears_complete_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    with pytest.raises(RuntimeError), atomic.new_folder(target) as part:
+        (part / "file").write_bytes(b"a part")
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+    with atomic.new_folder(target) as part:
+        (part / "file").write_bytes(b"new")
+        assert not target.exists()
+    assert (target / "file").read_bytes() == b"new" and list(tmp_path.iterdir()) == [target]
+
+
+def test_parts_of_killed_writers_are_removed(tmp_path: Path) -> None:
+    for name in (".file.7.part", ".other.7.part", "file"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / ".file.x.part").mkdir()
+    atomic.remove_parts(tmp_path / "file")
+    assert {p.name for p in tmp_path.iterdir()} == {".other.7.part", "file"}
+
+
+def fail(errors: list[Exception]) -> str:
+    if errors:
+        raise errors.pop(0)
+    return "done"
+
+
+def test_a_retry_waits_longer_each_time(waits_s: list[float]) -> None:
+    assert retry.doubling(1.0, 4, 5.0) == (1.0, 2.0, 4.0, 5.0)
+    errors: list[Exception] = [OSError(), OSError()]
+    assert retry.retry(lambda: fail(errors), (1.0, 2.0), on=(OSError,)) == "done"
+    assert waits_s == [1.5, 3.0]
+
+
+@pytest.mark.parametrize("errors", [[OSError("last")] * 3, [KeyError("last")], [FileNotFoundError("last")]])
+def test_a_retry_passes_what_no_wait_mends(waits_s: list[float], errors: list[Exception]) -> None:
+    expected_waits = len(errors) - 1
+    with pytest.raises(type(errors[0]), match="last"):
+        retry.retry(lambda: fail(errors), (1.0, 2.0), on=(OSError,), unless=(FileNotFoundError,))
+    assert len(waits_s) == expected_waits
+
+
+def test_progress_gives_a_retry_all_its_waits_again(waits_s: list[float]) -> None:
+    errors: list[Exception] = [OSError()] * 5
+    assert retry.retry(lambda: fail(errors), (1.0,), on=(OSError,), progress=lambda: len(errors)) == "done"
+    assert waits_s == [1.5] * 5

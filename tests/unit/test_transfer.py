@@ -14,7 +14,7 @@ import pytest
 from support import s3
 from support.runs import space_folder, write_run
 
-from irnas.core.errors import DataError, FormatError, IrnasError, SettingsError, StorageError
+from irnas.core.errors import DataError, FormatError, IrnasError, ServiceError, SettingsError, StorageError
 from irnas.publish import transfer
 from irnas.record.ledger import Ledger
 from irnas.storage import object_store
@@ -132,7 +132,7 @@ def test_an_interrupted_publish_shows_nothing_and_goes_on(
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     way.rule = lambda method, path: "503" if way.count("PUT") > 2 else None
-    with pytest.raises(SettingsError) as error:
+    with pytest.raises(ServiceError) as error:
         transfer.publish(str(run), uri)
     assert "got 503 (503) from 127.0.0.1" in one_line(error)
     way.rule = lambda method, path: None
@@ -151,7 +151,7 @@ def test_an_interrupted_second_publish_leaves_the_first_whole(
     transfer.publish(str(run), uri)
     grow(run)
     way.rule = lambda method, path: "cut" if method == "PUT" and "manifest" in path else None
-    with pytest.raises(SettingsError):
+    with pytest.raises(ServiceError):
         transfer.publish(str(run), uri)
     way.rule = lambda method, path: None
     assert contents(transfer.fetch(uri, tmp_path / "got")[0]) == old
@@ -210,7 +210,7 @@ def test_a_server_that_never_recovers_ends_it_clearly(
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "3")
     way.rule = lambda method, path: "503"
-    with pytest.raises(SettingsError) as error:
+    with pytest.raises(ServiceError) as error:
         transfer.publish(str(run), uri)
     assert "503" in one_line(error) and way.count("GET") == 3 and len(waits) == 2
 
@@ -253,7 +253,7 @@ def test_a_fetch_that_was_given_up_goes_on_later(
     found = transfer.publish(str(run), uri).publication
     sha = next(f.sha256 for f in found.files if f.path == "weights/2.pt")
     way.rule = lambda method, path: ("drop" if way.count("GET", sha) == 1 else "503") if sha in path else None
-    with pytest.raises(SettingsError) as error:
+    with pytest.raises(ServiceError) as error:
         transfer.fetch(uri, tmp_path / "got")
     one_line(error)
     assert not (tmp_path / "got").exists() and (tmp_path / ".got.part").is_dir()
@@ -273,7 +273,7 @@ def test_what_an_older_publication_left_behind_does_not_come_along(
     found = transfer.publish(str(run), uri).publication
     sha = next(f.sha256 for f in found.files if f.path == "ledger.jsonl")
     way.rule = lambda method, path: "503" if sha in path else None
-    with pytest.raises(SettingsError):
+    with pytest.raises(ServiceError):
         transfer.fetch(uri, tmp_path / "got")
     way.rule = lambda method, path: None
     grow(run)
@@ -351,7 +351,7 @@ def test_a_full_disk_is_said_so(
 def test_two_fetches_to_one_folder_do_not_mix(run: Path, uri: str, way: s3.Proxy, tmp_path: Path) -> None:
     transfer.publish(str(run), uri)
     with (
-        transfer._held(tmp_path / ".got.part"),
+        transfer._hold(tmp_path / ".got.part"),
         pytest.raises(SettingsError, match="another is writing there now"),
     ):
         transfer.fetch(uri, tmp_path / "got")
@@ -372,6 +372,6 @@ def test_nobody_at_the_endpoint(run: Path, uri: str, way: s3.Proxy, monkeypatch:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(SettingsError) as error:
+    with pytest.raises(ServiceError) as error:
         transfer.publish(str(run), uri, endpoint_url=f"http://127.0.0.1:{port}")
     assert f"got EndpointConnectionError from 127.0.0.1:{port}, 1 times; must be reachable" in one_line(error)
