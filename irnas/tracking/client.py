@@ -1,4 +1,4 @@
-"""Brings MLflow to what ``irnas.tracking.entries`` says it should hold of a run. The only module that imports mlflow.
+"""Brings MLflow to what ``irnas.tracking.entries`` says it should hold of a run.
 
 A sync finds existing runs by their tags and writes the difference. So a sync after a crash, a second sync and one by
 another process all end in the same state, and nothing of MLflow's is needed to make it again.
@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from irnas import storage
-from irnas.core.errors import SettingsError
-from irnas.record import ledger
-from irnas.record.ledger import Event
+from irnas.core.errors import IrnasError, SettingsError
+from irnas.record.events import DataSource
+from irnas.record.ledger import Ledger
+from irnas.record.run import Run
 from irnas.storage import lock
 from irnas.tracking.entries import Entry, Point, entries
+from irnas.tracking.mlflow_errors import as_irnas_error, cause_of
 
 EXPERIMENT = "irnas"
 """Where the runs appear, unless MLFLOW_EXPERIMENT_NAME names another experiment."""
@@ -48,7 +50,7 @@ _ENVIRONMENT = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
 
-_given: dict[str, str] = {}
+_set_here: dict[str, str] = {}
 """What this module put into the environment; anything else there is the user's."""
 
 _WAITS_S = (1.0, 5.0)
@@ -85,8 +87,8 @@ def default_uri(run_uri: str) -> str:
 def set_environment(timeout_s: int = HASTE_S) -> None:
     """Set what MLflow reads from the environment, except where the user has set it."""
     for name, value in {**_ENVIRONMENT, "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout_s)}.items():
-        if os.environ.get(name) in (None, _given.get(name)):
-            os.environ[name] = _given[name] = value
+        if os.environ.get(name) in (None, _set_here.get(name)):
+            os.environ[name] = _set_here[name] = value
 
 
 class Mirror:
@@ -94,6 +96,7 @@ class Mirror:
 
     def __init__(self, uri: str, tracking_uri: str | None = None, timeout_s: int = HASTE_S) -> None:
         self.uri = uri
+        self._ledger = Ledger(uri)
         self.timeout_s = timeout_s
         self.tracking_uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(uri)
         self._client: Any = None
@@ -109,14 +112,14 @@ class Mirror:
             SettingsError: there is no run.
             Exception: anything that MLflow raises; the next call starts from what MLflow then holds.
         """
-        opened, events = ledger.opening(self.uri)
-        parent, children = entries(events, self.uri, is_live=is_live)
+        run = Run.of(self.uri, self._ledger.events())
+        parent, children = entries(run, is_live=is_live)
         with lock.hold_mirror(self.uri):
             try:
                 self._connect()
                 self._look_up(parent, children)
                 self._log(None, parent)
-                self._log_input(opened)
+                self._log_input(run.opened.data)
                 for trial, child in children.items():
                     self._log(trial, child)
                     self._settle(trial, child)
@@ -169,19 +172,19 @@ class Mirror:
         if self._runs.keys() >= wanted.keys():
             return
         where, token = f"tags.`irnas.run` = '{parent.tags['irnas.run']}'", None
-        found: dict[int | None, list[Any]] = {}
+        runs_of: dict[int | None, list[Any]] = {}
         while True:
             page = self._client.search_runs([self._experiment], where, max_results=1000, page_token=token)
             for run in page:
                 tags = run.data.tags
-                found.setdefault(int(tags["irnas.trial"]) if "irnas.trial" in tags else None, []).append(run)
+                runs_of.setdefault(int(tags["irnas.trial"]) if "irnas.trial" in tags else None, []).append(run)
             token = page.token
             if not token:
                 break
-        for trial in found.keys() & wanted.keys():
+        for trial in runs_of.keys() & wanted.keys():
             # A server that was too slow to be waited for has made a run all the same, which the next sync may have
             # been too early to find. All mirrors keep the same one.
-            kept, *others = sorted(found[trial], key=lambda run: str(run.info.run_id))
+            kept, *others = sorted(runs_of[trial], key=lambda run: str(run.info.run_id))
             for run in others:
                 self._client.delete_run(run.info.run_id)
             if trial not in self._runs or self._runs[trial].run_id != kept.info.run_id:
@@ -219,26 +222,25 @@ class Mirror:
             self._client.set_terminated(held.run_id, status=entry.status, end_time=entry.end_ms)
         held.status, held.end_ms = entry.status, entry.end_ms
 
-    def _log_input(self, opened: Event) -> None:
+    def _log_input(self, data: DataSource) -> None:
         if self._has_input:
             return
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        data = opened["data"]
-        source = json.dumps({"uri": str(data["path"])})
-        profile = json.dumps({name: str(data[name]) for name in ("revision", "dvc") if data.get(name)})
-        dataset = Dataset(str(data["name"]), str(data["revision"])[:36], "local", source, profile=profile)
-        found = DatasetInput(dataset=dataset, tags=[InputTag("mlflow.data.context", "training")])
-        self._client.log_inputs(self._runs[None].run_id, datasets=[found])
+        source = json.dumps({"uri": data.path})
+        profile = json.dumps({"revision": data.revision, **({"dvc": data.dvc} if data.dvc else {})})
+        dataset = Dataset(data.name, data.revision[:36], "local", source, profile=profile)
+        entry = DatasetInput(dataset=dataset, tags=[InputTag("mlflow.data.context", "training")])
+        self._client.log_inputs(self._runs[None].run_id, datasets=[entry])
         self._has_input = True
 
     def _attach(self) -> None:
         """Keep the files of the run with its parent run, where it does not hold them yet."""
         run_id = self._runs[None].run_id
-        there = {f.path: f.file_size for f in self._client.list_artifacts(run_id)}
+        sizes = {f.path: f.file_size for f in self._client.list_artifacts(run_id)}
         for name in ARTIFACTS:
             content = storage.read(storage.join(self.uri, name))
-            if content is None or there.get(name) == len(content):
+            if content is None or sizes.get(name) == len(content):
                 continue
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / name
@@ -251,28 +253,29 @@ def follow(
 ) -> None:
     """Keep MLflow up to date with a run until ``stop`` is set, and once more then. Made for a daemon thread.
 
-    It raises nothing: what goes wrong is told through ``warn``, and so is that it goes again, both once; it is tried
+    It raises nothing: ``warn`` gets a line when it goes wrong, and one when it goes again, each once; it is tried
     again ever less often. It takes no more than a tenth of the time.
     """
-    mirror, watched, told, wait_s = None, None, list[str](), interval_s
+    mirror, watched, wait_s = None, None, interval_s
+    has_failed = has_recovered = False
     while True:
         is_last = stop.wait(wait_s)
         began = time.monotonic()
         try:
             mirror = mirror or Mirror(uri)
             _persist(mirror.sync, _WAITS_S[:1] if is_last else ())
-            if told[-1:] == ["failed"]:
-                told.append("went on")
+            if has_failed and not has_recovered:
+                has_recovered = True
                 warn("MLflow: answers again, and holds all of the record")
             watched = watched or (None if is_last else mirror.watch())
             wait_s = max(interval_s, 10 * (time.monotonic() - began))
         except Exception as error:
             # The record has it all; a tracking server must not cost anybody a search.
             wait_s = min(2 * max(wait_s, 10 * (time.monotonic() - began)), _MAX_WAIT_S)
-            if not told:
-                cause = _cut(storage.redact_credentials(" ".join(str(error).split())) or type(error).__name__, 160)
-                warn(f"MLflow: got {cause}; the search goes on, and `irnas track rebuild {uri}` mirrors it later")
-            told = told or ["failed"]
+            if not has_failed:
+                has_failed = True
+                rest = f"the search goes on, and `irnas track rebuild {uri}` mirrors it later"
+                warn(f"MLflow: got {cause_of(error, 160)}; {rest}")
         if is_last:
             if watched:
                 watched.finish()
@@ -284,20 +287,17 @@ def rebuild(uri: str, tracking_uri: str | None = None) -> tuple[str, int]:
 
     Raises:
         SettingsError: there is no run, or the store cannot be written to.
+        ServiceError: the store is out of reach.
     """
     mirror = Mirror(uri, tracking_uri, PATIENCE_S)
-    _, events = ledger.opening(uri)
+    num_trials = len(Run.read(uri).trials)
     try:
         _persist(lambda: mirror.sync(is_live=lock.is_being_written(uri)), _WAITS_S)
-    except SettingsError:
+    except IrnasError:
         raise
     except Exception as error:
-        cause = _cut(storage.redact_credentials(" ".join(str(error).split())) or type(error).__name__, 200)
-        raise SettingsError(
-            f"MLflow at {storage.redact_credentials(mirror.tracking_uri)}: got {cause}; "
-            "must be a store that can be written to"
-        ) from None
-    return storage.redact_credentials(mirror.tracking_uri), len({e["trial"] for e in events if e["kind"] == "proposed"})
+        raise as_irnas_error(error, mirror.tracking_uri, "a store that can be written to") from None
+    return storage.redact_credentials(mirror.tracking_uri), num_trials
 
 
 def _persist(call: Callable[[], None], waits_s: Sequence[float]) -> None:
@@ -346,5 +346,5 @@ def _artifact_location(tracking_uri: str) -> str | None:
     return (Path(tracking_uri.removeprefix("sqlite:///")).absolute().parent / ARTIFACT_FOLDER).as_uri()
 
 
-def _cut(text: str, length: int = _MAX_VALUE) -> str:
-    return text if len(text) <= length else text[: length - 3] + "..."
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_VALUE else text[: _MAX_VALUE - 3] + "..."

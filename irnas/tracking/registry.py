@@ -16,12 +16,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from irnas import storage
 from irnas.core.errors import SettingsError
-from irnas.record import ledger
+from irnas.record.run import Run
 from irnas.report import unit
 from irnas.tracking import client as tracking
-from irnas.tracking import entries
+from irnas.tracking.mlflow_errors import as_irnas_error
 
 _CODE = Path(__file__).with_name("served_model.py")
 _SHA = "irnas.sha256"
@@ -85,7 +84,8 @@ def register(network: Network, name: str, alias: str) -> Version:
     The run is mirrored first, so that the version leads to its trial. The same file is registered only once.
 
     Raises:
-        SettingsError: no such run or trial, a name as for ``check``, or a store that does not do its part.
+        SettingsError: no such run or trial, a name as for ``check``, or a store without a registry.
+        ServiceError: the store is out of reach.
     """
     check(name, alias)
     tracking.rebuild(network.run)
@@ -95,22 +95,19 @@ def register(network: Network, name: str, alias: str) -> Version:
 
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     try:
-        with _everywhere(uri):
-            number = _known(client, name, network)
+        with _process_wide(uri):
+            number = _registered_before(client, name, network)
             is_new = number is None
             if number is None:
                 number = _add(client, name, network)
             client.set_registered_model_alias(name, alias, str(number))
     except MlflowException as error:
-        cause = storage.redact_credentials(" ".join(str(error).split()))[:200]
-        raise SettingsError(
-            f"MLflow at {storage.redact_credentials(uri)}: got {cause}; must be a store with a registry"
-        ) from None
+        raise as_irnas_error(error, uri, "a store with a registry") from None
     return Version(name=name, number=number, alias=alias, is_new=is_new, tracking_uri=uri)
 
 
 @contextmanager
-def _everywhere(uri: str) -> Iterator[None]:
+def _process_wide(uri: str) -> Iterator[None]:
     """Make ``uri`` the store of the whole process: MLflow looks a model up there, whatever its client was told."""
     import mlflow
 
@@ -122,11 +119,11 @@ def _everywhere(uri: str) -> Iterator[None]:
         mlflow.set_tracking_uri(before)
 
 
-def _known(client: Any, name: str, network: Network) -> int | None:
+def _registered_before(client: Any, name: str, network: Network) -> int | None:
     """The version that holds the same file of the same run."""
-    for found in client.search_model_versions(f"name = '{name}'"):
-        if found.tags.get(_SHA) == network.sha256 and found.tags.get("irnas.key") == network.key:
-            return int(found.version)
+    for known in client.search_model_versions(f"name = '{name}'"):
+        if known.tags.get(_SHA) == network.sha256 and known.tags.get("irnas.key") == network.key:
+            return int(known.version)
     return None
 
 
@@ -140,16 +137,21 @@ def _add(client: Any, name: str, network: Network) -> int:
     model_id = _log(client, name, network, trial, tags)
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name, description=_ABOUT)
-    made = client.create_model_version(
-        name, f"models:/{model_id}", trial.info.run_id, tags=tags, description=_words(network, trial), model_id=model_id
+    registered = client.create_model_version(
+        name,
+        f"models:/{model_id}",
+        trial.info.run_id,
+        tags=tags,
+        description=_description(network, trial),
+        model_id=model_id,
     )
-    return int(made.version)
+    return int(registered.version)
 
 
-def _words(network: Network, trial: Any) -> str:
+def _description(network: Network, trial: Any) -> str:
     """What the page of a version says: which network it is, and how good by the objectives of its search."""
-    opened, _ = ledger.opening(network.run)
-    known = [(n, trial.data.metrics[n]) for n in opened["settings"]["objectives"] if n in trial.data.metrics]
+    names = [o.name for o in Run.read(network.run).objectives]
+    known = [(n, trial.data.metrics[n]) for n in names if n in trial.data.metrics]
     figures = ", ".join(f"{unit.label(n)} {unit.quantity(n, value)}" for n, value in known)
     run = network.run.rstrip("/").rsplit("/", 1)[-1]
     return (
@@ -160,12 +162,12 @@ def _words(network: Network, trial: Any) -> str:
 
 def _trial(client: Any, network: Network) -> Any:
     """The MLflow run of the trial."""
-    opened, _ = ledger.opening(network.run)
-    where = f"tags.`irnas.run` = '{entries.identity(opened)}' and tags.`irnas.key` = '{network.key}'"
-    found = client.search_runs([e.experiment_id for e in client.search_experiments()], where)
-    if not found:
+    run_id = Run.read(network.run).run_id
+    where = f"tags.`irnas.run` = '{run_id}' and tags.`irnas.key` = '{network.key}'"
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()], where)
+    if not runs:
         raise SettingsError(f"run {network.run}: got no trial {network.key} in MLflow; must be one of its own")
-    return found[0]
+    return runs[0]
 
 
 def _log(client: Any, name: str, network: Network, trial: Any, tags: Mapping[str, str]) -> str:
@@ -175,7 +177,7 @@ def _log(client: Any, name: str, network: Network, trial: Any, tags: Mapping[str
     from mlflow.models import Model
 
     run_id = trial.info.run_id
-    made = client.create_logged_model(
+    model = client.create_logged_model(
         trial.info.experiment_id,
         name=name,
         source_run_id=run_id,
@@ -188,7 +190,7 @@ def _log(client: Any, name: str, network: Network, trial: Any, tags: Mapping[str
         file.write_bytes(network.content)
         pyfunc.save_model(
             str(target),
-            mlflow_model=Model(run_id=run_id, model_id=made.model_id, model_uuid=made.model_id),
+            mlflow_model=Model(run_id=run_id, model_id=model.model_id, model_uuid=model.model_id),
             python_model=str(_CODE),
             artifacts={"network": str(file)},
             signature=_signature(network.frames),
@@ -196,10 +198,10 @@ def _log(client: Any, name: str, network: Network, trial: Any, tags: Mapping[str
             pip_requirements=_requirements(network.suffix),
             metadata=dict(tags),
         )
-        client.log_model_artifacts(made.model_id, str(target))
-    client.finalize_logged_model(made.model_id, "READY")
-    client.log_outputs(run_id, models=[LoggedModelOutput(made.model_id, step=0)])
-    return str(made.model_id)
+        client.log_model_artifacts(model.model_id, str(target))
+    client.finalize_logged_model(model.model_id, "READY")
+    client.log_outputs(run_id, models=[LoggedModelOutput(model.model_id, step=0)])
+    return str(model.model_id)
 
 
 def _signature(frames: int) -> Any:
@@ -209,8 +211,8 @@ def _signature(frames: int) -> Any:
     from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 
     window = (-1,) if frames == 1 else (-1, frames)
-    taken, given = (Schema([TensorSpec(np.dtype(np.uint8), shape)]) for shape in ((*window, -1, -1), (-1, -1, -1)))
-    return ModelSignature(taken, given, ParamSchema([ParamSpec("threshold", "double", 0.5)]))
+    images, masks = (Schema([TensorSpec(np.dtype(np.uint8), shape)]) for shape in ((*window, -1, -1), (-1, -1, -1)))
+    return ModelSignature(images, masks, ParamSchema([ParamSpec("threshold", "double", 0.5)]))
 
 
 def _example(frames: int) -> Any:
@@ -222,11 +224,11 @@ def _example(frames: int) -> Any:
 
 def _requirements(suffix: str) -> list[str]:
     packages = ["mlflow", "numpy", "irnas", *(["onnxruntime"] if suffix == ".onnx" else [])]
-    found = []
+    pins = []
     for package in packages:
         try:
-            found.append(f"{package}=={version(package)}")
+            pins.append(f"{package}=={version(package)}")
         except PackageNotFoundError:
             # A checkout that was not installed.
-            found.append(package)
-    return found
+            pins.append(package)
+    return pins

@@ -23,13 +23,13 @@ THRESHOLD = 0.5
 
 # MLflow's classes have no types here.
 class Network(PythonModel):  # type: ignore[misc, unused-ignore]
-    """An exported network behind MLflow's face."""
+    """An exported network as MLflow calls it."""
 
     def load_context(self, context: Any) -> None:
         """Load the file; MLflow calls this once."""
         path = Path(context.artifacts["network"])
         # A loaded network serves one thread at a time, a server has many.
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._model = session.load(path) if path.suffix == ".onnx" else runtime.load(path)
 
     # Plain np.ndarray: of a hint with a dtype MLflow would want to make a schema.
@@ -47,9 +47,9 @@ class Network(PythonModel):  # type: ignore[misc, unused-ignore]
             params: ``threshold``, 0..1.
         """
         threshold = float((params or {}).get("threshold", THRESHOLD))
-        with self._turn:
-            found_nhw = self._model.run(np.ascontiguousarray(model_input))
-        return np.where(found_nhw > threshold, 255, 0).astype(np.uint8)
+        with self._lock:
+            probability_nhw = self._model.run(np.ascontiguousarray(model_input))
+        return np.where(probability_nhw > threshold, 255, 0).astype(np.uint8)
 
 
 set_model(Network())

@@ -16,12 +16,13 @@ from support import mirrored
 from support.runs import Writer, settings_of, space_folder, write_run
 
 from irnas.core import catalog
-from irnas.core.errors import SettingsError
+from irnas.core.errors import ServiceError, SettingsError
 from irnas.core.result import Status
 from irnas.record import replicates
 from irnas.record.ledger import Ledger, results
 from irnas.storage import lock
 from irnas.tracking import client as tracking
+from irnas.tracking.mlflow_errors import as_irnas_error
 
 pytestmark = [
     # Of MLflow's own making, with the SQLAlchemy that it allows.
@@ -374,7 +375,7 @@ def test_a_search_is_in_haste_and_a_rebuild_is_patient(runs: Path, monkeypatch: 
             tracking.Mirror(uri).sync()
         assert seen == ["5"]
         seen.clear()
-        with pytest.raises(SettingsError, match="not now"):
+        with pytest.raises(ServiceError, match="not now"):
             tracking.rebuild(uri)
         assert seen == ["120"] * 3
     assert tracking.rebuild(uri)[1] == 5 and len(state(runs)) == 6
@@ -472,8 +473,48 @@ def test_a_server_that_never_answers_ends_the_same_way(runs: Path, monkeypatch: 
 
 def test_rebuild_says_so_when_the_server_is_dead(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracking, "_WAITS_S", (0.0, 0.0))
-    with pytest.raises(SettingsError, match="MLflow at http://127"):
+    with pytest.raises(ServiceError, match="MLflow at http://127"):
         tracking.rebuild(small(runs), f"http://127.0.0.1:{closed_port()}")
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A server that answers every request with one status."""
+
+    status = 403
+
+    def do_GET(self) -> None:
+        self.send_response(self.status)
+        self.end_headers()
+
+    do_POST = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize(("status", "kind"), [(403, SettingsError), (404, SettingsError), (503, ServiceError)])
+def test_a_server_that_refuses_is_a_mistake_and_one_that_is_ill_is_not(
+    status: int, kind: type[Exception], runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "_WAITS_S", ())
+    monkeypatch.setattr(Refusing, "status", status)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        with pytest.raises(kind, match="MLflow at http://127") as raised:
+            tracking.rebuild(small(runs), f"http://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+    assert type(raised.value) is kind
+
+
+def test_a_local_store_that_cannot_be_written_is_a_mistake() -> None:
+    """MLflow calls a database that it cannot open temporarily unavailable."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+
+    error = MlflowException("unable to open database file", TEMPORARILY_UNAVAILABLE)
+    local, remote = (as_irnas_error(error, uri, "one") for uri in ("sqlite:///a.db", "postgresql://me:pw@host/a"))
+    assert type(local) is SettingsError and type(remote) is ServiceError
+    assert str(remote) == "MLflow at postgresql://host/a: got unable to open database file; must be one"
 
 
 def test_following_ends_with_everything_mirrored(runs: Path) -> None:
