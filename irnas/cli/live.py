@@ -6,146 +6,130 @@ import collections
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from irnas.core.result import Result, Status
 from irnas.core.settings import SearchSettings
+from irnas.core.text import format_duration, format_si
+from irnas.record.events import (
+    Closed,
+    Continued,
+    Event,
+    Finished,
+    Measured,
+    Opened,
+    Proposed,
+    Repeated,
+    Reported,
+    Resumed,
+)
+from irnas.record.run import Run
+from irnas.record.trial import Trial
 
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from irnas.record.ledger import Event
     from irnas.workflows.search import Listener
 
 
-class Progress:
-    """What is known of a search so far, from its events alone."""
+class SearchView:
+    """What is shown of a search: its run so far, and what only who watches it can know."""
 
     def __init__(self) -> None:
-        self.opened: Event | None = None
-        self.num_trials = 0
-        """Networks to train in all."""
-        self.running: dict[int, dict[str, Any]] = {}
-        self.paused: dict[int, dict[str, Any]] = {}
-        self.num_epochs = 0
-        """Epochs trained in all."""
-        self.results: list[Any] = []
+        self.run: Run | None = None
         self.hypervolume = 0.0
-        self.next_percent: float | None = None
-        """Seconds of training for one more percent of hypervolume, as the strategy expects; None where it does not."""
-        self._front: Any = None
-        self._epochs = 0
+        self.seconds_per_percent: float | None = None
+        """Training for one more percent of hypervolume, as the strategy expects; None where it does not."""
+        self._active: set[int] = set()
+        """Trials that were handed out, and have neither ended nor been paused since."""
         self._since = time.time()
+        self._epochs_before = 0
+        """Epochs that were trained before the search was resumed."""
 
-    def take(self, event: Event) -> None:
-        """Take note of one event."""
-        trial = event.get("trial")
-        if event["kind"] == "opened":
+    def add(self, event: Event) -> None:
+        """Take up one event."""
+        if isinstance(event, Opened):
             # Of a table of trainings, one run follows another.
-            vars(self).update(vars(Progress()))
-            self.opened, self.num_trials = event, event["settings"]["trials"]
-        elif event["kind"] == "resumed":
-            # Handed out again, and shown again as soon as they report.
-            self.paused |= {t: s for t, s in self.running.items() if s["epoch"]}
-            self.running.clear()
-            self._since, self._epochs = time.time(), 0
-            self.num_trials = event["trials"]
-        self._believe(event)
-        if event["kind"] == "proposed" and not event["refused"]:
-            self.running[event["trial"]] = {"key": event["key"], "epoch": 0, "values": {}, "costs": event["costs"]}
-        elif event["kind"] == "continued" and trial in self.paused:
-            self.running[trial] = self.paused.pop(trial)
-        elif event["kind"] == "reported" and (trial in self.running or trial in self.paused):
-            state = self.running[trial] = self.running.get(trial) or self.paused.pop(trial)
-            self._epochs += event["epoch"] - state["epoch"]
-            self.num_epochs += event["epoch"] - state["epoch"]
-            state.update(epoch=event["epoch"], values=event["values"])
-            if event.get("paused"):
-                self.paused[trial] = self.running.pop(trial)
-        elif event["kind"] == "finished":
-            self._finish(event)
+            vars(self).update(vars(SearchView()))
+            self.run = Run("", event)
+            return
+        assert self.run is not None
+        self.run.add(event)
+        match event:
+            case Resumed():
+                # Handed out again, and shown again as soon as they report.
+                self._active.clear()
+                self._since, self._epochs_before = time.time(), self.run.tally.epochs
+            case Proposed(proposal=proposal):
+                self._expect(proposal.memory)
+                self._active |= set() if proposal.refused else {proposal.trial}
+            case Continued(trial=trial):
+                self._expect({"belief": event.belief})
+                self._active.add(trial)
+            case Reported(trial=trial, paused=paused):
+                (self._active.discard if paused else self._active.add)(trial)
+            case Finished() | Repeated():
+                self._active.discard(event.trial)
+                self.hypervolume = self.run.hypervolume()
 
-    def _believe(self, event: Event) -> None:
+    def _expect(self, memory: Mapping[str, Any]) -> None:
         from irnas.search.strategy.belief import Belief
 
-        belief = Belief.in_memory(event.get("memory", event)) if event["kind"] in ("proposed", "continued") else None
-        if belief:
+        if belief := Belief.in_memory(memory):
             seconds = belief.seconds_per_percent
-            self.next_percent = seconds if math.isfinite(seconds) else None
+            self.seconds_per_percent = seconds if math.isfinite(seconds) else None
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """The search's settings; empty before it is opened."""
-        return dict(self.opened["settings"]) if self.opened else {}
+    def running(self) -> list[Trial]:
+        """The trials at work, by number."""
+        return [self.run.trials[n] for n in sorted(self._active)] if self.run else []
 
     @property
-    def num_trained(self) -> int:
-        """Trained trials that ended."""
-        return sum(r.status != "rejected" for r in self.results)
+    def waiting(self) -> list[Trial]:
+        """The trials that have trained for a while and are not at work."""
+        trials = self.run.open_trials.values() if self.run else ()
+        return [t for t in trials if t.reports and t.number not in self._active]
 
-    def count(self, status: str) -> int:
+    def count(self, status: Status) -> int:
         """Trials that ended with that status."""
-        return sum(r.status == status for r in self.results)
-
-    @property
-    def front_size(self) -> int:
-        """Networks on the front."""
-        return len(self._front.results) if self._front else 0
+        return sum(r.status is status for r in self.run.outcomes) if self.run else 0
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds to the planned end at the pace so far; None before the first epoch."""
-        if not self._epochs or math.isfinite(SearchSettings.from_document(self.settings).total_budget[1]):
+        """Seconds to the planned end at the pace so far; None before the first epoch, or where time is the budget."""
+        if self.run is None or math.isfinite(self.run.settings.total_budget.seconds):
             return None
-        return max(self.num_planned - self.num_done, 0.0) * (time.time() - self._since) / self._epochs
-
-    @property
-    def is_paced(self) -> bool:
-        """Whether the strategy halts trainings, so that epochs count and not networks."""
-        return SearchSettings.from_document(self.settings).is_multi_fidelity
+        epochs = self.run.tally.epochs - self._epochs_before
+        return max(self.num_planned - self.num_done, 0.0) * self.elapsed_s / epochs if epochs else None
 
     @property
     def num_planned(self) -> float:
         """Epochs that the search is to come to."""
-        planned: float = self.num_trials * self.settings["budget"]["epochs"]
-        return min(planned, SearchSettings.from_document(self.settings).total_budget[0])
+        assert self.run is not None
+        settings = self.run.settings
+        return min(float(settings.trials * settings.budget.epochs), settings.total_budget.epochs)
 
     @property
     def num_done(self) -> float:
         """How many of those are done; of a network that failed early, all."""
-        if self.is_paced:
-            return self.num_epochs
-        epochs = self.settings["budget"]["epochs"]
-        return float(self.num_trained * epochs + sum(t["epoch"] for t in self.running.values()))
+        assert self.run is not None
+        if self.run.settings.is_multi_fidelity:
+            return self.run.tally.epochs
+        return float(self.run.num_trained * self.run.settings.budget.epochs + sum(t.epoch for t in self.running))
 
     @property
     def elapsed_s(self) -> float:
         """Seconds since the search began or was resumed."""
         return time.time() - self._since
 
-    def _finish(self, event: Event) -> None:
-        from irnas.core.front import Front
-        from irnas.core.objective import parse
-        from irnas.core.result import Result, Status
-        from irnas.workflows.search import bounds_of
-
-        result = Result.from_document(event["result"])
-        self.running.pop(result.trial, None)
-        self.paused.pop(result.trial, None)
-        self.results.append(result)
-        if self.opened and result.status is Status.OK:
-            # From the front so far, for a search of ten thousand trials is shown as well.
-            before = self._front.results if self._front else ()
-            self._front = Front.of([*before, result], parse(self.settings["objectives"]))
-            self.hypervolume = self._front.hypervolume(bounds_of(self.opened))
-
 
 class Lines:
     """Plain lines on stderr."""
 
     def __init__(self, uri: str) -> None:
-        self._uri, self._known = uri, Progress()
+        self._uri, self._view = uri, SearchView()
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Show the making of the data set."""
@@ -158,28 +142,29 @@ class Lines:
 
     def watch(self, event: Event) -> None:
         """Show one event."""
-        progress = self._known
-        progress.take(event)
-        if event["kind"] == "opened":
-            _say(headline(self._uri, event))
-        elif event["kind"] == "proposed" and not event["refused"]:
-            _say(f"trial {event['trial']} {event['key']} started ({event['origin']}): {_amounts(event['costs'])}")
-        elif event["kind"] == "continued":
-            _say(f"trial {event['trial']} goes on")
-        elif event["kind"] == "reported" and event.get("paused"):
-            _say(f"trial {event['trial']} paused after epoch {event['epoch']}: {_metrics(event['values'])}")
-            _say(status_line(progress))
-        elif event["kind"] == "reported" and event["trial"] in progress.running:
-            epochs = progress.settings["budget"]["epochs"]
-            if event["epoch"] in (1, epochs) or event["epoch"] % max(epochs // 4, 1) == 0:
-                _say(f"trial {event['trial']} epoch {event['epoch']}/{epochs}: {_metrics(event['values'])}")
-        elif event["kind"] == "finished" and event["result"]["status"] != "rejected":
-            _say(finish_line(event["result"]))
-            _say(status_line(progress))
-        elif event["kind"] == "repeated":
-            _say(f"{event['key']} trained again (seed {event['seed']}): {_metrics(event['values'])}")
-        elif event["kind"] == "measured":
-            _say(f"{event['key']} alone: {event['ms_min']:.3g} ms, {event['expected_ms']:.3g} ms in the search")
+        view = self._view
+        view.add(event)
+        match event:
+            case Opened():
+                _say(headline(self._uri, event))
+            case Proposed(proposal=p) if not p.refused:
+                _say(f"trial {p.trial} {p.key} started ({p.origin}): {_amounts(p.costs)}")
+            case Continued(trial=trial):
+                _say(f"trial {trial} goes on")
+            case Reported(paused=True):
+                _say(f"trial {event.trial} paused after epoch {event.epoch}: {_metrics(event.values)}")
+                _say(status_line(view))
+            case Reported():
+                epochs = view.run.settings.budget.epochs if view.run else 1
+                if event.epoch in (1, epochs) or event.epoch % max(epochs // 4, 1) == 0:
+                    _say(f"trial {event.trial} epoch {event.epoch}/{epochs}: {_metrics(event.values)}")
+            case Finished(result=result) if result.status is not Status.REJECTED:
+                _say(finish_line(result))
+                _say(status_line(view))
+            case Repeated():
+                _say(f"{event.key} trained again (seed {event.seed}): {_metrics(event.values)}")
+            case Measured():
+                _say(f"{event.key} alone: {event.ms_min:.3g} ms, {event.expected_ms:.3g} ms in the search")
 
 
 class Screen:
@@ -189,7 +174,7 @@ class Screen:
         from rich.console import Console
         from rich.live import Live
 
-        self._uri, self._known = uri, Progress()
+        self._uri, self._view = uri, SearchView()
         self._state, self._warnings = "starting", list[str]()
         self.live = Live(
             get_renderable=self._render, console=Console(stderr=True), refresh_per_second=4, transient=False
@@ -205,17 +190,15 @@ class Screen:
 
     def watch(self, event: Event) -> None:
         """Show one event."""
-        self._known.take(event)
-        if event["kind"] == "opened":
-            self._state = "starting workers"
-        elif event["kind"] == "reported":
-            self._state = ""
-        elif event["kind"] == "repeated":
-            self._state = "training the finalists again"
-        elif event["kind"] == "measured":
-            self._state = "measuring the front"
-        elif event["kind"] == "closed":
-            self._state = "writing the report"
+        self._view.add(event)
+        states = {
+            Opened: "starting workers",
+            Reported: "",
+            Repeated: "training the finalists again",
+            Measured: "measuring the front",
+            Closed: "writing the report",
+        }
+        self._state = states.get(type(event), self._state)
 
     def _render(self) -> Group:
         from rich.console import Group
@@ -223,22 +206,22 @@ class Screen:
         from rich.table import Table
         from rich.text import Text
 
-        progress, parts = self._known, list[Any]()
-        if progress.opened:
-            settings = progress.settings
-            epochs = settings["budget"]["epochs"]
-            parts.append(Text(headline(self._uri, progress.opened)))
-            parts.append(ProgressBar(total=progress.num_planned, completed=progress.num_done, width=60))
-            parts.append(Text(status_line(progress), style="bold"))
-            if progress.paused:
-                rungs = collections.Counter(state["epoch"] for state in progress.paused.values())
+        view, parts = self._view, list[Any]()
+        if view.run:
+            epochs = view.run.settings.budget.epochs
+            parts.append(Text(headline(self._uri, view.run.opened)))
+            parts.append(ProgressBar(total=view.num_planned, completed=view.num_done, width=60))
+            parts.append(Text(status_line(view), style="bold"))
+            if view.waiting:
+                rungs = collections.Counter(trial.epoch for trial in view.waiting)
                 parts.append(Text("paused: " + ", ".join(f"{n} after epoch {e}" for e, n in sorted(rungs.items()))))
             table = Table(box=None, pad_edge=False, header_style="dim")
             for heading in ("trial", "network", "epoch", "so far", "cost"):
                 table.add_column(heading)
-            for trial, state in sorted(progress.running.items()):
-                row = (str(trial), state["key"], f"{state['epoch']}/{epochs}")
-                table.add_row(*row, _metrics(state["values"]), _amounts(state["costs"]))
+            for trial in view.running:
+                values = trial.reports[-1].values if trial.reports else {}
+                row = (str(trial.number), trial.key, f"{trial.epoch}/{epochs}")
+                table.add_row(*row, _metrics(values), _amounts(trial.proposal.costs))
             parts.append(table)
         if self._state:
             parts.append(Text(self._state + " ...", style="dim"))
@@ -260,12 +243,13 @@ def view(uri: str) -> Iterator[Listener]:
         yield Listener(watch=screen.watch, warn=screen.warn, progress=screen.progress)
 
 
-def headline(uri: str, opened: Event) -> str:
+def headline(uri: str, opened: Opened) -> str:
     """What is searched, on what, and where it is written."""
-    settings, data = opened["settings"], opened["data"]
+    settings, data = opened.settings, opened.data
+    names = ", ".join(o.name for o in settings.objectives)
     return (
-        f"{settings['space']} for {', '.join(settings['objectives'])} on {data['name']} ({data['revision'][:12]}): "
-        f"{_plan(SearchSettings.from_document(settings))}, {settings['strategy']}, run {uri}"
+        f"{settings.space} for {names} on {data.name} ({data.revision[:12]}): "
+        f"{_plan(settings)}, {settings.strategy}, run {uri}"
     )
 
 
@@ -274,37 +258,41 @@ def _plan(settings: SearchSettings) -> str:
     if settings.budget_limit:
         return f"{settings.budget_limit} of training, {epochs} epochs to a full one"
     if settings.is_multi_fidelity:
-        return f"{settings.total_budget[0]:.0f} epochs, {epochs} to a full training"
+        return f"{settings.total_budget.epochs:.0f} epochs, {epochs} to a full training"
     return f"{settings.trials} networks x {epochs} epochs"
 
 
-def status_line(progress: Progress) -> str:
+def status_line(view: SearchView) -> str:
     """Counts, front and time."""
-    counts = f"{progress.count('ok')} done, {len(progress.running)} running, {progress.count('failed')} failed"
-    if progress.paused or progress.count("stopped"):
-        counts += f", {len(progress.paused)} paused, {progress.count('stopped')} stopped"
-    if refused := progress.count("rejected"):
+    run = view.run
+    if run is None:
+        return ""
+    counts = f"{view.count(Status.OK)} done, {len(view.running)} running, {view.count(Status.FAILED)} failed"
+    if view.waiting or view.count(Status.STOPPED):
+        counts += f", {len(view.waiting)} paused, {view.count(Status.STOPPED)} stopped"
+    if refused := view.count(Status.REJECTED):
         counts += f", {refused} over a limit"
-    eta = "" if progress.eta_s is None else f", about {_clock(progress.eta_s)} left"
-    more = "" if progress.next_percent is None else f" (1 % more: about {_clock(progress.next_percent)} of training)"
-    done = f"{progress.num_trained}/{progress.num_trials}"
-    if progress.is_paced:
-        done = f"{progress.num_epochs}/{progress.num_planned:.0f} epochs"
+    eta = "" if view.eta_s is None else f", about {format_duration(view.eta_s)} left"
+    percent = view.seconds_per_percent
+    more = "" if percent is None else f" (1 % more: about {format_duration(percent)} of training)"
+    done = f"{run.num_trained}/{run.settings.trials}"
+    if run.settings.is_multi_fidelity:
+        done = f"{run.tally.epochs}/{view.num_planned:.0f} epochs"
     return (
-        f"{done}: {counts}; front {progress.front_size}, "
-        f"hypervolume {progress.hypervolume:.4f}{more}; {_clock(progress.elapsed_s)} so far{eta}"
+        f"{done}: {counts}; front {len(run.front.results)}, "
+        f"hypervolume {view.hypervolume:.4f}{more}; {format_duration(view.elapsed_s)} so far{eta}"
     )
 
 
-def finish_line(result: Any) -> str:
+def finish_line(result: Result) -> str:
     """How one trial ended."""
-    after = f" after epoch {result['epochs']}" if result["status"] == "stopped" else ""
-    text = f"trial {result['trial']} {result['key']} {result['status']}{after}: "
-    text += result["error"] or f"{_metrics(result['values'])} | {_amounts(result['values'])}"
-    return text + (f" ({result['note']})" if result["note"] else "")
+    after = f" after epoch {result.epochs}" if result.status is Status.STOPPED else ""
+    text = f"trial {result.trial} {result.key} {result.status}{after}: "
+    text += result.error or f"{_metrics(result.values)} | {_amounts(result.values)}"
+    return text + (f" ({result.note})" if result.note else "")
 
 
-def _metrics(values: Any) -> str:
+def _metrics(values: Mapping[str, float]) -> str:
     shown = {"miou": "mIoU", "niou": "nIoU", "pd": "Pd"}
     parts = [f"{label} {values[name]:.3f}" for name, label in shown.items() if name in values]
     if "fa" in values:
@@ -314,21 +302,8 @@ def _metrics(values: Any) -> str:
     return ", ".join(parts)
 
 
-def _amounts(values: Any) -> str:
-    return ", ".join(f"{name} {amount(values[name])}" for name in ("ops", "params", "fps") if name in values)
-
-
-def amount(value: float) -> str:
-    """A count with a K, M or G: 343.9M."""
-    for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "K")):
-        if abs(value) >= factor:
-            return f"{value / factor:.4g}{letter}"
-    return f"{value:.4g}"
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 60 else f"{minutes}:{seconds:02}"
+def _amounts(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {format_si(values[name])}" for name in ("ops", "params", "fps") if name in values)
 
 
 def _say(text: str) -> None:

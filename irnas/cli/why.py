@@ -15,7 +15,7 @@ def why(
 
     irnas why runs/biisnet-20261121-101500 90c1c867f3fc
     """
-    from irnas.report.record import Record
+    from irnas.record.run import Run as Record
     from irnas.report.why import explain
 
     typer.echo("\n".join(explain(Record.read(run), key)))

@@ -11,14 +11,14 @@ from typing import Any
 
 from irnas import storage
 from irnas.core.errors import FormatError, SettingsError
-from irnas.record import ledger
+from irnas.record.events import parse
+from irnas.record.ledger import FILE, Ledger
+from irnas.record.run import Run
 from irnas.storage import hashing
-from irnas.tracking import entries
 
 SCHEMA = 1
 
 _FORMAT = "irnas publication"
-_RECORD = "ledger.jsonl"
 _BESIDE = ("results.parquet", "report.html", "report.png")
 """Files beside the record that are published where they are there."""
 _FOLDERS = ("weights", "exports")
@@ -52,7 +52,7 @@ class Publication:
     """The files of a run at one moment."""
 
     run: str
-    """What names the run wherever its folder goes: ``irnas.tracking.entries.identity``."""
+    """What names the run wherever its folder goes: ``irnas.record.run.Run.run_id``."""
     name: str
     """The name of the run's folder."""
     files: tuple[File, ...]
@@ -121,13 +121,8 @@ def record(run: str) -> bytes:
     Raises:
         SettingsError: there is no run.
     """
-    if storage.is_local(run):
-        ledger.opening(run)
-        content = (storage.local(run) / _RECORD).read_bytes()
-        return content[: content.rfind(b"\n") + 1]
-    _, events = ledger.opening(run)
-    lines = (json.dumps(event, separators=(",", ":"), allow_nan=False) for event in events)
-    return "".join(f"{line}\n" for line in lines).encode()
+    Run.read(run)
+    return Ledger(run).text()
 
 
 def identity(run: str, recorded: bytes) -> tuple[str, str]:
@@ -139,7 +134,7 @@ def identity(run: str, recorded: bytes) -> tuple[str, str]:
     name = storage.local(run).resolve().name if storage.is_local(run) else PurePosixPath(run).name
     if not _NAME.fullmatch(name):
         raise SettingsError(f"run: got a folder named {name!r}; must be of letters, digits and . _ + = @ -")
-    return entries.identity(json.loads(recorded.partition(b"\n")[0])), name
+    return Run.of(run, [parse(recorded.partition(b"\n")[0], run)]).run_id, name
 
 
 def sources(run: str, recorded: bytes, exports: Sequence[Path] = ()) -> dict[str, Source]:
@@ -154,7 +149,7 @@ def sources(run: str, recorded: bytes, exports: Sequence[Path] = ()) -> dict[str
     Raises:
         SettingsError: two exports of one name.
     """
-    found: dict[str, Source] = {_RECORD: recorded}
+    found: dict[str, Source] = {FILE: recorded}
     found |= _files(storage.local(run)) if storage.is_local(run) else _objects(run)
     for path in exports:
         target = f"exports/{path.name}"

@@ -1,13 +1,12 @@
-"""Networks that a search trained more than once: the mean and the spread of their metrics."""
+"""Networks that a search trained more than once: the mean and the standard deviation of their metrics."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from irnas.core.result import Result, Status
+from irnas.core.result import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,41 +15,23 @@ class ReplicateStatistics:
 
     mean: float
     deviation: float
-    """Of the sample, with n - 1 in the denominator."""
+    """Standard deviation of the sample, with n - 1 in the denominator."""
     num: int
     """Trainings, at least 2."""
 
 
-def replicate_statistics(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, ReplicateStatistics]]:
-    """Key to metric to its spread, of the networks that were trained more than once."""
-    taken: dict[str, list[Mapping[str, float]]] = {}
-    firsts: dict[str, Mapping[str, float]] = {}
-    for event in events:
-        if event["kind"] == "finished" and event["result"]["status"] == Status.OK:
-            firsts[event["result"]["key"]] = event["result"]["values"]
-        elif event["kind"] == "repeated":
-            taken.setdefault(event["key"], []).append(event["values"])
-    found: dict[str, dict[str, ReplicateStatistics]] = {}
-    for key, more in taken.items():
-        rows = [firsts[key], *more]
-        found[key] = {
-            name: ReplicateStatistics(
-                mean=statistics.fmean(r[name] for r in rows),
-                deviation=statistics.stdev([r[name] for r in rows]),
-                num=len(rows),
-            )
-            for name in more[0]
-        }
-    return found
+def statistics_of(trainings: Sequence[Mapping[str, float]]) -> dict[str, ReplicateStatistics]:
+    """Metric to its statistics over trainings, at least two, of the metrics that the last of them has."""
+    return {
+        name: ReplicateStatistics(
+            mean=statistics.fmean(values[name] for values in trainings),
+            deviation=statistics.stdev([values[name] for values in trainings]),
+            num=len(trainings),
+        )
+        for name in trainings[-1]
+    }
 
 
-def with_replicate_means(
-    results: Iterable[Result], found: Mapping[str, Mapping[str, ReplicateStatistics]]
-) -> list[Result]:
-    """The results, those of networks that were trained more than once with the means of their metrics."""
-    return [
-        replace(r, values={**r.values, **{n: s.mean for n, s in found[r.key].items()}})
-        if r.key in found and r.status is Status.OK
-        else r
-        for r in results
-    ]
+def with_replicate_means(result: Result, replicates: Mapping[str, ReplicateStatistics]) -> Result:
+    """The result with the means of its metrics over all trainings of its network; itself where there was one."""
+    return replace(result, values={**result.values, **{name: s.mean for name, s in replicates.items()}})

@@ -27,12 +27,12 @@ def write(uri: str, out: Path | None = None, *, images: bool = True) -> tuple[Pa
     if picture == out:
         raise SettingsError(f"report: got {out}; must not end in .png, which is the picture's place")
     # Plotly and the rest take their time to load, and the command line imports this package early.
+    from irnas.record.run import Run
     from irnas.report import figure, page, still
     from irnas.report.published import references
-    from irnas.report.record import Record
 
-    record = Record.read(uri)
-    found, absent = references(record)
-    storage.write(str(out), page.html(record, found, absent, images=images).encode())
-    storage.write(str(picture), still.picture(record, figure.pairs(record), found))
+    run = Run.read(uri)
+    found, absent = references(run)
+    storage.write(str(out), page.html(run, found, absent, images=images).encode())
+    storage.write(str(picture), still.picture(run, figure.pairs(run), found))
     return out, picture

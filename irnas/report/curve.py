@@ -8,16 +8,18 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from irnas.core.result import Result
+from irnas.record.run import Run
 from irnas.report import look, unit
-from irnas.report.record import Record
+from irnas.report.network import colours_of
 
 Curve = Mapping[int, Mapping[str, float]]
 """Epoch to values."""
 
 
-def growth(record: Record) -> go.Figure:
+def growth(run: Run) -> go.Figure:
     """The hypervolume after each trial that was trained to the end."""
-    shares, done = record.growth(), record.done
+    shares = [g.front.hypervolume(run.bounds) for g in run.growth if not g.is_replicate]
+    done = run.done
     figure = go.Figure(layout=look.layout(height=330, showlegend=False))
     figure.update_xaxes(**look.axis("trials trained", range=[0.5, max(len(done), 1) + 0.5], tickformat="d"))
     figure.update_yaxes(**look.axis("hypervolume (% of the box)", rangemode="tozero"))
@@ -40,27 +42,27 @@ def growth(record: Record) -> go.Figure:
     return figure
 
 
-def metric_of(record: Record) -> str:
+def metric_of(run: Run) -> str:
     """The metric that stands for quality: the first among the objectives, else mIoU."""
-    return next((o.name for o in record.objectives if not o.is_free), "miou")
+    return next((o.name for o in run.objectives if not o.is_free), "miou")
 
 
-def learning(record: Record) -> go.Figure | None:
+def learning(run: Run) -> go.Figure | None:
     """Validation metric and training loss over the epochs, the front in colour; None where nothing was reported."""
-    curves = record.curves()
+    curves = {n: {e: r.values for e, r in t.curve.items()} for n, t in run.trials.items() if t.reports}
     if not curves:
         return None
-    metric = metric_of(record)
+    metric = metric_of(run)
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.1)
     figure.update_layout(look.layout(height=400, hovermode="closest"))
-    winners = record.winners
+    winners = run.winners
     rest = {trial: curve for trial, curve in curves.items() if trial not in {r.trial for r in winners}}
     for column, name in enumerate((metric, "loss"), 1):
         title = f"validation {unit.title(name)}" if column == 1 else "training loss"
         figure.update_xaxes(**look.axis("epoch", tickformat="d"), col=column)
         figure.update_yaxes(**look.axis(title), col=column)
         figure.add_trace(_others(rest, name, is_named=column == 1), row=1, col=column)
-        for number, (result, colour) in enumerate(zip(winners, record.colours, strict=True), 1):
+        for number, (result, colour) in enumerate(zip(winners, colours_of(run), strict=True), 1):
             trace = _winner(result, curves.get(result.trial, {}), name, number, colour, is_named=column == 1)
             figure.add_trace(trace, row=1, col=column)
     return figure

@@ -15,9 +15,10 @@ from irnas.core.objective import OBJECTIVES, Objective
 from irnas.core.result import Result
 from irnas.core.space import Genotype
 from irnas.core.text import format_si
+from irnas.record.run import Run
 from irnas.report import look, unit
+from irnas.report.network import colours_of, differing, families_of, phrases
 from irnas.report.published import Reference
-from irnas.report.record import Record, differing, phrases
 
 REACH = 20.0
 """How many times the cost of the dearest trial the axis reaches, if there is something to see."""
@@ -32,27 +33,27 @@ Pair = tuple[Objective, Objective]
 """The objective on the horizontal axis, and the one on the vertical axis."""
 
 
-def pairs(record: Record) -> list[Pair]:
+def pairs(run: Run) -> list[Pair]:
     """Each pair of objectives, costs on the horizontal axis; a lone objective is set against OPs (or mIoU)."""
-    objectives = record.objectives
+    objectives = run.objectives
     if len(objectives) == 1:
         other = OBJECTIVES["miou" if objectives[0].is_free else "ops"]
         objectives = (*objectives, other)
     return [(b, a) if b.is_free and not a.is_free else (a, b) for a, b in itertools.combinations(objectives, 2)]
 
 
-def front(record: Record, pair: Pair, references: Sequence[Reference]) -> go.Figure:
+def front(run: Run, pair: Pair, references: Sequence[Reference]) -> go.Figure:
     """The trials in the plane of two objectives, with the front's line and the published designs."""
     x, y = pair
-    shown = _shown(record, pair, references)
-    spots = [*(r.values for r in record.done), *(r.values for r in shown)]
+    shown = _shown(run, pair, references)
+    spots = [*(r.values for r in run.done), *(r.values for r in shown)]
     figure = go.Figure(layout=look.layout(height=500, hovermode="closest"))
     figure.update_xaxes(**_axis(x, [s[x.name] for s in spots]))
     figure.update_yaxes(**_axis(y, [s[y.name] for s in spots]))
-    _draw_trials(figure, record, pair)
+    _draw_trials(figure, run, pair)
     for number, (name, found) in enumerate(by_count(shown).items()):
         figure.add_trace(_published(name, SHAPES[number % len(SHAPES)][0], found, pair, figure))
-    _draw_baselines(figure, record, pair, references)
+    _draw_baselines(figure, run, pair, references)
     _draw_rug(figure, [r for r in references if x.name in r.values and y.name not in r.values], pair)
     return figure
 
@@ -64,17 +65,17 @@ def describe(genotype: Genotype, axes: Sequence[str], width: int = 3) -> str:
     return "<br>".join(lines)
 
 
-def within_reach(record: Record, references: Sequence[Reference], x: Objective) -> list[Reference]:
+def within_reach(run: Run, references: Sequence[Reference], x: Objective) -> list[Reference]:
     """The published designs that cost less than ``REACH`` times the dearest trial; the others would dwarf the run."""
-    if not x.is_free or not record.done:
+    if not x.is_free or not run.done:
         return list(references)
-    limit = REACH * max(r.values[x.name] for r in record.done)
+    limit = REACH * max(r.values[x.name] for r in run.done)
     return [r for r in references if r.values[x.name] < limit]
 
 
-def _shown(record: Record, pair: Pair, references: Sequence[Reference]) -> list[Reference]:
+def _shown(run: Run, pair: Pair, references: Sequence[Reference]) -> list[Reference]:
     x, y = pair
-    return within_reach(record, [r for r in references if x.name in r.values and y.name in r.values], x)
+    return within_reach(run, [r for r in references if x.name in r.values and y.name in r.values], x)
 
 
 def by_count(references: Sequence[Reference]) -> dict[str, list[Reference]]:
@@ -145,18 +146,18 @@ def _axis(objective: Objective, values: Sequence[float]) -> dict[str, Any]:
     return look.axis(title, type="log", range=span, tickmode="array", tickvals=marks, ticktext=texts)
 
 
-def _draw_trials(figure: go.Figure, record: Record, pair: Pair) -> None:
-    winners = record.winners
+def _draw_trials(figure: go.Figure, run: Run, pair: Pair) -> None:
+    winners = run.winners
     winning = {r.key for r in winners}
-    axes = differing([r.genotype for r in record.done], record.space)
-    rest = [r for r in record.done if r.key not in winning]
-    for name, found, colour in _by_family(record, rest, "dominated", look.DOMINATED):
-        marker = {"size": 9, "color": colour, "opacity": 0.35 if record.families else 0.85}
-        figure.add_trace(_points(found, pair, record, axes, name=name, mode="markers", marker=marker))
-    edge = Front.of(record.results, pair).results
+    axes = differing([r.genotype for r in run.done], run.space)
+    rest = [r for r in run.done if r.key not in winning]
+    for name, found, colour in _by_family(run, rest, "dominated", look.DOMINATED):
+        marker = {"size": 9, "color": colour, "opacity": 0.35 if families_of(run) else 0.85}
+        figure.add_trace(_points(found, pair, run, axes, name=name, mode="markers", marker=marker))
+    edge = Front.of(run.results, pair).results
     # Both lists are sorted along the horizontal axis; the line needs no markers of its own.
     along = sorted(edge, key=lambda r: (r.values[pair[0].name], r.values[pair[1].name]))
-    name = "front" if len(record.objectives) <= 2 else "front of these two"
+    name = "front" if len(run.objectives) <= 2 else "front of these two"
     figure.add_trace(
         go.Scatter(
             **_places([r.values for r in along], pair),
@@ -167,26 +168,24 @@ def _draw_trials(figure: go.Figure, record: Record, pair: Pair) -> None:
         )
     )
     place = {r.key: n for n, r in enumerate(winners)}
-    for name, found, _ in _by_family(record, winners, "on the front", ""):
-        colours = [record.colours[place[r.key]] for r in found]
+    for name, found, _ in _by_family(run, winners, "on the front", ""):
+        colours = [colours_of(run)[place[r.key]] for r in found]
         marker = {"size": 14, "color": colours, "line": {"color": "#ffffff", "width": 1.5}}
         numbers = [str(place[r.key] + 1) for r in found]
         style = {"mode": "markers+text", "text": numbers, "textposition": "top center", "textfont": {"size": 12}}
-        figure.add_trace(_points(found, pair, record, axes, name=name, marker=marker, **style))
+        figure.add_trace(_points(found, pair, run, axes, name=name, marker=marker, **style))
 
 
-def _by_family(
-    record: Record, results: Sequence[Result], name: str, colour: str
-) -> list[tuple[str, Sequence[Result], str]]:
+def _by_family(run: Run, results: Sequence[Result], name: str, colour: str) -> list[tuple[str, Sequence[Result], str]]:
     """(legend, results, colour): one entry, or in a search over several spaces one for each that has results."""
-    if not record.families:
+    if not families_of(run):
         return [(name, results, colour)]
-    parts = ((f, [r for r in results if r.genotype.space == f], c) for f, c in record.families.items())
+    parts = ((f, [r for r in results if r.genotype.space == f], c) for f, c in families_of(run).items())
     return [(f"{family}, {name}", found, colour) for family, found, colour in parts if found]
 
 
-def _points(results: Sequence[Result], pair: Pair, record: Record, axes: list[str], **style: Any) -> go.Scatter:
-    names = [o.name for o in record.objectives]
+def _points(results: Sequence[Result], pair: Pair, run: Run, axes: list[str], **style: Any) -> go.Scatter:
+    names = [o.name for o in run.objectives]
     texts = [
         f"<b>{r.key}</b> · trial {r.trial}<br>{_values(r.values, names)}<br>{describe(r.genotype, axes)}"
         for r in results
@@ -219,21 +218,21 @@ def _published(name: str, shape: str, shown: Sequence[Reference], pair: Pair, fi
     )
 
 
-def baselines(record: Record, pair: Pair, references: Sequence[Reference]) -> dict[str, bool]:
+def baselines(run: Run, pair: Pair, references: Sequence[Reference]) -> dict[str, bool]:
     """Level of each baseline, "global threshold (31.20 %)", and whether the figure reaches it."""
     y = pair[1]
-    spots = [*(r.values for r in record.done), *(r.values for r in _shown(record, pair, references))]
+    spots = [*(r.values for r in run.done), *(r.values for r in _shown(run, pair, references))]
     low, high = limits([s[y.name] for s in spots], is_log=y.is_free)
-    levels = {n: values[y.name] for n, values in record.baselines.items() if y.name in values}
+    levels = {n: values[y.name] for n, values in run.baselines.items() if y.name in values}
     return {f"{n.replace('_', ' ')} ({unit.quantity(y.name, v)})": low < v < high for n, v in levels.items()}
 
 
-def _draw_baselines(figure: go.Figure, record: Record, pair: Pair, references: Sequence[Reference]) -> None:
+def _draw_baselines(figure: go.Figure, run: Run, pair: Pair, references: Sequence[Reference]) -> None:
     """Named in the legend: beside the line a name would stand where the points are."""
     x, y = pair
     ends = [10.0**end if x.is_free else end for end in figure.layout.xaxis.range]
-    levels = [values[y.name] * unit.scale(y.name) for values in record.baselines.values() if y.name in values]
-    named = baselines(record, pair, references).items()
+    levels = [values[y.name] * unit.scale(y.name) for values in run.baselines.values() if y.name in values]
+    named = baselines(run, pair, references).items()
     for number, ((name, is_reached), level) in enumerate(zip(named, levels, strict=True)):
         if not is_reached:
             continue

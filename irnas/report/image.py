@@ -13,8 +13,9 @@ from PIL import Image
 from scipy import ndimage
 
 from irnas.core.result import Result
+from irnas.record.run import Run
 from irnas.report import look
-from irnas.report.record import Record
+from irnas.report.network import colours_of
 
 Array = np.ndarray[Any, Any]
 Predictor = Callable[[int], Array]
@@ -82,13 +83,13 @@ class Scene:
     cells: tuple[Cell, ...]
 
 
-def detections(record: Record) -> tuple[list[Scene], str]:
+def detections(run: Run) -> tuple[list[Scene], str]:
     """Some validation images as the winners see them; where there are none, why, in a sentence."""
-    if not record.winners:
+    if not run.winners:
         return [], "No trial was trained to the end, so there is no winner to ask."
     try:
-        split, predictors = _open(record)
-        return scenes(split, predictors, record), ""
+        split, predictors = _open(run)
+        return scenes(split, predictors, run), ""
     except Exception as error:
         # Weights and images may have moved or changed since the search; the rest of the report stands without them.
         return [], f"The winners could not be run again here: {' '.join(str(error).split()) or type(error).__name__}."
@@ -100,18 +101,18 @@ def chosen(winners: Sequence[Result]) -> list[int]:
     return sorted({round(place) for place in np.linspace(0, len(winners) - 1, num)})
 
 
-def scenes(split: Scenes, predictors: dict[int, Predictor], record: Record) -> list[Scene]:
+def scenes(split: Scenes, predictors: dict[int, Predictor], run: Run) -> list[Scene]:
     """The examples: images with a target, evenly over the split.
 
     Args:
         split: images and masks.
         predictors: place of a winner to its network.
-        record: the run.
+        run: the run.
     """
     with_target = [i for i in range(len(split)) if split.mask(i).any()]
     num = min(len(with_target), MAX_SCENES)
     places = sorted({round(p) for p in np.linspace(0, len(with_target) - 1, num)}) if num else []
-    return [_scene(split, with_target[place], predictors, record) for place in places]
+    return [_scene(split, with_target[place], predictors, run) for place in places]
 
 
 def frame_of(mask_hw: Array) -> Frame:
@@ -133,23 +134,23 @@ def iou(prediction_hw: Array, mask_hw: Array) -> float:
     return int((prediction_hw & mask_hw).sum()) / union if union else 1.0
 
 
-def _open(record: Record) -> tuple[Scenes, dict[int, Predictor]]:
+def _open(run: Run) -> tuple[Scenes, dict[int, Predictor]]:
     # Torch comes in here and only here: a report without pictures needs none.
     from irnas.data import open_dataset
     from irnas.training.fit import predict, windows
     from irnas.training.weights import restore
 
-    split = open_dataset(str(record.opened["data"]["path"])).split("val")
+    split = open_dataset(run.opened.data.path).split("val")
 
     def predictor(result: Result) -> Predictor:
-        model = restore(record.uri, result)
+        model = restore(run.uri, result)
         return lambda index: predict(model, *windows(model, split, [index]))
 
-    winners = record.winners
+    winners = run.winners
     return split, {place: predictor(winners[place]) for place in chosen(winners)}
 
 
-def _scene(split: Scenes, index: int, predictors: dict[int, Predictor], record: Record) -> Scene:
+def _scene(split: Scenes, index: int, predictors: dict[int, Predictor], run: Run) -> Scene:
     image_hw, mask_hw = split.image(index), split.mask(index).astype(bool)
     frame = frame_of(mask_hw)
     # By its own range, or a dim target would stay invisible beside a bright roof.
@@ -159,7 +160,7 @@ def _scene(split: Scenes, index: int, predictors: dict[int, Predictor], record: 
     cells = [Cell(title="image", caption=f"{height} x {width} pixels", whole=whole, part=part)]
     whole, part = _judged(part_hw, mask_hw, mask_hw, frame)
     cells.append(Cell(title="truth", caption=f"{int(mask_hw.sum())} target pixels", whole=whole, part=part))
-    colours, winners = record.colours, record.winners
+    colours, winners = colours_of(run), run.winners
     for place, predict in predictors.items():
         found_hw = predict(index) > THRESHOLD
         whole, part = _judged(part_hw, found_hw, mask_hw, frame)

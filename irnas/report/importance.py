@@ -15,8 +15,9 @@ from collections.abc import Hashable, Sequence
 import plotly.graph_objects as go
 
 from irnas.core.objective import Objective
+from irnas.record.run import Run
 from irnas.report import look, unit
-from irnas.report.record import Record, choice, differing
+from irnas.report.network import choice, differing
 
 MIN_TRIALS = 8
 """Fewer trials than this say nothing about an axis."""
@@ -43,13 +44,13 @@ def explained(groups: Sequence[Hashable], values: Sequence[float]) -> float | No
     return min(max(1 - (within / (count - num_groups)) / (total / (count - 1)), 0.0), 1.0)
 
 
-def importances(record: Record) -> dict[str, dict[str, float]]:
+def importances(run: Run) -> dict[str, dict[str, float]]:
     """Objective to axis to share, 0..1; empty below ``MIN_TRIALS`` trained trials."""
-    done = record.done
+    done = run.done
     if len(done) < MIN_TRIALS:
         return {}
-    axes = differing([r.genotype for r in done], record.space)
-    return {o.name: _of(o, record, axes) for o in record.objectives}
+    axes = differing([r.genotype for r in done], run.space)
+    return {o.name: _of(o, run, axes) for o in run.objectives}
 
 
 def ranked(shares: dict[str, dict[str, float]]) -> list[str]:
@@ -58,14 +59,14 @@ def ranked(shares: dict[str, dict[str, float]]) -> list[str]:
     return sorted(axes, key=lambda axis: (-max(found.get(axis, 0.0) for found in shares.values()), axis))
 
 
-def chance(record: Record) -> float:
+def chance(run: Run) -> float:
     """What the luckiest axis explains in 19 of 20 cases where none has anything to do with the objective.
 
     The values of the first objective are dealt out to the trials at random, again and again, by a fixed seed.
     """
-    done, rng = record.done, random.Random(0)
-    columns = [[choice(r.genotype, axis) for r in done] for axis in differing([r.genotype for r in done], record.space)]
-    positions = [record.objectives[0].position(r.values[record.objectives[0].name]) for r in done]
+    done, rng = run.done, random.Random(0)
+    columns = [[choice(r.genotype, axis) for r in done] for axis in differing([r.genotype for r in done], run.space)]
+    positions = [run.objectives[0].position(r.values[run.objectives[0].name]) for r in done]
     luckiest = []
     for _ in range(_SHUFFLES):
         rng.shuffle(positions)
@@ -101,9 +102,9 @@ def bars(shares: dict[str, dict[str, float]], threshold: float) -> go.Figure:
     return figure
 
 
-def _of(objective: Objective, record: Record, axes: Sequence[str]) -> dict[str, float]:
-    positions = [objective.position(r.values[objective.name]) for r in record.done]
-    found = {axis: explained([choice(r.genotype, axis) for r in record.done], positions) for axis in axes}
+def _of(objective: Objective, run: Run, axes: Sequence[str]) -> dict[str, float]:
+    positions = [objective.position(r.values[objective.name]) for r in run.done]
+    found = {axis: explained([choice(r.genotype, axis) for r in run.done], positions) for axis in axes}
     return {axis: share for axis, share in found.items() if share is not None}
 
 

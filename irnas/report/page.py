@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from irnas.record.run import Run
 from irnas.report import curve, figure, image, importance, look, parallel, table, unit
 from irnas.report.published import Reference
-from irnas.report.record import Record
 
 # Nothing may be fetched or sent; plotly needs its own inline code and styles, and pictures are inlined.
 _POLICY = (
@@ -25,11 +25,11 @@ _CONFIG = {
 }
 
 
-def html(record: Record, references: Sequence[Reference], absent: str = "", *, images: bool = True) -> str:
+def html(run: Run, references: Sequence[Reference], absent: str = "", *, images: bool = True) -> str:
     """The whole report as one self-contained page.
 
     Args:
-        record: the run.
+        run: the run.
         references: published designs to overlay.
         absent: why there are none, as a sentence.
         images: show example detections, for which the winners run again.
@@ -37,23 +37,23 @@ def html(record: Record, references: Sequence[Reference], absent: str = "", *, i
     from plotly.offline import get_plotlyjs
 
     parts = [
-        ("front", "Front", _fronts(record, references, absent)),
-        ("winners", "The networks on the front", table.winners(record) if record.winners else ""),
-        ("detections", "What they see", _detections(record) if images else ""),
-        ("progress", "Progress of the search", _progress(record)),
-        ("axes", "What mattered", _axes(record)),
-        ("failures", "Trials that did not count", table.failures(record)),
-        ("reading", "How to read this", _reading(record)),
+        ("front", "Front", _fronts(run, references, absent)),
+        ("winners", "The networks on the front", table.winners(run) if run.winners else ""),
+        ("detections", "What they see", _detections(run) if images else ""),
+        ("progress", "Progress of the search", _progress(run)),
+        ("axes", "What mattered", _axes(run)),
+        ("failures", "Trials that did not count", table.failures(run)),
+        ("reading", "How to read this", _reading(run)),
     ]
     shown = [part for part in parts if part[2]]
     sections = "\n".join(f'<section id="{name}"><h2>{title}</h2>{body}</section>' for name, title, body in shown)
     links = "".join(f'<a href="#{name}">{title}</a>' for name, title, _ in shown)
-    title = escape(f"{record.space.name} on {record.opened['data']['name']}")
+    title = escape(f"{run.space.name} on {run.opened.data.name}")
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>irnas: {title}</title>'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{look.CSS}</style>'
-        f"<script>{get_plotlyjs()}</script></head>\n<body><main>\n{_head(record, title)}\n<nav>{links}</nav>\n"
+        f"<script>{get_plotlyjs()}</script></head>\n<body><main>\n{_head(run, title)}\n<nav>{links}</nav>\n"
         f"{sections}\n</main></body></html>\n"
     )
 
@@ -63,56 +63,56 @@ def _plot(drawing: Any, name: str) -> str:
     return f'<div class="scroll">{found}</div>'
 
 
-def _head(record: Record, title: str) -> str:
-    began = datetime.datetime.fromtimestamp(record.opened["t"], datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    aims = ", ".join(f"{unit.label(o.name)} {'↑' if o.goal == 'max' else '↓'}" for o in record.objectives)
+def _head(run: Run, title: str) -> str:
+    began = datetime.datetime.fromtimestamp(run.opened.t, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    aims = ", ".join(f"{unit.label(o.name)} {'↑' if o.goal == 'max' else '↓'}" for o in run.objectives)
     return (
-        f"<header><h1>{title}</h1><p>Architecture search, run {escape(record.name)}, begun {began}, for {aims}</p>"
-        f"{table.cards(record)}</header>\n<section><h2>The run</h2>{table.facts(record)}</section>"
+        f"<header><h1>{title}</h1><p>Architecture search, run {escape(run.name)}, begun {began}, for {aims}</p>"
+        f"{table.cards(run)}</header>\n<section><h2>The run</h2>{table.facts(run)}</section>"
     )
 
 
-def _fronts(record: Record, references: Sequence[Reference], absent: str) -> str:
-    if not record.done:
+def _fronts(run: Run, references: Sequence[Reference], absent: str) -> str:
+    if not run.done:
         return "<p>No trial was trained to the end.</p>"
     found = "<p>Numbers run from the cheapest to the dearest network and mean the same network all over this page.</p>"
-    for number, pair in enumerate(figure.pairs(record)):
+    for number, pair in enumerate(figure.pairs(run)):
         x, y = pair
         found += f"<h3>{unit.label(y.name)} against {unit.label(x.name)}</h3>"
-        found += _plot(figure.front(record, pair, references), f"front-{number}")
-        found += _beyond(record, references, pair)
-    return found + f'<p class="note">{_overlay(record, references, absent)}</p>'
+        found += _plot(figure.front(run, pair, references), f"front-{number}")
+        found += _beyond(run, references, pair)
+    return found + f'<p class="note">{_overlay(run, references, absent)}</p>'
 
 
-def _beyond(record: Record, references: Sequence[Reference], pair: figure.Pair) -> str:
+def _beyond(run: Run, references: Sequence[Reference], pair: figure.Pair) -> str:
     x, y = pair
     known = [r for r in references if x.name in r.values and y.name in r.values]
-    near = figure.within_reach(record, known, x)
+    near = figure.within_reach(run, known, x)
     far = ", ".join(f"{r.label} ({unit.quantity(x.name, r.values[x.name])})" for r in known if r not in near)
     found = f'<p class="note">Published and far to the right of the axis: {escape(far)}.</p>' if far else ""
-    off = ", ".join(name for name, is_reached in figure.baselines(record, pair, references).items() if not is_reached)
+    off = ", ".join(name for name, is_reached in figure.baselines(run, pair, references).items() if not is_reached)
     return found + (f'<p class="note">Baselines off the axis: {escape(off)}.</p>' if off else "")
 
 
-def _overlay(record: Record, references: Sequence[Reference], absent: str) -> str:
+def _overlay(run: Run, references: Sequence[Reference], absent: str) -> str:
     if absent:
         return escape(absent)
-    name = escape(str(record.opened["data"]["name"]))
-    if not any(o.kind == "metric" and o.name in r.values for o in record.objectives for r in references):
+    name = escape(run.opened.data.name)
+    if not any(o.kind == "metric" and o.name in r.values for o in run.objectives for r in references):
         return (
             f"No paper in this space's list printed an accuracy for {name}, so no published accuracy is shown; "
             "ticks on the foot mark what the papers' networks cost by our count."
         )
     return (
         f"Orange marks are accuracies that papers printed for {name}, after full training and on their test split. The "
-        f"trials here had {record.settings.budget.epochs} epochs and were measured on the validation split, so this is "
+        f"trials here had {run.settings.budget.epochs} epochs and were measured on the validation split, so this is "
         "no fair race. A filled mark's cost is our own count at this run's input; an open one keeps the cost that "
         "was printed, counted at an input of its own. Sources stand in the hover texts."
     )
 
 
-def _detections(record: Record) -> str:
-    found, absent = image.detections(record)
+def _detections(run: Run) -> str:
+    found, absent = image.detections(run)
     if not found:
         return f"<p>{escape(absent or 'The validation split holds no image with a target.')}</p>"
     words = ((look.HIT, "found"), (look.MISS, "missed"), (look.FALSE_ALARM, "false alarm"))
@@ -140,56 +140,56 @@ def _scene(scene: image.Scene) -> str:
     return f'<h3>{escape(scene.name)}</h3><div class="scene">{cells}</div>'
 
 
-def _progress(record: Record) -> str:
+def _progress(run: Run) -> str:
     found = ""
-    if record.done:
+    if run.done:
         box = "; ".join(
-            f"{unit.label(o.name)} from {unit.quantity(o.name, record.bounds[o.name][1])} (worst) to "
-            f"{unit.quantity(o.name, record.bounds[o.name][0])} (best)"
-            for o in record.objectives
+            f"{unit.label(o.name)} from {unit.quantity(o.name, run.bounds[o.name][1])} (worst) to "
+            f"{unit.quantity(o.name, run.bounds[o.name][0])} (best)"
+            for o in run.objectives
         )
         note = f"The box: {escape(box)}; costs count on a logarithmic axis. Large dots joined the front."
-        found += f'<h3>Hypervolume</h3>{_plot(curve.growth(record), "growth")}<p class="note">{note}</p>'
-    drawing = curve.learning(record)
+        found += f'<h3>Hypervolume</h3>{_plot(curve.growth(run), "growth")}<p class="note">{note}</p>'
+    drawing = curve.learning(run)
     return found + (f"<h3>Learning curves</h3>{_plot(drawing, 'learning')}" if drawing else "")
 
 
-def _axes(record: Record) -> str:
-    shares = importance.importances(record)
+def _axes(run: Run) -> str:
+    shares = importance.importances(run)
     if importance.ranked(shares):
         note = (
-            f"How much of the variance among the {len(record.done)} trained trials the value of one axis explains on "
+            f"How much of the variance among the {len(run.done)} trained trials the value of one axis explains on "
             "its own: epsilon squared, corrected for the number of values, with costs on a logarithmic axis. The "
             f"{importance.MAX_BARS} strongest are shown; the dotted line is what the luckiest of so many axes reaches "
             "by chance. Interactions between axes do not show, and a search looks harder where it is good, so read it "
             "as a hint."
         )
-        drawing = _plot(importance.bars(shares, importance.chance(record)), "importance")
+        drawing = _plot(importance.bars(shares, importance.chance(run)), "importance")
         found = f'<h3>Importance of the axes</h3>{drawing}<p class="note">{note}</p>'
     else:
         least = importance.MIN_TRIALS
         found = f'<p class="note">With fewer than {least} comparable trials, nothing can be said about single axes.</p>'
-    if not record.done:
+    if not run.done:
         return found
-    lines, num_hidden = parallel.lines(record, importance.ranked(shares))
+    lines, num_hidden = parallel.lines(run, importance.ranked(shares))
     more = f" Axes left out because they matter less: {num_hidden}." if num_hidden else ""
     note = f'<p class="note">Each line is a trained trial; those on the front are in colour.{more}</p>'
     return f"{found}<h3>Trials across axes and objectives</h3>{_plot(lines, 'parallel')}{note}"
 
 
-def _reading(record: Record) -> str:
-    terms = "".join(f"<dt>{unit.title(o.name)}</dt><dd>{escape(o.about)}</dd>" for o in record.objectives)
+def _reading(run: Run) -> str:
+    terms = "".join(f"<dt>{unit.title(o.name)}</dt><dd>{escape(o.about)}</dd>" for o in run.objectives)
     return (
         "<p>A network is on the front when no other trained network is at least as good in every objective and better "
         "in one. Validation images choose the front, so its accuracies are a little optimistic; a test split says "
-        f"more. {_chance(record)}</p>"
-        f"{_speed(record)}<dl>{terms}</dl>"
+        f"more. {_chance(run)}</p>"
+        f"{_speed(run)}<dl>{terms}</dl>"
     )
 
 
-def _chance(record: Record) -> str:
+def _chance(run: Run) -> str:
     luck = "differences of a few tenths of a percent may be chance."
-    if not record.replicate_statistics:
+    if not run.replicates:
         return f"Each trial was trained once: {luck}"
     return (
         "Values with ± are the mean, the standard deviation and, in brackets, the number of trainings with different "
@@ -197,12 +197,12 @@ def _chance(record: Record) -> str:
     )
 
 
-def _speed(record: Record) -> str:
-    if not record.device:
+def _speed(run: Run) -> str:
+    if not run.opened.device:
         return ""
-    text = f"Speed is that {table.device_of(record.device)}."
-    if record.alone:
+    text = f"Speed is that {table.device_of(run.opened.device)}."
+    if run.measured:
         text += " Alone: measured again after the search, on the same machine with no trial beside it."
-    elif record.device["predicted"]:
+    elif run.opened.device.predicted:
         text += " The device was not at hand: nothing was measured again."
     return f"<p>{escape(text)}</p>"

@@ -11,9 +11,10 @@ import plotly.graph_objects as go
 
 from irnas.core.objective import Objective
 from irnas.core.result import Result
+from irnas.record.run import Run
 from irnas.report import look, unit
 from irnas.report.figure import limits, ticks
-from irnas.report.record import INACTIVE, Record, choice, differing
+from irnas.report.network import INACTIVE, choice, colours_of, differing
 
 MAX_AXES = 12
 """More axes than this are unreadable side by side."""
@@ -25,19 +26,19 @@ Scale = tuple[dict[str, float], list[tuple[float, str]]]
 """Trial key to height 0..1, and the marks (height, text)."""
 
 
-def lines(record: Record, order: Sequence[str]) -> tuple[go.Figure, int]:
+def lines(run: Run, order: Sequence[str]) -> tuple[go.Figure, int]:
     """The figure, and how many axes had no room in it.
 
     Args:
-        record: the run; only trials that were trained to the end are drawn.
+        run: the run; only trials that were trained to the end are drawn.
         order: the axes by importance; the first ``MAX_AXES`` are shown, in the order of the space.
     """
-    done = record.done
-    varied = differing([r.genotype for r in done], record.space)
+    done = run.done
+    varied = differing([r.genotype for r in done], run.space)
     kept = set([*order, *(a for a in varied if a not in order)][:MAX_AXES])
     axes = [axis for axis in varied if axis in kept]
-    scales = [_categories(record, axis) for axis in axes] + [_numbers(done, o) for o in record.objectives]
-    titles = [*axes, *(unit.title(o.name) for o in record.objectives)]
+    scales = [_categories(run, axis) for axis in axes] + [_numbers(done, o) for o in run.objectives]
+    titles = [*axes, *(unit.title(o.name) for o in run.objectives)]
     figure = go.Figure(layout=look.layout(height=430, showlegend=False, margin={"l": 40, "r": 70, "t": 76, "b": 20}))
     hidden: dict[str, Any] = {
         "showgrid": False,
@@ -48,17 +49,17 @@ def lines(record: Record, order: Sequence[str]) -> tuple[go.Figure, int]:
     }
     figure.update_xaxes(**hidden, range=[-0.25, max(len(scales) - 1, 1) + 0.25])
     figure.update_yaxes(**hidden, range=[-0.06, 1.05])
-    _draw_lines(figure, record, scales)
+    _draw_lines(figure, run, scales)
     for place, (title, scale) in enumerate(zip(titles, scales, strict=True)):
         _draw_axis(figure, place, title, scale[1])
     return figure, len(varied) - len(axes)
 
 
-def _draw_lines(figure: go.Figure, record: Record, scales: Sequence[Scale]) -> None:
-    winners = record.winners
-    colours = {r.key: c for r, c in zip(winners, record.colours, strict=True)}
+def _draw_lines(figure: go.Figure, run: Run, scales: Sequence[Scale]) -> None:
+    winners = run.winners
+    colours = {r.key: c for r, c in zip(winners, colours_of(run), strict=True)}
     # Winners last, so that they lie on top.
-    for result in sorted(record.done, key=lambda r: r.key in colours):
+    for result in sorted(run.done, key=lambda r: r.key in colours):
         is_winner = result.key in colours
         line = {"color": colours.get(result.key, look.DOMINATED), "width": 2.4 if is_winner else 1}
         figure.add_trace(
@@ -68,7 +69,7 @@ def _draw_lines(figure: go.Figure, record: Record, scales: Sequence[Scale]) -> N
                 mode="lines",
                 line=line,
                 opacity=1.0 if is_winner else 0.5,
-                hovertemplate=_text(result, record) + "<extra></extra>",
+                hovertemplate=_text(result, run) + "<extra></extra>",
             )
         )
 
@@ -101,18 +102,18 @@ def _draw_axis(figure: go.Figure, place: int, title: str, marks: Sequence[tuple[
         )
 
 
-def _categories(record: Record, axis: str) -> Scale:
+def _categories(run: Run, axis: str) -> Scale:
     """Declared order of the values, an inexistent axis at the foot."""
-    found = {choice(r.genotype, axis) for r in record.done}
-    declared = [str(v) for p in record.space.params if p.name == axis for v in p.values]
+    found = {choice(r.genotype, axis) for r in run.done}
+    declared = [str(v) for p in run.space.params if p.name == axis for v in p.values]
     texts = [INACTIVE] * (INACTIVE in found) + [v for v in declared if v in found]
     texts += sorted(found - set(texts))
     steps = max(len(texts) - 1, 1)
     height = {text: i / steps for i, text in enumerate(texts)}
     # Lines of one value lie side by side instead of on top of each other, in the order of the first objective.
-    order = sorted(record.done, key=lambda r: (r.values[record.objectives[0].name], r.key))
+    order = sorted(run.done, key=lambda r: (r.values[run.objectives[0].name], r.key))
     offset = {r.key: _FAN * (i / max(len(order) - 1, 1) - 0.5) for i, r in enumerate(order)}
-    heights = {r.key: height[choice(r.genotype, axis)] + offset[r.key] for r in record.done}
+    heights = {r.key: height[choice(r.genotype, axis)] + offset[r.key] for r in run.done}
     return heights, [(height[t], t) for t in texts]
 
 
@@ -135,6 +136,6 @@ def _numbers(done: Sequence[Result], objective: Objective) -> Scale:
     return {k: height(v) for k, v in values.items()}, [(height(p), t) for p, t in zip(places, texts, strict=True)]
 
 
-def _text(result: Result, record: Record) -> str:
-    parts = [f"{unit.label(o.name)} {unit.quantity(o.name, result.values[o.name])}" for o in record.objectives]
+def _text(result: Result, run: Run) -> str:
+    parts = [f"{unit.label(o.name)} {unit.quantity(o.name, result.values[o.name])}" for o in run.objectives]
     return f"<b>{result.key}</b> · trial {result.trial}<br>" + " · ".join(parts)

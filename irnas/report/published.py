@@ -16,7 +16,8 @@ from irnas.core.catalog import Published
 from irnas.core.errors import IrnasError
 from irnas.core.objective import OBJECTIVES
 from irnas.core.space import Genotype
-from irnas.report.record import Record
+from irnas.record.run import Run
+from irnas.report.network import families_of
 
 Price = Callable[[Genotype, tuple[int, int, int]], Mapping[str, float]]
 
@@ -44,20 +45,20 @@ class Reference:
         return re.sub(r"\s*\([^()]*\)$", "", self.name) or self.name
 
 
-def references(record: Record, price: Price | None = None) -> tuple[list[Reference], str]:
+def references(run: Run, price: Price | None = None) -> tuple[list[Reference], str]:
     """The published designs of the run's space; where there are none, why, in a sentence.
 
     Args:
-        record: the run.
+        run: the run.
         price: counts a cost; ``irnas.cost.count.price`` unless told otherwise.
     """
     try:
         # Where families compete, the designs of all papers are what they are up against.
-        rows = catalog.published(",".join(catalog.names()) if record.families else record.settings.space)
+        rows = catalog.published(",".join(catalog.names()) if families_of(run) else run.settings.space)
         if rows and price is None:
             from irnas.cost.count import price
         assert price is not None or not rows
-        found = [_reference(row, record, price) for row in rows if price is not None]
+        found = [_reference(row, run, price) for row in rows if price is not None]
     except (IrnasError, OSError) as error:
         return [], f"The published designs of this space could not be read: {error}."
     if not found:
@@ -75,11 +76,11 @@ def _plain(name: str) -> str:
     return _ALIASES.get(plain, plain)
 
 
-def _reference(row: Published, record: Record, price: Price) -> Reference:
-    dataset = str(record.opened["data"]["name"])
+def _reference(row: Published, run: Run, price: Price) -> Reference:
+    dataset = run.opened.data.name
     printed = next((values for name, values in row.results.items() if matches(name, dataset)), {})
     accuracy = {name: float(value) for name, value in printed.items() if name in OBJECTIVES}
-    name, source, wanted = row.name, row.source, record.settings.cost_input
+    name, source, wanted = row.name, row.source, run.settings.cost_input
     costs = _our_count(row.genotype, wanted, price)
     if costs:
         counted = f"our count at {size_of(wanted)}"

@@ -60,10 +60,10 @@ class Race:
     pair: tuple[Objective, Objective] | None
 
 
-def race(
+def make_race(
     runs: Mapping[str, Sequence[Trajectory]], arenas: Sequence[Arena], *, rivals: Sequence[str], cost: float, title: str
 ) -> Race:
-    """The race of strategies.
+    """Compute what a race of strategies draws.
 
     Args:
         runs: searches of each strategy, one for each of ``arenas``.
@@ -72,11 +72,11 @@ def race(
         cost: in full trainings; what had been attained when so much had been paid.
         title: one line.
     """
-    costs = anytime.grid([run for found in runs.values() for run in found], 120)
+    costs = anytime.grid([run for searches in runs.values() for run in searches], 120)
     looks = _looks(list(runs))
     growth = tuple(
-        Line(name=name, x=costs, band=_shown(anytime.regret(found, costs), _above), **looks[name])
-        for name, found in runs.items()
+        Line(name=name, x=costs, band=_map_band(anytime.regret(searches, costs), _above), **looks[name])
+        for name, searches in runs.items()
     )
     objectives = arenas[0].objectives
     free, trained = (next((o for o in objectives if o.is_free is is_free), None) for is_free in (True, False))
@@ -90,13 +90,15 @@ def race(
     def value(gain: float) -> float:
         return sign * gain * unit.scale(trained.name) if math.isfinite(gain) else math.nan
 
-    shown = [level * unit.scale(free.name) for level in levels]
+    places = [level * unit.scale(free.name) for level in levels]
     attained = tuple(
-        Line(name=n, x=shown, band=_shown(anytime.attainment(runs[n], arenas, pair, levels, cost), value), **looks[n])
+        Line(
+            name=n, x=places, band=_map_band(anytime.attainment(runs[n], arenas, pair, levels, cost), value), **looks[n]
+        )
         for n in rivals
     )
-    all_of_it = _shown(anytime.attainable(arenas, pair, levels), value)
-    limit = Line(name="the whole table", colour=look.INK, style="dot", x=shown, band=all_of_it)
+    attainable = _map_band(anytime.attainable(arenas, pair, levels), value)
+    limit = Line(name="the whole table", colour=look.INK, style="dot", x=places, band=attainable)
     return Race(title=title, growth=growth, attained=(*attained, limit), cost=cost, pair=pair)
 
 
@@ -104,7 +106,7 @@ def _above(missing: float) -> float:
     return max(missing, _LEAST)
 
 
-def _shown(band: anytime.Band, change: Any) -> anytime.Band:
+def _map_band(band: anytime.Band, change: Any) -> anytime.Band:
     low, median, high = (tuple(map(change, values)) for values in (band.low, band.median, band.high))
     return anytime.Band(low=low, median=median, high=high)
 
@@ -120,30 +122,30 @@ def _looks(names: Sequence[str]) -> dict[str, dict[str, str]]:
     }
 
 
-def picture(shown: Race) -> bytes:
-    """The race as a PNG at 160 dots per inch."""
+def render_png(race: Race) -> bytes:
+    """Draw the race as a PNG at 160 dots per inch."""
     from matplotlib.figure import Figure
 
-    columns = 2 if shown.pair else 1
+    columns = 2 if race.pair else 1
     figure = Figure(figsize=(7.0 * columns, 4.8), dpi=160, layout="constrained")
     panels = figure.subplots(1, columns, squeeze=False).ravel()
-    figure.suptitle(shown.title.replace("$", r"\$"), fontsize=11)
+    figure.suptitle(race.title.replace("$", r"\$"), fontsize=11)
     for panel in panels:
         panel.grid(color=look.GRID, zorder=0)
         panel.spines[["top", "right"]].set_visible(False)
     growth = panels[0]
-    for line in shown.growth:
+    for line in race.growth:
         _draw(growth, line)
     growth.set(yscale="log", ylim=(1.0, _TOP), ylabel="hypervolume (% of the table's own front)")
     growth.set_yticks([1 - share / 100 for share in SHARES], [str(share) for share in SHARES])
     growth.set_yticks([], minor=True)
-    _mark_x(growth, _PAYING, [x for line in shown.growth for x in line.x])
-    if shown.pair:
-        x, y = shown.pair
-        for line in shown.attained:
-            _draw(panels[1], line, "post" if step_shape(shown.pair) == "hv" else "pre")
-        panels[1].set(ylabel=f"best {unit.title(y.name)} for {shown.cost:g} full trainings")
-        _mark_x(panels[1], unit.title(x.name), [v for line in shown.attained for v in line.x])
+    _mark_x(growth, _PAYING, [x for line in race.growth for x in line.x])
+    if race.pair:
+        x, y = race.pair
+        for line in race.attained:
+            _draw(panels[1], line, "post" if step_shape(race.pair) == "hv" else "pre")
+        panels[1].set(ylabel=f"best {unit.title(y.name)} for {race.cost:g} full trainings")
+        _mark_x(panels[1], unit.title(x.name), [v for line in race.attained for v in line.x])
     for panel in panels:
         panel.legend(fontsize=8, frameon=False, loc="best")
     buffer = io.BytesIO()
@@ -175,29 +177,29 @@ def _mark_x(panel: Any, title: str, values: Sequence[float]) -> None:
     panel.set_xticks([], minor=True)
 
 
-def page(shown: Race) -> str:
-    """The race as one self-contained page."""
+def render_html(race: Race) -> str:
+    """Draw the race as one self-contained page."""
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(rows=1, cols=2 if shown.pair else 1, horizontal_spacing=0.1)
+    figure = make_subplots(rows=1, cols=2 if race.pair else 1, horizontal_spacing=0.1)
     figure.update_layout(look.layout(height=520, hovermode="closest", margin={"l": 70, "r": 24, "t": 90, "b": 56}))
-    for line in shown.growth:
+    for line in race.growth:
         _trace(figure, line, 1, "linear")
     marks = {"tickvals": [1 - share / 100 for share in SHARES], "ticktext": [str(share) for share in SHARES]}
     span = [0.0, math.log10(_TOP)]
     title = "hypervolume (% of the table's own front)"
     figure.update_yaxes(**look.axis(title, type="log", range=span, tickmode="array", **marks), col=1)
-    figure.update_xaxes(**_log(_PAYING, [x for line in shown.growth for x in line.x]), col=1)
-    if shown.pair:
-        x, y = shown.pair
-        for line in shown.attained:
-            _trace(figure, line, 2, step_shape(shown.pair))
-        figure.update_xaxes(**_log(unit.title(x.name), [v for line in shown.attained for v in line.x]), col=2)
-        figure.update_yaxes(**look.axis(f"best {unit.title(y.name)} for {shown.cost:g} full trainings"), col=2)
+    figure.update_xaxes(**_log(_PAYING, [x for line in race.growth for x in line.x]), col=1)
+    if race.pair:
+        x, y = race.pair
+        for line in race.attained:
+            _trace(figure, line, 2, step_shape(race.pair))
+        figure.update_xaxes(**_log(unit.title(x.name), [v for line in race.attained for v in line.x]), col=2)
+        figure.update_yaxes(**look.axis(f"best {unit.title(y.name)} for {race.cost:g} full trainings"), col=2)
     drawn: str = figure.to_html(full_html=False, include_plotlyjs=True, config=_CONFIG)
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>irnas: {escape(shown.title)}</title>'
-        f"<style>{look.CSS}</style></head>\n<body><main><header><h1>{escape(shown.title)}</h1><p>Lines are medians "
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>irnas: {escape(race.title)}</title>'
+        f"<style>{look.CSS}</style></head>\n<body><main><header><h1>{escape(race.title)}</h1><p>Lines are medians "
         f"over the searches, bands their quartiles.</p></header>\n<section>{drawn}</section></main></body></html>\n"
     )
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from irnas.core.front import Front
 from irnas.core.objective import Objective
+from irnas.record.run import Run
 from irnas.report import look, unit
 from irnas.report.figure import SHAPES, Pair, by_count, limits, shares, step_shape, ticks, with_room, within_reach
+from irnas.report.network import colours_of, families_of
 from irnas.report.published import Reference
-from irnas.report.record import Record
 
 
-def picture(record: Record, pairs: Sequence[Pair], references: Sequence[Reference]) -> bytes:
+def picture(run: Run, pairs: Sequence[Pair], references: Sequence[Reference]) -> bytes:
     """One panel per pair of objectives, three to a row, as a PNG at 160 dots per inch."""
     # The figure class draws with Agg by itself; pyplot would keep state and look for a display.
     from matplotlib.figure import Figure
@@ -25,35 +26,35 @@ def picture(record: Record, pairs: Sequence[Pair], references: Sequence[Referenc
     figure = Figure(figsize=(6.4 * columns, 4.6 * rows), dpi=160, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel, pair in zip(panels, pairs, strict=False):
-        _draw(panel, record, pair, references)
+        _draw(panel, run, pair, references)
     for panel in panels[len(pairs) :]:
         panel.set_axis_off()
-    data = record.opened["data"]
+    data = run.opened.data
     # A dollar sign would start a formula.
-    title = f"{record.space.name} on {data['name']}".replace("$", r"\$")
-    figure.suptitle(f"{title}: {len(record.winners)} of {len(record.done)} trials on the front", fontsize=11)
+    title = f"{run.space.name} on {data.name}".replace("$", r"\$")
+    figure.suptitle(f"{title}: {len(run.winners)} of {len(run.done)} trials on the front", fontsize=11)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
 
 
-def _draw(panel: Any, record: Record, pair: Pair, references: Sequence[Reference]) -> None:
+def _draw(panel: Any, run: Run, pair: Pair, references: Sequence[Reference]) -> None:
     x, y = pair
-    winners = record.winners
-    shown = within_reach(record, [r for r in references if x.name in r.values and y.name in r.values], x)
-    _dress(panel, pair, [*(r.values for r in record.done), *(r.values for r in shown)])
-    rest = [r for r in record.done if r not in winners]
+    winners = run.winners
+    shown = within_reach(run, [r for r in references if x.name in r.values and y.name in r.values], x)
+    _dress(panel, pair, [*(r.values for r in run.done), *(r.values for r in shown)])
+    rest = [r for r in run.done if r not in winners]
     panel.scatter(*_xy([r.values for r in rest], pair), s=22, color=look.DOMINATED, label="dominated", zorder=2)
-    edge = Front.of(record.results, pair).results
+    edge = Front.of(run.results, pair).results
     along = sorted(edge, key=lambda r: (r.values[x.name], r.values[y.name]))
     style = "steps-post" if step_shape(pair) == "hv" else "steps-pre"
     panel.plot(*_xy([r.values for r in along], pair), color=look.INK, linewidth=1, drawstyle=style, zorder=3)
-    colours = record.colours
+    colours = colours_of(run)
     places = _xy([r.values for r in winners], pair)
     panel.scatter(
-        *places, s=64, c=colours, edgecolors="white", label=None if record.families else "on the front", zorder=4
+        *places, s=64, c=colours, edgecolors="white", label=None if families_of(run) else "on the front", zorder=4
     )
-    for family, colour in record.families.items():
+    for family, colour in families_of(run).items():
         theirs = [r.values for r in rest if r.genotype.space == family]
         panel.scatter(*_xy(theirs, pair), s=22, facecolors="white", edgecolors=colour, linewidths=1, zorder=2)
         panel.scatter([], [], s=64, c=colour, edgecolors="white", label=family)

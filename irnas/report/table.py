@@ -4,47 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
 from irnas.core.result import Status
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Genotype
 from irnas.core.text import format_duration, format_si
+from irnas.record.events import Device
+from irnas.record.run import Run
 from irnas.report import unit
+from irnas.report.network import choice, choices, colours_of, differing, families_of, figure_of, grouped, phrases
 from irnas.report.published import size_of
-from irnas.report.record import Record, choice, choices, differing, grouped, phrases
 
 _MORE = ("miou", "niou", "f1", "pd", "fa", "ops", "params", "bytes", "fps", "latency_ms")
 """What the table of winners shows beside the objectives, where it was measured."""
 
 
-def cards(record: Record) -> str:
+def cards(run: Run) -> str:
     """The run in a few figures."""
     found = [
-        (str(len(record.done)), "trials trained to the end"),
-        (str(len(record.winners)), "of them on the front"),
-        (_percent(100 * record.hypervolume()), "hypervolume of the box"),
+        (str(len(run.done)), "trials trained to the end"),
+        (str(len(run.winners)), "of them on the front"),
+        (_percent(100 * run.hypervolume()), "hypervolume of the box"),
     ]
-    for objective in record.objectives:
-        values = [r.values[objective.name] for r in record.done]
+    for objective in run.objectives:
+        values = [r.values[objective.name] for r in run.done]
         best = min(values, key=objective.loss) if values else None
         word = "best" if objective.goal == "max" else "lowest"
         found.append((unit.quantity(objective.name, best), f"{word} {unit.label(objective.name)}"))
-    found.append((format_duration(record.seconds()), "of searching"))
+    found.append((format_duration(run.seconds()), "of searching"))
     boxes = (f'<div class="card"><b>{escape(value)}</b><span>{escape(text)}</span></div>' for value, text in found)
     return f'<div class="cards">{"".join(boxes)}</div>'
 
 
-def facts(record: Record) -> str:
+def facts(run: Run) -> str:
     """What was searched, on what, with how much, and from which revisions."""
-    opened, settings, budget = record.opened, record.settings, record.settings.budget
-    varied = sum(len(p.values) > 1 for p in record.space.params)
+    opened, settings, budget = run.opened, run.settings, run.settings.budget
+    varied = sum(len(p.values) > 1 for p in run.space.params)
     limits = ", ".join(f"{unit.label(n)} ≤ {unit.quantity(n, v)}" for n, v in settings.limits.items())
     pairs = [
-        ("search space", f"{record.space.name}, family {record.space.family}"),
-        ("networks in it", f"{format_si(record.space.count())} over {varied} varied axes"),
-        ("data set", str(opened["data"]["name"])),
-        ("data revision", str(opened["data"]["revision"])),
+        ("search space", f"{run.space.name}, family {run.space.family}"),
+        ("networks in it", f"{format_si(run.space.count())} over {varied} varied axes"),
+        ("data set", opened.data.name),
+        ("data revision", opened.data.revision),
         (
             "budget",
             f"{budget.epochs} epochs of batches of {budget.batch}, crops of {budget.crop} x {budget.crop} pixels",
@@ -56,11 +57,11 @@ def facts(record: Record) -> str:
         ("metrics", f"preset {settings.preset}, on the validation split"),
         ("costs", f"at an input of {size_of(settings.cost_input)}"),
         ("limits", limits or "none"),
-        *((("speed", device_of(record.device)),) if record.device else ()),
-        ("code revision", str(opened["code_rev"])),
-        ("ended", _ending(record)),
-        ("versions", ", ".join(f"{n} {v}" for n, v in opened.get("versions", {}).items())),
-        *((f"baseline: {name.replace('_', ' ')}", metrics(values)) for name, values in record.baselines.items()),
+        *((("speed", device_of(run.opened.device)),) if run.opened.device else ()),
+        ("code revision", opened.code_rev),
+        ("ended", _ending(run)),
+        ("versions", ", ".join(f"{n} {v}" for n, v in opened.versions.items())),
+        *((f"baseline: {name.replace('_', ' ')}", metrics(values)) for name, values in run.baselines.items()),
     ]
     return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in pairs) + "</dl>"
 
@@ -73,11 +74,11 @@ def spending(settings: SearchSettings) -> str:
     )
 
 
-def device_of(device: Mapping[str, Any]) -> str:
+def device_of(device: Device) -> str:
     """Whose speed counted and how it is known, in a sentence."""
-    how = f"predicted from the profile {device['revision']}" if device["predicted"] else "measured during the search"
-    threads = f"{device['threads']} thread{'s' if device['threads'] > 1 else ''}"
-    return f"of {device['name']} ({device['cpu']}, kernels {device['kernels'] or 'none'}, {threads}), {how}"
+    how = f"predicted from the profile {device.revision}" if device.predicted else "measured during the search"
+    threads = f"{device.threads} thread{'s' if device.threads > 1 else ''}"
+    return f"of {device.name} ({device.cpu}, kernels {device.kernels or 'none'}, {threads}), {how}"
 
 
 def metrics(values: Mapping[str, float]) -> str:
@@ -85,19 +86,19 @@ def metrics(values: Mapping[str, float]) -> str:
     return ", ".join(f"{unit.label(n)} {unit.quantity(n, values[n])}" for n in _MORE if n in values)
 
 
-def winners(record: Record) -> str:
+def winners(run: Run) -> str:
     """The front as a table: objectives, other metrics, and the axes that differ."""
-    found = record.winners
-    axes, aims = differing([r.genotype for r in found], record.space), [o.name for o in record.objectives]
+    found = run.winners
+    axes, aims = differing([r.genotype for r in found], run.space), [o.name for o in run.objectives]
     more = [n for n in _MORE if n in found[0].values and n not in aims]
     # The axes of one family are no columns for another.
-    groups, alone = {"choices": axes} if record.families else grouped(axes), record.alone
+    groups, alone = {"choices": axes} if families_of(run) else grouped(axes), run.measured
     has_notes = any(r.note for r in found)
     head = [
         ("", True),
         ("key", True),
         *((unit.title(n), False) for n in (*aims, *more)),
-        *(((f"{unit.title(record.speed)} alone", False),) if alone else ()),
+        *(((f"{unit.title(run.speed)} alone", False),) if alone else ()),
         ("epochs", False),
         ("time", False),
         ("trial", False),
@@ -105,23 +106,23 @@ def winners(record: Record) -> str:
         *((name, True) for name in groups),
         *((("note", True),) if has_notes else ()),
     ]
-    origins, rows = record.origins(), []
-    for number, (result, colour) in enumerate(zip(found, record.colours, strict=True), 1):
+    rows = []
+    for number, (result, colour) in enumerate(zip(found, colours_of(run), strict=True), 1):
         rows.append(
             [
                 f"{chip(colour)}{number}",
                 f"<code>{escape(result.key)}</code>",
-                *(_folded(record.figure(result, n)) for n in (*aims, *more)),
-                *((unit.figure(record.speed, record.speed_alone(result.key)),) if alone else ()),
+                *(_folded(figure_of(run, result, n)) for n in (*aims, *more)),
+                *((unit.figure(run.speed, run.measured_speed(result.key)),) if alone else ()),
                 str(result.epochs),
                 format_duration(result.seconds),
                 str(result.trial),
-                escape(origins.get(result.trial, "")),
-                *map(escape, _choices(result.genotype, groups, is_mixed=bool(record.families))),
+                escape(run.trials[result.trial].proposal.origin),
+                *map(escape, _choices(result.genotype, groups, is_mixed=bool(families_of(run)))),
                 *((escape(result.note),) if has_notes else ()),
             ]
         )
-    return _table(head, rows) + _shared(record, axes)
+    return _table(head, rows) + _shared(run, axes)
 
 
 def _percent(value: float) -> str:
@@ -140,16 +141,16 @@ def _choices(genotype: Genotype, groups: Mapping[str, Sequence[str]], *, is_mixe
     return [choices(genotype, members) for members in groups.values()]
 
 
-def failures(record: Record) -> str:
+def failures(run: Run) -> str:
     """How many trials did not count, and why the failed ones failed."""
-    counts = {s: sum(r.status is s for r in record.results) for s in Status}
-    retried = [e for e in record.events if e["kind"] == "retried"]
+    counts = {s: sum(r.status is s for r in run.results) for s in Status}
+    retried = [retry for trial in run.trials.values() for retry in trial.retries]
     text = (
         f"Rejected for their cost before training: {counts[Status.REJECTED]}. Stopped early: {counts[Status.STOPPED]}. "
-        f"Failed: {counts[Status.FAILED]}. Begun without an end: {len(record.unfinished())}. Retries: {len(retried)}."
+        f"Failed: {counts[Status.FAILED]}. Begun without an end: {len(run.open_trials)}. Retries: {len(retried)}."
     )
-    causes = [(r.trial, r.key, "failed", r.error) for r in record.results if r.status is Status.FAILED]
-    causes += [(e["trial"], "", "retried", str(e.get("error", ""))) for e in retried]
+    causes = [(r.trial, r.key, "failed", r.error) for r in run.results if r.status is Status.FAILED]
+    causes += [(e.trial, "", "retried", e.error) for e in retried]
     if not causes:
         return f"<p>{text}</p>"
     rows = [
@@ -174,14 +175,13 @@ def _table(head: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]) -> s
     return f'<div class="scroll"><table><tr>{top}</tr>{body}</table></div>'
 
 
-def _shared(record: Record, axes: Sequence[str]) -> str:
-    first = record.winners[0].genotype
-    same = ", ".join(f"{axis}={choice(first, axis)}" for axis in record.space.values_of(first) if axis not in axes)
+def _shared(run: Run, axes: Sequence[str]) -> str:
+    first = run.winners[0].genotype
+    same = ", ".join(f"{axis}={choice(first, axis)}" for axis in run.space.values_of(first) if axis not in axes)
     if not same:
         return ""
     return f"<details><summary>What they have in common</summary><p><code>{escape(same)}</code></p></details>"
 
 
-def _ending(record: Record) -> str:
-    last = [e for e in record.events if e["kind"] in ("opened", "resumed", "closed")][-1]
-    return str(last.get("reason", "")) if last["kind"] == "closed" else "not yet, or it was killed"
+def _ending(run: Run) -> str:
+    return run.end_reason or "not yet, or it was killed"

@@ -3,85 +3,81 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from irnas.core.errors import SettingsError
 from irnas.core.front import Front
 from irnas.core.result import Result, Status
 from irnas.core.text import format_duration
-from irnas.record.ledger import Event
+from irnas.record.events import Continued, Event, Finished, Proposed, Reported, Retried
+from irnas.record.run import Run
+from irnas.record.selection import select_trial
+from irnas.record.trial import Trial
 from irnas.report import unit
-from irnas.report.record import Record, differing, phrases
+from irnas.report.network import differing, figure_of, phrases
 from irnas.search.strategy.belief import Belief
 
 SHOWN = 3
 """Networks that are named as better ones."""
 
 
-def explain(record: Record, key: str) -> list[str]:
-    """The story of the network with this key (its beginning is enough), a sentence a line.
+def explain(run: Run, key: str) -> list[str]:
+    """The story of one network, a sentence a line; ``key`` is anything that ``select_trial`` takes.
 
     Raises:
         SettingsError: the run proposed no such network, or several.
     """
-    proposals = {e["key"]: e for e in record.events if e["kind"] == "proposed" and e["key"].startswith(key)}
-    if len(proposals) != 1:
-        got = f"{len(proposals)} networks" if proposals else "a key that was never proposed there"
-        raise SettingsError(f"key {key!r} of {record.uri}: got {got}; must be one that `irnas front --all` shows")
-    (proposal,) = proposals.values()
-    results = {r.key: r for r in record.results}
-    result = results.get(proposal["key"])
-    genotype = [e for e in (result.genotype if result else None,) if e]
-    axes = differing([r.genotype for r in record.results], record.space)
-    said = [
-        f"{proposal['key']}, trial {proposal['trial']}" + "".join(f": {' '.join(phrases(g, axes))}" for g in genotype)
+    trial = select_trial(run, key)
+    proposal, axes = trial.proposal, differing([r.genotype for r in run.outcomes], run.space)
+    choices = f": {' '.join(phrases(proposal.genotype, axes))}" if trial.finished else ""
+    free = [o.name for o in run.objectives if o.is_free]
+    costs = ", ".join(f"{unit.label(n)} {unit.quantity(n, proposal.costs[n])}" for n in free)
+    lines = [
+        f"{proposal.key}, trial {trial.number}{choices}",
+        f"{_clock(trial.proposed)} proposed by {proposal.origin}: {costs or 'no free objective'}",
+        *_belief(proposal.memory, run),
     ]
-    free = [o.name for o in record.objectives if o.is_free]
-    costs = ", ".join(f"{unit.label(n)} {unit.quantity(n, proposal['costs'][n])}" for n in free)
-    said.append(f"{_clock(proposal)} proposed by {proposal['origin']}: {costs or 'no free objective'}")
-    said += _belief(Belief.in_memory(proposal.get("memory", {})), record)
-    if proposal["refused"]:
-        return [*said, f"never trained, for it breaks a limit: {proposal['refused']}"]
-    said += _training(record, proposal["trial"])
-    return [*said, *_verdict(record, result)]
+    if proposal.refused:
+        return [*lines, f"never trained, for it breaks a limit: {proposal.refused}"]
+    return [*lines, *_training(run, trial.number), *_outcome(run, trial)]
 
 
-def _training(record: Record, trial: int) -> Iterator[str]:
+def _training(run: Run, number: int) -> Iterator[str]:
     """What became of the training, rung by rung."""
-    name = next((o.name for o in record.objectives if not o.is_free), "miou")
-    events = list(record.events)
-    for number, event in enumerate(events):
-        if event.get("trial") != trial and event.get("result", {}).get("trial") != trial:
-            continue
-        if event["kind"] == "reported" and event.get("paused"):
-            so_far = f"{unit.label(name)} {unit.quantity(name, event['values'][name])}"
-            yield f"{_clock(event)} paused after epoch {event['epoch']} with {so_far}{_next(events[number + 1 :])}"
-        elif event["kind"] == "continued":
-            yield f"{_clock(event)} went on, as the most promising thing to do"
-            yield from _belief(Belief.in_memory(event), record)
-        elif event["kind"] == "retried":
-            yield f"{_clock(event)} {event['error']}"
-        elif event["kind"] == "finished":
-            found = event["result"]
-            value = found["values"].get(name)
-            shown = f", {unit.label(name)} {unit.quantity(name, value)}" if value is not None else ""
-            yield f"{_clock(event)} {found['status']} after epoch {found['epochs']}{shown}"
+    name = next((o.name for o in run.objectives if not o.is_free), "miou")
+    for place, event in enumerate(run.events):
+        match event:
+            case Reported(trial=trial, paused=True) if trial == number:
+                so_far = f"{unit.label(name)} {unit.quantity(name, event.values[name])}"
+                then = _handed_out_next(run.events[place + 1 :])
+                yield f"{_clock(event)} paused after epoch {event.epoch} with {so_far}{then}"
+            case Continued(trial=trial) if trial == number:
+                yield f"{_clock(event)} went on, as the most promising thing to do"
+                yield from _belief({"belief": event.belief}, run)
+            case Retried(trial=trial) if trial == number:
+                yield f"{_clock(event)} {event.error}"
+            case Finished(result=result) if result.trial == number:
+                value = result.values.get(name)
+                figure = f", {unit.label(name)} {unit.quantity(name, value)}" if value is not None else ""
+                yield f"{_clock(event)} {result.status} after epoch {result.epochs}{figure}"
 
 
-def _next(later: Sequence[Event]) -> str:
+def _handed_out_next(later: Sequence[Event]) -> str:
     """What was handed out then."""
-    following = next((e for e in later if e["kind"] in ("proposed", "continued")), None)
-    if following is None:
-        return "; nothing was handed out after it"
-    what = "a new network" if following["kind"] == "proposed" else "which had been paused"
-    return f"; next came trial {following['trial']}, {what}"
+    match next((e for e in later if isinstance(e, Proposed | Continued)), None):
+        case Proposed(proposal=proposal):
+            return f"; next came trial {proposal.trial}, a new network"
+        case Continued(trial=trial):
+            return f"; next came trial {trial}, which had been paused"
+    return "; nothing was handed out after it"
 
 
-def _belief(belief: Belief | None, record: Record) -> Iterator[str]:
+def _belief(memory: Mapping[str, Any], run: Run) -> Iterator[str]:
     """What the strategy believed when it chose this."""
+    belief = Belief.in_memory(memory)
     if belief is None:
         return
-    name = next(o.name for o in record.objectives if not o.is_free)
+    name = next(o.name for o in run.objectives if not o.is_free)
     low, high = (unit.quantity(name, belief.mean + s * 2 * belief.standard_deviation) for s in (-1, 1))
     yield (
         f"         believed: final {unit.label(name)} {low} to {high} (two deviations), an expected improvement of "
@@ -90,25 +86,24 @@ def _belief(belief: Belief | None, record: Record) -> Iterator[str]:
     )
 
 
-def _verdict(record: Record, result: Result | None) -> Iterator[str]:
-    if result is None:
+def _outcome(run: Run, trial: Trial) -> Iterator[str]:
+    if trial.finished is None:
         yield "it has not ended"
         return
+    (result,) = (r for r in run.results if r.trial == trial.number)
     if result.status is Status.FAILED:
         yield f"failed: {result.error}"
         return
-    spread = record.replicate_statistics.get(result.key)
-    if spread:
-        yield "trained again: " + ", ".join(
-            f"{unit.label(n)} {record.figure(result, n)}" for n in spread if n in {o.name for o in record.objectives}
-        )
-    if result in record.front.results:
-        rest = [r for r in record.done if r is not result]
-        lost = record.front.hypervolume(record.bounds) - Front.of(rest, record.objectives).hypervolume(record.bounds)
+    names = [o.name for o in run.objectives if o.name in trial.statistics]
+    if names:
+        yield "trained again: " + ", ".join(f"{unit.label(n)} {figure_of(run, result, n)}" for n in names)
+    if result in run.front.results:
+        rest = [r for r in run.done if r is not result]
+        lost = run.hypervolume() - Front.of(rest, run.objectives).hypervolume(run.bounds)
         yield f"on the front: without it the hypervolume would be {100 * lost:.2g} points less"
         return
-    better = [r for r in record.winners if _beats(record, r, result)]
-    words = [f"{r.key} ({', '.join(_value(o.name, r) for o in record.objectives)})" for r in better[:SHOWN]]
+    better = [r for r in run.winners if _covers(run, r, result)]
+    words = [f"{r.key} ({', '.join(_value(o.name, r) for o in run.objectives)})" for r in better[:SHOWN]]
     more = f" and {len(better) - SHOWN} more" if len(better) > SHOWN else ""
     end = "as it stood when it was stopped, " if result.status is Status.STOPPED else ""
     if better:
@@ -121,9 +116,9 @@ def _value(name: str, result: Result) -> str:
     return f"{unit.label(name)} {unit.quantity(name, result.values[name])}"
 
 
-def _beats(record: Record, one: Result, other: Result) -> bool:
-    return all(o.loss(one.values[o.name]) <= o.loss(other.values[o.name]) for o in record.objectives)
+def _covers(run: Run, one: Result, other: Result) -> bool:
+    return all(o.loss(one.values[o.name]) <= o.loss(other.values[o.name]) for o in run.objectives)
 
 
 def _clock(event: Event) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(event["t"]))
+    return time.strftime("%H:%M:%S", time.localtime(event.t))

@@ -6,37 +6,38 @@ front are trained again, and from then on count with the mean over all of their 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from irnas.core.front import Bounds, Front
 from irnas.core.objective import OBJECTIVES, Objective
 from irnas.core.result import Result, Status
 from irnas.core.settings import trial_seed
+from irnas.record.events import Repeated
 from irnas.search.session import Session
+from irnas.search.strategy import Decision
 from irnas.training.checkpoint import delete_checkpoint
 from irnas.training.trial import Assignment, Report
 
 
 class Finals:
-    """What an executor works through after a session, in the same way."""
+    """What an executor works through after a session; a ``Stage``."""
 
-    def __init__(self, session: Session, finalists: Sequence[Result], events: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, session: Session, finalists: Sequence[Result]) -> None:
         """Train each of ``finalists`` until ``settings.seeds`` trainings of it are on record, its own included."""
-        self._session, self._settings = session, session.settings
-        known = {(e["key"], e["seed"]) for e in events if e["kind"] == "repeated"}
+        self._session = session
+        settings, trials = session.settings, session.run.trials
         self._waiting: list[Assignment] = []
-        for number in range(1, self._settings.seeds):
+        for number in range(1, settings.seeds):
             for result in finalists:
-                seed = trial_seed(self._settings.seed_of_trainings + number, result.key)
-                if (result.key, seed) not in known:
-                    self._waiting.append(session.again(result, seed, number))
+                seed = trial_seed(settings.seed_of_trainings + number, result.key)
+                if seed not in {r.seed for r in trials[result.trial].replicates}:
+                    self._waiting.append(session.repeat(result, seed, number))
         self._running: dict[int, Assignment] = {}
         self.stop_reason = ""
-        """See ``Session.stop_reason``."""
+        """See ``Stage.stop_reason``."""
 
     def next(self) -> Assignment | None:
-        """See ``Session.next``."""
+        """See ``Stage.next``."""
         if not self._waiting:
             self.stop_reason = "all finalists are trained again"
             return None
@@ -44,12 +45,12 @@ class Finals:
         self._running[assignment.seed] = assignment
         return assignment
 
-    def report(self, trial: int, report: Report) -> bool:
+    def report(self, trial: int, report: Report) -> Decision:
         """Each of them is trained to its end."""
-        return False
+        return Decision.CONTINUE
 
     def retry(self, trial: int, error: str) -> None:
-        """See ``Session.retry``."""
+        """See ``Stage.retry``."""
         self._session.retry(trial, error)
 
     def finish(self, result: Result) -> None:
@@ -60,14 +61,17 @@ class Finals:
         delete_checkpoint(assignment.checkpoint)
         if result.status is Status.OK:
             metrics = {n: v for n, v in result.values.items() if n in OBJECTIVES and not OBJECTIVES[n].is_free}
-            event = {"trial": result.trial, "key": result.key, "seed": result.seed, "seconds": result.seconds}
-            self._session.record("repeated", {**event, "values": metrics})
+            self._session.record(
+                Repeated(trial=result.trial, key=result.key, seed=result.seed, seconds=result.seconds, values=metrics)
+            )
 
     def fail(self, trial: int, error: str) -> None:
         """A finalist that cannot be trained again keeps the trainings that it has."""
 
 
-def choose(results: Sequence[Result], objectives: Sequence[Objective], bounds: Bounds, number: int) -> list[Result]:
+def choose_finalists(
+    results: Sequence[Result], objectives: Sequence[Objective], bounds: Bounds, number: int
+) -> list[Result]:
     """At most ``number`` of the front: while there are more, the one without which least hypervolume is lost goes."""
     kept = list(Front.of(results, objectives).results)
     while len(kept) > number:

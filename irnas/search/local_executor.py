@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from irnas.core.result import Result
 from irnas.search.stage import Stage
+from irnas.search.strategy import Decision
 from irnas.training.trial import evaluate
 
 
@@ -13,5 +14,5 @@ def run(stage: Stage) -> None:
         for outcome in evaluate(assignment):
             if isinstance(outcome, Result):
                 stage.finish(outcome)
-            elif stage.report(assignment.trial, outcome):
+            elif stage.report(assignment.trial, outcome) is Decision.PAUSE:
                 break

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from irnas import cost
 from irnas.core.errors import SettingsError
 from irnas.core.front import Bounds
-from irnas.core.objective import RUNTIME
 from irnas.core.result import Result
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Genotype, Space
+from irnas.record.events import Measured
 from irnas.search.session import MAX_REFUSED_IN_A_ROW
 from irnas.search.strategy import Price
 
@@ -33,11 +32,6 @@ ALONE_SECONDS, ALONE_ROUNDS = 0.3, 3
 """How long a network of the front is measured in each round, and how often all of them have their turn."""
 
 
-def is_timed(settings: SearchSettings) -> bool:
-    """Whether a search asks for the speed of its networks."""
-    return bool(RUNTIME & {*(o.name for o in settings.objectives), *settings.limits})
-
-
 def target_of(settings: SearchSettings, call: Call | None = None) -> Target | None:
     """The device on which the networks are to be fast; None where the search does not ask for speed.
 
@@ -46,16 +40,10 @@ def target_of(settings: SearchSettings, call: Call | None = None) -> Target | No
         call: calls a function on the node that is the device, where the device is one.
 
     Raises:
-        SettingsError: the profile is not there, one is given that nothing asks for, or a node is out of reach.
+        SettingsError: the profile is not there, or a node is out of reach.
         FormatError: the profile is none.
     """
-    if not is_timed(settings):
-        if settings.device is not None:
-            names = ", ".join(o.name for o in settings.objectives)
-            raise SettingsError(
-                f"device: got {settings.device} with the objectives {names}; must come with "
-                f"an objective or a limit that it decides: {', '.join(sorted(RUNTIME))}"
-            )
+    if not settings.is_timed:
         return None
     from irnas.deploy.device.target import open_node, open_target
 
@@ -140,8 +128,8 @@ def bounds(settings: SearchSettings, costs: Sequence[Mapping[str, float]]) -> Bo
     return found
 
 
-def measure_alone(target: Target, settings: SearchSettings, results: Sequence[Result]) -> list[dict[str, Any]]:
-    """The networks of a front on their device, in turn and with nothing beside them: the fields of ``measured`` events.
+def measure_alone(target: Target, settings: SearchSettings, results: Sequence[Result]) -> list[Measured]:
+    """The networks of a front on their device, timed in turn and with nothing beside them.
 
     Raises:
         ExportError: the engine is not here.
@@ -149,21 +137,24 @@ def measure_alone(target: Target, settings: SearchSettings, results: Sequence[Re
     rounds = [
         [target.measure(r.genotype, settings.cost_input, ALONE_SECONDS) for r in results] for _ in range(ALONE_ROUNDS)
     ]
-    found = []
+    measurements = []
     for result, timings in zip(results, zip(*rounds, strict=True), strict=True):
         best = min(timings, key=lambda timing: timing.ms_min)
-        found.append(
-            {
-                "trial": result.trial,
-                "key": result.key,
-                "input": list(settings.cost_input),
-                "threads": target.threads,
-                "expected_ms": result.values["latency_ms"],
-                **asdict(best),
-                "runs": sum(t.runs for t in timings),
-            }
+        measurements.append(
+            Measured(
+                trial=result.trial,
+                key=result.key,
+                input=settings.cost_input,
+                threads=target.threads,
+                expected_ms=result.values["latency_ms"],
+                engine=best.engine,
+                kernels=best.kernels,
+                ms_min=best.ms_min,
+                ms_median=best.ms_median,
+                runs=sum(t.runs for t in timings),
+            )
         )
-    return found
+    return measurements
 
 
 def _speed(target: Target, genotype: Genotype, settings: SearchSettings) -> Mapping[str, float]:

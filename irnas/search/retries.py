@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from irnas.core.result import Result
 from irnas.search.stage import Stage
+from irnas.search.strategy import Decision
 from irnas.training.trial import Assignment, Report
 
 T = TypeVar("T")
@@ -60,7 +61,8 @@ class TrialSupervisor:
         else:
             running = self._running[name]
             self._deaths.pop((running.trial, running.seed), None)
-            is_free = self.keep_error(lambda: self._stage.report(running.trial, outcome))
+            decision = self.keep_error(lambda: self._stage.report(running.trial, outcome))
+            is_free = decision is Decision.PAUSE
         if is_free:
             self._running.pop(name, None)
         return is_free

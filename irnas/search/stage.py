@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from irnas.core.result import Result
+from irnas.search.strategy import Decision
 from irnas.training.trial import Assignment, Report
 
 
@@ -18,8 +19,8 @@ class Stage(Protocol):
     def next(self) -> Assignment | None:
         """Hand out the next trial; None when no trial is to be started now (see ``stop_reason``)."""
 
-    def report(self, trial: int, report: Report) -> bool:
-        """Take in what a trial reports after an epoch; True when the trial is paused and its worker becomes free."""
+    def report(self, trial: int, report: Report) -> Decision:
+        """Take in what a trial reports after an epoch; ``Decision.PAUSE`` when its worker becomes free."""
 
     def retry(self, trial: int, error: str) -> None:
         """Take in that a trial lost its worker, for the reason ``error``, and is started again."""

@@ -16,15 +16,16 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from irnas import storage
 from irnas.core.errors import FormatError, SettingsError, SpaceError
 from irnas.core.objective import OBJECTIVES
-from irnas.core.result import Result, Status
-from irnas.core.settings import SearchSettings
+from irnas.core.result import Status
 from irnas.core.space import Genotype, Space
+from irnas.record.events import Reported
+from irnas.record.run import Run
 
 SCHEMA = 1
 """Raised when a column changes meaning; a newer one is refused by name."""
@@ -33,8 +34,6 @@ _METADATA = b"irnas.table"
 _PLAIN = ("key", "genotype", "seed", "epoch", "seconds")
 _CONDITIONS = ("budget", "recipe", "preset", "cost_input")
 _SHARED = ("schema", "space", "data_rev", "code_rev", "conditions", "synthetic")
-
-Event = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +96,7 @@ class Table:
             if not point.curves:
                 raise FormatError(f"{point.key}: got no curve; must have one or more")
             for seed, curve in point.curves.items():
-                _require_whole(f"{point.key}, seed {seed}", curve, self.epochs, metrics)
+                _require_complete(f"{point.key}, seed {seed}", curve, self.epochs, metrics)
 
     @property
     def epochs(self) -> int:
@@ -117,7 +116,7 @@ def _require_finite(where: str, values: Mapping[str, float]) -> None:
             raise FormatError(f"{where}: got {name}={value}; must be finite")
 
 
-def _require_whole(where: str, curve: Sequence[Step], epochs: int, metrics: set[str]) -> None:
+def _require_complete(where: str, curve: Sequence[Step], epochs: int, metrics: set[str]) -> None:
     if not curve or curve[-1].epoch != epochs:
         raise FormatError(f"{where}: got {curve[-1].epoch if curve else 0} epochs; must be {epochs}, all of them")
     if curve[0].epoch < 1 or not curve[0].seconds > 0:
@@ -133,8 +132,8 @@ def _require_whole(where: str, curve: Sequence[Step], epochs: int, metrics: set[
         _require_finite(f"{where}, epoch {step.epoch}", {**step.values, "seconds": step.seconds})
 
 
-def from_runs(runs: Iterable[Sequence[Event]]) -> Table:
-    """The table of all networks that these runs trained to the end, from the runs' events.
+def from_runs(runs: Iterable[Run]) -> Table:
+    """The table of all networks that these runs trained to the end.
 
     The seed of a row is that of the run's trainings, so that a network that two runs of different seeds trained is one
     point with two curves. Every epoch of a network counts as long as the fastest of all its epochs: they do equal work,
@@ -142,28 +141,24 @@ def from_runs(runs: Iterable[Sequence[Event]]) -> Table:
     published one, is left out.
 
     Raises:
-        SettingsError: no run, events of no run, or runs that differ in space, data, budget or recipe.
+        SettingsError: no run, or runs that differ in space, data, budget or recipe.
         FormatError: a training without its last report, or twice the same network and seed.
     """
     shared: dict[str, Any] = {}
     codes: set[str] = set()
     genotypes: dict[str, tuple[Genotype, Mapping[str, float]]] = {}
     curves: dict[str, dict[int, tuple[Step, ...]]] = {}
-    for events in runs:
-        if not events or events[0]["kind"] != "opened":
-            raise SettingsError("table: got a record without its opening; must be the events of an irnas run")
-        shared = _same(shared, events[0])
-        codes.add(str(events[0]["code_rev"]))
-        seed = SearchSettings.from_document(events[0]["settings"]).seed_of_trainings
-        space: Space = shared["space"]
-        reports = _reports(events)
-        for result in (Result.from_document(e["result"]) for e in events if e["kind"] == "finished"):
-            if result.status is not Status.OK or not _is_inside(space, result.genotype):
+    for run in runs:
+        shared = _same(shared, run)
+        codes.add(run.opened.code_rev)
+        seed = run.settings.seed_of_trainings
+        for result in run.outcomes:
+            if result.status is not Status.OK or not _is_inside(run.space, result.genotype):
                 continue
-            mine = curves.setdefault(result.key, {})
-            if seed in mine:
+            curves_by_seed = curves.setdefault(result.key, {})
+            if seed in curves_by_seed:
                 raise FormatError(f"table: got {result.key} twice with seed {seed}; must be one each")
-            mine[seed] = _curve(reports.get(result.trial, []))
+            curves_by_seed[seed] = _curve(run.trials[result.trial].reports)
             free = {n: v for n, v in result.values.items() if OBJECTIVES[n].is_free}
             genotypes.setdefault(result.key, (result.genotype, free))
     if not shared:
@@ -174,17 +169,19 @@ def from_runs(runs: Iterable[Sequence[Event]]) -> Table:
     return Table(points=points, code_rev=",".join(sorted(codes)), **shared)
 
 
-def _same(shared: Mapping[str, Any], opened: Event) -> dict[str, Any]:
+def _same(shared: Mapping[str, Any], run: Run) -> dict[str, Any]:
     """What a run shares with those before it."""
-    found = {
-        "space": Space.from_document(opened["space"]),
-        "data_rev": opened["data_rev"],
-        "conditions": {**{name: opened["settings"][name] for name in _CONDITIONS}, "device": opened.get("device")},
+    settings, device = run.settings.document(), run.opened.device
+    conditions = {name: settings[name] for name in _CONDITIONS}
+    facts = {
+        "space": run.space,
+        "data_rev": run.opened.data.revision,
+        "conditions": {**conditions, "device": asdict(device) if device else None},
     }
     for name, value in shared.items():
-        if found[name] != value:
+        if facts[name] != value:
             raise SettingsError(f"table: got runs that differ in {name}; must be of one")
-    return found
+    return facts
 
 
 def _is_inside(space: Space, genotype: Genotype) -> bool:
@@ -194,21 +191,13 @@ def _is_inside(space: Space, genotype: Genotype) -> bool:
         return False
 
 
-def _reports(events: Iterable[Event]) -> dict[int, list[Event]]:
-    found: dict[int, list[Event]] = {}
-    for event in events:
-        if event["kind"] == "reported":
-            found.setdefault(event["trial"], []).append(event)
-    return found
-
-
-def _curve(reports: Iterable[Event]) -> tuple[Step, ...]:
+def _curve(reports: Iterable[Reported]) -> tuple[Step, ...]:
     """The curve behind a trial's reports; one that was started again tells its seconds from there."""
     took: dict[int, tuple[float, Mapping[str, float]]] = {}
     last = 0.0
     for report in reports:
-        seconds = float(report["seconds"])
-        took[report["epoch"]] = (seconds - last if seconds >= last else seconds, report["values"])
+        seconds = report.seconds
+        took[report.epoch] = (seconds - last if seconds >= last else seconds, report.values)
         last = seconds
     steps, total = [], 0.0
     for epoch, (seconds, values) in sorted(took.items()):
@@ -272,13 +261,13 @@ def read(uri: str) -> Table:
     if content is None:
         raise SettingsError(f"table: got {uri!r}; must be an existing file")
     try:
-        found = pq.read_table(pa.BufferReader(content))
+        parquet = pq.read_table(pa.BufferReader(content))
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise FormatError(f"{uri}: got no Parquet ({reason}); must be a table of trainings") from None
     try:
-        shared = json.loads((found.schema.metadata or {}).get(_METADATA, b"null"))
-        return _parse(shared, found.to_pydict())
+        shared = json.loads((parquet.schema.metadata or {}).get(_METADATA, b"null"))
+        return _parse(shared, parquet.to_pydict())
     except (FormatError, SpaceError) as error:
         raise FormatError(f"{uri}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -6,27 +6,29 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from irnas import storage
 from irnas.core import catalog
 from irnas.core.errors import ExportError, ServiceError, SettingsError, StorageError
-from irnas.core.front import Bounds, Front
 from irnas.core.provenance import code_revision, versions
-from irnas.core.result import Result
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Genotype, Space
 from irnas.data import DEFAULT, Dataset, Split, lock, open_dataset
 from irnas.data.sample import Bytes
 from irnas.metrics import PRESETS, score_baselines
-from irnas.record import ledger, replicates
-from irnas.search import finalists, pricing
-from irnas.search.finalists import Finals
-from irnas.search.session import Place, Record, Session
-from irnas.search.strategy import History, Price, SearchProblem
+from irnas.record.events import Closed, DataSource, Device, Event, Opened, Resumed
+from irnas.record.ledger import Ledger, compact
+from irnas.record.run import Run
+from irnas.search import pricing
+from irnas.search.finalists import Finals, choose_finalists
+from irnas.search.session import Append, Place, Session
+from irnas.search.stage import Stage
+from irnas.search.strategy import Price, SearchProblem
 from irnas.search.strategy.catalogue import make_strategy
 from irnas.workflows.executor import Executor
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 JOB = "IRNAS_JOB"
 """Set in the environment of a search that runs as a cluster's job, in a folder that is gone when it ends."""
 
-OFF = 0.2
+DOUBTFUL_DEVIATION = 0.2
 """Error of a prediction, as a fraction, from which a profile is doubted."""
 
 
@@ -45,9 +47,7 @@ OFF = 0.2
 class Outcome:
     """A search that ended by itself."""
 
-    uri: str
-    front: Front
-    results: Sequence[Result]
+    run: Run
     stop_reason: str
     gave_up: bool
     """Whether it ended because too many trials failed."""
@@ -57,9 +57,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """Who is told what while a search runs."""
+    """Who hears what while a search runs."""
 
-    watch: Callable[[ledger.Event], None]
+    watch: Callable[[Event], None]
     """Each event, once it is on disk."""
     warn: Callable[[str], None]
     """What went wrong without ending the search."""
@@ -77,7 +77,7 @@ class _Work:
     target: Target | None
     """The device whose speed counts, where speed does."""
     price: Price
-    record: ledger.Ledger
+    ledger: Ledger
 
 
 def search(settings: SearchSettings, uri: str, executor: Executor, listener: Listener) -> Outcome:
@@ -88,18 +88,20 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
         DataError: no such data set, or one without the splits ``fit`` and ``val``.
         KeyboardInterrupt: passed on after the record is complete.
     """
-    record = ledger.Ledger(uri)
-    if record.exists():
+    ledger = Ledger(uri)
+    if ledger.exists():
         raise SettingsError(f"run {uri}: got a folder that holds a run; must be new, or be given to --resume")
     space = catalog.load(settings.space).focus(settings.axes)
     with executor.reaching(settings) as target:
         dataset = open_dataset(settings.dataset, progress=listener.progress)
         # Before anything is priced: files other than DVC's lock names are refused.
-        tracked = lock.dvc_digest_or_raise(dataset.root)
-        work = _work(settings, space, dataset, record, target)
-        opened = _opening(work, listener, tracked)
-        with record.writing():
-            return _run(work, executor, listener, ("opened", opened), History())
+        dvc_digest = lock.dvc_digest_or_raise(dataset.root)
+        work = _work(settings, space, dataset, ledger, target)
+        opened = _opening(work, listener, dvc_digest)
+        with ledger.writing():
+            ledger.append(opened)
+            listener.watch(opened)
+            return _run(work, executor, listener, Run(uri, opened))
 
 
 def resume(uri: str, trials: int | None, executor: Executor, listener: Listener) -> Outcome:
@@ -108,93 +110,66 @@ def resume(uri: str, trials: int | None, executor: Executor, listener: Listener)
     Raises:
         SettingsError: there is no run at ``uri``, or its space or data set is no longer the one it began with.
     """
-    opened, _ = ledger.opening(uri)
-    settings = SearchSettings.from_document(opened["settings"])
-    if trials is not None:
-        settings = replace(settings, trials=trials)
+    before = Run.read(uri)
+    settings = before.settings if trials is None else replace(before.settings, trials=trials)
     space = catalog.load(settings.space).focus(settings.axes)
-    if space.fingerprint != Space.from_document(opened["space"]).fingerprint:
+    if space.fingerprint != before.space.fingerprint:
         raise SettingsError(f"run {uri}: got a space {space.name} that has changed; must be the one it began with")
-    dataset = open_dataset(DEFAULT if settings.dataset == DEFAULT else opened["data"]["path"])
-    if dataset.revision != opened["data_rev"]:
-        raise SettingsError(f"run {uri}: got data revision {dataset.revision}; must be {opened['data_rev']}")
+    data = before.opened.data
+    dataset = open_dataset(DEFAULT if settings.dataset == DEFAULT else data.path)
+    if dataset.revision != data.revision:
+        raise SettingsError(f"run {uri}: got data revision {dataset.revision}; must be {data.revision}")
     # Files may change below a manifest that does not.
     lock.dvc_digest_or_raise(dataset.root)
-    record = ledger.Ledger(uri)
+    ledger = Ledger(uri)
     with executor.reaching(settings) as target:
-        _require_same(target, opened, uri)
-        work = _work(settings, space, dataset, record, target)
-        with record.writing():
-            events = list(record.events())
-            for event in events:
+        _require_same(target, before.opened.device, uri)
+        work = _work(settings, space, dataset, ledger, target)
+        with ledger.writing():
+            # Another search may have gone on with it until now.
+            run = Run.of(uri, ledger.events())
+            resumed = Resumed(trials=settings.trials, code_rev=code_revision())
+            ledger.append(resumed)
+            run.add(resumed)
+            for event in run.events:
                 listener.watch(event)
-            resumed = {"trials": settings.trials, "code_rev": code_revision()}
-            return _run(work, executor, listener, ("resumed", resumed), History.of(events))
+            return _run(work, executor, listener, run)
 
 
-def _work(
-    settings: SearchSettings, space: Space, dataset: Dataset, record: ledger.Ledger, target: Target | None
-) -> _Work:
+def _work(settings: SearchSettings, space: Space, dataset: Dataset, ledger: Ledger, target: Target | None) -> _Work:
     pricer = pricing.pricer(settings, target)
-    return _Work(settings=settings, space=space, dataset=dataset, target=target, price=pricer, record=record)
+    return _Work(settings=settings, space=space, dataset=dataset, target=target, price=pricer, ledger=ledger)
 
 
-def _require_same(target: Target | None, opened: ledger.Event, uri: str) -> None:
+def _require_same(target: Target | None, before: Device | None, uri: str) -> None:
     """Speeds of two devices, or of two profiles of one, do not belong into one front."""
-    before = opened.get("device")
-    if target and before and target.revision != before["revision"]:
-        now = target.document()
-        got, must = (f"{d['name']} ({d['cpu']}, {d['kernels']}; {d['revision']})" for d in (now, before))
+    if target and before and target.revision != before.revision:
+        now = Device(**target.document())
+        got, must = (f"{d.name} ({d.cpu}, {d.kernels}; {d.revision})" for d in (now, before))
         raise SettingsError(f"run {uri}: got the device {got}; must be the one it began with: {must}")
 
 
-def bounds_of(opened: ledger.Event) -> Bounds:
-    """The box of the hypervolume that a run began with."""
-    return {name: (pair[0], pair[1]) for name, pair in opened["bounds"].items()}
+def _run(work: _Work, executor: Executor, listener: Listener, run: Run) -> Outcome:
+    def append(event: Event) -> None:
+        work.ledger.append(event)
+        listener.watch(event)
 
-
-def _run(
-    work: _Work,
-    executor: Executor,
-    listener: Listener,
-    beginning: tuple[str, Mapping[str, Any]],
-    history: History,
-) -> Outcome:
-    uri, settings = work.record.uri, work.settings
-
-    def keep(kind: str, fields: Mapping[str, Any]) -> None:
-        listener.watch(work.record.append(kind, fields))
-
-    keep(*beginning)
-    session = _session(work, keep, listener)
-    session.restore(history)
-    with _mirrored(uri, listener.warn):
+    session = _session(work, run, append, listener)
+    with _mirrored(run.uri, listener.warn):
         try:
-            executor.run(_stages(work, session), listener.warn)
-            _measure_winners(work, _settled(work, session), keep, listener.warn)
+            executor.run(_stages(session), listener.warn)
+            _measure_winners(work, session, listener.warn)
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
             reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
             with contextlib.suppress(StorageError, ServiceError):
-                keep("closed", {"reason": reason})
-                ledger.compact(uri, session.results)
+                session.record(Closed(reason=reason))
+                compact(run.uri, run.outcomes)
             raise
-        keep("closed", {"reason": session.stop_reason})
-        ledger.compact(uri, session.results)
-        page = _report(uri, listener.warn)
-    results = _settled(work, session)
-    return Outcome(
-        uri=uri,
-        front=Front.of(results, settings.objectives),
-        results=results,
-        stop_reason=session.stop_reason,
-        gave_up=session.gave_up,
-        report=page,
-    )
-
-
-def _settled(work: _Work, session: Session) -> list[Result]:
-    return replicates.with_replicate_means(session.results, replicates.replicate_statistics(work.record.events()))
+        session.record(Closed(reason=session.stop_reason))
+        compact(run.uri, run.outcomes)
+        page = _report(run.uri, listener.warn)
+    return Outcome(run=run, stop_reason=session.stop_reason, gave_up=session.gave_up, report=page)
 
 
 def _everywhere(work: _Work) -> str:
@@ -202,85 +177,75 @@ def _everywhere(work: _Work) -> str:
     return DEFAULT if work.settings.dataset == DEFAULT else str(work.dataset.root)
 
 
-def _session(work: _Work, keep: Record, listener: Listener) -> Session:
-    settings, pool = work.settings, pricing.pool_size(work.settings, work.target)
-    told = pricing.with_progress(work.price, min(pool, work.space.count()), listener.progress)
+def _session(work: _Work, run: Run, append: Append, listener: Listener) -> Session:
+    settings, pool_size = work.settings, pricing.pool_size(work.settings, work.target)
     problem = SearchProblem(
         space=work.space,
         objectives=settings.objectives,
-        price=told,
+        price=pricing.with_progress(work.price, min(pool_size, work.space.count()), listener.progress),
         epochs=settings.budget.epochs,
         num_trials=settings.trials,
         seed=settings.seed,
         grace_period=settings.grace_period,
         limits=settings.limits,
         first=_first(settings),
-        pool_size=pool,
+        pool_size=pool_size,
         total_budget=settings.total_budget,
     )
     strategy = make_strategy(settings.strategy, problem)
-    place = Place(
-        uri=work.record.uri, dataset=_everywhere(work), data_rev=work.dataset.revision, code_rev=code_revision()
-    )
-    return Session(strategy, settings, place, keep)
+    place = Place(uri=run.uri, dataset=_everywhere(work), data_rev=work.dataset.revision, code_rev=code_revision())
+    return Session(strategy, run, place, append)
 
 
-def _stages(work: _Work, session: Session) -> Iterator[Session | Finals]:
+def _stages(session: Session) -> Iterator[Stage]:
     """The search, and then its finalists once more."""
     yield session
     session.close()
-    settings = work.settings
+    settings, run = session.settings, session.run
     if settings.finalists and not session.gave_up:
-        opened, events = ledger.opening(work.record.uri)
-        found = finalists.choose(session.results, settings.objectives, bounds_of(opened), settings.finalists)
-        yield Finals(session, found, events)
+        yield Finals(session, choose_finalists(run.outcomes, settings.objectives, run.bounds, settings.finalists))
 
 
-def _measure_winners(work: _Work, results: Sequence[Result], keep: Record, warn: Callable[[str], None]) -> None:
+def _measure_winners(work: _Work, session: Session, warn: Callable[[str], None]) -> None:
     """Time the front once more, now that no trial runs, where the device is within reach."""
     if work.target is None:
         return
     if not work.target.can_measure:
         warn(f"speed is that of {work.target.name} ({work.target.cpu}) as predicted; nothing was measured here")
         return
-    known = {event["key"] for event in work.record.events() if event["kind"] == "measured"}
-    winners = [r for r in Front.of(results, work.settings.objectives).results if r.key not in known]
+    known = session.run.measured
+    winners = [r for r in session.run.front.results if r.key not in known]
     try:
-        found = pricing.measure_alone(work.target, work.settings, winners)
+        measurements = pricing.measure_alone(work.target, work.settings, winners)
     except ExportError as error:
         # The front stands as it was found; only its second opinion is missing.
         warn(f"the front was not measured again: {error}")
         return
-    for fields in found:
-        keep("measured", fields)
-    off = max((abs(e["expected_ms"] / e["ms_min"] - 1) for e in found), default=0.0)
-    if work.target.profile and off > OFF:
+    for measured in measurements:
+        session.record(measured)
+    deviation = max((m.deviation for m in measurements), default=0.0)
+    if work.target.profile and deviation > DOUBTFUL_DEVIATION:
         warn(
-            f"the front is up to {100 * off:.0f} % off the predictions of {work.settings.device}: another engine or a "
-            "busy machine may be why; irnas device profile makes it anew"
+            f"the front is up to {100 * deviation:.0f} % off the predictions of {work.settings.device}: another engine "
+            "or a busy machine may be why; irnas device profile makes it anew"
         )
 
 
-def _opening(work: _Work, listener: Listener, tracked: str | None) -> dict[str, Any]:
+def _opening(work: _Work, listener: Listener, dvc_digest: str | None) -> Opened:
     settings, dataset = work.settings, work.dataset
     fit, val = _pairs(dataset.split("fit")), _pairs(dataset.split("val"))
     pool = pricing.pool(work.space, settings, work.price, work.target, listener.progress)
-    return {
-        "settings": settings.document(),
-        "space": work.space.document(),
-        "data": {
-            "name": dataset.name,
-            "revision": dataset.revision,
-            "path": str(dataset.root),
-            **({"dvc": tracked} if tracked else {}),
-        },
-        "data_rev": dataset.revision,
-        "code_rev": code_revision(),
-        "versions": versions(),
-        "bounds": {name: list(pair) for name, pair in pricing.bounds(settings, pool).items()},
-        **({"device": work.target.document()} if work.target else {}),
-        "baselines": score_baselines(fit, val, PRESETS[settings.preset]),
-    }
+    return Opened(
+        run_id=uuid.uuid4().hex[:16],
+        settings=settings,
+        space=work.space,
+        data=DataSource(name=dataset.name, revision=dataset.revision, path=str(dataset.root), dvc=dvc_digest),
+        code_rev=code_revision(),
+        versions=versions(),
+        bounds=pricing.bounds(settings, pool),
+        device=Device(**work.target.document()) if work.target else None,
+        baselines=score_baselines(fit, val, PRESETS[settings.preset]),
+    )
 
 
 def _pairs(split: Split) -> Iterator[tuple[Bytes, Bytes]]:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from irnas import storage
 from irnas.core.errors import SettingsError
 from irnas.core.settings import SearchSettings
-from irnas.record import ledger
+from irnas.record.ledger import Ledger
+from irnas.record.run import Run
 from irnas.simulation import table
 from irnas.simulation.table import Table
 from irnas.workflows.executor import Executor
@@ -30,22 +31,21 @@ def tabulate(settings: SearchSettings, output: str, seeds: int, executor: Execut
         uri = storage.join(f"{output}.runs", f"seed-{seed}")
         _train(replace(settings, strategy="random", train_seed=seed), uri, executor, listener)
         uris.append(uri)
-    found = table.from_runs(list(ledger.Ledger(uri).events()) for uri in uris)
+    found = table.from_runs(Run.read(uri) for uri in uris)
     table.write(output, found)
     return found
 
 
 def _train(settings: SearchSettings, uri: str, executor: Executor, listener: Listener) -> None:
-    record = ledger.Ledger(uri)
-    if not record.exists():
+    if not Ledger(uri).exists():
         outcome = search(settings, uri, executor, listener)
     else:
-        opened, events = ledger.opening(uri)
-        before = SearchSettings.from_document(opened["settings"])
+        run = Run.read(uri)
+        before = run.settings
         if replace(before, trials=settings.trials) != settings:
             names = [n for n, v in settings.document().items() if n != "trials" and before.document()[n] != v]
             raise SettingsError(f"{uri}: got other settings than it began with ({', '.join(names)}); must be the same")
-        if len(ledger.results(events)) >= settings.trials:
+        if len(run.outcomes) >= settings.trials:
             return
         outcome = resume(uri, settings.trials, executor, listener)
     if outcome.gave_up:

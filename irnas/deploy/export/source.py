@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,12 +10,12 @@ from torch import nn
 from irnas import models
 from irnas.core import catalog
 from irnas.core.errors import DataError, ExportError, SettingsError, SpaceError
-from irnas.core.objective import parse
-from irnas.core.result import Result, Status
+from irnas.core.result import Status
 from irnas.data import Dataset, open_dataset
 from irnas.deploy.export.write import Origin
 from irnas.metrics import PRESETS, Rules
-from irnas.record import ledger, replicates
+from irnas.record.run import Run
+from irnas.record.selection import select_trial
 from irnas.training import weights
 
 BEST = "best"
@@ -48,22 +47,22 @@ def from_run(uri: str, key: str, dataset: str | None) -> Source:
         SettingsError: no run there, or no such network in it.
         DataError: the run's data set is no longer where it was, or another one.
     """
-    opened, events = ledger.opening(uri)
-    objectives = opened["settings"]["objectives"]
+    run = Run.read(uri)
+    trial = select_trial(run, key)
     # The best of many is also the luckiest: a network that was trained several times counts with its mean.
-    with_replicate_means = replicates.with_replicate_means(
-        ledger.results(events), replicates.replicate_statistics(events)
-    )
-    result = choose(with_replicate_means, key, objectives, uri)
+    (result,) = (r for r in run.results if r.trial == trial.number) if trial.finished else (None,)
+    if result is None or result.status not in _TRAINED:
+        raise ExportError(f"run {uri}: got trial {trial.number} ({trial.key}); must be one whose training has ended")
     network = weights.restore(uri, result)
-    found = open_dataset(dataset or opened["data"]["path"])
-    if dataset is None and found.revision != result.data_rev:
+    data = run.opened.data
+    validated_on = open_dataset(dataset or data.path)
+    if dataset is None and validated_on.revision != result.data_rev:
         raise DataError(
-            f"data set {opened['data']['path']}: got revision {found.revision}; must be {result.data_rev}, "
+            f"data set {data.path}: got revision {validated_on.revision}; must be {result.data_rev}, "
             "on which the network was trained (--dataset names another place)"
         )
     origin = Origin(name=f"{result.genotype.space} {result.key}", trial=result.key, data_rev=result.data_rev)
-    return Source(network=network, origin=origin, rules=PRESETS[opened["settings"]["preset"]], dataset=found)
+    return Source(network=network, origin=origin, rules=PRESETS[run.settings.preset], dataset=validated_on)
 
 
 def from_space(space: str, point: str, dataset: str | None, seed: int) -> Source:
@@ -79,24 +78,3 @@ def from_space(space: str, point: str, dataset: str | None, seed: int) -> Source
     origin = Origin(name=f"{genotype.space} {point}", trial=genotype.key)
     found = None if dataset is None else open_dataset(dataset)
     return Source(network=network, origin=origin, rules=PRESETS["basicirstd"], dataset=found)
-
-
-def choose(results: Sequence[Result], key: str, objectives: Sequence[str], where: str) -> Result:
-    """The trained result of that key.
-
-    Raises:
-        SettingsError: none, or several whose keys begin so.
-        ExportError: the run has trained no network yet.
-    """
-    trained = {result.key: result for result in results if result.status in _TRAINED}
-    if not trained:
-        raise ExportError(f"run {where}: got no trained network; must have one")
-    if key == BEST:
-        first = parse(objectives)[0]
-        return min(trained.values(), key=lambda result: first.loss(result.values[first.name]))
-    found = [name for name in trained if name.startswith(key)]
-    if key in trained or len(found) == 1:
-        return trained[key if key in trained else found[0]]
-    names = ", ".join(sorted(found or trained)[:5])
-    must = f"one of {len(found or trained)} keys: {names}, ..., or {BEST}"
-    raise SettingsError(f"run {where}: got key {key!r} of {len(found)} networks; must be {must}")

@@ -8,12 +8,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from irnas.core.objective import Objective
+from irnas.core.proposal import Proposal
 from irnas.core.result import Result
 from irnas.core.settings import ENDLESS, TotalBudget
 from irnas.core.space import Genotype, Space
+from irnas.record.run import Run
 
 Price = Callable[[Genotype], Mapping[str, float]]
 """Computes the free objectives of a network, without training it."""
@@ -56,40 +58,6 @@ class SearchProblem:
     """All the training that the search may pay for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """A network that the strategy wants to see trained, or that it names to have its refusal recorded."""
-
-    trial: int
-    genotype: Genotype
-    costs: Mapping[str, float]
-    origin: str
-    """Who proposed it: a sampler's name, ``random``, or ``published NAME``."""
-    refused: str = ""
-    """The limit that it breaks; such a proposal is recorded and never trained."""
-    memory: Mapping[str, Any] = field(default_factory=dict)
-    """What the strategy reads again to continue after a restart, as plain data."""
-
-    def document(self) -> dict[str, Any]:
-        """The proposal as plain data."""
-        return {
-            "trial": self.trial,
-            "key": self.genotype.key,
-            "genotype": self.genotype.document(),
-            "costs": dict(self.costs),
-            "origin": self.origin,
-            "refused": self.refused,
-            "memory": dict(self.memory),
-        }
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Proposal:
-        """The inverse of ``document``."""
-        names = ("trial", "costs", "origin", "refused", "memory")
-        genotype = Genotype.from_document(document["genotype"])
-        return cls(genotype=genotype, **{name: document[name] for name in names})
-
-
 class Observation(NamedTuple):
     """A trial's values after an epoch, as they were reported."""
 
@@ -112,24 +80,14 @@ class History:
     """The trials that went on to their end as finalists."""
 
     @classmethod
-    def of(cls, events: Sequence[Mapping[str, Any]]) -> History:
-        """The history in the events of a record."""
-        paused: set[int] = set()
-        promoted: set[int] = set()
-        for event in events:
-            if event["kind"] == "reported" and event.get("paused"):
-                paused.add(event["trial"])
-            elif event["kind"] == "continued":
-                paused.discard(event["trial"])
-                promoted |= {event["trial"]} if event.get("promoted") else set()
-        results = [Result.from_document(e["result"]) for e in events if e["kind"] == "finished"]
-        names = ("trial", "epoch", "values", "seconds")
+    def of(cls, run: Run) -> History:
+        """The history that a run's record tells."""
         return cls(
-            proposals=[Proposal.from_document(e) for e in events if e["kind"] == "proposed"],
-            results=results,
-            reports=[Observation(**{n: e[n] for n in names}) for e in events if e["kind"] == "reported"],
-            paused=frozenset(paused - {r.trial for r in results}),
-            promoted=frozenset(promoted),
+            proposals=tuple(run.proposals),
+            results=tuple(run.outcomes),
+            reports=tuple(Observation(r.trial, r.epoch, r.values, r.seconds) for r in run.reports),
+            paused=frozenset(run.paused),
+            promoted=frozenset(number for number, trial in run.trials.items() if trial.is_promoted),
         )
 
 

@@ -1,0 +1,316 @@
+"""What can happen in a run: one frozen class for each kind of event, with its form on disk.
+
+This file is the schema of the record. An event is parsed once, where it is read, and from then on is a value with
+names and types; nobody else looks into the documents. ``SCHEMA`` is raised when a field changes its meaning or a kind
+is added. Records of schema 1, which version 0.1 wrote, are brought up to date while they are read (``_upgrade``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar
+
+from irnas.core.errors import FormatError, IrnasError
+from irnas.core.front import Bounds
+from irnas.core.proposal import Proposal
+from irnas.core.result import Result
+from irnas.core.settings import SearchSettings
+from irnas.core.space import Space
+
+SCHEMA = 2
+"""Of events; that of the results in them is its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened in a run."""
+
+    KIND: ClassVar[str]
+    t: float = field(default_factory=time.time)
+    """When, in seconds since the epoch."""
+
+    def document(self) -> dict[str, Any]:
+        """The event as plain data, ready for JSON."""
+        return {"schema": SCHEMA, "t": self.t, "kind": self.KIND, **self._content()}
+
+    def _content(self) -> dict[str, Any]:
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "t"}
+
+    @classmethod
+    def _read(cls, document: Mapping[str, Any]) -> Event:
+        return cls(**{f.name: document[f.name] for f in fields(cls)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSource:
+    """The data set that a run was started on."""
+
+    name: str
+    revision: str
+    """Hash of its content: the one data revision of the run."""
+    path: str
+    """Its folder on the machine that began the run."""
+    dvc: str | None = None
+    """The digest that DVC's lock holds of it; None where DVC does not track it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """The device whose speed counts in a run."""
+
+    name: str
+    cpu: str
+    kernels: str
+    """Kernel set of the engine; empty for another engine."""
+    threads: int
+    clock: str
+    predicted: bool
+    """Whether speeds come from a profile, and are not measured."""
+    revision: str
+    """What tells this device, or this state of its profile, from others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened(Event):
+    """The run began; always its first event."""
+
+    KIND: ClassVar[str] = "opened"
+    run_id: str
+    """What names the run wherever its folder goes."""
+    settings: SearchSettings
+    space: Space
+    """The space that is searched, narrowed to the axes that vary."""
+    data: DataSource
+    code_rev: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Package to version."""
+    bounds: Bounds
+    device: Device | None = None
+    """None where speed does not count."""
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """What needs no network: name to metric to value, on the validation split."""
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "run_id": self.run_id,
+            "settings": self.settings.document(),
+            "space": self.space.document(),
+            "data": asdict(self.data),
+            "code_rev": self.code_rev,
+            "versions": dict(self.versions),
+            "bounds": {name: list(pair) for name, pair in self.bounds.items()},
+            "device": asdict(self.device) if self.device else None,
+            "baselines": {name: dict(values) for name, values in self.baselines.items()},
+        }
+
+    @classmethod
+    def _read(cls, document: Mapping[str, Any]) -> Opened:
+        return cls(
+            t=document["t"],
+            run_id=document["run_id"],
+            settings=SearchSettings.from_document(document["settings"]),
+            space=Space.from_document(document["space"]),
+            data=DataSource(**document["data"]),
+            code_rev=document["code_rev"],
+            versions=document["versions"],
+            bounds={name: (float(best), float(worst)) for name, (best, worst) in document["bounds"].items()},
+            device=Device(**document["device"]) if document["device"] else None,
+            baselines=document["baselines"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed(Event):
+    """The run went on after an end."""
+
+    KIND: ClassVar[str] = "resumed"
+    trials: int
+    """Full trainings that it is to come to from now on."""
+    code_rev: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposed(Event):
+    """The strategy named a network: it was handed out, or refused."""
+
+    KIND: ClassVar[str] = "proposed"
+    proposal: Proposal
+
+    def _content(self) -> dict[str, Any]:
+        return self.proposal.document()
+
+    @classmethod
+    def _read(cls, document: Mapping[str, Any]) -> Proposed:
+        return cls(t=document["t"], proposal=Proposal.from_document(document))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported(Event):
+    """A trial told its values after an epoch."""
+
+    KIND: ClassVar[str] = "reported"
+    trial: int
+    epoch: int
+    values: Mapping[str, float]
+    """Metrics on the validation split, and the training loss."""
+    seconds: float
+    """Of its training, since it was last started."""
+    paused: bool
+    """Whether its worker was let go with it."""
+    trained_on: str = ""
+    """See ``Result.trained_on``."""
+    fused: bool | None = None
+    """See ``Result.fused``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continued(Event):
+    """A paused trial was handed out again."""
+
+    KIND: ClassVar[str] = "continued"
+    trial: int
+    belief: Mapping[str, Any] = field(default_factory=dict)
+    """What the strategy expected of it; empty where it expects nothing."""
+    promoted: bool = False
+    """Whether it is trained to its end as a finalist, whatever the strategy says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retried(Event):
+    """A trial lost its worker and was started again from its checkpoint."""
+
+    KIND: ClassVar[str] = "retried"
+    trial: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished(Event):
+    """A trial ended: ok, stopped, rejected or failed."""
+
+    KIND: ClassVar[str] = "finished"
+    result: Result
+
+    @property
+    def trial(self) -> int:
+        """The trial's number."""
+        return self.result.trial
+
+    def _content(self) -> dict[str, Any]:
+        return {"result": self.result.document()}
+
+    @classmethod
+    def _read(cls, document: Mapping[str, Any]) -> Finished:
+        return cls(t=document["t"], result=Result.from_document(document["result"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeated(Event):
+    """A finalist was trained to its end once more, with another seed."""
+
+    KIND: ClassVar[str] = "repeated"
+    trial: int
+    key: str
+    seed: int
+    seconds: float
+    values: Mapping[str, float]
+    """Metrics on the validation split."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured(Event):
+    """A network of the front was timed after the search, when nothing ran beside it."""
+
+    KIND: ClassVar[str] = "measured"
+    trial: int
+    key: str
+    input: tuple[int, int, int]
+    """Channels, height and width."""
+    threads: int
+    expected_ms: float
+    """What the search had counted with."""
+    engine: str
+    kernels: str
+    ms_min: float
+    ms_median: float
+    runs: int
+
+    @property
+    def deviation(self) -> float:
+        """How far the search was off, as a fraction of the time that was measured."""
+        return abs(self.expected_ms / self.ms_min - 1)
+
+    @classmethod
+    def _read(cls, document: Mapping[str, Any]) -> Measured:
+        values = {f.name: document[f.name] for f in fields(cls)}
+        return cls(**{**values, "input": tuple(document["input"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed(Event):
+    """The run ended by itself, or knew that it was ended; ``Resumed`` may follow."""
+
+    KIND: ClassVar[str] = "closed"
+    reason: str
+
+
+KINDS: Mapping[str, type[Event]] = {
+    c.KIND: c for c in (Opened, Resumed, Proposed, Reported, Continued, Retried, Finished, Repeated, Measured, Closed)
+}
+
+
+def parse(line: bytes, where: str) -> Event:
+    """The event in a line of a record; ``where`` is for messages.
+
+    Raises:
+        FormatError: no JSON, an unknown kind, a field that is missing or makes no sense, or a newer schema.
+    """
+    try:
+        document = json.loads(line)
+    except ValueError:
+        raise FormatError(f"{where}: got no JSON; must be one event a line") from None
+    if not isinstance(document, dict):
+        raise FormatError(f"{where}: got {type(document).__name__}; must be one event a line")
+    schema = document.get("schema", 0)
+    if schema > SCHEMA:
+        raise FormatError(f"{where}: got schema {schema}; this irnas reads up to {SCHEMA}")
+    kind = KINDS.get(document.get("kind", ""))
+    if kind is None:
+        raise FormatError(f"{where}: got kind {document.get('kind')!r}; must be one of {', '.join(KINDS)}")
+    try:
+        return kind._read(document if schema == SCHEMA else _upgrade(document))
+    except KeyError as error:
+        raise FormatError(f"{where} ({kind.KIND}): got no {error.args[0]}; must be there") from None
+    except (TypeError, ValueError, AttributeError, IrnasError) as error:
+        raise FormatError(f"{where} ({kind.KIND}): got {error}; must be an event of an irnas run") from None
+
+
+def _upgrade(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A document of schema 1 in the form of today; what version 0.1 did not write yet gets what it meant."""
+    kind = document["kind"]
+    if kind == Opened.KIND:
+        data = {"dvc": None, **document["data"], "revision": document["data_rev"]}
+        data = {f.name: data[f.name] for f in fields(DataSource)}
+        absent: dict[str, Any] = {"versions": {}, "device": None, "baselines": {}}
+        return {**absent, **document, "data": data, "run_id": _first_identity(document)}
+    defaults: Mapping[str, Mapping[str, Any]] = {
+        Proposed.KIND: {"origin": "", "refused": "", "memory": {}},
+        Reported.KIND: {"paused": False, "trained_on": "", "fused": None},
+        Continued.KIND: {"belief": {}, "promoted": False},
+    }
+    return {**defaults.get(kind, {}), **document}
+
+
+def _first_identity(document: Mapping[str, Any]) -> str:
+    """What named a run before it had a name of its own: 16 hex digits of its opening event."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,75 @@
+"""One network's way through a run, and a step of its front: what ``Run`` folds events into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from irnas.core.front import Front
+from irnas.core.proposal import Proposal
+from irnas.record.events import Finished, Measured, Proposed, Repeated, Reported, Retried
+from irnas.record.replicates import ReplicateStatistics, statistics_of
+
+
+@dataclass(slots=True, kw_only=True)
+class Trial:
+    """One network's way through a run."""
+
+    proposed: Proposed
+    """Of a trial that was proposed again after a kill, the first time."""
+    reports: list[Reported] = field(default_factory=list)
+    """As they came; a trial that lost its worker tells of some epochs twice."""
+    retries: list[Retried] = field(default_factory=list)
+    is_promoted: bool = False
+    """Whether it is trained to its end as a finalist, whatever the strategy says."""
+    finished: Finished | None = None
+    replicates: list[Repeated] = field(default_factory=list)
+    measured: Measured | None = None
+
+    @property
+    def number(self) -> int:
+        """Number of the trial in its run, from 0."""
+        return self.proposal.trial
+
+    @property
+    def key(self) -> str:
+        """The genotype's key."""
+        return self.proposal.key
+
+    @property
+    def proposal(self) -> Proposal:
+        """The network, its costs, and who asked for it."""
+        return self.proposed.proposal
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of its newest report; 0 before any."""
+        return self.reports[-1].epoch if self.reports else 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has no result yet."""
+        return self.finished is None
+
+    @property
+    def curve(self) -> dict[int, Reported]:
+        """Epoch to report. A retried epoch counts once, as it came out last."""
+        return {report.epoch: report for report in self.reports}
+
+    @property
+    def statistics(self) -> dict[str, ReplicateStatistics]:
+        """Metric to its statistics over all trainings; empty where there was one."""
+        if not self.replicates or self.finished is None:
+            return {}
+        return statistics_of([self.finished.result.values, *(r.values for r in self.replicates)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """How far the front had got at a time."""
+
+    t: float
+    num_done: int
+    """Trials that were trained to the end until then."""
+    front: Front
+    is_replicate: bool
+    """Whether it moved because a network of it was trained once more, and not by a further trial."""
