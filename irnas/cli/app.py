@@ -16,13 +16,19 @@ from irnas.cli import (
     data,
     device,
     export,
-    remote,
+    fetch,
+    front,
+    plan,
+    publish,
     report,
     run,
     score,
     simulate,
+    spaces,
     submit,
     tabulate,
+    track,
+    ui,
     weights,
     why,
 )
@@ -52,25 +58,25 @@ def root(
 
 
 # In the order of use.
-app.command("plan")(search_command.plan)
+app.command("plan")(plan.plan)
 app.command("search")(search_command.search)
 app.command("submit", context_settings={"allow_interspersed_args": False})(submit.submit)
 app.command("tabulate")(tabulate.tabulate)
 app.command("simulate")(simulate.simulate)
-app.command("front")(report.front)
+app.command("front")(front.front)
 app.command("why")(why.why)
 app.command("report")(report.report)
-app.command("ui")(report.ui)
+app.command("ui")(ui.ui)
 app.command("export")(export.export)
 app.command("import-weights")(weights.import_weights)
 app.command("bench")(bench.bench)
 app.command("run")(run.run)
-app.command("publish")(remote.publish)
-app.command("fetch")(remote.fetch)
-app.command("spaces")(cost.spaces)
+app.command("publish")(publish.publish)
+app.command("fetch")(fetch.fetch)
+app.command("spaces")(spaces.spaces)
 app.command("cost")(cost.cost)
 app.add_typer(device.app, name="device")
 app.add_typer(data.app, name="data")
 app.command("score")(score.score)
 app.command("baseline")(baseline.baseline)
-app.add_typer(report.track, name="track")
+app.add_typer(track.app, name="track")

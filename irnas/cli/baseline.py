@@ -51,13 +51,13 @@ def baseline(
     from irnas.baseline import find_method
     from irnas.baseline.threshold import parse
     from irnas.baseline.trial import judge
-    from irnas.cli.data import bars
+    from irnas.cli.console import progress_bars
     from irnas.data import open_dataset
 
     method, rule, rules = find_method(name), parse(threshold), metrics.preset(preset)
     if images is not None and images < 1:
         raise SettingsError(f"--images: got {images}; must be at least 1")
-    with bars() as tick:
+    with progress_bars() as tick:
         opened = open_dataset(dataset, tick)
         judged = opened.split(split, tick)
         rule = rule or _chosen(method, opened, judged, rules, images, tick)
@@ -107,8 +107,9 @@ def _chosen(method: Method, opened: Dataset, judged: Split, rules: Rules, images
 
 
 def _print(document: dict[str, Any], counts: Counts) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from irnas.cli.console import make_console
 
     values = document["metrics"]
     notes = {
@@ -129,4 +130,4 @@ def _print(document: dict[str, Any], counts: Counts) -> None:
     for name, value in values.items():
         table.add_row(name, f"{value:.3e}" if name == "fa" else f"{value:.4f}", notes.get(name, "pixels, pooled"))
     table.add_row("seconds", f"{document['seconds_per_image']:.4f}", "per image, median")
-    Console().print(table)
+    make_console().print(table)

@@ -1,27 +1,23 @@
-"""``irnas cost`` and ``irnas spaces``: what a network costs before anybody trains it, and what can be built."""
+"""``irnas cost``: what a network costs before anybody trains it."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irnas.core.errors import SettingsError
+from irnas.cli.arguments import Json
+from irnas.cli.console import make_console
+from irnas.cli.options import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from rich.console import Console
-
-    from irnas.core.space import Genotype, Param, Space
+    from irnas.core.space import Genotype
     from irnas.cost.count import Chw, Cost, LayerCost
     from irnas.cost.rules import Work
-
-_WIDE = 160
-"""Columns of a table that goes to a file or a pipe."""
 
 
 def cost(
@@ -33,7 +29,7 @@ def cost(
     device: Annotated[
         str | None, typer.Option(help="A profile: say too how fast the network would be there; see `irnas device`.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Count what a network costs: operations, parameters, bytes; layer by layer and in all.
 
@@ -46,7 +42,7 @@ def cost(
     genotype = catalog.point(space, point)
     counted = _count(space, genotype, input_chw)
     speed = {} if device is None else _speed(device, genotype, input_chw)
-    window = _window(genotype, input_chw)
+    window = _window(genotype, input_chw, counted[input_chw[0]].frames)
     if as_json:
         totals = {str(c): found.values() for c, found in counted.items()}
         document = {"space": genotype.space, "point": point, "key": genotype.key, "input": size}
@@ -56,47 +52,36 @@ def cost(
     if window:
         ops, macs = (window["window"][name] / 1e9 for name in ("ops", "macs"))
         whole = f"above: one more frame; all {window['frames']} frames of a window: {ops:.3f} G OPs, {macs:.3f} G MACs"
-        _console().print(whole, highlight=False, soft_wrap=True)
+        make_console().print(whole, highlight=False, soft_wrap=True)
     if speed:
         predicted = f"{speed['latency_ms']:.3g} ms, {speed['fps']:.4g} frames/s"
-        _console().print(f"predicted for {speed['device']}: {predicted}", highlight=False, soft_wrap=True)
-
-
-def parse_size(text: str) -> Chw:
-    """Channels, height and width of ``"3x512x512"``.
-
-    Raises:
-        SettingsError: anything else.
-    """
-    parts = text.lower().split("x")
-    if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
-        raise SettingsError(f"--input: got {text!r}; must be channels x height x width, such as 3x512x512")
-    channels, height, width = map(int, parts)
-    return channels, height, width
+        make_console().print(f"predicted for {speed['device']}: {predicted}", highlight=False, soft_wrap=True)
 
 
 def _count(space: str, genotype: Genotype, input_chw: Chw) -> dict[int, Cost]:
     """The cost by number of input channels: the asked one first, then what else of 1 and 3 the family takes."""
+    from irnas import models
     from irnas.core import catalog
     from irnas.cost.count import survey
 
     asked, height, width = input_chw
-    if "in_ch" not in genotype.values:
+    axis = models.input_axis(genotype.family)
+    if axis is None:
         return {asked: survey(genotype, input_chw)}
     # Refuses what the family cannot take, naming what it can.
     parsed = catalog.load(space)
-    parsed.genotype({**genotype.values, "in_ch": asked})
-    others = [c for c in (1, 3) if c in parsed["in_ch"].values]
+    parsed.genotype({**genotype.values, axis: asked})
+    others = [c for c in (1, 3) if c in parsed[axis].values]
     return {c: survey(genotype, (c, height, width)) for c in dict.fromkeys([asked, *others])}
 
 
-def _window(genotype: Genotype, input_chw: Chw) -> dict[str, Any]:
+def _window(genotype: Genotype, input_chw: Chw, frames: int) -> dict[str, Any]:
     """For a network of many frames, what a whole window costs where nothing is kept of earlier frames."""
     from irnas.cost.count import survey
 
-    if "frames" not in genotype.values:
+    if frames == 1:
         return {}
-    return {"frames": genotype.values["frames"], "window": survey(genotype, input_chw, window=True).values()}
+    return {"frames": frames, "window": survey(genotype, input_chw, window=True).values()}
 
 
 def _speed(device: str, genotype: Genotype, input_chw: Chw) -> dict[str, Any]:
@@ -112,12 +97,6 @@ def _group(layer: LayerCost) -> str:
     return ".".join([head, *itertools.takewhile(str.isdecimal, rest)])
 
 
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else _WIDE)
-
-
 def _print_cost(title: str, input_chw: Chw, counted: dict[int, Cost]) -> None:
     from rich.table import Table
 
@@ -131,7 +110,7 @@ def _print_cost(title: str, input_chw: Chw, counted: dict[int, Cost]) -> None:
         table.add_row(name, kinds, "x".join(map(str, shape)), *_cells(work))
     table.add_section()
     table.add_row("total", "", "", *_cells(chosen.total))
-    console = _console()
+    console = make_console()
     console.print(table)
     for channels, found in counted.items():
         total = found.total
@@ -173,81 +152,3 @@ def _cells(work: Work) -> list[str]:
         f"{work.elementwise / 1e6:.2f}",
         str(work.bytes),
     ]
-
-
-def spaces(
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="One space: its axes and published points.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """List the search spaces, or the axes of one."""
-    from irnas.core import catalog
-
-    found = [catalog.load(each) for each in ([name] if name else catalog.names())]
-    documents = [_document(each, space) for each, space in zip([name] if name else catalog.names(), found, strict=True)]
-    if as_json:
-        typer.echo(json.dumps(documents[0] if name else documents))
-    elif name:
-        _print_space(found[0], documents[0])
-    else:
-        _print_spaces(documents)
-
-
-def _document(name: str, space: Space) -> dict[str, Any]:
-    from irnas.core import catalog
-
-    rows = catalog.published(name)
-    return {
-        **space.document(),
-        "fingerprint": space.fingerprint,
-        "points": space.count(),
-        "searched": space.focus().count(),
-        "published": [row.name for row in rows if row.genotype],
-        "references": [row.name for row in rows if not row.genotype],
-    }
-
-
-def _print_spaces(documents: list[dict[str, Any]]) -> None:
-    from rich.table import Table
-
-    table = Table()
-    table.add_column("space")
-    table.add_column("family")
-    for column in ("axes", "searched axes", "points", "searched points", "published points"):
-        table.add_column(column, justify="right")
-    for found in documents:
-        varied = sum(len(param["search"]) > 1 for param in found["params"])
-        counts = (len(found["params"]), varied, _short(found["points"]), _short(found["searched"]))
-        table.add_row(found["name"], found["family"], *map(str, counts), str(len(found["published"])))
-    _console().print(table)
-
-
-def _print_space(space: Space, document: dict[str, Any]) -> None:
-    from rich.table import Table
-
-    table = Table(title=f"{space.name} (family {space.family})", title_justify="left")
-    for column in ("axis", "default", "values", "searched", "exists where", "about"):
-        table.add_column(column)
-    for param in space.params:
-        searched = _list(param.search) if len(param.search) > 1 else "held"
-        table.add_row(param.name, _list([param.default]), _list(param.values), searched, _when(param), param.about)
-    console = _console()
-    console.print(table)
-    points = (
-        f"{_short(document['points'])} points, of which a search explores {_short(document['searched'])} by default"
-    )
-    console.print(points, highlight=False, soft_wrap=True)
-    console.print(f"published points: {', '.join(document['published']) or 'none'}", highlight=False, soft_wrap=True)
-
-
-def _list(values: Iterable[object]) -> str:
-    return ", ".join(str(v).lower() if isinstance(v, bool) else str(v) for v in values)
-
-
-def _when(param: Param) -> str:
-    return f"{param.when[0]}: {_list(param.when[1])}" if param.when else ""
-
-
-def _short(count: int) -> str:
-    return str(count) if count < 100_000 else f"{count:.1e}"

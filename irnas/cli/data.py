@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from irnas.cli.console import make_console, progress_bars
 from irnas.core.errors import DataError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def import_(
     """Read a published data set and write it as Parquet shards with a manifest."""
     from irnas.data.importer import import_folder
 
-    with bars() as progress:
+    with progress_bars() as progress:
         found = import_folder(
             source, output, format=format, val_fraction=val_fraction, val_seed=val_seed, progress=progress
         )
@@ -68,7 +68,7 @@ def synth(
         seed=seed,
         hard=hard,
     )
-    with bars() as progress:
+    with progress_bars() as progress:
         found = write(output, settings, progress=progress)
     _print_manifest(output, found, as_json)
 
@@ -90,7 +90,7 @@ def tile(
     from irnas.data import open_dataset
     from irnas.data import tile as tiles
 
-    with bars() as progress:
+    with progress_bars() as progress:
         found = tiles.write(
             output, open_dataset(source, progress), size=size, fit=fit, val=val, seed=seed, progress=progress
         )
@@ -102,7 +102,7 @@ def check(path: Annotated[Path, typer.Argument(help="A data folder.")], as_json:
     """Compare every byte of a data folder with its manifest."""
     from irnas.data.check import verify
 
-    with bars() as progress:
+    with progress_bars() as progress:
         found = verify(path, progress)
     _print_manifest(path, found, as_json)
 
@@ -115,7 +115,7 @@ def stats(
     """Describe images and targets: counts, sizes, areas, contrasts, per split."""
     from irnas.data import open_dataset, statistics
 
-    with bars() as progress:
+    with progress_bars() as progress:
         found = statistics.of_dataset(open_dataset(name, progress), progress)
     if as_json:
         print(json.dumps(found, indent=1))
@@ -142,7 +142,6 @@ def _print_manifest(path: Path, found: Manifest, as_json: bool) -> None:
 
 
 def _print_stats(found: Mapping[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(
@@ -158,24 +157,4 @@ def _print_stats(found: Mapping[str, Any]) -> None:
         figures = ["/".join(f"{v:.3g}" for v in row[p].values()) for p in percentiles]
         counts = [str(row[k]) for k in ("images", "targets", "empty", "sizes")]
         table.add_row(name, *counts, f"{row['mean']:.3f}", f"{row['std']:.3f}", *figures)
-    # A file or a pipe gets whole rows; only a terminal may wrap them.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
-
-
-@contextlib.contextmanager
-def bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Bars on stderr, one per kind of work; nothing where stderr is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description:>8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as live:
-        tasks: dict[str, Any] = {}
-
-        def report(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = live.add_task(what, total=total)
-            live.update(tasks[what], completed=done)
-
-        yield report
+    make_console().print(table)

@@ -1,55 +1,91 @@
-"""What `irnas plan` prints; its options are those of `irnas search`, whose module makes the settings."""
+"""`irnas plan`: what a search would do and how long it would take; its options are those of `irnas search`."""
 
 from __future__ import annotations
 
+import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irnas.cli.live import amount
+from irnas.cli.option_groups import with_options
+from irnas.cli.options import RunOptions, SearchOptions
+from irnas.core.errors import SettingsError
 from irnas.core.settings import SearchSettings
+from irnas.core.text import format_duration, format_si
 
 if TYPE_CHECKING:
     from irnas.workflows.plan import Plan
 
 
-def show(settings: SearchSettings, workers: int | None) -> None:
-    """Print the plan of a search with these settings on this machine."""
-    from irnas.cli.data import bars
-    from irnas.workflows.plan import plan
+@with_options
+def plan(
+    options: SearchOptions,
+    where: RunOptions,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what a search would do, without training: its networks, what the limits refuse, how long it takes.
 
-    with bars() as progress:
-        found = plan(settings, progress)
-    workers = workers or os.cpu_count() or 1
-    typer.echo("\n".join(lines(settings, found, workers)))
+    irnas plan --space biisnet --objective miou,ops --max-ops 20M --trials 50
+    """
+    if where.resume is not None:
+        raise SettingsError("resume: got it with plan; must be without: a search that was begun keeps its settings")
+    settings = options.settings()
+
+    from irnas.cli.console import progress_bars
+    from irnas.workflows import plan as plan_workflow
+
+    with progress_bars() as progress:
+        made = plan_workflow.plan(settings, progress)
+    workers = where.workers or os.cpu_count() or 1
+    typer.echo(json.dumps(document(settings, made, workers)) if as_json else "\n".join(lines(settings, made, workers)))
 
 
-def lines(settings: SearchSettings, found: Plan, workers: int) -> list[str]:
+def lines(settings: SearchSettings, plan: Plan, workers: int) -> list[str]:
     """The plan in sentences."""
-    said = [f"space     {settings.space}: {found.points:,} networks"]
-    for name, (least, middle, most) in found.free.items():
-        said.append(f"{name:<9} {amount(least)} to {amount(most)}, half of them below {amount(middle)}")
+    text = [f"space     {settings.space}: {plan.points:,} networks"]
+    for name, (least, middle, most) in plan.free.items():
+        text.append(f"{name:<9} {format_si(least)} to {format_si(most)}, half of them below {format_si(middle)}")
     if settings.limits:
-        given = ", ".join(f"{name} {amount(most)}" for name, most in settings.limits.items())
-        said.append(f"limits    {given}: refuse {100 * found.refused:.0f} % of the networks, before any training")
-    if not found.timed:
-        return [*said, "training  none: the limits refuse every network that was drawn"]
-    for each, what in zip(found.timed, ("cheapest", "middle", "dearest"), strict=False):
-        said.append(f"training  {_time(each.seconds)} for the {what} ({each.genotype.key}), on one core")
-    epochs, seconds = settings.total_budget
-    trainings = min(epochs / settings.budget.epochs, settings.trials, seconds / found.mean_seconds, found.points)
-    extra = settings.finalists * (settings.seeds - 1)
+        limits = ", ".join(f"{name} {format_si(most)}" for name, most in settings.limits.items())
+        text.append(f"limits    {limits}: refuse {100 * plan.refused:.0f} % of the networks, before any training")
+    if not plan.timed:
+        return [*text, "training  none: the limits refuse every network that was drawn"]
+    for timed, which in zip(plan.timed, ("cheapest", "middle", "dearest"), strict=False):
+        seconds = format_duration(timed.seconds)
+        text.append(f"training  {seconds} for the {which} ({timed.genotype.key}), on one core")
+    trainings, of_finalists = _count_trainings(settings, plan)
     unit = "full trainings' worth of epochs" if settings.is_multi_fidelity else "full trainings"
-    total = (trainings + extra) * found.mean_seconds
-    also = f" and {extra} of finalists" if extra else ""
-    said.append(f"search    about {trainings:.0f} {unit}{also}: {_time(total)} of one core, {settings.strategy}")
-    at_once = min(workers, trainings + extra)
-    said.append(f"          {_time(total / at_once)} with {workers} at the same time")
-    return said
+    total = (trainings + of_finalists) * plan.mean_seconds
+    also = f" and {of_finalists} of finalists" if of_finalists else ""
+    text.append(
+        f"search    about {trainings:.0f} {unit}{also}: {format_duration(total)} of one core, {settings.strategy}"
+    )
+    at_once = min(workers, trainings + of_finalists)
+    text.append(f"          {format_duration(total / at_once)} with {workers} at the same time")
+    return text
 
 
-def _time(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+def document(settings: SearchSettings, plan: Plan, workers: int) -> dict[str, Any]:
+    """The plan as plain data; times in seconds of one core, None where the limits refuse every network."""
+    trainings, of_finalists = _count_trainings(settings, plan) if plan.timed else (0.0, 0)
+    total = (trainings + of_finalists) * plan.mean_seconds if plan.timed else None
+    return {
+        "settings": settings.document(),
+        "networks": plan.points,
+        "free": {n: dict(zip(("least", "median", "most"), values, strict=True)) for n, values in plan.free.items()},
+        "refused": plan.refused,
+        "timed": [{"key": t.genotype.key, "costs": dict(t.costs), "seconds": t.seconds} for t in plan.timed],
+        "trainings": trainings,
+        "trainings_of_finalists": of_finalists,
+        "core_seconds": total,
+        "workers": workers,
+        "seconds": None if total is None else total / min(workers, trainings + of_finalists),
+    }
+
+
+def _count_trainings(settings: SearchSettings, plan: Plan) -> tuple[float, int]:
+    """How many full trainings the search comes to, and how many more its finalists."""
+    epochs, seconds = settings.total_budget
+    trainings = min(epochs / settings.budget.epochs, settings.trials, seconds / plan.mean_seconds, plan.points)
+    return trainings, settings.finalists * (settings.seeds - 1)

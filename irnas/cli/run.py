@@ -38,13 +38,13 @@ def run(
 
       irnas run moving.onnx sequence/ -o masks/
     """
-    from irnas.cli.data import bars
+    from irnas.cli.console import progress_bars
 
     loaded = _load(model, kernels)
     paths = _images(images)
     output.mkdir(parents=True, exist_ok=True)
     found: list[dict[str, Any]] = []
-    with bars() as tell:
+    with progress_bars() as tell:
         for path, window in _windows(paths, getattr(loaded.facts, "frames", 1)):
             found.append(_run_one(loaded, path, window, output, threshold, probability, threads))
             tell("images", len(found), len(paths))

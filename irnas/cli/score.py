@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from irnas.cli.console import make_console, progress_bars
 from irnas.core.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from irnas.metrics import Counts, Rules
-
-_MANY = 20
-"""Above so many files a progress bar appears on a terminal."""
 
 
 def score(
@@ -77,30 +75,22 @@ def _counts(predictions: Path, truth: Path, names: Sequence[str], rules: Rules) 
     from irnas.metrics import Counts, count
 
     rows, brightest, faint = [], 0, []
-    for name in _with_progress(names):
-        level_hw, truth_hw = _grey(predictions / name), _grey(truth / name)
-        if level_hw.shape != truth_hw.shape:
-            sizes = " and ".join(f"{x.shape[1]}x{x.shape[0]}" for x in (level_hw, truth_hw))
-            raise DataError(f"{name}: got a map and a mask of {sizes} pixels; must be equal")
-        brightest = max(brightest, int(level_hw.max()))
-        if 1 < truth_hw.max() < 255:
-            faint.append(name)
-        rows.append(count(level_hw / np.float32(255), truth_hw, rules))
+    with progress_bars() as progress:
+        for done, name in enumerate(names, 1):
+            level_hw, truth_hw = _grey(predictions / name), _grey(truth / name)
+            if level_hw.shape != truth_hw.shape:
+                sizes = " and ".join(f"{x.shape[1]}x{x.shape[0]}" for x in (level_hw, truth_hw))
+                raise DataError(f"{name}: got a map and a mask of {sizes} pixels; must be equal")
+            brightest = max(brightest, int(level_hw.max()))
+            if 1 < truth_hw.max() < 255:
+                faint.append(name)
+            rows.append(count(level_hw / np.float32(255), truth_hw, rules))
+            progress("scoring", done, len(names))
     if brightest == 1:
         typer.echo(f"irnas: no map of {predictions} exceeds 1 of 255; if these are 0/1 masks, scale them", err=True)
     if faint:
         typer.echo(f"irnas: {len(faint)} masks hold greys but no 255, so no target (first: {faint[0]})", err=True)
     return Counts.concat(rows)
-
-
-def _with_progress(names: Sequence[str]) -> Iterable[str]:
-    if len(names) <= _MANY:
-        return names
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(names, "Scoring", console=console, transient=True) if console.is_terminal else names
 
 
 def _grey(path: Path) -> NDArray[np.uint8]:
@@ -124,7 +114,6 @@ def _grey(path: Path) -> NDArray[np.uint8]:
 
 
 def _print(values: dict[str, float], counts: Counts, preset: str) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     num_wrong, area = int(counts.false_alarm_pixels.sum()), int(counts.false_alarm_area.sum())
@@ -142,4 +131,4 @@ def _print(values: dict[str, float], counts: Counts, preset: str) -> None:
     table.add_column("what it is over")
     for name, value in values.items():
         table.add_row(name, f"{value:.3e}" if name == "fa" else f"{value:.4f}", notes.get(name, "pixels, pooled"))
-    Console().print(table)
+    make_console().print(table)

@@ -8,14 +8,17 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from irnas.core.errors import SettingsError
+from irnas.core.settings import NODE
 
 if TYPE_CHECKING:
+    from irnas.cli.options import SearchOptions
     from irnas.cluster.job import State
 
 _WHICH, _LOOK = "Which irnas runs there", "Jobs that were sent"
@@ -69,10 +72,10 @@ def submit(
     """
     # Set before Ray is loaded, which reads it once.
     os.environ.setdefault("RAY_AUTH_MODE", "token")
-    asked = {"status": status, "logs": logs, "stop": stop, "a command": command}
-    given = [name for name, value in asked.items() if value]
-    if len(given) != 1:
-        raise SettingsError(f"submit: got {' and '.join(given) or 'nothing'}; must be one of {', '.join(asked)}")
+    actions = {"status": status, "logs": logs, "stop": stop, "a command": command}
+    chosen = [name for name, value in actions.items() if value]
+    if len(chosen) != 1:
+        raise SettingsError(f"submit: got {' and '.join(chosen) or 'nothing'}; must be one of {', '.join(actions)}")
     if command:
         _send(address, command, var or [], (wheel, pip, no_env), no_follow, as_json)
     elif logs:
@@ -89,23 +92,23 @@ def _send(
     no_follow: bool,
     as_json: bool,
 ) -> None:
-    words = _checked(command)
+    words = check_command(command)
     from irnas.cluster import job as submission
     from irnas.core import provenance
 
-    given = submission.variables(var, os.environ)
+    variables = submission.variables(var, os.environ)
     is_ours = which[0] is None and not which[2]
-    for doubt in submission.security_warnings(address):
-        _say(f"warning: {doubt}")
+    for warning in submission.security_warnings(address):
+        _say(f"warning: {warning}")
     with _wheel(*which) as wheel:
-        told = submission.Job(
+        specification = submission.Job(
             words=words,
             wheel=wheel,
             has_pip=which[1],
-            variables=given,
+            variables=variables,
             code_rev=provenance.code_revision() if is_ours else "",
         )
-        job = submission.submit(address, told)
+        job = submission.submit(address, specification)
     if as_json:
         typer.echo(json.dumps({"job": job, "address": address}))
     elif no_follow:
@@ -123,12 +126,12 @@ def _look(address: str, job: str, is_stop: bool, as_json: bool) -> None:
         submission.stop(address, job)
         while not submission.state(address, job).is_over:
             time.sleep(0.5)
-    found = submission.state(address, job)
+    state = submission.state(address, job)
     if as_json:
         names = ("job", "status", "message", "entrypoint", "started_s", "ended_s", "exit_code")
-        typer.echo(json.dumps({name: getattr(found, name) for name in names}))
+        typer.echo(json.dumps({name: getattr(state, name) for name in names}))
     else:
-        typer.echo(f"{job} {found.status}: {found.message}")
+        typer.echo(f"{job} {state.status}: {state.message}")
 
 
 def _follow(address: str, job: str, is_once: bool = False) -> None:
@@ -139,70 +142,80 @@ def _follow(address: str, job: str, is_once: bool = False) -> None:
         typer.echo(submission.log(address, job), nl=False)
         return
     try:
-        found = submission.follow(address, job, _pass_on)
+        state = submission.follow(address, job, _pass_on)
     except KeyboardInterrupt:
         _say(f"job {job} goes on; look again: {again} --logs {job}; end it: {again} --stop {job}")
         raise typer.Exit(130) from None
     except SettingsError:
         _say(f"job {job} may go on; look again: {again} --logs {job}")
         raise
-    _end(found)
+    _exit_as(state)
 
 
-def _end(found: State) -> None:
-    """This command's exit status is that of the search."""
-    _say(f"job {found.job} {found.status}: {found.message}")
-    if found.status != "SUCCEEDED":
-        raise typer.Exit(found.exit_code or 1)
+def _exit_as(state: State) -> None:
+    """Say how a job ended, and end with the exit status of its search."""
+    _say(f"job {state.job} {state.status}: {state.message}")
+    if state.status != "SUCCEEDED":
+        raise typer.Exit(state.exit_code or 1)
 
 
 @contextmanager
-def _wheel(given: Path | None, has_pip: bool, is_none: bool) -> Iterator[Path | None]:
+def _wheel(path: Path | None, has_pip: bool, is_none: bool) -> Iterator[Path | None]:
     """The wheel to send; one that is made for the purpose is gone afterwards."""
     import tempfile
 
     from irnas.cluster import wheel
 
-    if is_none and (given or has_pip):
+    if is_none and (path or has_pip):
         raise SettingsError("no-env: got it with --wheel or --pip; must be alone")
-    if is_none or given:
-        yield given
+    if is_none or path:
+        yield path
         return
     with tempfile.TemporaryDirectory(prefix="irnas-wheel-") as folder:
         yield wheel.make(Path(folder))
 
 
-def _checked(command: Sequence[str]) -> list[str]:
-    """The command with what a job adds, once it is one that can run on any node."""
+def check_command(command: Sequence[str]) -> list[str]:
+    """The command with what a job adds, once it is one that can run on any node.
+
+    Raises:
+        SettingsError: it is no search, its settings do not hold together, or it names what only this machine has.
+    """
+    from irnas.cli.options import parse_search
+
     if command[0] != "search":
         raise SettingsError(f"command: got {command[0]!r}; must be search")
-    given = _parsed(command[1:])
-    if not (given["run"] or given["resume"]):
-        raise SettingsError("run: got none; must be a URI or an absolute path that all nodes of the cluster share")
-    for name in ("run", "resume"):
-        if given[name]:
-            _require_shared(name, given[name])
-    if given["dataset"] != "synthetic" and not Path(given["dataset"]).is_absolute():
-        _refuse("dataset", given["dataset"], "the absolute path of a data folder that all nodes share, or 'synthetic'")
-    for space in given["space"].split(","):
-        if "/" in space and not Path(space).is_absolute():
-            _refuse("space", space, "the name of a space, or an absolute path that all nodes share")
-    if given["device"] and not Path(given["device"]).is_absolute():
-        _refuse("device", given["device"], "the absolute path of a profile that all nodes share")
-    if given["address"] or given["executor"] != "ray":
+    options, where = parse_search(command[1:])
+    if where.address or where.executor != "ray":
         raise SettingsError("command: got --address or --executor; must be without: a job runs on the cluster it is on")
+    if not (where.run or where.resume):
+        raise SettingsError("run: got none; must be a URI or an absolute path that all nodes of the cluster share")
+    for name, uri in (("run", where.run), ("resume", where.resume)):
+        if uri:
+            _require_shared(name, uri)
+    where.make_executor()
+    if where.resume:
+        where.check_resume()
+    else:
+        _check_settings(options)
     return [*command, "--address", "auto"]
 
 
-def _parsed(words: Sequence[str]) -> dict[str, Any]:
-    """The values of search's options; a wrong one ends as it does there."""
-    from typer.main import get_command
-
-    from irnas.cli.app import app
-
-    found: Any = get_command(app)
-    context = found.commands["search"].make_context("irnas search", list(words))
-    return dict(context.params)
+def _check_settings(options: SearchOptions) -> None:
+    """Refuse settings that make no sense, or that not every node of the cluster can read."""
+    if options.dataset != "synthetic" and not Path(options.dataset).is_absolute():
+        _refuse("dataset", options.dataset, "the absolute path of a data folder that all nodes share, or 'synthetic'")
+    spaces = options.space.split(",")
+    for space in spaces:
+        if "/" in space and not Path(space).is_absolute():
+            _refuse("space", space, "the name of a space, or an absolute path that all nodes share")
+    if any("/" in space and not Path(space).exists() for space in spaces):
+        # The nodes have that folder, and this machine does not: of all settings, only its axes cannot be checked here.
+        options = replace(options, space="biisnet", axis=None)
+    device = options.device
+    if device and not device.startswith(NODE) and not Path(device).is_absolute():
+        _refuse("device", device, "the absolute path of a profile that all nodes share, or node:LABEL")
+    options.settings()
 
 
 def _require_shared(where: str, uri: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
 from irnas.core.errors import SettingsError
-from irnas.core.objective import LIMITABLE, Objective, parse
+from irnas.core.objective import LIMITABLE, RUNTIME, Objective, parse
 from irnas.core.strategies import MULTI_FIDELITY, STRATEGIES
 from irnas.core.text import duration_option, number_option, parse_duration, parse_quantity
 
@@ -180,8 +180,19 @@ class SearchSettings:
                 raise SettingsError(f"limit: got {name!r}; one of {', '.join(LIMITABLE)}")
             if not limit > 0:
                 raise SettingsError(f"limit {name}: got {limit}; must be above 0")
+        if self.device is not None and not self.is_timed:
+            names = ", ".join(o.name for o in self.objectives)
+            raise SettingsError(
+                f"device: got {self.device} with the objectives {names}; must come with an objective or a limit that "
+                f"it decides: {', '.join(sorted(RUNTIME))}"
+            )
         if any(side < 1 for side in self.cost_input):
             raise SettingsError(f"input: got {self.cost_input}; must be channels x height x width, each at least 1")
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the search asks for the speed of its networks."""
+        return bool(RUNTIME & {*(o.name for o in self.objectives), *self.limits})
 
     @property
     def seed_of_trainings(self) -> int:

@@ -34,7 +34,7 @@ class Executor:
             SettingsError: there is no such device, or nothing asks for one.
             ServiceError: the device is a cluster's node, and the cluster is out of reach.
         """
-        if settings.node and pricing.is_timed(settings) and self.kind == "ray":
+        if settings.node and settings.is_timed and self.kind == "ray":
             with self._joined() as connection:
                 yield pricing.target_of(settings, connection.caller(settings.node))
         else:

@@ -22,7 +22,7 @@ from support.command import environment, printed, run, run_json
 from support.datasets import tiny
 from support.tracking_server import free_port
 
-from irnas.cli.report import track
+from irnas.cli.track import app as track
 from irnas.core.errors import SettingsError
 from irnas.tracking import registry
 

@@ -13,9 +13,12 @@ from typer.main import get_command
 from irnas import __version__
 from irnas.cli import main
 from irnas.cli.app import app
+from irnas.cli.option_groups import OLD_NAMES, Options, with_options
+from irnas.cli.options import RunOptions, SearchOptions, TrainingOptions, parse_search
 from irnas.cli.search import _resumable
-from irnas.cli.setting import _limits, parse_amount
 from irnas.core.errors import SettingsError
+from irnas.core.settings import SearchSettings, TotalBudget
+from irnas.core.text import parse_si
 
 HEAVY = {
     "torch",
@@ -34,17 +37,19 @@ HEAVY = {
 
 # A command or an option is a promise: add to this list on purpose, and never take from it without a word in CHANGELOG.
 SEARCH = (
-    "--address --amp --axis --batch --budget --crop --dataset --device --ema --epochs --executor "
-    "--finalists --gpus --grace --input --loss --lr --max-bytes --max-epochs --max-latency-ms --max-macs --max-ops "
-    "--max-params --memory --objective --patience --preset --resume --run --sampler --seed --seeds --space --strategy "
-    "--trials --warm-start --workers --worth"
+    "--address --amp --axis --batch --budget --crop --dataset --device --ema --epochs --executor --finalists --gpus "
+    "--grace-period --input --loss --lr --max-bytes --max-elementwise --max-latency-ms --max-macs --max-ops "
+    "--max-params --memory --objective --patience --preset --resume --run --seed --seeds --space --strategy --trials "
+    "--warm-start --workers --worth"
 )
+# What version 0.1 called them; they go with the version after this one.
+HIDDEN = {"--sampler", "--max-epochs", "--grace"}
 COMMANDS = {
     "search": SEARCH,
-    "plan": SEARCH,
+    "plan": " ".join(sorted([*SEARCH.split(), "--json"])),
     "why": "",
-    "tabulate": "--address --axis --batch --crop --dataset --device --epochs --gpus --input --loss --lr --objective "
-    "--output --points --seeds --space --workers",
+    "tabulate": "--address --amp --axis --batch --crop --dataset --device --ema --epochs --gpus --input --json --loss "
+    "--lr --memory --objective --output --patience --points --preset --seeds --space --workers",
     "submit": "--address --json --logs --no-env --no-follow --pip --status --stop --var --wheel",
     "simulate": "--at --bench --jobs --json --objective --plot --seeds --strategy --workers",
     "front": "--all --json",
@@ -80,7 +85,9 @@ def commands() -> dict[str, str]:
             walk(child, (*words, name))
         if words and not hasattr(command, "commands"):
             options = {o for p in command.params for o in p.opts if o.startswith("--")}  # type: ignore[attr-defined]
-            found[" ".join(words)] = " ".join(sorted(options - {"--help"}))
+            hidden = {o for p in command.params if p.hidden for o in p.opts}  # type: ignore[attr-defined]
+            assert hidden <= HIDDEN
+            found[" ".join(words)] = " ".join(sorted(options - hidden - {"--help"}))
 
     walk(get_command(app), ())
     return found
@@ -138,19 +145,88 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("text", "value"), [("400000", 4e5), ("20K", 2e4), ("3.5m", 3.5e6), ("0.4G", 4e8)])
 def test_amounts(text: str, value: float) -> None:
-    assert parse_amount("--max-ops", text) == pytest.approx(value)
+    assert parse_si("--max-ops", text) == pytest.approx(value)
+
+
+def settings_of(*words: str) -> SearchSettings:
+    return parse_search(words)[0].settings()
 
 
 def test_limits_go_by_the_names_of_objectives() -> None:
-    assert _limits({"ops": "0.4G", "params": None, "latency_ms": "20"}) == {"ops": 4e8, "latency_ms": 20.0}
+    assert settings_of("--max-ops", "0.4G", "--max-latency-ms", "20").limits == {"ops": 4e8, "latency_ms": 20.0}
     with pytest.raises(SettingsError, match=r"^--max-latency-ms: got 'fast'"):
-        _limits({"latency_ms": "fast"})
+        settings_of("--max-latency-ms", "fast")
+
+
+def test_options_are_settings() -> None:
+    assert settings_of() == SearchSettings(space="biisnet")
+    words = "--objective niou,fps --device d.json --budget 2h --worth 30m --epochs 4 --strategy asha --lr 1e-6 --amp"
+    settings = settings_of(*words.split(), "--axis", "base=4,6", "--axis", "w_bin=all", "--warm-start", "published")
+    assert [o.name for o in settings.objectives] == ["niou", "fps"] and settings.device == "d.json"
+    assert settings.budget_limit == TotalBudget(seconds=7200) and settings.worth == 1800 and settings.trials == 10_000
+    assert settings.axes["base"] == (4, 6) and len(settings.axes["w_bin"]) > 1 and settings.warm_start
+    assert settings.recipe.lr == settings.recipe.lr_end == 1e-6 and settings.recipe.amp and settings.budget.epochs == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--objective mious", "objective: got 'mious'; one of miou"),
+        ("--warm-start yes", "warm-start: got 'yes'"),
+        ("--preset mine", "preset: got 'mine'; one of"),
+        ("--input 3x512", "--input: got '3x512'"),
+        ("--budget soon", "budget: got 'soon'"),
+        ("--device pi4.json", "device: got pi4.json with the objectives miou, ops; must come with"),
+    ],
+)
+def test_a_wrong_option_is_named(words: str, message: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        settings_of(*words.split())
+    assert str(refusal.value).startswith(message)
+
+
+@pytest.mark.parametrize(("field", "old"), OLD_NAMES.items())
+def test_an_old_name_works_and_says_the_new_one(field: str, old: str, capsys: pytest.CaptureFixture[str]) -> None:
+    new, value = f"--{field.replace('_', '-')}", "moasha" if field == "strategy" else "3"
+    more = ["--strategy", "asha"] if field == "grace_period" else []
+    assert settings_of(old, value, *more) == settings_of(new, value, *more)
+    assert capsys.readouterr().err == f"irnas: {old} is now called {new}\n"
+
+
+def test_a_resumed_search_takes_no_settings() -> None:
+    parse_search(["--resume", "r", "--trials", "5", "--workers", "2", "--memory", "1G"])[1].check_resume()
+    for words, name in ((["--seed", "1"], "--seed"), (["--grace", "2"], "--grace-period"), (["--run", "s"], "--run")):
+        with pytest.raises(SettingsError, match=rf"^resume: got {name} too; must keep the settings of the run"):
+            parse_search(["--resume", "r", *words])[1].check_resume()
+
+
+def test_workers_are_asked_for_in_bytes_and_seconds() -> None:
+    resources = parse_search("--workers 3 --memory 1.5K --gpus 0.5 --patience 9".split())[1].resources()
+    assert (resources.workers, resources.memory, resources.gpus, resources.patience_s) == (3, 1500, 0.5, 9)
+    with pytest.raises(SettingsError, match=r"^--memory: got '0'"):
+        RunOptions(memory="0").resources()
+    with pytest.raises(SettingsError, match=r"^executor: got 'loop'"):
+        RunOptions(executor="loop", address="auto").make_executor()
+
+
+def test_a_command_gets_a_value_a_group() -> None:
+    got: list[tuple[Options, str]] = []
+
+    def command(options: TrainingOptions, name: str = "it") -> None:
+        """Say."""
+        got.append((options, name))
+
+    app = typer.Typer(add_completion=False)
+    app.command()(with_options(command))
+    get_command(app).main(["--space", "tiny", "--name", "me", "--max-epochs", "4"], standalone_mode=False)
+    assert got == [(TrainingOptions(space="tiny", epochs=4, typed=("--name", "--space", "--epochs")), "me")]
+    assert SearchOptions().settings() == SearchSettings(space="biisnet")
 
 
 @pytest.mark.parametrize("text", ["", "G", "1T", "one", "1 000"])
 def test_wrong_amounts(text: str) -> None:
     with pytest.raises(SettingsError, match=r"^--max-ops: got"):
-        parse_amount("--max-ops", text)
+        parse_si("--max-ops", text)
 
 
 def test_a_search_that_runs_in_the_background_hears_sigterm(capsys: pytest.CaptureFixture[str]) -> None:

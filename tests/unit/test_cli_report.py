@@ -13,17 +13,17 @@ import typer
 from support.runs import Writer, space_folder, with_speed, write_run
 from typer.testing import CliRunner
 
-from irnas.cli import report
+from irnas.cli import front, report, track, ui
 from irnas.core.errors import IrnasError, SettingsError
 from irnas.core.result import Status
 from irnas.record.ledger import Ledger, results
 from irnas.tracking import client
 
 app = typer.Typer()
-app.command("front")(report.front)
+app.command("front")(front.front)
 app.command("report")(report.report)
-app.command("ui")(report.ui)
-app.add_typer(report.track, name="track")
+app.command("ui")(ui.ui)
+app.add_typer(track.app, name="track")
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_markup_in_an_axis_is_only_text(tmp_path: Path) -> None:
 
 
 def test_print_front_is_the_same(run: str, capsys: pytest.CaptureFixture[str]) -> None:
-    report.print_front(run)
+    front.print_front(run)
     assert capsys.readouterr().out == call("front", run)
 
 

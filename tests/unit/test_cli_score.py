@@ -139,7 +139,7 @@ def test_many_files_show_a_bar_on_a_terminal_only(
             save(tmp_path / folder / f"{k}.png", np.zeros((4, 4), np.uint8))
     result = run(tmp_path / "a", tmp_path / "b", "--json")
     assert json.loads(result.stdout)["images"] == 25
-    assert ("Scoring" in result.stderr) == is_terminal == bool(result.stderr)
+    assert ("scoring" in result.stderr) == is_terminal == bool(result.stderr)
 
 
 def test_missing_folder(folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from support.datasets import tiny
 
-from irnas.cli.plan import lines
+from irnas.cli.plan import document, lines
 from irnas.core import catalog
 from irnas.core.settings import Budget, SearchSettings, TotalBudget
 from irnas.workflows.plan import Plan, Timed, plan
@@ -47,10 +47,14 @@ def test_the_sentences_add_up() -> None:
     assert made.mean_seconds == 120
     said = "\n".join(lines(settings(trials=30, finalists=5, limits={"ops": 2.5e6}), made, 2))
     assert "refuse 25 % of the networks" in said and "1,000 networks" in said
-    assert "about 30 full trainings and 10 of finalists: 80 min of one core, tpe" in said
-    assert "40 min with 2 at the same time" in said
+    assert "about 30 full trainings and 10 of finalists: 1 h 20 min of one core, tpe" in said
+    assert "40 min 0 s with 2 at the same time" in said
+    facts = document(settings(trials=30, finalists=5), made, 2)
+    assert (facts["trainings"], facts["trainings_of_finalists"]) == (30, 10)
+    assert (facts["core_seconds"], facts["seconds"]) == (4800, 2400)
+    assert document(settings(), Plan(points=9, free={}, refused=1.0, timed=()), 2)["seconds"] is None
     said = "\n".join(lines(settings(trials=1000, strategy="freeze-thaw", budget_limit=TotalBudget(epochs=90)), made, 4))
-    assert "about 30 full trainings' worth of epochs: 60 min of one core, freeze-thaw" in said
+    assert "about 30 full trainings' worth of epochs: 1 h 0 min of one core, freeze-thaw" in said
     assert "about 15 full trainings:" in "\n".join(
         lines(settings(trials=1000, budget_limit=TotalBudget(seconds=1800)), made, 1)
     )

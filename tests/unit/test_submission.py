@@ -13,12 +13,12 @@ import pytest
 from support.distribution import VERSION, wheel
 from support.s3 import KEYS, PLANTED
 
-from irnas.cli.submit import _checked
+from irnas.cli.submit import check_command
 from irnas.cli.submit import submit as command
 from irnas.cluster import job as submission
 from irnas.cluster import wheel as wheels
 from irnas.cluster.job import Job
-from irnas.core.errors import ServiceError, SettingsError
+from irnas.core.errors import IrnasError, ServiceError, SettingsError
 from irnas.workflows import search as search_workflow
 
 SEARCH = ["search", "--run", "s3://bucket/run", "--trials", "3"]
@@ -130,7 +130,13 @@ def test_the_environment_of_whoever_sends_is_not_part_of_a_job(tmp_path: Path, m
 
 
 def test_a_command_gets_the_cluster_it_is_on() -> None:
-    assert _checked([*SEARCH, "--dataset", "/data/nudt"]) == [*SEARCH, "--dataset", "/data/nudt", "--address", "auto"]
+    assert check_command([*SEARCH, "--dataset", "/data/nudt"]) == [
+        *SEARCH,
+        "--dataset",
+        "/data/nudt",
+        "--address",
+        "auto",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -146,13 +152,33 @@ def test_a_command_gets_the_cluster_it_is_on() -> None:
         ([*SEARCH, "--dataset", "s3://bucket/nudt"], r"^dataset: got 's3://bucket/nudt'"),
         ([*SEARCH, "--space", "my/space"], r"^space: got 'my/space'"),
         ([*SEARCH, "--device", "pi.json"], r"^device: got 'pi.json'"),
+        ([*SEARCH, "--objective", "mious,ops"], r"^objective: got 'mious'"),
+        ([*SEARCH, "--space", "biisnett"], r"^space: got 'biisnett'; one of adsnet"),
+        ([*SEARCH, "--strategy", "best"], r"^strategy: got 'best'"),
+        ([*SEARCH, "--device", "node:pi4"], r"^device: got node:pi4 with the objectives miou, ops; must come with"),
+        ([*SEARCH, "--memory", "lots"], r"^--memory: got 'lots'"),
+        (["search", "--resume", "s3://bucket/run", "--seed", "1"], r"^resume: got --seed too"),
         ([*SEARCH, "--address", "auto"], r"^command: got --address or --executor"),
         ([*SEARCH, "--executor", "loop"], r"^command: got --address or --executor"),
     ],
 )
 def test_a_command_that_cannot_run_on_any_node_is_refused(words: list[str], message: str) -> None:
-    with pytest.raises(SettingsError, match=message):
-        _checked(words)
+    with pytest.raises(IrnasError, match=message):
+        check_command(words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [*SEARCH, "--objective", "miou,fps", "--device", "node:pi4"],
+        [*SEARCH, "--objective", "miou,fps", "--device", "/devices/pi4.json"],
+        [*SEARCH, "--space", "/shared/space", "--axis", "base=4"],
+        ["search", "--resume", "s3://bucket/run", "--trials", "9", "--workers", "2"],
+    ],
+    ids=" ".join,
+)
+def test_what_only_the_nodes_have_is_left_to_them(words: list[str]) -> None:
+    assert check_command(words) == [*words, "--address", "auto"]
 
 
 def test_one_thing_at_a_time() -> None:

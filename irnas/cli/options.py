@@ -1,0 +1,287 @@
+"""The options of a search, declared once: `irnas search`, `plan`, `submit` and `tabulate` share them.
+
+A class here is a group of options, a field an option. ``with_options`` of ``irnas.cli.option_groups`` gives a command
+the options of every group among its parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from irnas.cli.option_groups import Options, with_options
+from irnas.core.errors import SettingsError
+from irnas.core.objective import parse
+from irnas.core.settings import Budget, Recipe, SearchSettings, TotalBudget
+from irnas.core.strategies import describe_strategies
+from irnas.core.text import parse_duration, parse_si
+
+if TYPE_CHECKING:
+    from irnas.cluster.resources import Resources
+    from irnas.workflows.executor import Executor
+
+DEFAULTS = SearchSettings(space="")
+TRIALS_WITH_BUDGET = 10_000
+"""Trials of a search that only its budget ends."""
+_WHAT, _TRAIN, _HOW = "What to search", "Training of each network", "Where and how it runs"
+
+
+def _option(panel: str, text: str, *names: str, **how: Any) -> Any:
+    """Declare an option with its help in a panel."""
+    return typer.Option(*names, help=text, rich_help_panel=panel, **how)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingOptions(Options):
+    """Which networks are trained, on what, and how."""
+
+    space: Annotated[
+        str, _option(_WHAT, "A space's name, or a folder with a space.yaml; several, comma-separated, share one front.")
+    ] = "biisnet"
+    objective: Annotated[
+        str, _option(_WHAT, "Objectives, comma-separated: miou niou f1 pd fa ops params macs bytes fps ...")
+    ] = "miou,ops"
+    dataset: Annotated[str, _option(_WHAT, "A data folder made by `irnas data import`, or 'synthetic'.")] = "synthetic"
+    axis: Annotated[
+        list[str] | None,
+        _option(_WHAT, "Search these values of an axis instead: base=8,16 or w_bin=all. Repeatable."),
+    ] = None
+    input_size: Annotated[str, _option(_WHAT, "CxHxW at which costs are counted.", "--input")] = "1x256x256"
+    device: Annotated[
+        str | None,
+        _option(
+            _WHAT,
+            "Profile that predicts fps and latency_ms (see `irnas device`), or node:LABEL to measure them on the "
+            "cluster's node that was started with --resources='{\"LABEL\": 1}'.",
+            show_default="measure them on this machine",
+        ),
+    ] = None
+    preset: Annotated[str, _option(_WHAT, "Metric conventions.")] = DEFAULTS.preset
+    epochs: Annotated[int, _option(_TRAIN, "Of a full training: passes over the training split.")] = (
+        DEFAULTS.budget.epochs
+    )
+    batch: Annotated[int, _option(_TRAIN, "Crops in a step.")] = DEFAULTS.budget.batch
+    crop: Annotated[int, _option(_TRAIN, "Side of a crop in pixels.")] = DEFAULTS.budget.crop
+    loss: Annotated[
+        str,
+        _option(
+            _TRAIN, "softiou, softiou_image, bce, dice, focal, or a sum: softiou+bce; own: that of the family's paper."
+        ),
+    ] = DEFAULTS.recipe.loss
+    lr: Annotated[float | None, _option(_TRAIN, "Peak learning rate of AdamW.", show_default="the family's own")] = (
+        DEFAULTS.recipe.lr
+    )
+    ema: Annotated[float, _option(_TRAIN, "Decay of averaged weights; 0 is off.")] = DEFAULTS.recipe.ema
+    amp: Annotated[bool, _option(_TRAIN, "bfloat16 autocast, on a GPU.", "--amp")] = False
+
+    def settings(self) -> SearchSettings:
+        """The settings of a search with these options and the defaults of all others.
+
+        Raises:
+            SettingsError: an option is wrong, or some do not go together.
+            SpaceError: there is no such space, or it has no such axis.
+        """
+        return SearchSettings(**self._training())
+
+    def _training(self) -> dict[str, Any]:
+        # The rate never ends above its peak.
+        lr_end = min(DEFAULTS.recipe.lr_end, self.lr or 1.0)
+        return {
+            "space": self.space,
+            "dataset": self.dataset,
+            "objectives": parse(self.objective),
+            "axes": _parse_axes(self.space, self.axis or []),
+            "cost_input": parse_size(self.input_size),
+            "device": self.device,
+            "preset": _check_preset(self.preset),
+            "budget": Budget(epochs=self.epochs, batch=self.batch, crop=self.crop),
+            "recipe": Recipe(loss=self.loss, lr=self.lr, lr_end=lr_end, ema=self.ema, amp=self.amp),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions(TrainingOptions):
+    """What a search explores, by which strategy, and when it ends."""
+
+    trials: Annotated[
+        int | None,
+        _option(
+            _WHAT,
+            "Full trainings to spend: so many networks, or their epochs on more of them where a strategy halts "
+            "trainings.",
+            show_default=str(DEFAULTS.trials),
+        ),
+    ] = None
+    strategy: Annotated[str, _option(_WHAT, describe_strategies())] = DEFAULTS.strategy
+    budget: Annotated[
+        str | None,
+        _option(
+            _WHAT,
+            "Most training to spend, over all workers: 2h, 45m, 500epochs.",
+            show_default="what --trials come to",
+        ),
+    ] = None
+    worth: Annotated[
+        str | None,
+        _option(
+            _WHAT, "End when one more percent of hypervolume is expected to take more training: 1h. With freeze-thaw."
+        ),
+    ] = None
+    warm_start: Annotated[str, _option(_WHAT, "'published': train the papers' designs first.")] = "none"
+    seed: Annotated[int, _option(_WHAT, "Seed of the search and, through it, of each trial.")] = DEFAULTS.seed
+    grace_period: Annotated[
+        int | None,
+        _option(_TRAIN, "Epochs before a strategy may halt a training.", show_default="a ninth of --epochs"),
+    ] = None
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Objective to the largest value that may be trained; typed as --max-ops and the like."""
+    finalists: Annotated[
+        int,
+        _option(_HOW, "Networks of the front to train to their end, and again with other seeds, beyond the budget."),
+    ] = DEFAULTS.finalists
+    seeds: Annotated[int, _option(_HOW, "Trainings of each finalist.")] = DEFAULTS.seeds
+
+    def settings(self) -> SearchSettings:
+        """The settings of the search that these options ask for.
+
+        Raises:
+            SettingsError: an option is wrong, or some do not go together.
+            SpaceError: there is no such space, or it has no such axis.
+        """
+        default_trials = TRIALS_WITH_BUDGET if self.budget else DEFAULTS.trials
+        if self.warm_start not in ("none", "published"):
+            raise SettingsError(f"warm-start: got {self.warm_start!r}; must be none or published")
+        return SearchSettings(
+            **self._training(),
+            trials=default_trials if self.trials is None else self.trials,
+            seed=self.seed,
+            strategy=self.strategy,
+            grace_period=self.grace_period,
+            budget_limit=TotalBudget.parse("budget", self.budget) if self.budget else None,
+            worth=parse_duration("worth", self.worth) if self.worth else None,
+            finalists=self.finalists,
+            seeds=self.seeds,
+            limits=self.limits,
+            warm_start=self.warm_start == "published",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions(Options):
+    """Which machines train, and what each trial takes of them."""
+
+    address: Annotated[str | None, _option(_HOW, "Ray cluster to join; none starts one on this machine.")] = None
+    workers: Annotated[int | None, _option(_HOW, "Trials at the same time.", show_default="one a core")] = None
+    gpus: Annotated[float, _option(_HOW, "Share of a GPU each trial takes: 0.1 puts ten on one.")] = 0.0
+    memory: Annotated[
+        str | None,
+        _option(
+            _HOW,
+            "Most memory of a trial's process: 4G. One that takes more begins anew, from where it was, or fails.",
+        ),
+    ] = None
+    patience: Annotated[
+        float | None,
+        _option(
+            _HOW,
+            "Seconds of silence after which a worker is killed, and its trial started again.",
+            show_default="20 times the longest so far, at least 600",
+        ),
+    ] = None
+
+    def resources(self) -> Resources:
+        """What trials take of the machines.
+
+        Raises:
+            SettingsError: the memory is no amount of bytes.
+        """
+        from irnas.cluster.resources import Resources
+
+        memory = None if self.memory is None else int(parse_si("--memory", self.memory))
+        if memory is not None and memory < 1:
+            raise SettingsError(f"--memory: got {self.memory!r}; must be above 0")
+        return Resources(
+            address=self.address, workers=self.workers, gpus=self.gpus, patience_s=self.patience, memory=memory
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions(WorkerOptions):
+    """Where the record of a search is, and who runs its trials."""
+
+    run: Annotated[str | None, _option(_HOW, "Folder or URI of the record.", show_default="runs/SPACE-TIME")] = None
+    resume: Annotated[str | None, _option(_HOW, "Go on with this run, with its settings; --trials may extend it.")] = (
+        None
+    )
+    executor: Annotated[str, _option(_HOW, "ray, or loop: one trial after the other in this process.")] = "ray"
+
+    def make_executor(self) -> Executor:
+        """The executor that these options name.
+
+        Raises:
+            SettingsError: there is no such executor, or it cannot join a cluster.
+        """
+        from irnas.workflows.executor import Executor
+
+        if self.executor == "ray":
+            return Executor(kind="ray", resources=self.resources())
+        if self.executor == "loop" and self.address is None:
+            return Executor(kind="loop")
+        raise SettingsError(f"executor: got {self.executor!r}; must be ray, or loop (and then without --address)")
+
+    def check_resume(self) -> None:
+        """Refuse options beside --resume that the resumed search would ignore.
+
+        Raises:
+            SettingsError: there is one: a resumed search keeps its settings.
+        """
+        allowed = {"--trials", *(f"--{f.name}" for f in fields(RunOptions) if f.name != "run")}
+        for name in self.typed:
+            if name not in allowed:
+                raise SettingsError(f"resume: got {name} too; must keep the settings of the run")
+
+
+def parse_search(words: Sequence[str]) -> tuple[SearchOptions, RunOptions]:
+    """Read the words that follow `irnas search`; a wrong option ends as it does there."""
+    from typer.main import get_command
+
+    app = typer.Typer(add_completion=False)
+    app.command("search")(with_options(_return_both))
+    command = get_command(app)
+    options = command.invoke(command.make_context("irnas search", list(words)))
+    return cast("tuple[SearchOptions, RunOptions]", options)
+
+
+def _return_both(options: SearchOptions, run: RunOptions) -> tuple[SearchOptions, RunOptions]:
+    return options, run
+
+
+def parse_size(text: str) -> tuple[int, int, int]:
+    """Channels, height and width of ``"3x512x512"``.
+
+    Raises:
+        SettingsError: the text is anything else.
+    """
+    parts = text.lower().split("x")
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
+        raise SettingsError(f"--input: got {text!r}; must be channels x height x width, such as 3x512x512")
+    channels, height, width = map(int, parts)
+    return channels, height, width
+
+
+def _parse_axes(space: str, texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    from irnas.core import catalog
+
+    parsed = catalog.load(space)
+    return dict(catalog.choice(parsed, text) for text in texts)
+
+
+def _check_preset(name: str) -> str:
+    from irnas import metrics
+
+    if name not in metrics.PRESETS:
+        raise SettingsError(f"preset: got {name!r}; one of {', '.join(metrics.PRESETS)}")
+    return name
