@@ -28,7 +28,7 @@ def import_(
     source: Annotated[Path, typer.Argument(help="A folder in a published layout.")],
     output: Output,
     format: Annotated[
-        str, typer.Option(help="auto, sirst, nudt-sirst, irstd-1k, sirst-aug, nudt-mirsdt or generic.")
+        str, typer.Option(help="Name of the layout, or auto to look for it; an unknown name lists all.")
     ] = "auto",
     val_fraction: Fraction = 0.2,
     val_seed: Annotated[int, typer.Option(help="Seed of that cut.")] = 0,

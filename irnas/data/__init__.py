@@ -4,7 +4,8 @@
     fit, val = dataset.split("fit"), dataset.split("val")
     for x_nchw, y_nchw in loader.batches(fit, batch=8, crop=128, seed=0, epoch=0): ...
 
-``formats`` reads the published layouts, ``synthetic`` makes scenes, ``shards`` and ``cache`` store them.
+``layouts`` is the table of published layouts, ``synthetic`` makes scenes, ``shards`` and
+``cache`` store them.
 """
 
 from __future__ import annotations

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from irnas.data import shards, split
-from irnas.data.decode import Notes, read_image, read_mask
-from irnas.data.formats import AUTO, Source, discover
+from irnas.data.decode import Notes, read_mask
+from irnas.data.layouts import AUTO, Source, discover
 from irnas.data.manifest import Manifest
-from irnas.data.mirsdt import MixReader
 from irnas.data.sample import Progress, Sample
 from irnas.data.staging import refuse_used
 
@@ -34,16 +33,16 @@ def import_folder(
             splits share images, or the target is in use or out of space. Nothing is written then.
     """
     refuse_used(target)
-    found = discover(source, format)
-    split.check_disjoint(found.splits)
-    warnings = [*found.warnings, *split.leaks(found.splits)]
-    sequence_of = {e.name: e.sequence for e in found.entries}
-    splits, validation = split.with_validation(found.splits, sequence_of, fraction=val_fraction, seed=val_seed)
+    listed = discover(source, format)
+    split.check_disjoint(listed.splits)
+    warnings = [*listed.warnings, *split.leaks(listed.splits)]
+    sequence_of = {entry.name: entry.sequence for entry in listed.entries}
+    splits, validation = split.with_validation(listed.splits, sequence_of, fraction=val_fraction, seed=val_seed)
     return shards.write(
         target,
-        _decoded(found, warnings),
-        total=len(found.entries),
-        format=found.format,
+        _decode(listed, warnings),
+        total=len(listed.entries),
+        format=listed.format,
         splits=splits,
         validation=validation,
         warnings=warnings,
@@ -51,14 +50,12 @@ def import_folder(
     )
 
 
-def _decoded(found: Source, warnings: list[str]) -> Iterator[Sample]:
+def _decode(source: Source, warnings: list[str]) -> Iterator[Sample]:
     """The samples one by one; what was noted on the way joins the warnings after the last."""
-    notes, stacks = Notes(), MixReader()
-    for entry in found.entries:
-        if entry.image.suffix.lower() == ".mat":
-            image = stacks.read(entry.image, entry.sequence)
-        else:
-            image = read_image(entry.image, notes)
+    notes = Notes()
+    reader = source.layout.reader(notes)
+    for entry in source.entries:
+        image = reader.read(entry)
         mask = read_mask(entry.mask, (image.shape[0], image.shape[1]), notes)
         yield Sample(name=entry.name, image=image, mask=mask, sequence=entry.sequence, frame=entry.frame)
-    warnings.extend([*notes.sentences(), *stacks.sentences()])
+    warnings.extend([*notes.sentences(), *reader.sentences()])

@@ -10,8 +10,12 @@ import pytest
 from support import layouts
 
 from irnas.core.errors import DataError
-from irnas.data.formats import discover
+from irnas.data.decode import Notes
+from irnas.data.folders import FolderLayout
 from irnas.data.importer import import_folder
+from irnas.data.layout import Entry, ImageReader, Layout, Listing, Reader
+from irnas.data.layouts import LAYOUTS, discover
+from irnas.data.sample import Bytes
 
 Build = Callable[[Path], list[str]]
 
@@ -224,3 +228,81 @@ def test_a_stack_that_is_none_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"not a stack at all")
     with pytest.raises(DataError, match=r"00003.mat: got a file that cannot be read"):
         import_folder(tmp_path / "set", tmp_path / "out")
+
+
+def test_every_row_of_the_table_bears_its_own_name() -> None:
+    assert all(name == layout.name for name, layout in LAYOUTS.items())
+    assert list(LAYOUTS)[-1] == "generic"
+
+
+class Thermal(FolderLayout):
+    """A set of an importer's own, by the recipe for layouts: one class, and one row."""
+
+    name = "thermal"
+    image_names = r"thermal-\d+"
+    num_images = 4
+
+
+class InvertedReader(ImageReader):
+    """Reads images whose targets are dark."""
+
+    def read(self, entry: Entry) -> Bytes:
+        return 255 - super().read(entry)
+
+    def sentences(self) -> list[str]:
+        return ["images are inverted"]
+
+
+class Flat(Layout):
+    """A layout in no folders at all, with splits and images of its own making."""
+
+    name = "flat"
+
+    def owns(self, root: Path) -> bool:
+        return (root / "flat.txt").is_file()
+
+    def list_files(self, root: Path) -> Listing:
+        entries = tuple(
+            Entry(name=path.stem, image=path, mask=path.with_suffix(".bmp")) for path in sorted(root.glob("*.png"))
+        )
+        return Listing(entries=entries, splits={"train": tuple(e.name for e in entries)})
+
+    def recognises(self, root: Path, listing: Listing) -> bool:
+        return self.owns(root)
+
+    def reader(self, notes: Notes) -> Reader:
+        return InvertedReader(notes)
+
+
+@pytest.fixture
+def rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table with two layouts more, before the generic one."""
+    added = {**LAYOUTS, "thermal": Thermal(), "flat": Flat()}
+    added["generic"] = added.pop("generic")
+    for name in list(LAYOUTS):
+        monkeypatch.delitem(LAYOUTS, name)
+    for name, layout in added.items():
+        monkeypatch.setitem(LAYOUTS, name, layout)
+
+
+def test_a_class_and_a_row_make_a_layout(tmp_path: Path, rows: None) -> None:
+    layouts.pairs(tmp_path / "images", tmp_path / "masks", [f"thermal-{i}" for i in range(3)])
+    source = discover(tmp_path)
+    assert source.format == "thermal"
+    assert "got 3 images where the published set has 4" in source.warnings
+    with pytest.raises(DataError, match=r"got 'cold'; one of auto, sirst, .*, thermal, flat, generic"):
+        discover(tmp_path, "cold")
+
+
+def test_a_layout_may_find_and_read_files_its_own_way(tmp_path: Path, rows: None) -> None:
+    from irnas.data import open_dataset
+
+    root = tmp_path / "set"
+    for name in ("a", "b"):
+        layouts.save(root / f"{name}.png", layouts.picture(ord(name)))
+        layouts.save(root / f"{name}.bmp", layouts.mask_of(1) * 255)
+    (root / "flat.txt").write_text("")
+    manifest = import_folder(root, tmp_path / "out", val_fraction=0)
+    assert manifest.format == "flat" and "images are inverted" in manifest.warnings
+    image = open_dataset(str(tmp_path / "out")).split("train").image(0)
+    np.testing.assert_array_equal(image, 255 - layouts.picture(ord("a")))
