@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from irnas.core.errors import SettingsError
+from irnas.core.strategies import STRATEGIES
 
 if TYPE_CHECKING:
-    from irnas.simulation.comparison import Price, Standing
+    from irnas.simulation.comparison import ShareCost, Standing
     from irnas.simulation.simulator import Arena, Trajectory
     from irnas.simulation.table import Table
 
@@ -30,7 +31,11 @@ PEER = "nsga2-uncached"
 def simulate(
     bench: Annotated[str, typer.Option(help="Table of full trainings: a Parquet file, or its URI.")],
     strategy: Annotated[
-        str, typer.Option(help="Strategies, with commas: a sampler, a sampler with -uncached, moasha, freeze-thaw.")
+        str,
+        typer.Option(
+            help=f"With commas, of {', '.join(STRATEGIES)}. With -uncached after the name of one that trains in full, "
+            "it pays for repeats."
+        ),
     ] = "random,tpe,nsga2,moasha,freeze-thaw",
     seeds: Annotated[int, typer.Option(help="Searches with each strategy.")] = 20,
     workers: Annotated[int, typer.Option(help="Trials at the same time, simulated.")] = 1,
@@ -67,46 +72,48 @@ def simulate(
     if plot and plot.suffix not in (".png", ".html"):
         raise SettingsError(f"--plot: got {plot}; must end in .png or .html")
     wanted = objectives.parse(objective)
-    found = table.read(bench)
+    trainings = table.read(bench)
     with _progress(seeds * len(names)) as advance:
-        runs = comparison.searches(found, names, wanted, seeds=seeds, workers=workers, jobs=jobs, progress=advance)
-    arenas = [Arena(table=found, objectives=wanted, replica=seed) for seed in range(seeds)]
-    standings = {name: comparison.standing(mine) for name, mine in runs.items()}
+        runs = comparison.run_searches(
+            trainings, names, wanted, seeds=seeds, workers=workers, jobs=jobs, progress=advance
+        )
+    arenas = [Arena(table=trainings, objectives=wanted, replica=seed) for seed in range(seeds)]
+    standings = {name: comparison.summarise(searches) for name, searches in runs.items()}
     if plot:
-        storage.write(str(plot), _drawn(plot.suffix, arenas, runs, standings, at))
+        storage.write(str(plot), _draw(plot.suffix, arenas, runs, standings, at))
     if as_json:
-        document = _document(found, standings, seeds, workers, [o.name for o in wanted])
+        document = _document(trainings, standings, seeds, workers, [o.name for o in wanted])
         typer.echo(json.dumps({**document, "curves": _curves(arenas, runs)}))
     else:
-        _print(found, standings, seeds, workers)
+        _print(trainings, standings, seeds, workers)
 
 
-def _drawn(suffix: str, arenas: Sequence[Arena], runs: Runs, standings: Mapping[str, Standing], cost: float) -> bytes:
+def _draw(suffix: str, arenas: Sequence[Arena], runs: Runs, standings: Mapping[str, Standing], cost: float) -> bytes:
     from irnas.report import race
 
-    def price(name: str) -> float:
-        median = standings[name].prices[98].median
+    def cost_of_98(name: str) -> float:
+        median = standings[name].costs[98].median
         return math.inf if median is None else median
 
-    ordered = sorted(runs, key=price)
+    ordered = sorted(runs, key=cost_of_98)
     rivals = dict.fromkeys((ordered[0], PEER if PEER in runs else ordered[-1]))
     table = arenas[0].table
     made_up = "; MADE UP, no evidence of anything" if table.synthetic else ""
     title = f"{len(table.points)} networks of {table.space.name}, {len(arenas)} searches with each strategy{made_up}"
-    found = race.race(runs, arenas, rivals=list(rivals), cost=cost, title=title)
-    return race.picture(found) if suffix == ".png" else race.page(found).encode()
+    chart = race.make_race(runs, arenas, rivals=list(rivals), cost=cost, title=title)
+    return race.render_png(chart) if suffix == ".png" else race.render_html(chart).encode()
 
 
 def _curves(arenas: Sequence[Arena], runs: Runs) -> dict[str, object]:
     from irnas.simulation import anytime
 
-    if not any(run.moments for found in runs.values() for run in found):
+    if not any(run.moments for searches in runs.values() for run in searches):
         return {"cost": []}
-    costs = anytime.grid([run for found in runs.values() for run in found])
+    costs = anytime.grid([run for searches in runs.values() for run in searches])
     return {
         "cost": costs,
-        "regret": {name: asdict(anytime.regret(found, costs)) for name, found in runs.items()},
-        "igd_plus": {name: asdict(anytime.shortfall(found, arenas, costs)) for name, found in runs.items()},
+        "regret": {name: asdict(anytime.regret(searches, costs)) for name, searches in runs.items()},
+        "igd_plus": {name: asdict(anytime.shortfall(searches, arenas, costs)) for name, searches in runs.items()},
     }
 
 
@@ -144,14 +151,14 @@ def _document(
         "workers": workers,
         "strategies": {
             name: {
-                "cost_to": {str(percent): price.median for percent, price in found.prices.items()},
-                "training_to": {str(percent): price.trained for percent, price in found.prices.items()},
-                "interval": {str(percent): [price.low, price.high] for percent, price in found.prices.items()},
-                "reached": {str(percent): price.reached for percent, price in found.prices.items()},
-                "seconds_to": {str(percent): seconds for percent, seconds in found.clock.items()},
-                "decision_ms": found.decision_ms,
+                "cost_to": {str(percent): cost.median for percent, cost in standing.costs.items()},
+                "training_to": {str(percent): cost.trained for percent, cost in standing.costs.items()},
+                "interval": {str(percent): [cost.low, cost.high] for percent, cost in standing.costs.items()},
+                "reached": {str(percent): cost.reached for percent, cost in standing.costs.items()},
+                "seconds_to": {str(percent): seconds for percent, seconds in standing.clock.items()},
+                "decision_ms": standing.decision_ms,
             }
-            for name, found in standings.items()
+            for name, standing in standings.items()
         },
     }
 
@@ -167,14 +174,14 @@ def _print(table: Table, standings: dict[str, Standing], seeds: int, workers: in
     )
     grid = Grid(title=title, title_justify="left")
     grid.add_column("strategy", no_wrap=True)
-    for percent in next(iter(standings.values())).prices:
+    for percent in next(iter(standings.values())).costs:
         grid.add_column(f"{percent} %", justify="right")
     grid.add_column("ms a network", justify="right")
-    for name, found in standings.items():
-        grid.add_row(name, *(_cell(price) for price in found.prices.values()), f"{found.decision_ms:.1f}")
+    for name, standing in standings.items():
+        grid.add_row(name, *(_cell(cost) for cost in standing.costs.values()), f"{standing.decision_ms:.1f}")
     Console().print(grid)
 
 
-def _cell(price: Price) -> str:
-    low, middle, high = ("never" if x is None else f"{x:.1f}" for x in (price.low, price.median, price.high))
+def _cell(cost: ShareCost) -> str:
+    low, middle, high = ("never" if x is None else f"{x:.1f}" for x in (cost.low, cost.median, cost.high))
     return middle if middle == low == high else f"{middle}\n{low}-{high}"

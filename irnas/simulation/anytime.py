@@ -1,6 +1,6 @@
-"""What a search has to show at any time: how much of the front, how near to it, and what it attains at each cost.
+"""What a search has reached at any time: how much of the front, how near to it, and what it attains at each cost.
 
-All of it is said over many searches, as the median and the quartiles on one grid of costs. A search that has ended
+Each figure is that of many searches, as the median and the quartiles on one grid of costs. A search that has ended
 keeps what it has.
 """
 
@@ -63,10 +63,9 @@ def shortfall(runs: Sequence[Trajectory], arenas: Sequence[Arena], costs: Sequen
     distances = []
     for run, arena in zip(runs, arenas, strict=True):
         target_nk = places(arena.front.results, arena.objectives, arena.bounds)
-        mine = []
-        for front in fronts(run, arena):
-            mine.append(igd_plus(places(front.results, arena.objectives, arena.bounds), target_nk))
-        distances.append(mine)
+        distances.append(
+            [igd_plus(places(f.results, arena.objectives, arena.bounds), target_nk) for f in fronts(run, arena)]
+        )
     return _along(runs, costs, distances, math.sqrt(len(arenas[0].objectives)))
 
 
@@ -93,15 +92,15 @@ def attainment(
 
     Source: the empirical attainment function, V. Grunert da Fonseca, C. Fonseca, A. Hall, 2001.
     """
-    found = []
+    rows = []
     for run, arena in zip(runs, arenas, strict=True):
         paid = [m for m in run.moments if m.billed <= cost]
-        found.append(_best([arena.truth(m.key, m.trial) for m in paid], pair, levels))
-    return _attained(found)
+        rows.append(_best([arena.truth(m.key, m.trial) for m in paid], pair, levels))
+    return _attained(rows)
 
 
 def attainable(arenas: Sequence[Arena], pair: tuple[Objective, Objective], levels: Sequence[float]) -> Band:
-    """The same of searches that know all of the table: what no search can exceed."""
+    """What searches attain that know all of the table: no search can exceed it. ``attainment`` says the rest."""
     return _attained([_best(arena.front.results, pair, levels) for arena in arenas])
 
 
@@ -121,19 +120,19 @@ def _attained(rows: Sequence[Sequence[float]]) -> Band:
 
 def fronts(run: Trajectory, arena: Arena) -> list[Front]:
     """The front after each of a search's moments, as it is scored."""
-    found: list[Front] = []
+    sequence: list[Front] = []
     for moment in run.moments:
-        before = found[-1].results if found else ()
-        found.append(Front.of([*before, arena.truth(moment.key, moment.trial)], arena.objectives))
-    return found
+        before = sequence[-1].results if sequence else ()
+        sequence.append(Front.of([*before, arena.truth(moment.key, moment.trial)], arena.objectives))
+    return sequence
 
 
 def places(results: Sequence[Result], objectives: Sequence[Objective], bounds: Bounds) -> Array:
     """Where results lie in the box, [N, K]: 0 at the best, 1 at the worst, costs on a logarithmic axis."""
     corner_k2 = np.array([[o.position(v) for v in bounds[o.name]] for o in objectives])
     place_nk = np.array([[o.position(r.values[o.name]) for o in objectives] for r in results])
-    found_nk: Array = (place_nk.reshape(-1, len(objectives)) - corner_k2[:, 0]) / (corner_k2[:, 1] - corner_k2[:, 0])
-    return found_nk
+    unit_nk: Array = (place_nk.reshape(-1, len(objectives)) - corner_k2[:, 0]) / (corner_k2[:, 1] - corner_k2[:, 0])
+    return unit_nk
 
 
 def igd_plus(front_nk: Array, target_mk: Array) -> float:
@@ -149,11 +148,11 @@ def igd_plus(front_nk: Array, target_mk: Array) -> float:
 def _along(
     runs: Sequence[Trajectory], costs: Sequence[float], values: Sequence[Sequence[float]], before: float
 ) -> Band:
-    """The band of figures that hold from one moment to the next, ``before`` ahead of the first."""
+    """The band of figures that hold from one moment to the next; ``before`` holds until the first."""
     rows = []
-    for run, mine in zip(runs, values, strict=True):
+    for run, figures in zip(runs, values, strict=True):
         paid = [m.billed for m in run.moments]
-        steps = [before, *mine]
+        steps = [before, *figures]
         rows.append([steps[bisect.bisect_right(paid, cost)] for cost in costs])
     low, median, high = np.quantile(np.array(rows), (0.25, 0.5, 0.75), axis=0).tolist()
     return Band(low=tuple(low), median=tuple(median), high=tuple(high))

@@ -1,4 +1,4 @@
-"""Strategies against each other on one table: what each pays for a share of the front."""
+"""Compares strategies on one table: what each pays for a share of the front."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from irnas.core.errors import SettingsError
 from irnas.core.objective import Objective
-from irnas.search.strategy import SearchProblem
 from irnas.search.strategy.catalogue import UNCACHED, make_strategy
 from irnas.simulation.simulator import Arena, Trajectory, replay
 from irnas.simulation.table import Table
@@ -24,8 +23,8 @@ _LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
-    """What a share of the front cost, in full trainings and with the strategy's own time, over the seeds."""
+class ShareCost:
+    """What a share of the front costs, in full trainings and with the strategy's own time, over the seeds."""
 
     median: float | None
     """None where half of the searches or more never got there."""
@@ -40,9 +39,9 @@ class Price:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How a strategy did."""
+    """What the searches of a strategy came to."""
 
-    prices: dict[int, Price]
+    costs: dict[int, ShareCost]
     """For each of ``SHARES``."""
     clock: dict[int, float | None]
     """Median simulated seconds until then."""
@@ -50,7 +49,7 @@ class Standing:
     """The strategy's own CPU time for each network it started, on this machine."""
 
 
-def searches(
+def run_searches(
     table: Table,
     names: Sequence[str],
     objectives: tuple[Objective, ...],
@@ -79,17 +78,17 @@ def searches(
         raise SettingsError(f"jobs: got {jobs}; must be at least 1")
     names = list(dict.fromkeys(names))
     tasks = [(name, seed) for seed in range(seeds) for name in names]
-    found: dict[str, list[Trajectory]] = {name: [] for name in names}
-    with _mapped(_Ring(table=table, objectives=objectives, workers=workers), min(jobs, len(tasks))) as runs_of:
-        for (name, _), run in zip(tasks, runs_of(tasks), strict=True):
-            found[name].append(run)
+    runs_of: dict[str, list[Trajectory]] = {name: [] for name in names}
+    with _mapper(_Searcher(table=table, objectives=objectives, workers=workers), min(jobs, len(tasks))) as map_tasks:
+        for (name, _), run in zip(tasks, map_tasks(tasks), strict=True):
+            runs_of[name].append(run)
             progress()
-    return found
+    return runs_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ring:
-    """What all searches of a contest share."""
+class _Searcher:
+    """Runs one search; holds what all searches of a comparison share."""
 
     table: Table
     objectives: tuple[Objective, ...]
@@ -97,18 +96,7 @@ class _Ring:
 
     def search(self, name: str, seed: int) -> Trajectory:
         arena = Arena(table=self.table, objectives=self.objectives, replica=seed)
-        num = len(self.table.points)
-        strategy = make_strategy(
-            name,
-            SearchProblem(
-                space=arena.space,
-                objectives=arena.objectives,
-                price=arena.price,
-                epochs=self.table.epochs,
-                num_trials=num,
-                seed=seed,
-            ),
-        )
+        strategy = make_strategy(name, arena.problem(seed))
         until = max(SHARES) / 100
         return replay(strategy, arena, workers=self.workers, until=until, pays_repeats=UNCACHED in name)
 
@@ -117,10 +105,10 @@ _Task = tuple[str, int]
 
 
 @contextmanager
-def _mapped(ring: _Ring, jobs: int) -> Iterator[Callable[[Sequence[_Task]], Iterator[Trajectory]]]:
-    """Searches by name and seed, in the order of the tasks, as they are done."""
+def _mapper(searcher: _Searcher, jobs: int) -> Iterator[Callable[[Sequence[_Task]], Iterator[Trajectory]]]:
+    """A function that runs tasks and yields their searches in the order of the tasks."""
     if jobs <= 1:
-        yield lambda tasks: (ring.search(*task) for task in tasks)
+        yield lambda tasks: (searcher.search(*task) for task in tasks)
         return
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
@@ -134,27 +122,28 @@ def _mapped(ring: _Ring, jobs: int) -> Iterator[Callable[[Sequence[_Task]], Iter
     pool = ProcessPoolExecutor(jobs, mp_context=context)
     try:
         # The table goes with each task: as an argument of a process that dies early it would be waited for for ever.
-        yield lambda tasks: pool.map(ring.search, *zip(*tasks, strict=True))
+        yield lambda tasks: pool.map(searcher.search, *zip(*tasks, strict=True))
     except BrokenProcessPool:
         raise SettingsError(f"jobs: got {jobs}, and a process of them died; must be fewer, or 1") from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def standing(runs: Sequence[Trajectory]) -> Standing:
-    """What the searches of one strategy came to."""
-    prices, clock = {}, {}
+def summarise(runs: Sequence[Trajectory]) -> Standing:
+    """Summarise the searches of one strategy."""
+    share_costs, clock = {}, {}
     for percent in SHARES:
-        costs = [_or_never(run.billed_to(percent / 100)) for run in runs]
+        costs = [_infinite_if_none(run.billed_to(percent / 100)) for run in runs]
         low, high = _interval(costs)
         reached = sum(not math.isinf(c) for c in costs) / len(costs)
-        trained = _known(statistics.median(_or_never(run.cost_to(percent / 100)) for run in runs))
-        prices[percent] = Price(
-            median=_known(statistics.median(costs)), low=low, high=high, reached=reached, trained=trained
+        trained = _none_if_infinite(statistics.median(_infinite_if_none(run.cost_to(percent / 100)) for run in runs))
+        share_costs[percent] = ShareCost(
+            median=_none_if_infinite(statistics.median(costs)), low=low, high=high, reached=reached, trained=trained
         )
-        clock[percent] = _known(statistics.median(_or_never(run.seconds_to(percent / 100)) for run in runs))
-    started, decided = sum(run.started for run in runs), sum(run.decided_seconds for run in runs)
-    return Standing(prices=prices, clock=clock, decision_ms=1000 * decided / max(started, 1))
+        seconds = statistics.median(_infinite_if_none(run.seconds_to(percent / 100)) for run in runs)
+        clock[percent] = _none_if_infinite(seconds)
+    num_started, decided_s = sum(run.started for run in runs), sum(run.decided_seconds for run in runs)
+    return Standing(costs=share_costs, clock=clock, decision_ms=1000 * decided_s / max(num_started, 1))
 
 
 def _interval(costs: Sequence[float]) -> tuple[float | None, float | None]:
@@ -162,12 +151,12 @@ def _interval(costs: Sequence[float]) -> tuple[float | None, float | None]:
     rng = random.Random(0)
     medians = sorted(statistics.median(rng.choices(costs, k=len(costs))) for _ in range(_RESAMPLES))
     tail = round((1 - _LEVEL) / 2 * _RESAMPLES)
-    return _known(medians[tail]), _known(medians[-1 - tail])
+    return _none_if_infinite(medians[tail]), _none_if_infinite(medians[-1 - tail])
 
 
-def _or_never(cost: float | None) -> float:
+def _infinite_if_none(cost: float | None) -> float:
     return math.inf if cost is None else cost
 
 
-def _known(cost: float) -> float | None:
+def _none_if_infinite(cost: float) -> float | None:
     return None if math.isinf(cost) else cost

@@ -18,11 +18,12 @@ from typing import TypeVar
 from irnas.core.errors import SettingsError
 from irnas.core.front import Bounds, Front
 from irnas.core.objective import Objective
+from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
 from irnas.core.space import Genotype
-from irnas.search.strategy import Decision, Proposal, Strategy
+from irnas.search.strategy import Decision, SearchProblem, Strategy
 from irnas.simulation.table import Point, Step, Table
-from irnas.simulation.tabular_space import Listed
+from irnas.simulation.tabular_space import TabularSpace
 
 MARGIN = 0.1
 """Of an axis's range in the table: how far behind its worst value hypervolumes are measured from."""
@@ -54,7 +55,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trajectory:
-    """What a strategy got for what it spent."""
+    """What a search reached, and what it paid."""
 
     moments: tuple[Moment, ...]
     cost: float
@@ -73,7 +74,7 @@ class Trajectory:
         return next((m.cost for m in self.moments if m.share >= share), None)
 
     def billed_to(self, share: float) -> float | None:
-        """The same, with the strategy's own time."""
+        """The cost at which a share was reached, with the strategy's own time; None if never."""
         return next((m.billed for m in self.moments if m.share >= share), None)
 
     def seconds_to(self, share: float) -> float | None:
@@ -88,7 +89,7 @@ class Arena:
     table: Table
     objectives: tuple[Objective, ...]
     replica: int = 0
-    space: Listed = field(init=False)
+    space: TabularSpace = field(init=False)
     bounds: Bounds = field(init=False)
     unit: float = field(init=False)
     """Seconds of the mean full training."""
@@ -105,18 +106,29 @@ class Arena:
         points = {p.key: p for p in self.table.points}
         listed = tuple(p.genotype for p in self.table.points)
         object.__setattr__(self, "_points", points)
-        object.__setattr__(self, "space", Listed.of(self.table.space, listed))
+        object.__setattr__(self, "space", TabularSpace.of(self.table.space, listed))
         object.__setattr__(self, "bounds", bounds(self.table, self.objectives))
-        object.__setattr__(self, "unit", statistics.fmean(self.seen(k)[-1].seconds for k in points))
+        object.__setattr__(self, "unit", statistics.fmean(self.visible_curve(k)[-1].seconds for k in points))
         truths = [self.truth(k, trial) for trial, k in enumerate(points)]
         object.__setattr__(self, "front", Front.of(truths, self.objectives))
         object.__setattr__(self, "_full", self.front.hypervolume(self.bounds))
+
+    def problem(self, seed: int) -> SearchProblem:
+        """What a strategy of this seed is made for: to search the table, with a plan to train all of it."""
+        return SearchProblem(
+            space=self.space,
+            objectives=self.objectives,
+            price=self.price,
+            epochs=self.table.epochs,
+            num_trials=len(self.table.points),
+            seed=seed,
+        )
 
     def price(self, genotype: Genotype) -> Mapping[str, float]:
         """A network's free objectives."""
         return self._points[genotype.key].free
 
-    def seen(self, key: str) -> tuple[Step, ...]:
+    def visible_curve(self, key: str) -> tuple[Step, ...]:
         """The curve that the search sees."""
         curves = self._points[key].curves
         return curves[sorted(curves)[self.replica % len(curves)]]
@@ -126,10 +138,10 @@ class Arena:
 
         Where there is one seed only, it serves for both.
         """
-        point, mine = self._points[key], self.seen(key)
-        others = [c[-1].values for c in point.curves.values() if c is not mine] or [mine[-1].values]
+        point, visible = self._points[key], self.visible_curve(key)
+        others = [c[-1].values for c in point.curves.values() if c is not visible] or [visible[-1].values]
         values = {n: statistics.fmean(v[n] for v in others) for n in self.table.metrics}
-        return self.result(trial, point.genotype, Status.OK, replace(mine[-1], values=values))
+        return self.result(trial, point.genotype, Status.OK, replace(visible[-1], values=values))
 
     def result(self, trial: int, genotype: Genotype, status: Status, step: Step | None) -> Result:
         """The result of a trial that ended after ``step``; None where it never began."""
@@ -155,14 +167,14 @@ def bounds(table: Table, objectives: Sequence[Objective]) -> dict[str, tuple[flo
 
     Without the margin the networks at the ends of a front would count for nothing.
     """
-    found = {}
+    box = {}
     for objective in objectives:
         finals = [{**p.free, **c[-1].values} for p in table.points for c in p.curves.values()]
         values = sorted((f[objective.name] for f in finals), key=objective.position)
         best, worst = objective.position(values[0]), objective.position(values[-1])
         beyond = worst + MARGIN * ((worst - best) or 1.0)
-        found[objective.name] = (values[0], _value(objective, beyond))
-    return found
+        box[objective.name] = (values[0], _value(objective, beyond))
+    return box
 
 
 def _value(objective: Objective, position: float) -> float:
@@ -174,7 +186,7 @@ def _value(objective: Objective, position: float) -> float:
 def replay(
     strategy: Strategy, arena: Arena, *, workers: int = 1, until: float = 1.0, pays_repeats: bool = False
 ) -> Trajectory:
-    """Search a table until the strategy has no more to ask, or the share ``until`` of its hypervolume is reached.
+    """Search a table until the strategy has no more to propose, or the share ``until`` of its hypervolume is reached.
 
     Args:
         strategy: one that searches ``arena.space`` at the prices of ``arena.price``.
@@ -189,21 +201,21 @@ def replay(
     """
     if workers < 1:
         raise SettingsError(f"workers: got {workers}; must be at least 1")
-    floor = _Floor(strategy, arena, workers, pays_repeats)
-    while floor.share < until and floor.fill():
-        floor.advance()
+    simulation = _Simulation(strategy, arena, workers, pays_repeats)
+    while simulation.share < until and simulation.hand_out():
+        simulation.advance()
     return Trajectory(
-        moments=tuple(floor.moments),
-        cost=floor.billed / arena.unit,
-        seconds=floor.now,
-        started=floor.started,
-        resumed=floor.resumed,
-        decided_seconds=floor.decided,
+        moments=tuple(simulation.moments),
+        cost=simulation.billed / arena.unit,
+        seconds=simulation.now,
+        started=simulation.started,
+        resumed=simulation.resumed,
+        decided_seconds=simulation.decided,
     )
 
 
-class _Floor:
-    """The workers, and what they are at."""
+class _Simulation:
+    """Simulated workers on a clock, and the trials that they train."""
 
     def __init__(self, strategy: Strategy, arena: Arena, workers: int, pays_repeats: bool) -> None:
         self._strategy, self._arena = strategy, arena
@@ -219,14 +231,14 @@ class _Floor:
         self.started = self.resumed = 0
         self.moments: list[Moment] = []
 
-    def fill(self) -> bool:
-        """Hand out work while a worker is free; whether any is at work then."""
-        while len(self._due) < self._workers and (proposal := self._timed(self._strategy.ask)) is not None:
+    def hand_out(self) -> bool:
+        """Hand out work while a worker is free; return whether any worker has work then."""
+        while len(self._due) < self._workers and (proposal := self._measured(self._strategy.ask)) is not None:
             trial = proposal.trial
             if trial in self._paused:
                 self._paused.discard(trial)
                 self.resumed += 1
-                self._await(trial, 0.0)
+                self._schedule(trial, 0.0)
                 continue
             assert trial not in self._proposals, f"trial {trial} was proposed again and is not paused"
             self._proposals[trial] = proposal
@@ -235,49 +247,49 @@ class _Floor:
                 continue
             self._next_step[trial] = 0
             self.started += 1
-            self._await(trial, self._repeats(proposal) if self._pays_repeats else 0.0)
+            self._schedule(trial, self._seconds_of_repeats(proposal) if self._pays_repeats else 0.0)
         return bool(self._due)
 
     def advance(self) -> None:
-        """Let the clock run to the next report, and do as the strategy says."""
+        """Let the clock run to the next report, and do what the strategy decides."""
         due, _, trial = heapq.heappop(self._due)
         self.billed += (due - self.now) * (len(self._due) + 1)
         self.now = due
         proposal = self._proposals[trial]
-        curve = self._arena.seen(proposal.genotype.key)
+        curve = self._arena.visible_curve(proposal.genotype.key)
         step = curve[self._next_step[trial]]
         self._next_step[trial] += 1
-        decision = self._timed(lambda: self._strategy.observe(trial, step.epoch, step.values, step.seconds))
+        decision = self._measured(lambda: self._strategy.observe(trial, step.epoch, step.values, step.seconds))
         if self._next_step[trial] == len(curve):
-            # As in a session: of a whole training only the result is missing.
+            # As in a session: of a full training only the result is missing.
             self._tell(self._arena.result(trial, proposal.genotype, Status.OK, step))
-            self._count(proposal)
+            self._score(proposal)
         elif decision is Decision.PAUSE:
             self._paused.add(trial)
         else:
-            self._await(trial, 0.0)
+            self._schedule(trial, 0.0)
 
     def _tell(self, result: Result) -> None:
-        self._timed(lambda: self._strategy.tell(result))
+        self._measured(lambda: self._strategy.tell(result))
 
-    def _timed(self, decide: Callable[[], _Answer]) -> _Answer:
-        """What the strategy answers; its CPU time, with that of threads it starts, is noted."""
+    def _measured(self, decide: Callable[[], _Answer]) -> _Answer:
+        """Call the strategy, and note its CPU time, with that of threads it starts."""
         start = time.process_time()
         answer = decide()
         self.decided += time.process_time() - start
         return answer
 
-    def _await(self, trial: int, extra: float) -> None:
-        curve, number = self._arena.seen(self._proposals[trial].genotype.key), self._next_step[trial]
+    def _schedule(self, trial: int, extra: float) -> None:
+        curve, number = self._arena.visible_curve(self._proposals[trial].genotype.key), self._next_step[trial]
         seconds = curve[number].seconds - (curve[number - 1].seconds if number else 0.0)
         heapq.heappush(self._due, (self.now + seconds + extra, self._num_events, trial))
         self._num_events += 1
 
-    def _repeats(self, proposal: Proposal) -> float:
+    def _seconds_of_repeats(self, proposal: Proposal) -> float:
         asked = proposal.memory.get("asked", ())
-        return sum((self._arena.seen(entry["of"])[-1].seconds for entry in asked if entry["of"]), 0.0)
+        return sum((self._arena.visible_curve(entry["of"])[-1].seconds for entry in asked if entry["of"]), 0.0)
 
-    def _count(self, proposal: Proposal) -> None:
+    def _score(self, proposal: Proposal) -> None:
         truth = self._arena.truth(proposal.genotype.key, proposal.trial)
         # From the front so far: whatever that dominates, it still does.
         self._front = Front.of([*self._front.results, truth], self._arena.objectives)

@@ -1,10 +1,9 @@
 """A space of listed networks only: what a strategy searches when it is replayed on a table.
 
-The other way, letting a strategy search everything and looking up the nearest network that is left, would answer for a
-network that the strategy did not ask for and tell it nothing of that. Here the list is the space: counting, drawing and
-walking give its members alone, and values that name no member name the nearest one, known to the strategy by its own
-key. A sampler that draws values sees a member as its own again and is answered from the results, as in a real search.
-Where the list is all of a space, nothing is ever moved.
+Here the list is the space: counting, drawing and walking give its members alone, and values that name no member name
+the nearest one, which the strategy knows by its own key. A strategy that searched everything, with the nearest network
+looked up behind its back, would learn of networks that it did not ask for. A sampler that draws a member again is
+answered from the results, as in a real search. Where the list is all of a space, nothing is ever moved.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from irnas.search.strategy.feature import features
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed(Space):
-    """The members of a space that are listed."""
+class TabularSpace(Space):
+    """A space that consists of listed networks."""
 
     listed: tuple[Genotype, ...]
     _features: Mapping[str, tuple[float, ...]] = field(init=False, repr=False, compare=False)
@@ -30,7 +29,7 @@ class Listed(Space):
         object.__setattr__(self, "_features", {g.key: features(self, g) for g in self.listed})
 
     @classmethod
-    def of(cls, space: Space, listed: tuple[Genotype, ...]) -> Listed:
+    def of(cls, space: Space, listed: tuple[Genotype, ...]) -> TabularSpace:
         """The part of ``space`` that is listed."""
         return cls(name=space.name, family=space.family, params=space.params, members=space.members, listed=listed)
 

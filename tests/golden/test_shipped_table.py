@@ -17,12 +17,12 @@ SHAPES, BITS = (
 )
 
 
-@pytest.mark.parametrize(("found", "epochs", "correlation"), [(SHAPES, 27, 0.26), (BITS, 18, 0.80)])
-def test_it_holds_what_the_page_says(found: table.Table, epochs: int, correlation: float) -> None:
-    assert (len(found.points), found.epochs, found.synthetic) == (216, epochs, False)
-    assert {tuple(sorted(p.curves)) for p in found.points} == {(0, 1)}
-    assert len({p.key for p in found.points}) == 216
-    ends = [[p.curves[seed][-1].values["miou"] for p in found.points] for seed in (0, 1)]
+@pytest.mark.parametrize(("trainings", "epochs", "correlation"), [(SHAPES, 27, 0.26), (BITS, 18, 0.80)])
+def test_it_holds_what_the_page_says(trainings: table.Table, epochs: int, correlation: float) -> None:
+    assert (len(trainings.points), trainings.epochs, trainings.synthetic) == (216, epochs, False)
+    assert {tuple(sorted(p.curves)) for p in trainings.points} == {(0, 1)}
+    assert len({p.key for p in trainings.points}) == 216
+    ends = [[p.curves[seed][-1].values["miou"] for p in trainings.points] for seed in (0, 1)]
     assert statistics.correlation(*ends) == pytest.approx(correlation, abs=0.005)
 
 
@@ -33,7 +33,7 @@ def test_the_axes_are_those_that_the_page_names() -> None:
 def test_a_random_search_pays_what_the_page_says() -> None:
     row = re.search(r"^\| `random` \|(.*)\|$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert row
-    said = [float(cell.split()[0]) for cell in row[1].split("|")[:4]]
-    runs = comparison.searches(BITS, ["random"], parse("miou,ops"), seeds=20)["random"]
-    found = [price.trained for price in comparison.standing(runs).prices.values()]
-    assert found == pytest.approx(said, abs=1)
+    printed = [float(cell.split()[0]) for cell in row[1].split("|")[:4]]
+    runs = comparison.run_searches(BITS, ["random"], parse("miou,ops"), seeds=20)["random"]
+    trained = [cost.trained for cost in comparison.summarise(runs).costs.values()]
+    assert trained == pytest.approx(printed, abs=1)

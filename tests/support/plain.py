@@ -11,33 +11,34 @@ from typing import Any
 import numpy as np
 
 from irnas.core.settings import ENDLESS, TotalBudget
+from irnas.search.strategy import Decision
 from irnas.search.strategy.expected_hypervolume import Costs
 from irnas.search.strategy.freeze_thaw import FreezeThaw
-from irnas.search.strategy.surrogate import Pace
+from irnas.search.strategy.surrogate import EpochTimeModel
 
 Worst = tuple[float, Costs]
 
 
 class PlainFreezeThaw(FreezeThaw):
-    """Looks at all options in turn and sums over all trainings that ended or are at work."""
+    """Looks at all options in turn and sums over all trainings that ended or are pending."""
 
     def __init__(self, *args: Any, epochs: int, total_budget: TotalBudget = ENDLESS, **more: Any) -> None:
         super().__init__(*args, epochs=epochs, total_budget=total_budget, **more)
-        self._epochs, self._spendable = epochs, total_budget
-        self._took: dict[int, tuple[int, float]] = {}
+        self._epochs, self._total_budget = epochs, total_budget
+        self._progress: dict[int, tuple[int, float]] = {}
 
-    def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> bool:
-        self._took[trial] = epoch, seconds
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> Decision:
+        self._progress[trial] = epoch, seconds
         return super().observe(trial, epoch, values, seconds)
 
     def _rate(self, option: int | str) -> float:
-        """Seconds an epoch: its own, or as those of others let expect."""
-        if option in self._took:
-            epoch, seconds = self._took[int(option)]
+        """Seconds an epoch: its own, or as predicted from those of others."""
+        if option in self._progress:
+            epoch, seconds = self._progress[int(option)]
             return seconds / epoch
         costs = self._pool[self._key(option)].costs
-        seen = [(self._first(t), seconds / epoch) for t, (epoch, seconds) in self._took.items()]
-        return float(Pace(seen).seconds(np.array(costs[0] if costs else 0.0)))
+        pairs = [(self._first(t), seconds / epoch) for t, (epoch, seconds) in self._progress.items()]
+        return float(EpochTimeModel(pairs).predict(np.array(costs[0] if costs else 0.0)))
 
     def _first(self, trial: int) -> float:
         costs = self._pool[self._key(trial)].costs
@@ -47,31 +48,31 @@ class PlainFreezeThaw(FreezeThaw):
         height = self._ladder.height(option) if isinstance(option, int) else 0
         return self._ladder.steps[height - 1] if height else 0
 
-    def _carried(self, options: Sequence[int | str]) -> list[int | str]:
-        """One after the other: epochs and seconds that are spent, or will be when all that is at work has ended."""
-        spent = [took for _, took in self._took.values()]
-        ahead = [(t, self._epochs - self._took.get(t, (0, 0.0))[0]) for t in self._busy]
-        epochs = self._spendable.epochs - sum(e for e, _ in self._took.values()) - sum(n for _, n in ahead)
-        seconds = self._spendable.seconds - sum(spent) - sum(n * self._rate(t) for t, n in ahead)
+    def _affordable(self, options: Sequence[int | str]) -> list[int | str]:
+        """One after the other: epochs and seconds that are paid, or will be when all that is pending has ended."""
+        paid = [seconds for _, seconds in self._progress.values()]
+        remaining = [(t, self._epochs - self._progress.get(t, (0, 0.0))[0]) for t in self._pending]
+        epochs = self._total_budget.epochs - sum(e for e, _ in self._progress.values()) - sum(n for _, n in remaining)
+        seconds = self._total_budget.seconds - sum(paid) - sum(n * self._rate(t) for t, n in remaining)
         left = {o: self._epochs - self._reached(o) for o in options}
-        return [o for o in options if left[o] <= epochs and (not spent or left[o] * self._rate(o) <= seconds)]
+        return [o for o in options if left[o] <= epochs and (not paid or left[o] * self._rate(o) <= seconds)]
 
     def _search(self) -> int | str | None:
-        new = [key for key in self._pool.keys if key not in self._keys]
-        options = self._carried([*sorted(self._paused), *new])
-        beliefs = self._outlook.believe([], self._at_work()) if options else None
-        if beliefs is None:
+        new = [key for key in self._pool.keys if key not in self._trials]
+        options = self._affordable([*sorted(self._paused), *new])
+        posterior = self._model.predict([], self._pending_keys()) if options else None
+        if posterior is None:
             return options[0] if options else None
-        mean_of, spread_of = beliefs
+        mean_of, deviation_of = posterior
         front, worst = self._plain_front(mean_of)
         best, best_rate = options[0], -1.0
         for option in options:
             key, left = self._key(option), self._epochs - self._reached(option)
             costs = self._pool[key].costs
-            gain = plainly(mean_of[key], spread_of[key], costs, front, worst)
-            counts_epochs = math.isfinite(self._spendable.epochs) and math.isinf(self._spendable.seconds)
+            improvement = sum_improvement(mean_of[key], deviation_of[key], costs, front, worst)
+            counts_epochs = math.isfinite(self._total_budget.epochs) and math.isinf(self._total_budget.seconds)
             seconds = 1.0 if counts_epochs else self._rate(option)
-            rate = gain / (left * seconds)
+            rate = improvement / (left * seconds)
             if rate > best_rate:
                 best, best_rate = option, rate
         return best
@@ -80,35 +81,37 @@ class PlainFreezeThaw(FreezeThaw):
         front = []
         for trial, proposal in self._proposals.items():
             key = proposal.genotype.key
-            if trial in self._outlook._finals:
-                front.append((self._outlook._finals[trial], self._pool[key].costs))
-            elif trial not in self._over and trial not in self._paused:
+            if trial in self._model._finals:
+                front.append((self._model._finals[trial], self._pool[key].costs))
+            elif trial not in self._ended and trial not in self._paused:
                 front.append((mean_of[key], self._pool[key].costs))
         low, high = min(mean_of.values()), max(mean_of.values())
         return front, (low - max(0.1 * (high - low), 0.01), self._pool.worst(0.1))
 
 
-def plainly(mean: float, spread: float, costs: Costs, front: Sequence[tuple[float, Costs]], worst: Worst) -> float:
+def sum_improvement(
+    mean: float, deviation: float, costs: Costs, front: Sequence[tuple[float, Costs]], worst: Worst
+) -> float:
     """The expected improvement of one point, as a sum from the floor to the top over all levels of the front."""
     floor, limits = worst
     if any(c >= limit for c, limit in zip(costs, limits, strict=True)):
         return 0.0
-    total, before = 0.0, excess(mean, spread, floor)
+    total, before = 0.0, excess(mean, deviation, floor)
     for level in [*sorted({gain for gain, _ in front if gain > floor}), math.inf]:
-        after = excess(mean, spread, level)
+        after = excess(mean, deviation, level)
         above = [other for gain, other in front if gain >= level]
         total += uncovered(costs, above, limits) * (before - after)
         before = after
     return total
 
 
-def excess(mean: float, spread: float, level: float) -> float:
+def excess(mean: float, deviation: float, level: float) -> float:
     """E[max(Y - level, 0)] for a normal Y."""
     if math.isinf(level):
         return 0.0
-    z = (mean - level) / spread
+    z = (mean - level) / deviation
     density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    return spread * density + (mean - level) * 0.5 * math.erfc(-z / math.sqrt(2))
+    return deviation * density + (mean - level) * 0.5 * math.erfc(-z / math.sqrt(2))
 
 
 def uncovered(costs: Costs, others: Sequence[Costs], limits: Costs) -> float:
@@ -118,6 +121,6 @@ def uncovered(costs: Costs, others: Sequence[Costs], limits: Costs) -> float:
         cuts.append(sorted({cost, limit, *(o[axis] for o in others if cost < o[axis] < limit)}))
     return sum(
         math.prod(high - low for low, high in cell)
-        for cell in itertools.product(*(itertools.pairwise(found) for found in cuts))
+        for cell in itertools.product(*(itertools.pairwise(places) for places in cuts))
         if not any(all(map(operator.le, other, (low for low, _ in cell))) for other in others)
     )

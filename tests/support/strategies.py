@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from support.results import tiny_space
 
 from irnas.core.objective import parse
+from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
 from irnas.core.space import Genotype, Param, Space
-from irnas.search.strategy import Proposal
-from irnas.search.strategy.optuna_sampler import Sampled
+from irnas.search.strategy.optuna_sampler import SamplerStrategy
 
 
 def price(genotype: Genotype) -> Mapping[str, float]:
@@ -45,5 +45,5 @@ def wide_space() -> Space:
     return Space(name="wide", family="f", params=(*base, *params))
 
 
-def strategy(sampler: str = "tpe", space: Space | None = None, **changes: object) -> Sampled:
-    return Sampled(space or tiny_space(), parse("miou,ops"), price, sampler=sampler, **{"seed": 5, **changes})  # type: ignore[arg-type]
+def strategy(sampler: str = "tpe", space: Space | None = None, **changes: object) -> SamplerStrategy:
+    return SamplerStrategy(space or tiny_space(), parse("miou,ops"), price, sampler=sampler, **{"seed": 5, **changes})  # type: ignore[arg-type]

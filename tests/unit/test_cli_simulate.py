@@ -43,21 +43,20 @@ def bench(tmp_path: Path) -> Path:
 
 def test_it_prints_the_median_cost_of_each_strategy(bench: Path) -> None:
     words = ("--bench", bench, "--strategy", "random, moasha", "--seeds", 3, "--workers", 2, "--json")
-    found = json.loads(run(*words).stdout)
-    assert set(found["strategies"]) == {"random", "moasha"}
-    assert (found["points"], found["epochs"], found["seeds"], found["workers"]) == (20, 9, 3, 2)
-    assert found["synthetic"] is True and found["objectives"] == ["miou", "ops"]
+    document = json.loads(run(*words).stdout)
+    assert set(document["strategies"]) == {"random", "moasha"}
+    assert (document["points"], document["epochs"], document["seeds"], document["workers"]) == (20, 9, 3, 2)
+    assert document["synthetic"] is True and document["objectives"] == ["miou", "ops"]
     again = json.loads(run(*words).stdout)
     costs = []
     for seed in range(3):
         arena = Arena(table=table.read(str(bench)), objectives=parse("miou,ops"), replica=seed)
-        asker = make_strategy("random", arena.space, arena.objectives, arena.price, epochs=9, num_trials=20, seed=seed)
-        searched = replay(asker, arena, workers=2)
-        costs.append([searched.cost_to(p / 100) for p in (90, 95, 98, 99)])
-    billed = found["strategies"]["random"]["cost_to"]
-    assert all(billed[p] > found["strategies"]["random"]["training_to"][p] for p in billed)
+        trajectory = replay(make_strategy("random", arena.problem(seed)), arena, workers=2)
+        costs.append([trajectory.cost_to(p / 100) for p in (90, 95, 98, 99)])
+    billed = document["strategies"]["random"]["cost_to"]
+    assert all(billed[p] > document["strategies"]["random"]["training_to"][p] for p in billed)
     for number, percent in enumerate(("90", "95", "98", "99")):
-        entry = found["strategies"]["random"]
+        entry = document["strategies"]["random"]
         middle = statistics.median(c[number] or 0.0 for c in costs)
         assert entry["training_to"][percent] == pytest.approx(middle)
         low, high = entry["interval"][percent]
@@ -65,38 +64,38 @@ def test_it_prints_the_median_cost_of_each_strategy(bench: Path) -> None:
         assert entry["training_to"] == again["strategies"]["random"]["training_to"]
 
 
-def test_the_record_of_an_ordinary_run_can_be_searched_again(tmp_path: Path) -> None:
+def test_the_table_of_a_run_can_be_searched(tmp_path: Path) -> None:
     uri = write_run(tmp_path / "run", space_folder(tmp_path))
     table.write(str(tmp_path / "b.parquet"), table.from_runs([list(Ledger(uri).events())]))
     words = ("--bench", tmp_path / "b.parquet", "--strategy", "random,moasha,freeze-thaw", "--seeds", 2, "--json")
-    found = json.loads(run(*words).stdout)
-    assert found["points"] == 12 and found["synthetic"] is False
-    assert all(0 < entry["training_to"]["99"] <= 12 for entry in found["strategies"].values())
+    document = json.loads(run(*words).stdout)
+    assert document["points"] == 12 and document["synthetic"] is False
+    assert all(0 < entry["training_to"]["99"] <= 12 for entry in document["strategies"].values())
 
 
-def test_what_was_never_reached_is_never(bench: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_share_that_no_search_reached_is_never(bench: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Silent:
         def ask(self) -> None:
             return None
 
     monkeypatch.setattr(comparison, "make_strategy", lambda *_, **__: Silent())
-    found = json.loads(run("--bench", bench, "--strategy", "random", "--seeds", 2, "--json").stdout)
-    entry = found["strategies"]["random"]
+    document = json.loads(run("--bench", bench, "--strategy", "random", "--seeds", 2, "--json").stdout)
+    entry = document["strategies"]["random"]
     assert entry["cost_to"]["90"] is None is entry["interval"]["90"][1] and entry["reached"]["90"] == 0.0
     assert "never" in run("--bench", bench, "--strategy", "random", "--seeds", 2).stdout
 
 
-def test_a_person_gets_a_table_that_says_what_it_stands_on(bench: Path) -> None:
+def test_the_printed_table_says_what_it_stands_on(bench: Path) -> None:
     result = run("--bench", bench, "--strategy", "freeze-thaw", "--seeds", 2)
     assert result.exit_code == 0 and "freeze-thaw" in result.stdout and "99 %" in result.stdout
     assert "MADE UP" in result.stdout and "20 networks" in result.stdout
 
 
 @pytest.mark.parametrize("suffix", ["png", "html"])
-def test_curves_are_drawn_and_told(bench: Path, tmp_path: Path, suffix: str) -> None:
+def test_curves_are_drawn_and_printed(bench: Path, tmp_path: Path, suffix: str) -> None:
     plot = tmp_path / f"race.{suffix}"
     words = ("--bench", bench, "--strategy", "nsga2-uncached,freeze-thaw", "--seeds", 2, "--at", 6, "--plot", plot)
-    found = json.loads(run(*words, "--json").stdout)
+    document = json.loads(run(*words, "--json").stdout)
     content = plot.read_bytes()
     if suffix == "png":
         assert content.startswith(b"\x89PNG") and len(content) > 20_000
@@ -104,7 +103,7 @@ def test_curves_are_drawn_and_told(bench: Path, tmp_path: Path, suffix: str) -> 
         text = content.decode()
         assert all(word in text for word in ("freeze-thaw", "the whole table", "for 6 full trainings", "MADE UP"))
         assert not re.search(r'<(script|link|img)[^>]+(src|href)="http', text)
-    curves = found["curves"]
+    curves = document["curves"]
     for name in ("regret", "igd_plus"):
         for band in curves[name].values():
             assert len(band["median"]) == len(curves["cost"]) and band["median"] == sorted(band["median"], reverse=True)
@@ -118,7 +117,7 @@ def test_a_metric_alone_is_drawn_without_a_second_panel(bench: Path, tmp_path: P
         assert run(*words).exit_code == 0 and plot.stat().st_size > 10_000
 
 
-def test_what_cannot_be_is_said_in_one_line(bench: Path, tmp_path: Path) -> None:
+def test_wrong_options_are_refused_in_one_line(bench: Path, tmp_path: Path) -> None:
     assert str(refused("--bench", bench, "--strategy", "random,best")).startswith("--strategy: got 'best'; one of tpe")
     assert str(refused("--bench", bench, "--strategy", ",")).startswith("--strategy: got ','; must name one or more")
     assert str(refused("--bench", bench, "--seeds", 0)) == "--seeds: got 0; must be at least 1"

@@ -5,23 +5,26 @@ from support.results import tiny_space
 from support.strategies import answer, strategy, wide_space
 
 from irnas.core.result import Result, Status
-from irnas.core.settings import SAMPLERS
-from irnas.search.strategy import History, Proposal
-from irnas.search.strategy.optuna_sampler import WINDOW, Sampled
+from irnas.core.strategies import STRATEGIES
+from irnas.search.strategy import History
+from irnas.core.proposal import Proposal
+from irnas.search.strategy.optuna_sampler import WINDOW, SamplerStrategy
+
+SAMPLERS = [name for name, entry in STRATEGIES.items() if not entry.is_multi_fidelity]
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_every_sampler_walks_the_whole_space_without_a_repeat(sampler: str) -> None:
+def test_every_sampler_proposes_each_network_once(sampler: str) -> None:
     space = tiny_space().restrict({"base": (4, 8)}) if sampler == "gp" else tiny_space()  # the Gaussian process is slow
-    asker, seen = strategy(sampler, space), list[str]()
+    asker, keys = strategy(sampler, space), list[str]()
     while (proposal := asker.ask()) is not None:
-        seen.append(proposal.genotype.key)
+        keys.append(proposal.genotype.key)
         asker.tell(answer(proposal))
-    assert len(seen) == len(set(seen)) == space.count()
+    assert len(keys) == len(set(keys)) == space.count()
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_failed_trials_and_pending_ones_do_no_harm(sampler: str) -> None:
+def test_a_sampler_copes_with_failed_and_pending_trials(sampler: str) -> None:
     asker = strategy(sampler)
     proposals = [asker.ask() for _ in range(6)]
     assert all(proposals) and len({p.genotype.key for p in proposals if p}) == 6
@@ -33,13 +36,13 @@ def test_failed_trials_and_pending_ones_do_no_harm(sampler: str) -> None:
 
 @pytest.mark.parametrize(("sampler", "window"), [*((s, None) for s in SAMPLERS), ("tpe", 3)])
 @pytest.mark.parametrize("cut", [3, 9])
-def test_a_restored_strategy_decides_as_the_uninterrupted_one(
+def test_a_restored_sampler_proposes_what_it_would_have(
     sampler: str, window: int | None, cut: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if window:
         monkeypatch.setitem(WINDOW, sampler, window)
 
-    def go_on(asker: Sampled, waiting: list[Proposal], steps: int) -> list[str]:
+    def go_on(asker: SamplerStrategy, waiting: list[Proposal], steps: int) -> list[str]:
         keys = []
         for _ in range(steps):
             proposal = asker.ask()
@@ -51,8 +54,8 @@ def test_a_restored_strategy_decides_as_the_uninterrupted_one(
                 asker.tell(answer(waiting.pop(0)))
         return keys
 
-    whole, waiting = strategy(sampler, wide_space(), num_trials=20), list[Proposal]()
-    expected = go_on(whole, waiting, 16)
+    uninterrupted, waiting = strategy(sampler, wide_space(), num_trials=20), list[Proposal]()
+    expected = go_on(uninterrupted, waiting, 16)
 
     first, waiting, proposals, results = strategy(sampler, wide_space(), num_trials=20), [], [], []
     for _ in range(cut):
@@ -68,7 +71,7 @@ def test_a_restored_strategy_decides_as_the_uninterrupted_one(
     assert go_on(second, waiting, 16 - cut) == expected[cut:]
 
 
-def test_what_a_sampler_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sampler_keeps_a_bounded_number_of_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(WINDOW, "tpe", 5)
     asker, known = strategy("tpe", wide_space()), []
     for _ in range(23):
@@ -79,7 +82,7 @@ def test_what_a_sampler_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     assert max(known) <= 10 and known[-1] >= 5
 
 
-def test_a_generation_is_written_down_once() -> None:
+def test_the_parents_of_a_generation_are_recorded_once() -> None:
     asker, written = strategy("nsga2", wide_space(), num_trials=16), list[str]()
     for _ in range(24):
         proposal = asker.ask()
@@ -89,7 +92,7 @@ def test_a_generation_is_written_down_once() -> None:
     assert len(written) == len(set(written)) > 1
 
 
-def test_equal_seeds_equal_searches_and_different_seeds_differ() -> None:
+def test_equal_seeds_give_equal_proposals_others_do_not() -> None:
     def keys(seed: int) -> list[str]:
         asker = strategy("tpe", wide_space(), seed=seed)
         return [p.genotype.key for _ in range(8) if (p := asker.ask())]
@@ -97,18 +100,18 @@ def test_equal_seeds_equal_searches_and_different_seeds_differ() -> None:
     assert keys(1) == keys(1) != keys(2)
 
 
-def test_a_limit_refuses_without_losing_the_way() -> None:
+def test_a_network_beyond_a_limit_is_proposed_as_refused() -> None:
     asker = strategy("tpe", limits={"ops": 2.0e7})
-    found = []
+    proposals = []
     while (proposal := asker.ask()) is not None:
-        found.append(proposal)
+        proposals.append(proposal)
         asker.tell(answer(proposal, status=Status.REJECTED if proposal.refused else Status.OK))
-    assert {bool(p.refused) for p in found} == {True, False}
-    assert all(bool(p.refused) == (p.costs["ops"] > 2.0e7) for p in found)
-    assert "ops: got 2.4e+07; must be at most 2e+07" in {p.refused for p in found}
+    assert {bool(p.refused) for p in proposals} == {True, False}
+    assert all(bool(p.refused) == (p.costs["ops"] > 2.0e7) for p in proposals)
+    assert "ops: got 2.4e+07; must be at most 2e+07" in {p.refused for p in proposals}
 
 
-def test_given_points_come_first_even_from_outside_the_searched_part() -> None:
+def test_first_points_come_first_though_not_searched() -> None:
     narrow = tiny_space().restrict({"base": (4, 8)})
     outside = tiny_space().complete({"base": 16})
     inside = narrow.complete({"base": 4, "kind": "DB"})
@@ -121,18 +124,18 @@ def test_given_points_come_first_even_from_outside_the_searched_part() -> None:
         asker.tell(answer(proposal))
 
 
-def test_a_guided_sampler_beats_chance() -> None:
-    """On a plain slope TPE must find more of the good corner than even draws do: it is told what it should be told."""
+def test_tpe_beats_even_draws_on_a_slope() -> None:
+    """TPE must reach more of the good corner than even draws do, so the study learns the right values."""
 
     def best(sampler: str, seed: int) -> float:
-        asker, found = strategy(sampler, wide_space(), seed=seed, num_trials=40), []
+        asker, mious = strategy(sampler, wide_space(), seed=seed, num_trials=40), []
         for _ in range(40):
             proposal = asker.ask()
             assert proposal
             miou = sum(float(proposal.genotype.values[f"x{i}"]) for i in range(4)) / 32
             result = answer(proposal)
             asker.tell(Result.from_document({**result.document(), "values": {**result.values, "miou": miou}}))
-            found.append(miou)
-        return sum(sorted(found)[-10:]) / 10
+            mious.append(miou)
+        return sum(sorted(mious)[-10:]) / 10
 
     assert sum(best("tpe", s) > best("random", s) for s in range(5)) >= 4

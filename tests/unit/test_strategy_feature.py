@@ -17,7 +17,7 @@ def test_features_by_hand() -> None:
     assert features(SPACE, large) == (1.0, 0.0, HALF, 0.0, 0.0, 1.0, 1.0)
 
 
-def test_a_value_that_the_search_leaves_out_is_the_nearest_that_it_has() -> None:
+def test_a_value_outside_the_search_counts_as_the_nearest() -> None:
     narrow = tiny_space().restrict({"base": (4, 8), "stages": (2, 3)})
     outside = tiny_space().genotype({"stages": 2, "base": 16, "kind": "DB"})
     assert features(narrow, outside) == (0.0, 1.0, -0.5, 0.0, HALF)

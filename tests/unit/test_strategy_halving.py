@@ -9,9 +9,10 @@ from support.tables import made_table
 
 from irnas.core.objective import parse
 from irnas.core.result import Result, Status
-from irnas.search.strategy import History, Proposal, Seen
+from irnas.search.strategy import Decision, History, Observation
+from irnas.core.proposal import Proposal
 from irnas.search.strategy.halving import Halving
-from irnas.search.strategy.optuna_sampler import Sampled
+from irnas.search.strategy.optuna_sampler import SamplerStrategy
 from irnas.simulation.simulator import Arena, replay
 
 OBJECTIVES = parse("miou,ops")
@@ -22,17 +23,17 @@ def arena(num_points: int = 30, **changes: Any) -> Arena:
 
 
 def halving(where: Arena, seed: int = 0, **changes: Any) -> Halving:
-    inner = Sampled(where.space, OBJECTIVES, where.price, sampler="random", seed=seed)
+    inner = SamplerStrategy(where.space, OBJECTIVES, where.price, sampler="random", seed=seed)
     return Halving(inner, OBJECTIVES, epochs=9, **changes)
 
 
 def start(asker: Halving, number: int) -> list[Proposal]:
-    found = []
+    proposals = []
     for _ in range(number):
         proposal = asker.ask()
         assert proposal
-        found.append(proposal)
-    return found
+        proposals.append(proposal)
+    return proposals
 
 
 def by_rank(proposals: Sequence[Proposal]) -> list[int]:
@@ -48,13 +49,13 @@ def test_a_third_is_promoted_and_the_dominated_are_not() -> None:
     # The cheapest two are the best two: all others are dominated.
     for proposal in proposals:
         good = {cheap[0]: 0.5, cheap[1]: 0.6}.get(proposal.trial, 0.1)
-        assert asker.observe(proposal.trial, 1, {"miou": good}) is True
+        assert asker.observe(proposal.trial, 1, {"miou": good}) is Decision.PAUSE
     going_on = start(asker, 2)
     assert {p.trial for p in going_on} == set(cheap[:2]) and all(p in proposals for p in going_on)
     fresh = start(asker, 1)[0]
     assert fresh not in proposals
-    assert asker.observe(cheap[0], 2, {"miou": 0.5}) is False
-    assert asker.observe(cheap[0], 3, {"miou": 0.5}) is True
+    assert asker.observe(cheap[0], 2, {"miou": 0.5}) is Decision.CONTINUE
+    assert asker.observe(cheap[0], 3, {"miou": 0.5}) is Decision.PAUSE
 
 
 def test_higher_rungs_go_first() -> None:
@@ -82,81 +83,80 @@ def test_the_order_of_arrival_does_not_count() -> None:
     assert promoted(range(9)) == promoted(range(8, -1, -1)) == promoted([4, 0, 8, 2, 6, 1, 7, 3, 5])
 
 
-def test_what_ended_is_not_named_again_and_the_last_epoch_is_nobody_s_to_judge() -> None:
+def test_an_ended_trial_is_not_proposed_again() -> None:
     where = arena()
     asker = halving(where)
     proposals = start(asker, 3)
     for proposal in proposals:
         asker.observe(proposal.trial, 1, {"miou": 0.5})
-        asker.tell(
-            where.result(proposal.trial, proposal.genotype, Status.STOPPED, where.seen(proposal.genotype.key)[0])
-        )
+        first = where.visible_curve(proposal.genotype.key)[0]
+        asker.tell(where.result(proposal.trial, proposal.genotype, Status.STOPPED, first))
     assert start(asker, 1)[0] not in proposals
-    assert asker.observe(3, 9, {"miou": 0.5}) is True, "rungs 1 and 3, seen for the first time"
-    assert asker.observe(3, 9, {"miou": 0.5}) is False
+    assert asker.observe(3, 9, {"miou": 0.5}) is Decision.PAUSE, "rungs 1 and 3, seen for the first time"
+    assert asker.observe(3, 9, {"miou": 0.5}) is Decision.CONTINUE
 
 
 @pytest.mark.parametrize("least", [1, 20, 45, 90])
-def test_a_restored_search_decides_as_the_uninterrupted_one(least: int) -> None:
+def test_a_restored_search_decides_as_it_would_have(least: int) -> None:
     where = arena()
-    whole = Tape(halving(where))
-    replay(whole, where, until=math.inf)
+    tape = Tape(halving(where))
+    replay(tape, where, until=math.inf)
     # Where nothing is at work, so that what happened before is the whole state.
-    cut = next(i for i in range(least, len(whole.calls)) if whole.calls[i][0] == "ask")
-    past, second = whole.calls[:cut], halving(where)
-    made = {given.trial: given for kind, given, _ in past if kind == "ask"}
+    cut = next(i for i in range(least, len(tape.calls)) if tape.calls[i][0] == "ask")
+    past, second = tape.calls[:cut], halving(where)
+    made = {call.trial: call for kind, call, _ in past if kind == "ask"}
     paused = set[int]()
-    for kind, given, answer in past:
-        if kind == "observe" and answer:
-            paused.add(given[0])
+    for kind, call, answer in past:
+        if answer is Decision.PAUSE:
+            paused.add(call[0])
         elif kind == "ask":
             paused.discard(answer)
     second.restore(
         History(
             proposals=[Proposal.from_document(p.document()) for p in made.values()],
-            results=[given for kind, given, _ in past if kind == "tell"],
-            reports=[Seen(*given) for kind, given, _ in past if kind == "observe"],
+            results=[call for kind, call, _ in past if kind == "tell"],
+            reports=[Observation(*call) for kind, call, _ in past if kind == "observe"],
             paused=frozenset(paused),
         )
     )
-    for kind, given, answer in whole.calls[cut:]:
+    for kind, call, answer in tape.calls[cut:]:
         if kind == "ask":
             proposal = second.ask()
             assert (proposal and proposal.trial) == answer
         elif kind == "observe":
-            assert second.observe(*given) == answer
+            assert second.observe(*call) == answer
         else:
-            second.tell(given)
+            second.tell(call)
 
 
-def test_what_was_paused_before_the_first_rung_waits_at_it() -> None:
+def test_a_trial_paused_below_the_first_rung_waits_at_it() -> None:
     where = arena(4)
     proposals = start(halving(where), 4)
-    reports = [Seen(p.trial, 1, {"miou": 0.1 * p.trial}) for p in proposals]
+    reports = [Observation(p.trial, 1, {"miou": 0.1 * p.trial}) for p in proposals]
     asker = halving(where, grace_period=3)
     asker.restore(History(proposals=proposals, reports=reports, paused=frozenset(range(4))))
     again = start(asker, 4)
     assert sorted(p.trial for p in again) == [0, 1, 2, 3]
     # Each goes on from where it was, and is seen at the rung as it was then.
-    assert asker.observe(again[0].trial, 3, {"miou": 0.9}) is False
+    assert asker.observe(again[0].trial, 3, {"miou": 0.9}) is Decision.CONTINUE
 
 
 class Tape:
-    """A strategy with everything it was asked and said."""
+    """A strategy that keeps every call and its answer."""
 
     def __init__(self, inner: Halving) -> None:
         self._inner = inner
         self.calls: list[tuple[str, Any, Any]] = []
 
     def ask(self) -> Proposal | None:
-        found = self._inner.ask()
-        self.calls.append(("ask", found, found and found.trial))
-        return found
+        proposal = self._inner.ask()
+        self.calls.append(("ask", proposal, proposal and proposal.trial))
+        return proposal
 
-    def observe(self, *given: Any) -> bool:
-        found = self._inner.observe(*given)
-        self.calls.append(("observe", given, found))
-        return found
+    def observe(self, *report: Any) -> Decision:
+        decision = self._inner.observe(*report)
+        self.calls.append(("observe", report, decision))
+        return decision
 
     def tell(self, result: Result) -> None:
         self._inner.tell(result)

@@ -7,7 +7,7 @@ from irnas.search.strategy.rung import Ladder, rungs
 
 
 @pytest.mark.parametrize(
-    ("epochs", "grace_period", "factor", "expected"),
+    ("epochs", "grace_period", "reduction_factor", "expected"),
     [
         (27, 3, 3, (3, 9)),
         (28, 3, 3, (3, 9)),
@@ -25,18 +25,18 @@ from irnas.search.strategy.rung import Ladder, rungs
     ],
 )
 def test_rungs_lie_well_before_the_end(
-    epochs: int, grace_period: int | None, factor: int, expected: tuple[int, ...]
+    epochs: int, grace_period: int | None, reduction_factor: int, expected: tuple[int, ...]
 ) -> None:
-    assert rungs(epochs, grace_period, factor) == expected
+    assert rungs(epochs, grace_period, reduction_factor) == expected
 
 
-@pytest.mark.parametrize(("grace_period", "factor"), [(0, 3), (1, 1)])
-def test_wrong_rungs(grace_period: int, factor: int) -> None:
+@pytest.mark.parametrize(("grace_period", "reduction_factor"), [(0, 3), (1, 1)])
+def test_wrong_rungs(grace_period: int, reduction_factor: int) -> None:
     with pytest.raises(SettingsError, match=r"^rungs: got grace_period"):
-        rungs(9, grace_period, factor)
+        rungs(9, grace_period, reduction_factor)
 
 
-def test_a_rung_is_reached_once_by_the_first_report_from_there_on() -> None:
+def test_the_first_report_from_a_rung_on_reaches_it_once() -> None:
     ladder = Ladder((2, 4))
     assert [ladder.climb(7, epoch, {"miou": epoch / 10}) for epoch in (1, 3, 4, 5)] == [None, 0, 1, None]
     assert ladder.values == ({7: {"miou": 0.3}}, {7: {"miou": 0.4}})

@@ -22,10 +22,11 @@ import numpy as np
 
 from irnas.core.errors import SettingsError
 from irnas.core.objective import Objective
+from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
 from irnas.core.settings import ENDLESS, TotalBudget
 from irnas.core.space import Genotype, Space
-from irnas.search.strategy import MAX_POOL, Decision, History, Price, Proposal, SearchProblem, Strategy
+from irnas.search.strategy import MAX_POOL, Decision, History, Price, SearchProblem, Strategy
 from irnas.search.strategy.belief import Belief
 from irnas.search.strategy.budget import Array, BudgetTracker
 from irnas.search.strategy.final_value import FinalValueModel, Posterior

@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from irnas.core.objective import Objective
+from irnas.core.proposal import Proposal
 from irnas.core.result import Result
-from irnas.search.strategy import Decision, History, Proposal, SearchProblem, Strategy
+from irnas.search.strategy import Decision, History, SearchProblem, Strategy
 from irnas.search.strategy.rank import best_first
 from irnas.search.strategy.rung import Ladder, rungs
 

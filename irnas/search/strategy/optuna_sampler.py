@@ -20,9 +20,10 @@ from optuna.trial import TrialState, create_trial
 
 from irnas.core.errors import SettingsError, SpaceError
 from irnas.core.objective import Objective
+from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
 from irnas.core.space import Genotype, Param, Space, Value, is_active
-from irnas.search.strategy import Decision, History, Price, Proposal, SearchProblem, Strategy
+from irnas.search.strategy import Decision, History, Price, SearchProblem, Strategy
 
 MAX_FRUITLESS_ASKS = 10
 """Repeats or refusals in a row after which a sampler is passed over for an even draw."""

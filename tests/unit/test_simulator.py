@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import pytest
@@ -14,10 +14,11 @@ from irnas.core.errors import SettingsError
 from irnas.core.objective import parse
 from irnas.core.result import Result, Status
 from irnas.core.union import unite
-from irnas.search.strategy import History, Proposal
+from irnas.search.strategy import Decision, History
+from irnas.core.proposal import Proposal
 from irnas.search.strategy.catalogue import NAMES, make_strategy
 from irnas.simulation.simulator import Arena, Trajectory, bounds, replay
-from irnas.simulation.tabular_space import Listed
+from irnas.simulation.tabular_space import TabularSpace
 
 MIOU_OPS = parse("miou,ops")
 NEVER = math.inf
@@ -25,35 +26,35 @@ NEVER = math.inf
 
 
 class Script:
-    """Proposes the table's networks in their order; says of each epoch what it was told to."""
+    """Proposes the table's networks in their order; pauses the trials at the epochs of a list, refuses at epoch 0."""
 
-    def __init__(self, arena: Arena, verdicts: Mapping[tuple[int, int], bool] | None = None) -> None:
-        self._arena, self._verdicts = arena, verdicts or {}
+    def __init__(self, arena: Arena, stops: Collection[tuple[int, int]] = ()) -> None:
+        self._arena, self._stops = arena, stops
         self._genotypes = list(arena.space.points())
         self._made: dict[int, Proposal] = {}
         self._paused: list[int] = []
-        self.told: list[Result] = []
-        self.seen: list[tuple[int, int]] = []
+        self.results: list[Result] = []
+        self.observed: list[tuple[int, int]] = []
 
     def ask(self) -> Proposal | None:
         if len(self._made) == len(self._genotypes):
             return self._made[self._paused.pop(0)] if self._paused else None
         trial = len(self._made)
         genotype = self._genotypes[trial]
-        refused = "ops: too many" if self._verdicts.get((trial, 0)) else ""
+        refused = "ops: too many" if (trial, 0) in self._stops else ""
         costs = self._arena.price(genotype)
         self._made[trial] = Proposal(trial=trial, genotype=genotype, costs=costs, origin="script", refused=refused)
         return self._made[trial]
 
-    def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> bool:
-        self.seen.append((trial, epoch))
-        verdict = self._verdicts.get((trial, epoch), False)
-        if verdict:
-            self._paused.append(trial)
-        return verdict
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> Decision:
+        self.observed.append((trial, epoch))
+        if (trial, epoch) not in self._stops:
+            return Decision.CONTINUE
+        self._paused.append(trial)
+        return Decision.PAUSE
 
     def tell(self, result: Result) -> None:
-        self.told.append(result)
+        self.results.append(result)
         self._paused = [t for t in self._paused if t != result.trial]
 
     def restore(self, history: History) -> None:
@@ -71,84 +72,82 @@ def timed(*seconds: float, epochs: int = 2) -> Arena:
 
 
 def by_name(name: str, arena: Arena, seed: int = 0, workers: int = 1, **changes: float) -> Trajectory:
-    count = len(arena.table.points)
-    strategy = make_strategy(
-        name, arena.space, arena.objectives, arena.price, epochs=arena.table.epochs, num_trials=count, seed=seed
-    )
+    strategy = make_strategy(name, arena.problem(seed))
     return replay(strategy, arena, workers=workers, **{"until": NEVER, **changes})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if "gp" not in n and "nsga3" not in n])
-def test_every_strategy_finds_all_of_a_table_once_and_the_same_way_again(name: str) -> None:
+def test_every_strategy_trains_a_whole_table_reproducibly(name: str) -> None:
     arena = Arena(table=made_table(24, epochs=9), objectives=MIOU_OPS)
-    found = by_name(name, arena, workers=2)
-    assert found == by_name(name, arena, workers=2)
-    assert len({m.key for m in found.moments}) == len(found.moments) == found.started == 24
-    assert found.moments[-1].share == pytest.approx(1.0)
-    shares = [m.share for m in found.moments]
-    costs = [m.cost for m in found.moments]
+    trajectory = by_name(name, arena, workers=2)
+    assert trajectory == by_name(name, arena, workers=2)
+    assert len({m.key for m in trajectory.moments}) == len(trajectory.moments) == trajectory.started == 24
+    assert trajectory.moments[-1].share == pytest.approx(1.0)
+    shares = [m.share for m in trajectory.moments]
+    costs = [m.cost for m in trajectory.moments]
     assert shares == sorted(shares) and costs == sorted(costs)
-    assert found.cost == pytest.approx(24)
+    assert trajectory.cost == pytest.approx(24)
     if name not in ("moasha", "freeze-thaw"):
-        assert found != by_name(name, arena, seed=1, workers=2)
+        assert trajectory != by_name(name, arena, seed=1, workers=2)
 
 
 def test_the_clock_by_hand() -> None:
     # Two workers: A 0-4, B 0-2, then C 2-8. At 2 both were busy for 2; at 4 for 4; at 8 one more for 4.
     arena = timed(2.0, 1.0, 3.0)
     assert arena.unit == 4.0
-    found = replay(Script(arena), arena, workers=2, until=NEVER)
-    assert [(m.trial, m.seconds, m.cost) for m in found.moments] == [(1, 2.0, 1.0), (0, 4.0, 2.0), (2, 8.0, 3.0)]
-    assert (found.seconds, found.cost, found.started, found.resumed) == (8.0, 3.0, 3, 0)
-    assert found.cost_to(found.moments[1].share) == 2.0 and found.seconds_to(found.moments[1].share) == 4.0
-    assert found.cost_to(1.1) is None is found.seconds_to(1.1)
+    trajectory = replay(Script(arena), arena, workers=2, until=NEVER)
+    assert [(m.trial, m.seconds, m.cost) for m in trajectory.moments] == [(1, 2.0, 1.0), (0, 4.0, 2.0), (2, 8.0, 3.0)]
+    assert (trajectory.seconds, trajectory.cost, trajectory.started, trajectory.resumed) == (8.0, 3.0, 3, 0)
+    share = trajectory.moments[1].share
+    assert trajectory.cost_to(share) == 2.0 and trajectory.seconds_to(share) == 4.0
+    assert trajectory.cost_to(1.1) is None is trajectory.seconds_to(1.1)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5, 50])
-def test_full_training_costs_the_same_on_any_number_of_workers(workers: int) -> None:
+def test_full_training_costs_the_same_with_any_workers(workers: int) -> None:
     arena = Arena(table=made_table(20, epochs=3), objectives=MIOU_OPS)
-    found = replay(Script(arena), arena, workers=workers, until=NEVER)
-    assert found.cost == pytest.approx(20) and len(found.moments) == 20
-    longest = max(arena.seen(p.key)[-1].seconds for p in arena.table.points)
-    assert found.seconds >= max(longest, 20 * arena.unit / workers) - 1e-9
+    trajectory = replay(Script(arena), arena, workers=workers, until=NEVER)
+    assert trajectory.cost == pytest.approx(20) and len(trajectory.moments) == 20
+    longest = max(arena.visible_curve(p.key)[-1].seconds for p in arena.table.points)
+    assert trajectory.seconds >= max(longest, 20 * arena.unit / workers) - 1e-9
     if workers == 50:
-        assert found.seconds == pytest.approx(longest)
+        assert trajectory.seconds == pytest.approx(longest)
 
 
-def test_a_paused_trial_is_paid_once_and_goes_on_where_it_was() -> None:
+def test_a_paused_trial_goes_on_where_it_was() -> None:
     arena = timed(2.0, 1.0, epochs=3)
-    script = Script(arena, {(0, 1): True})
-    found = replay(script, arena, until=NEVER)
-    assert script.seen == [(0, 1), (1, 1), (1, 2), (1, 3), (0, 2), (0, 3)]
-    assert (found.seconds, found.started, found.resumed) == (9.0, 2, 1)
-    assert [(r.trial, r.status, r.epochs, r.seconds) for r in script.told] == [
+    script = Script(arena, {(0, 1)})
+    trajectory = replay(script, arena, until=NEVER)
+    assert script.observed == [(0, 1), (1, 1), (1, 2), (1, 3), (0, 2), (0, 3)]
+    assert (trajectory.seconds, trajectory.started, trajectory.resumed) == (9.0, 2, 1)
+    assert [(r.trial, r.status, r.epochs, r.seconds) for r in script.results] == [
         (1, Status.OK, 3, 3.0),
         (0, Status.OK, 3, 6.0),
     ]
 
 
-def test_who_pauses_a_trial_at_its_last_epoch_has_it_whole_as_in_a_session() -> None:
+def test_a_pause_at_the_last_epoch_does_not_count() -> None:
     arena = timed(2.0, epochs=3)
-    script = Script(arena, {(0, 3): True})
+    script = Script(arena, {(0, 3)})
     assert len(replay(script, arena, until=0.5).moments) == 1
-    assert [r.status for r in script.told] == [Status.OK]
+    assert [r.status for r in script.results] == [Status.OK]
 
 
 def test_a_refused_network_costs_nothing() -> None:
     arena = timed(2.0, 1.0)
-    script = Script(arena, {(0, 0): True})
-    found = replay(script, arena, until=NEVER)
-    assert [r.status for r in script.told] == [Status.REJECTED, Status.OK]
-    assert (found.seconds, found.started) == (2.0, 1)
+    script = Script(arena, {(0, 0)})
+    trajectory = replay(script, arena, until=NEVER)
+    assert [r.status for r in script.results] == [Status.REJECTED, Status.OK]
+    assert (trajectory.seconds, trajectory.started) == (2.0, 1)
 
 
-def test_it_ends_where_enough_was_found() -> None:
+def test_a_replay_ends_at_the_share_that_is_asked_for() -> None:
     arena = Arena(table=made_table(30, epochs=3), objectives=MIOU_OPS)
-    found = replay(Script(arena), arena, until=0.8)
-    assert found.moments[-1].share >= 0.8 > found.moments[-2].share
+    trajectory = replay(Script(arena), arena, until=0.8)
+    assert trajectory.moments[-1].share >= 0.8 > trajectory.moments[-2].share
 
 
-def test_the_search_sees_one_seed_and_is_scored_on_the_others() -> None:
+def test_a_search_sees_one_seed_and_the_others_score_it() -> None:
     made = made_table(5, num_seeds=3, epochs=2)
     key = made.points[2].key
     finals = [made.points[2].curves[s][-1].values["miou"] for s in range(3)]
@@ -157,7 +156,7 @@ def test_the_search_sees_one_seed_and_is_scored_on_the_others() -> None:
         script = Script(arena)
         replay(script, arena, until=NEVER)
         mine = replica % 3
-        assert script.told[2].values["miou"] == finals[mine]
+        assert script.results[2].values["miou"] == finals[mine]
         others = [f for s, f in enumerate(finals) if s != mine]
         assert arena.truth(key, 2).values["miou"] == pytest.approx(sum(others) / 2)
 
@@ -165,7 +164,7 @@ def test_the_search_sees_one_seed_and_is_scored_on_the_others() -> None:
 def test_one_seed_serves_for_both() -> None:
     arena = Arena(table=made_table(3, num_seeds=1, epochs=2), objectives=MIOU_OPS)
     key = arena.table.points[0].key
-    assert arena.truth(key, 0).values["miou"] == arena.seen(key)[-1].values["miou"]
+    assert arena.truth(key, 0).values["miou"] == arena.visible_curve(key)[-1].values["miou"]
 
 
 def test_the_box_and_the_share_by_hand() -> None:
@@ -173,31 +172,31 @@ def test_the_box_and_the_share_by_hand() -> None:
     box = bounds(table, MIOU_OPS)
     assert box["miou"] == pytest.approx((0.7, 0.15)) and box["ops"] == pytest.approx((1e3, 10**5.2))
     arena = Arena(table=table, objectives=MIOU_OPS)
-    found = replay(Script(arena), arena, until=NEVER)
+    trajectory = replay(Script(arena), arena, until=NEVER)
     # In units of the box: A covers (0.05 / 0.55) x 1, B 1 x (0.2 / 2.2), and both share the product.
     side = 1 / 11
-    assert found.moments[0].share == pytest.approx(side / (2 * side - side * side))
-    assert found.moments[1].share == pytest.approx(1.0)
+    assert trajectory.moments[0].share == pytest.approx(side / (2 * side - side * side))
+    assert trajectory.moments[1].share == pytest.approx(1.0)
 
 
-def test_a_platform_without_a_cache_pays_for_what_it_asks_again() -> None:
+def test_a_platform_without_a_cache_pays_for_repeats() -> None:
     arena = Arena(table=made_table(16, epochs=3), objectives=MIOU_OPS)
     cached, uncached = (by_name("nsga2", arena, pays_repeats=pays) for pays in (False, True))
     assert [m.key for m in cached.moments] == [m.key for m in uncached.moments]
     assert uncached.cost > cached.cost == pytest.approx(16)
 
 
-def test_what_a_strategy_takes_to_decide_is_measured_and_kept_off_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decision_time_is_measured_and_off_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter(range(100))
     monkeypatch.setattr("time.process_time", lambda: float(next(ticks)))
     arena = timed(2.0, 1.0)
-    found = replay(Script(arena), arena, until=NEVER)
+    trajectory = replay(Script(arena), arena, until=NEVER)
     # Each call takes a second: ask, two reports and tell for the first network, as many for the second, a last ask.
-    assert [m.decided * arena.unit for m in found.moments] == pytest.approx([4.0, 8.0])
-    assert found.decided_seconds == 9.0 and found.seconds == 6.0
-    assert [m.billed - m.cost for m in found.moments] == pytest.approx([4 / arena.unit, 8 / arena.unit])
+    assert [m.decided * arena.unit for m in trajectory.moments] == pytest.approx([4.0, 8.0])
+    assert trajectory.decided_seconds == 9.0 and trajectory.seconds == 6.0
+    assert [m.billed - m.cost for m in trajectory.moments] == pytest.approx([4 / arena.unit, 8 / arena.unit])
     monkeypatch.undo()
-    assert found == replay(Script(arena), arena, until=NEVER)
+    assert trajectory == replay(Script(arena), arena, until=NEVER)
 
 
 def test_wrong_questions() -> None:
@@ -210,12 +209,12 @@ def test_wrong_questions() -> None:
         by_name("best", arena)
 
 
-def test_a_list_of_all_moves_nothing_and_a_part_moves_to_the_nearest() -> None:
+def test_values_that_are_not_listed_mean_the_nearest_network() -> None:
     everything = tuple(SPACE.points())
-    whole = Listed.of(SPACE, everything)
-    assert all(whole.genotype(g.values) == g for g in everything)
+    complete = TabularSpace.of(SPACE, everything)
+    assert all(complete.genotype(g.values) == g for g in everything)
     narrow = tuple(g for g in everything if g.values["width"] in (4, 24) and not g.values["attention"])
-    part = Listed.of(SPACE, narrow)
+    part = TabularSpace.of(SPACE, narrow)
     assert part.count() == len(narrow) and tuple(part.points()) == narrow
     moved = part.genotype({"width": 16, "depth": 3, "kind": "cat", "attention": False})
     assert moved.values == {"width": 24, "depth": 3, "kind": "cat", "attention": False}
@@ -226,10 +225,10 @@ def test_a_list_of_all_moves_nothing_and_a_part_moves_to_the_nearest() -> None:
     assert dataclasses.is_dataclass(part) and part.fingerprint == SPACE.fingerprint
 
 
-def test_a_list_of_a_union_of_spaces_keeps_to_the_family_that_was_asked_for() -> None:
+def test_the_nearest_listed_network_is_of_the_same_family() -> None:
     union = unite([SPACE, tiny_space()])
     listed = tuple(g for g in union.points() if g.space == "made" or g.values["base"] != 8)
-    part = Listed.of(union, listed)
+    part = TabularSpace.of(union, listed)
     assert all(part.genotype(union.values_of(g)) == g for g in listed)
     moved = part.genotype({"space": "tiny", "tiny.stages": 2, "tiny.base": 8, "tiny.kind": "DB"})
     assert moved.space == "tiny" and moved.values["kind"] == "DB" and moved.values["base"] in (4, 16)
