@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from irnas.cli.simulate import simulate
 from irnas.core.errors import FormatError, IrnasError, SettingsError
 from irnas.core.objective import parse
-from irnas.record.ledger import Ledger
+from irnas.record.run import Run
 from irnas.search.strategy.catalogue import make_strategy
 from irnas.simulation import comparison, table
 from irnas.simulation.simulator import Arena, replay
@@ -66,7 +66,7 @@ def test_it_prints_the_median_cost_of_each_strategy(bench: Path) -> None:
 
 def test_the_table_of_a_run_can_be_searched(tmp_path: Path) -> None:
     uri = write_run(tmp_path / "run", space_folder(tmp_path))
-    table.write(str(tmp_path / "b.parquet"), table.from_runs([list(Ledger(uri).events())]))
+    table.write(str(tmp_path / "b.parquet"), table.from_runs([Run.read(uri)]))
     words = ("--bench", tmp_path / "b.parquet", "--strategy", "random,moasha,freeze-thaw", "--seeds", 2, "--json")
     document = json.loads(run(*words).stdout)
     assert document["points"] == 12 and document["synthetic"] is False

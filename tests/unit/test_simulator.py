@@ -12,10 +12,10 @@ from support.tables import SPACE, flat, made_table
 
 from irnas.core.errors import SettingsError
 from irnas.core.objective import parse
+from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
 from irnas.core.union import unite
 from irnas.search.strategy import Decision, History
-from irnas.core.proposal import Proposal
 from irnas.search.strategy.catalogue import NAMES, make_strategy
 from irnas.simulation.simulator import Arena, Trajectory, bounds, replay
 from irnas.simulation.tabular_space import TabularSpace

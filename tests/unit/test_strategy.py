@@ -4,10 +4,10 @@ import pytest
 from support.results import tiny_space
 from support.strategies import answer, strategy, wide_space
 
+from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
 from irnas.core.strategies import STRATEGIES
 from irnas.search.strategy import History
-from irnas.core.proposal import Proposal
 from irnas.search.strategy.optuna_sampler import WINDOW, SamplerStrategy
 
 SAMPLERS = [name for name, entry in STRATEGIES.items() if not entry.is_multi_fidelity]

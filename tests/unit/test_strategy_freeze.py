@@ -11,11 +11,11 @@ from support.tables import made_table
 
 from irnas.core.errors import SettingsError
 from irnas.core.objective import parse
+from irnas.core.proposal import Proposal
 from irnas.core.result import Status
 from irnas.core.settings import ENDLESS, TotalBudget
 from irnas.core.space import Genotype, Param, Space
 from irnas.search.strategy import MAX_POOL, Decision, History, Observation
-from irnas.core.proposal import Proposal
 from irnas.search.strategy.catalogue import make_strategy
 from irnas.search.strategy.freeze_thaw import FreezeThaw
 from irnas.simulation.simulator import Arena, Trajectory, replay

@@ -8,9 +8,9 @@ import pytest
 from support.tables import made_table
 
 from irnas.core.objective import parse
+from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
 from irnas.search.strategy import Decision, History, Observation
-from irnas.core.proposal import Proposal
 from irnas.search.strategy.halving import Halving
 from irnas.search.strategy.optuna_sampler import SamplerStrategy
 from irnas.simulation.simulator import Arena, replay

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,38 +9,35 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.opened import opened
 from support.results import tiny_space
 from support.runs import settings_of, space_folder, write_run
 from support.tables import made_table
 
 from irnas.core.errors import FormatError, SettingsError
+from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
 from irnas.core.space import Genotype
-from irnas.record import ledger
+from irnas.record.events import DataSource, Event, Finished, Proposed, Reported
+from irnas.record.run import Run
 from irnas.simulation import table
 from irnas.simulation.table import Step
 
 POINTS = list(tiny_space().points())
 
 
-def opened(seed: int = 0, epochs: int = 2) -> dict[str, Any]:
+def run_of(*trainings: Sequence[Event], seed: int = 0, epochs: int = 2, **changes: Any) -> Run:
+    """A run of ``tiny_space`` with these trainings."""
     settings = replace(settings_of("tiny", epochs=epochs), seed=seed)
-    document = settings.document()
-    return {
-        "kind": "opened",
-        "settings": document,
-        "space": tiny_space().document(),
-        "data_rev": "d",
-        "code_rev": "1",
-    }
+    events = [event for training in trainings for event in training]
+    return Run.of("made up", [opened(settings, **{"space": tiny_space(), **changes}), *events])
 
 
-def trained(
-    trial: int, genotype: Genotype, seconds: Mapping[int, float], status: Status = Status.OK
-) -> list[dict[str, Any]]:
+def trained(trial: int, genotype: Genotype, seconds: Mapping[int, float], status: Status = Status.OK) -> list[Event]:
     """The events of a training that reported so many seconds after these epochs."""
+    proposal = Proposal(trial=trial, genotype=genotype, costs={"ops": 1e6}, origin="random")
     reports = [
-        {"kind": "reported", "trial": trial, "epoch": e, "values": {"miou": e / 10, "loss": 1.0}, "seconds": s}
+        Reported(trial=trial, epoch=e, values={"miou": e / 10, "loss": 1.0}, seconds=s, paused=False)
         for e, s in seconds.items()
     ]
     result = Result(
@@ -54,7 +51,7 @@ def trained(
         code_rev="1",
         seconds=2.0,
     )
-    return [*reports, {"kind": "finished", "result": result.document()}]
+    return [Proposed(proposal=proposal), *reports, Finished(result=result)]
 
 
 def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
@@ -67,70 +64,69 @@ def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
 
 def test_an_ordinary_run_is_a_table(tmp_path: Path) -> None:
     uri = write_run(tmp_path / "run", space_folder(tmp_path))
-    found = table.from_runs([list(ledger.Ledger(uri).events())])
-    done = {r.key: r for r in ledger.results(ledger.Ledger(uri).events()) if r.status is Status.OK}
-    assert {p.key for p in found.points} == set(done) and len(done) == 12
-    for point in found.points:
+    run = Run.read(uri)
+    trainings = table.from_runs([run])
+    done = {r.key: r for r in run.outcomes if r.status is Status.OK}
+    assert {p.key for p in trainings.points} == set(done) and len(done) == 12
+    for point in trainings.points:
         (curve,) = point.curves.values()
         assert [s.epoch for s in curve] == [1, 2, 3, 4]
         assert all(curve[-1].values[n] == done[point.key].values[n] for n in ("miou", "pd"))
         assert "loss" not in curve[0].values and point.free["ops"] == done[point.key].values["ops"]
-    assert not found.synthetic
-    table.write(str(tmp_path / "t.parquet"), found)
-    assert table.read(str(tmp_path / "t.parquet")) == found
+    assert not trainings.synthetic
+    table.write(str(tmp_path / "t.parquet"), trainings)
+    assert table.read(str(tmp_path / "t.parquet")) == trainings
 
 
-def test_runs_of_other_seeds_add_curves_to_the_same_network() -> None:
-    runs = [[opened(seed), *trained(0, POINTS[seed // 5], {1: 1.0, 2: 2.0})] for seed in (4, 3, 5)]
-    found = table.from_runs(runs)
-    assert {p.key: list(p.curves) for p in found.points} == {POINTS[0].key: [3, 4], POINTS[1].key: [5]}
+def test_runs_of_other_seeds_add_curves_to_a_network() -> None:
+    runs = [run_of(trained(0, POINTS[seed // 5], {1: 1.0, 2: 2.0}), seed=seed) for seed in (4, 3, 5)]
+    points = table.from_runs(runs).points
+    assert {p.key: list(p.curves) for p in points} == {POINTS[0].key: [3, 4], POINTS[1].key: [5]}
 
 
 def test_every_epoch_counts_as_the_fastest_of_its_network() -> None:
     # The first was started again after two epochs and tells its seconds from there.
     slow, quick = {1: 2.0, 2: 4.0, 3: 1.5, 4: 3.5}, {1: 5.0, 2: 9.0, 3: 10.25, 4: 20.0}
-    runs = [[opened(seed, epochs=4), *trained(0, POINTS[0], s)] for seed, s in ((0, slow), (1, quick))]
+    runs = [run_of(trained(0, POINTS[0], s), seed=seed, epochs=4) for seed, s in ((0, slow), (1, quick))]
     curves = table.from_runs(runs[:1]).points[0].curves
     assert [s.seconds for s in curves[0]] == [1.5, 3.0, 4.5, 6.0]
     curves = table.from_runs(runs).points[0].curves
     assert [s.seconds for s in curves[0]] == [s.seconds for s in curves[1]] == [1.25, 2.5, 3.75, 5.0]
 
 
-def test_what_was_not_trained_to_the_end_or_not_searched_is_left_out() -> None:
+def test_stopped_and_unsearched_networks_are_left_out() -> None:
     outside = tiny_space().genotype({"stages": 2, "base": 16, "kind": "BC"})
     small = tiny_space().restrict({"base": (4, 8)})
-    events = [
-        {**opened(), "space": small.document()},
-        *trained(0, POINTS[0], {1: 1.0, 2: 2.0}),
-        *trained(1, POINTS[1], {1: 1.0}, Status.STOPPED),
-        *trained(2, outside, {1: 1.0, 2: 2.0}),
-    ]
-    assert [p.key for p in table.from_runs([events]).points] == [POINTS[0].key]
+    run = run_of(
+        trained(0, POINTS[0], {1: 1.0, 2: 2.0}),
+        trained(1, POINTS[1], {1: 1.0}, Status.STOPPED),
+        trained(2, outside, {1: 1.0, 2: 2.0}),
+        space=small,
+    )
+    assert [p.key for p in table.from_runs([run]).points] == [POINTS[0].key]
 
 
 def test_runs_that_do_not_go_together_are_refused() -> None:
-    one = [opened(), *trained(0, POINTS[0], {1: 1.0, 2: 2.0})]
+    one = run_of(trained(0, POINTS[0], {1: 1.0, 2: 2.0}))
     with pytest.raises(SettingsError, match=r"^table: got no run"):
         table.from_runs([])
-    with pytest.raises(SettingsError, match=r"^table: got a record without its opening"):
-        table.from_runs([one[1:]])
     with pytest.raises(SettingsError, match=r"^table: got runs that differ in conditions; must be of one"):
-        table.from_runs([one, [opened(1, epochs=3)]])
+        table.from_runs([one, run_of(seed=1, epochs=3)])
     with pytest.raises(SettingsError, match=r"^table: got runs that differ in data_rev"):
-        table.from_runs([one, [{**opened(1), "data_rev": "other"}]])
+        table.from_runs([one, run_of(seed=1, data=DataSource(name="d", revision="other", path="p"))])
     with pytest.raises(FormatError, match=rf"^table: got {POINTS[0].key} twice with seed 0"):
         table.from_runs([one, one])
     with pytest.raises(FormatError, match=r"seed 0: got 1 epochs; must be 2"):
-        table.from_runs([[opened(), *trained(0, POINTS[0], {1: 1.0})]])
+        table.from_runs([run_of(trained(0, POINTS[0], {1: 1.0}))])
     with pytest.raises(FormatError, match=r"seed 0: got 0 epochs; must be 2"):
-        table.from_runs([[opened(), *trained(0, POINTS[0], {})]])
+        table.from_runs([run_of(trained(0, POINTS[0], {}))])
 
 
-def _rewritten(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> str:
-    """A good table with one thing changed in its columns or its metadata."""
+def rewrite(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> str:
+    """Write a good table with one thing changed in its columns or its metadata."""
     table.write(str(path), made_table(3, epochs=3))
-    found = pq.read_table(path)
-    columns, shared = found.to_pydict(), json.loads(found.schema.metadata[b"irnas.table"])
+    parquet = pq.read_table(path)
+    columns, shared = parquet.to_pydict(), json.loads(parquet.schema.metadata[b"irnas.table"])
     change(columns, shared)
     pq.write_table(pa.table(columns).replace_schema_metadata({"irnas.table": json.dumps(shared)}), path)
     return str(path)
@@ -154,10 +150,10 @@ def _rewritten(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], ob
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, change: Any, message: str) -> None:
-    path = _rewritten(tmp_path / "t.parquet", change)
-    with pytest.raises(FormatError) as found:
+    path = rewrite(tmp_path / "t.parquet", change)
+    with pytest.raises(FormatError) as error:
         table.read(path)
-    text = str(found.value)
+    text = str(error.value)
     assert text.startswith(f"{path}: ") and message in text and "\n" not in text
 
 
