@@ -62,10 +62,10 @@ def _cells(image_hw: Image, side: int, of: Callable[[Float, int], Float]) -> tup
     """A statistic of the cell around each pixel, and of its eight neighbour cells; edges are replicated."""
     height, width = image_hw.shape
     margin = side + side // 2
-    found = of(np.pad(image_hw, margin, mode="edge").astype(np.float64), side)
+    statistic = of(np.pad(image_hw, margin, mode="edge").astype(np.float64), side)
 
     def shifted(rows: int, columns: int) -> Float:
         top, left = margin + rows * side, margin + columns * side
-        return found[top : top + height, left : left + width]
+        return statistic[top : top + height, left : left + width]
 
     return shifted(0, 0), [shifted(rows, columns) for rows, columns in _AROUND]

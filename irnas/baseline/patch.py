@@ -37,7 +37,7 @@ class Grid:
     def join(self, patches: Float, of: Callable[[Sequence[Float]], Float]) -> Float:
         """Patches [n, side, side] to [H, W]; where several lie, ``of`` takes their values [k, ...] to one."""
         rows, columns = self._starts(self.height), self._starts(self.width)
-        found = np.empty((self.height, self.width))
+        reassembled = np.empty((self.height, self.width))
         # Between two neighbouring edges of patches, all pixels are covered by the same ones.
         for top, bottom in _bands(rows, self.side):
             for left, right in _bands(columns, self.side):
@@ -48,8 +48,8 @@ class Grid:
                     for j, x in enumerate(columns)
                     if x <= left < x + self.side
                 ]
-                found[top:bottom, left:right] = of(parts)
-        return found
+                reassembled[top:bottom, left:right] = of(parts)
+        return reassembled
 
 
 def median(parts: Sequence[Float]) -> Float:

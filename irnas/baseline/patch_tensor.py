@@ -43,8 +43,8 @@ def corners(f_hw: Float) -> Float:
     xx, yy, xy = (_blur(product, 9) for product in (by_column**2, by_row**2, by_row * by_column))
     root = np.hypot(xx - yy, 2 * xy)
     large, small = (xx + yy + root) / 2, np.maximum((xx + yy - root) / 2, 0)
-    found = large * large * small / np.maximum(large + small, _TINY)
-    return np.asarray((found - found.min()) / max(np.ptp(found), _TINY))
+    corner_hw = large * large * small / np.maximum(large + small, _TINY)
+    return np.asarray((corner_hw - corner_hw.min()) / max(np.ptp(corner_hw), _TINY))
 
 
 def separate(d_nij: Float, prior_nij: Float) -> Float:

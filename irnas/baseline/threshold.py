@@ -44,8 +44,8 @@ class Threshold:
         values = score_hw.astype(np.float64)
         above = np.maximum(0.5 + 0.5 * (values - cut) / max(1 - cut, 1e-12), np.nextafter(np.float32(0.5), 1.0))
         below = 0.5 * values / cut if cut > 0 else np.zeros_like(values)
-        found: Score = np.where(values > cut, above, below).clip(0, 1).astype(np.float32)
-        return found
+        probability: Score = np.where(values > cut, above, below).clip(0, 1).astype(np.float32)
+        return probability
 
 
 def parse(text: str) -> Threshold | None:
@@ -56,7 +56,7 @@ def parse(text: str) -> Threshold | None:
     """
     if text == CHOSEN:
         return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)(sigma|max)", text)
-    if found is None or float(found[1]) > {"sigma": 1000, "max": 1}[found[2]]:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)(sigma|max)", text)
+    if match is None or float(match[1]) > {"sigma": 1000, "max": 1}[match[2]]:
         raise SettingsError(f"--threshold: got {text!r}; must be like 10sigma or 0.5max (at most 1max), or fit")
-    return Threshold(amount=float(found[1]), unit=found[2])
+    return Threshold(amount=float(match[1]), unit=match[2])

@@ -20,7 +20,7 @@ Tick = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Outcome:
     """What a method reached."""
 
     counts: Counts
@@ -37,8 +37,8 @@ class Verdict:
 
 def judge(
     method: Method, split: Split, threshold: Threshold, rules: Rules, *, images: int | None, tick: Tick
-) -> Verdict:
-    """The metrics of a method on a split, or on ``images`` of it that are spread evenly.
+) -> Outcome:
+    """The metrics of a method on a split, or on ``images`` of it at even distances.
 
     Raises:
         SettingsError: no images are asked for.
@@ -48,7 +48,7 @@ def judge(
         rows.append(count(threshold.probability(score_hw), split.mask(index), rules))
         passed.append(times)
     seconds, processor = zip(*passed, strict=True)
-    return Verdict(counts=Counts.concat(rows), seconds=float(np.median(seconds)), cpu_seconds=float(np.mean(processor)))
+    return Outcome(counts=Counts.concat(rows), seconds=float(np.median(seconds)), cpu_seconds=float(np.mean(processor)))
 
 
 def choose(method: Method, split: Split, rules: Rules, *, images: int | None, tick: Tick) -> Threshold:
@@ -63,7 +63,7 @@ def choose(method: Method, split: Split, rules: Rules, *, images: int | None, ti
     return rules_of[best]
 
 
-def spread(total: int, images: int | None) -> list[int]:
+def choose_evenly(total: int, images: int | None) -> list[int]:
     """Indices of ``images`` of ``total`` at even distances; of all of them where there are no more, or for None.
 
     Raises:
@@ -79,7 +79,7 @@ def _scores(
     method: Method, split: Split, images: int | None, tick: Tick
 ) -> Iterator[tuple[int, Score, tuple[float, float]]]:
     """Index and score map of each image, and the seconds that it took by the clock and of the processor."""
-    indices = spread(len(split), images)
+    indices = choose_evenly(len(split), images)
     for done, index in enumerate(indices, 1):
         image_hw = split.image(index)
         started, started_cpu = time.perf_counter(), time.process_time()

@@ -18,8 +18,8 @@ def code_revision() -> str:
     """
     folder = Path(irnas.__file__).parent.parent
     if not (folder / ".git").exists():
-        told = os.environ.get("IRNAS_CODE_REV", "")
-        return told if told.startswith(irnas.__version__) else irnas.__version__
+        revision = os.environ.get("IRNAS_CODE_REV", "")
+        return revision if revision.startswith(irnas.__version__) else irnas.__version__
     try:
         commit = _git(folder, "rev-parse", "--short=7", "HEAD")
         changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
@@ -35,13 +35,13 @@ def device_name(device: str) -> str:
 
 def versions() -> dict[str, str]:
     """Package name to version, "absent" where it is not installed."""
-    found = {"python": platform.python_version(), "irnas": irnas.__version__}
+    version_of = {"python": platform.python_version(), "irnas": irnas.__version__}
     for package in ("torch", "ray", "optuna", "mlflow", "numpy"):
         try:
-            found[package] = version(package)
+            version_of[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "absent"
-    return found
+            version_of[package] = "absent"
+    return version_of
 
 
 def _cpu_name() -> str:

@@ -176,8 +176,8 @@ def _pool(layer: nn.AvgPool2d | nn.MaxPool2d, x: Shape, y: Shape) -> Work:
 
 
 def _upsample_shape(layer: nn.Upsample, x: Shape) -> Shape:
-    factor = int(layer.scale_factor)  # type: ignore[arg-type]
-    return x[0], x[1], x[2] * factor, x[3] * factor
+    times = int(layer.scale_factor)  # type: ignore[arg-type]
+    return x[0], x[1], x[2] * times, x[3] * times
 
 
 def _upsample(layer: nn.Upsample, x: Shape, y: Shape) -> Work:

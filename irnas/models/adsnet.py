@@ -37,7 +37,7 @@ _RATIO_WEIGHT = 2.0
 _LEVELS = {"4": (2,), "34": (1, 2), "234": (0, 1, 2)}
 
 
-class _Verdict(NamedTuple):
+class _LevelOutput(NamedTuple):
     """What a deep level says of its patches; maps [N, ., gh, gw]."""
 
     head: Tensor | None
@@ -97,31 +97,31 @@ class AdsNet(nn.Module):
 
         Classification and IoU are means over the two levels that have heads.
         """
-        logits_n1hw, verdicts = self._run(x_nchw)
+        logits_n1hw, outputs = self._run(x_nchw)
         truth_n1hw = truth_n1hw.to(logits_n1hw.dtype)
         pixels = REFERENCE_SIDE // self.grid
         has_target_n1hw = F.max_pool2d(truth_n1hw, pixels, ceil_mode=True)
         iou_n1hw = patch_iou((logits_n1hw.detach() > 0).to(truth_n1hw.dtype), truth_n1hw, pixels)
         total = focal(logits_n1hw, truth_n1hw)
-        for verdict, dropped in zip(verdicts, self.dropped, strict=True):
-            assert verdict.head is not None, "a deployed network does not learn"
-            total = total + focal(verdict.head[:, 2:3], has_target_n1hw) / 2
+        for output, dropped in zip(outputs, self.dropped, strict=True):
+            assert output.head is not None, "a deployed network does not learn"
+            total = total + focal(output.head[:, 2:3], has_target_n1hw) / 2
             if self.has_iou:
-                total = total + F.binary_cross_entropy_with_logits(verdict.head[:, 3:], iou_n1hw) / 2
-            if self.has_ratio and verdict.active is not None:
-                total = total + _RATIO_WEIGHT * (verdict.active.mean() - (1 - dropped / 100)).square()
+                total = total + F.binary_cross_entropy_with_logits(output.head[:, 3:], iou_n1hw) / 2
+            if self.has_ratio and output.active is not None:
+                total = total + _RATIO_WEIGHT * (output.active.mean() - (1 - dropped / 100)).square()
         return total
 
     def deploy(self) -> Self:
         """A copy in eval mode with the same logits: normalisation folded in, heads that only decide."""
-        found = copy.deepcopy(self).eval()
-        fold(found)
-        found.head4 = None if self.decide3 is None else _scores(found.head4)
-        found.head3 = None if self.decide2 is None else _scores(found.head3)
-        return found
+        deployed = copy.deepcopy(self).eval()
+        fold(deployed)
+        deployed.head4 = None if self.decide3 is None else _scores(deployed.head4)
+        deployed.head3 = None if self.decide2 is None else _scores(deployed.head3)
+        return deployed
 
-    def _run(self, x_nchw: Tensor) -> tuple[Tensor, tuple[_Verdict, _Verdict]]:
-        x_nchw = traits.admitted(x_nchw, self.in_channels, self.stride)
+    def _run(self, x_nchw: Tensor) -> tuple[Tensor, tuple[_LevelOutput, _LevelOutput]]:
+        x_nchw = traits.admit(x_nchw, self.in_channels, self.stride)
         fine_nchw: Tensor = self.level2(self.stem(x_nchw))
         middle_nchw = self.level3(fine_nchw)
         maps = [fine_nchw, middle_nchw, self.level4(middle_nchw)]
@@ -132,12 +132,12 @@ class AdsNet(nn.Module):
             maps = self.distribution(*maps)
         y_nchw = self.act4(maps[2])
         head_nchw = None if self.head4 is None else self.head4(self.pool4(y_nchw))
-        verdict4 = _verdict(head_nchw, self.decide3, None)
-        y_nchw = _activate(self.act3, self.add3(self.grow3(y_nchw), maps[1]), verdict4.active)
+        output4 = _decide(head_nchw, self.decide3, None)
+        y_nchw = _activate(self.act3, self.add3(self.grow3(y_nchw), maps[1]), output4.active)
         head_nchw = None if self.head3 is None else self.head3(self.pool3(y_nchw))
-        verdict3 = _verdict(head_nchw, self.decide2, verdict4.active)
-        y_nchw = _activate(self.act2, self.add2(self.grow2(y_nchw), maps[0]), verdict3.active)
-        return self.grow(self.segment(y_nchw)), (verdict4, verdict3)
+        output3 = _decide(head_nchw, self.decide2, output4.active)
+        y_nchw = _activate(self.act2, self.add2(self.grow2(y_nchw), maps[0]), output3.active)
+        return self.grow(self.segment(y_nchw)), (output4, output3)
 
     def _initialise(self) -> None:
         for part in self.modules():
@@ -177,19 +177,19 @@ def patch_iou(predicted_n1hw: Tensor, truth_n1hw: Tensor, pixels: int) -> Tensor
     return both_n1hw / either_n1hw * F.max_pool2d(truth_n1hw, pixels, ceil_mode=True)
 
 
-def _verdict(head_nchw: Tensor | None, decide: Decision | None, before_n1hw: Tensor | None) -> _Verdict:
+def _decide(head_nchw: Tensor | None, decide: Decision | None, before_n1hw: Tensor | None) -> _LevelOutput:
     if decide is None or head_nchw is None:
-        return _Verdict(head_nchw, before_n1hw)
+        return _LevelOutput(head_nchw, before_n1hw)
     scores_n2hw = head_nchw[:, :2]
-    return _Verdict(head_nchw, decide(scores_n2hw) if before_n1hw is None else decide(scores_n2hw, before_n1hw))
+    return _LevelOutput(head_nchw, decide(scores_n2hw) if before_n1hw is None else decide(scores_n2hw, before_n1hw))
 
 
 def _scores(head: nn.Conv2d | None) -> nn.Conv2d:
     """The part of a head that decides."""
     assert head is not None and head.bias is not None, "deployed already"
-    found = nn.Conv2d(head.in_channels, 2, 1)
-    found.weight, found.bias = nn.Parameter(head.weight[:2]), nn.Parameter(head.bias[:2])
-    return found
+    scores = nn.Conv2d(head.in_channels, 2, 1)
+    scores.weight, scores.bias = nn.Parameter(head.weight[:2]), nn.Parameter(head.bias[:2])
+    return scores
 
 
 def _activate(act: nn.Module, x_nchw: Tensor, active_n1hw: Tensor | None) -> Tensor:
@@ -213,8 +213,8 @@ def _side(grid: int, stride: int) -> int:
     return max(REFERENCE_SIDE // grid // stride, 1)
 
 
-def _enlarge(factor: int) -> nn.Upsample:
-    return nn.Upsample(scale_factor=factor, mode="bilinear", align_corners=False)
+def _enlarge(times: int) -> nn.Upsample:
+    return nn.Upsample(scale_factor=times, mode="bilinear", align_corners=False)
 
 
 def _distribution(values: Values, widths: tuple[int, int, int], depth: int) -> tuple[Distribution | None, bool]:

@@ -67,7 +67,7 @@ class BiisNet(nn.Module):
         Raises:
             DataError: another number of channels, or H or W that is no multiple of 2**stages.
         """
-        x_nchw = traits.admitted(x_nchw, self.in_channels, self.stride)
+        x_nchw = traits.admit(x_nchw, self.in_channels, self.stride)
         if self.amplify is not None:
             x_nchw = self.amplify(x_nchw)
         x_nchw = self.embed(self.stem(x_nchw))

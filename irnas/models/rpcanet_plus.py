@@ -171,22 +171,22 @@ class RPCANetPlus(nn.Module):
         overlap = softiou_image(logits_n1hw[holds_n].float(), truth_n1hw[holds_n])
         return overlap + _FIDELITY * F.mse_loss(d_n1hw.float(), x_n1hw.float())
 
-    def trimmed(self) -> Self:
+    def trim(self) -> Self:
         """A copy in eval mode with the same logits, without what only the loss asks for: N and D of the last stage."""
-        found = copy.deepcopy(self).eval()
-        last = found.stages[-1]
+        trimmed = copy.deepcopy(self).eval()
+        last = trimmed.stages[-1]
         assert isinstance(last, Stage)
         last.noise = last.noise_step = last.merge = None
-        return found
+        return trimmed
 
     def deploy(self) -> Self:
         """A copy for inference with the same logits but for rounding: trimmed, and its estimators collapsed."""
-        found = self.trimmed()
-        for stage in found.stages:
+        deployed = self.trim()
+        for stage in deployed.stages:
             for name, part in list(stage.named_children()):
                 if isinstance(part, Estimator):
                     setattr(stage, name, part.collapsed())
-        return found
+        return deployed
 
     def _unroll(self, x_n1hw: Tensor) -> tuple[Tensor | None, Tensor]:
         channels, height, width = x_n1hw.shape[1:]

@@ -44,21 +44,21 @@ def convert_official(state: Mapping[str, Tensor]) -> tuple[dict[str, Value], dic
     names = dict(_names(values))
     for theirs in names:
         if theirs not in plain:
-            raise FormatError(f"weights: got no tensor {theirs}; must have it, with {_told(values)}")
+            raise FormatError(f"weights: got no tensor {theirs}; must have it, with {_in_words(values)}")
     for theirs in plain:
         if theirs not in names:
-            raise FormatError(f"weights: got a tensor {theirs}; must not have it, with {_told(values)}")
-    found: dict[str, Tensor] = {}
+            raise FormatError(f"weights: got a tensor {theirs}; must not have it, with {_in_words(values)}")
+    converted: dict[str, Tensor] = {}
     for theirs, ours in names.items():
         tensor, expected = plain[theirs], wanted.pop(ours)
         if tensor.shape != expected.shape:
-            must = f"must be {tuple(expected.shape)}, with {_told(values)}"
+            must = f"must be {tuple(expected.shape)}, with {_in_words(values)}"
             raise FormatError(f"weights {theirs}: got shape {tuple(tensor.shape)}; {must}")
         if not tensor.isfinite().all():
             raise FormatError(f"weights {theirs}: got a number that is not finite; must be finite")
-        found[ours] = tensor.detach().to("cpu", expected.dtype).clone()
+        converted[ours] = tensor.detach().to("cpu", expected.dtype).clone()
     assert not wanted, f"no official name for {sorted(wanted)}"
-    return values, found
+    return values, converted
 
 
 def parse(content: bytes, where: str) -> dict[str, Any]:
@@ -68,13 +68,13 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         FormatError: the file holds anything else.
     """
     try:
-        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        document = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (RuntimeError, ValueError, LookupError, EOFError, TypeError, AttributeError, pickle.UnpicklingError):
         # What torch says of a file that it cannot read are paragraphs, with advice that must not be followed here.
         raise FormatError(f"{where}: got a file that torch cannot read safely; must be a saved state dict") from None
-    if not isinstance(found, Mapping):
-        raise FormatError(f"{where}: got a {type(found).__name__}; must be a saved state dict")
-    return dict(found)
+    if not isinstance(document, Mapping):
+        raise FormatError(f"{where}: got a {type(document).__name__}; must be a saved state dict")
+    return dict(document)
 
 
 def write(genotype: Genotype, state: Mapping[str, Tensor]) -> bytes:
@@ -110,8 +110,8 @@ def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if not state or len(state) > _MOST_TENSORS:
         raise FormatError(f"weights: got {len(state)} tensors; must be 1 to {_MOST_TENSORS}")
     first = str(next(iter(state)))
-    prefix, found, _ = first.partition(_HEAD)
-    if not found:
+    prefix, has_head, _ = first.partition(_HEAD)
+    if not has_head:
         raise FormatError(f"weights: got a name {first!r}; must contain {_HEAD}, as in official RPCANet+ files")
     plain = {}
     for name, tensor in state.items():
@@ -125,7 +125,7 @@ def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _values(plain: Mapping[str, Tensor]) -> dict[str, Value]:
     """What names and shapes say of the network; whether all of them agree is not asked here."""
-    stages = {int(found[1]) for name in plain if (found := re.match(rf"{re.escape(_HEAD)}(\d{{1,2}})\.", name))}
+    stages = {int(match[1]) for name in plain if (match := re.match(rf"{re.escape(_HEAD)}(\d{{1,2}})\.", name))}
     bc = _size(plain, "lowrank.convs.0.weight")
     tc = _size(plain, "merge.mapping.0.weight")
     hidden = _size(plain, "merge.channel_attention.excitation.0.weight")
@@ -161,16 +161,16 @@ def _last(plain: Mapping[str, Tensor], part: str) -> int:
     """The number of the last convolution of a part of the first stage."""
     head = re.escape(f"{_HEAD}0.{part}.")
     matches = [re.fullmatch(rf"{head}(\d{{1,2}})\.weight", name) for name, tensor in plain.items() if tensor.ndim == 4]
-    found = [int(match[1]) for match in matches if match]
+    numbers = [int(match[1]) for match in matches if match]
     least = 0 if part == "merge.mapping" else 1
-    if max(found, default=-1) < least:
-        raise FormatError(f"weights: got {len(found)} convolutions in {_HEAD}0.{part}; must be {1 + least} or more")
-    return max(found)
+    if max(numbers, default=-1) < least:
+        raise FormatError(f"weights: got {len(numbers)} convolutions in {_HEAD}0.{part}; must be {1 + least} or more")
+    return max(numbers)
 
 
-def _told(values: Mapping[str, Value]) -> str:
-    shown = ("stages", "bc", "tc", "depth_b", "depth_t", "depth_n", "depth_m")
-    return ", ".join(f"{name}={values[name]}" for name in shown)
+def _in_words(values: Mapping[str, Value]) -> str:
+    names = ("stages", "bc", "tc", "depth_b", "depth_t", "depth_n", "depth_m")
+    return ", ".join(f"{name}={values[name]}" for name in names)
 
 
 _CONV = ("weight", "bias")

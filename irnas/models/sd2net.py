@@ -16,7 +16,7 @@ from irnas.nn.block import body
 from irnas.nn.channel import Add, Concat
 from irnas.nn.decomposition import SD2M, SD3M, InceptionPool
 from irnas.nn.difference import HAAR, Bank, HighPass, directional
-from irnas.nn.dynamic import deployed
+from irnas.nn.dynamic import with_dynamic_filters
 from irnas.nn.gap import Multiply
 from irnas.nn.loss import softiou
 from irnas.nn.rsu import DEPTH, RSU, unit
@@ -82,7 +82,7 @@ class SD2Net(nn.Module):
 
     def deploy(self) -> nn.Module:
         """An equal network in eval mode whose decompositions are dynamic filters, which export to few nodes."""
-        return deployed(self)
+        return with_dynamic_filters(self)
 
     def loss(self, x_n1hw: Tensor, truth_n1hw: Tensor) -> Tensor:
         """The paper's: soft IoU with sums over the whole batch, smooth term 1; a scalar."""

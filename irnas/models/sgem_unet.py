@@ -71,7 +71,7 @@ class SgemUnet(nn.Module):
         Raises:
             DataError: another number of channels, or H or W that is no multiple of 2**(depth - 1).
         """
-        x_nchw = traits.admitted(x_nchw, self.in_channels, self.stride)
+        x_nchw = traits.admit(x_nchw, self.in_channels, self.stride)
         skips: list[Tensor] = []
         for level, block in enumerate(self.enc):
             x_nchw = block(self.pool(x_nchw) if level else x_nchw)
@@ -97,15 +97,15 @@ class SgemUnet(nn.Module):
         Batch normalisation is part of its convolution, doubling by nearest neighbours part of the one behind it
         (irnas.nn.phase), and the semantic-gap module holds a scale per channel only.
         """
-        found = copy.deepcopy(self).eval()
-        fold(found)
-        for part in found.up:
+        deployed = copy.deepcopy(self).eval()
+        fold(deployed)
+        for part in deployed.up:
             assert isinstance(part, nn.Sequential)
             _merge(part)
         # A deployed network may be deployed once more: the export does so to whatever it is given.
-        if found.gap is not None and isinstance(found.gap.restore, nn.Conv2d):
-            found.gap.restore = found.gap.without_shifts()
-        return found
+        if deployed.gap is not None and isinstance(deployed.gap.restore, nn.Conv2d):
+            deployed.gap.restore = deployed.gap.without_shifts()
+        return deployed
 
 
 def build(values: Values) -> nn.Module:

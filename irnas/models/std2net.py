@@ -15,7 +15,7 @@ from irnas.core.space import Value
 from irnas.models.sd2net import STRIDE, SD2Net
 from irnas.nn.channel import Concat
 from irnas.nn.difference import TemporalRecombination
-from irnas.nn.dynamic import deployed
+from irnas.nn.dynamic import with_dynamic_filters
 from irnas.nn.loss import softiou
 from irnas.nn.rsu import RSU, unit
 
@@ -70,7 +70,7 @@ class STD2Net(nn.Module):
 
     def deploy(self) -> nn.Module:
         """An equal network in eval mode whose spatial decompositions are dynamic filters."""
-        return deployed(self)
+        return with_dynamic_filters(self)
 
     def loss(self, x_ntchw: Tensor, truth_n1hw: Tensor) -> Tensor:
         """The paper's: soft IoU of the newest frame, sums over the whole batch, smooth term 1; a scalar."""

@@ -273,8 +273,8 @@ class Up(nn.Module):
     def forward(self, x_nchw: Tensor) -> Tensor:
         """[N, out, H, W] to [N, c, 2H, 2W]."""
         parts = self.scale(x_nchw).chunk(len(self.units), 1)
-        found: list[Tensor] = [unit(part) for unit, part in zip(self.units, parts, strict=True)]
-        y_nchw: Tensor = found[0] if self.average is None else self.average(*found)
+        maps: list[Tensor] = [unit(part) for unit, part in zip(self.units, parts, strict=True)]
+        y_nchw: Tensor = maps[0] if self.average is None else self.average(*maps)
         return y_nchw
 
 

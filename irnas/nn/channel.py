@@ -98,13 +98,13 @@ class SampleNorm(nn.Module):
 class Gain(nn.Module):
     """Multiplication by a constant."""
 
-    def __init__(self, factor: float) -> None:
+    def __init__(self, gain: float) -> None:
         super().__init__()
-        self.factor = factor
+        self.gain = gain
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         """[N, c, H, W] to the same shape."""
-        return x_nchw * self.factor
+        return x_nchw * self.gain
 
 
 class Add(nn.Module):

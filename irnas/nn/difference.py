@@ -258,8 +258,8 @@ def _project(origin_nchw: Tensor, basis_ncjhw: Tensor) -> Tensor:
     # The ridge decides where maps depend on each other, as they do when they outnumber the pixels.
     ridge = _RIDGE * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     inner = (basis @ origin_nchw.flatten(2)[..., None]).double()
-    found = solve if torch.compiler.is_exporting() else torch.linalg.solve
-    weights: Tensor = found(gram + ridge, inner).to(origin_nchw.dtype)
+    solver = solve if torch.compiler.is_exporting() else torch.linalg.solve
+    weights: Tensor = solver(gram + ridge, inner).to(origin_nchw.dtype)
     return (weights.mT @ basis).reshape(origin_nchw.shape)
 
 

@@ -61,23 +61,23 @@ class DynamicFilter(nn.Module):
         return F.conv2d(source, taps, None, stride, padding, dilation, maps)
 
 
-def deployed(network: nn.Module) -> nn.Module:
+def with_dynamic_filters(network: nn.Module) -> nn.Module:
     """A copy in eval mode with dynamic filters for decompositions, and normalisation as a part of convolutions."""
-    found = copy.deepcopy(network).eval()
-    fold(found)
-    for parent in list(found.modules()):
+    copied = copy.deepcopy(network).eval()
+    fold(copied)
+    for parent in list(copied.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, Recombination) and not child.orthogonal:
                 setattr(parent, name, DynamicFilter(child))
-    return found
+    return copied
 
 
 def _by_reach(bank: Bank) -> dict[int, list[tuple[Tap, ...]]]:
     """The filters of a bank by the distance of their taps."""
-    found: dict[int, list[tuple[Tap, ...]]] = {}
+    filters_of_reach: dict[int, list[tuple[Tap, ...]]] = {}
     for taps in bank.filters:
-        found.setdefault(max(max(abs(row), abs(column)) for _, row, column in taps), []).append(taps)
-    return found
+        filters_of_reach.setdefault(max(max(abs(row), abs(column)) for _, row, column in taps), []).append(taps)
+    return filters_of_reach
 
 
 def _weight(filters: Sequence[Sequence[Tap]], reach: int, centred: bool) -> Tensor:

@@ -81,22 +81,22 @@ def prepare(
 
 def rprelu(y_nchw: Tensor, knee: Tensor, slope: Tensor, shift: Tensor, residual_nchw: Tensor | None) -> Tensor:
     """RPReLU of y, plus a residual of the same shape."""
-    found: Tensor = _RPReLU.apply(y_nchw, knee, slope, shift, residual_nchw)  # type: ignore[no-untyped-call]
-    return found
+    out_nchw: Tensor = _RPReLU.apply(y_nchw, knee, slope, shift, residual_nchw)  # type: ignore[no-untyped-call]
+    return out_nchw
 
 
 def dot(
-    x_nchw: Tensor, scale: Tensor | None, shift: Tensor | None, factor: Tensor, above: Tensor, below: Tensor
+    x_nchw: Tensor, scale: Tensor | None, shift: Tensor | None, gain: Tensor, above: Tensor, below: Tensor
 ) -> Tensor:
-    """A dot binary layer: t = x * scale + shift, y = t * factor, MaxOut of y plus t. Parameters are [c]."""
-    found: Tensor = _Dot.apply(x_nchw, scale, shift, factor, above, below)  # type: ignore[no-untyped-call]
-    return found
+    """A dot binary layer: t = x * scale + shift, y = t * gain, MaxOut of y plus t. Parameters are [c]."""
+    y_nchw: Tensor = _Dot.apply(x_nchw, scale, shift, gain, above, below)  # type: ignore[no-untyped-call]
+    return y_nchw
 
 
 def adabin(latent: Tensor, log_k: Tensor, estimator: str, at_zero: int, tiny: float) -> Tensor:
     """d * sign(w - m) + m with the mean m and the deviation d of each filter of ``latent`` [filters, ...]."""
-    found: Tensor = _AdaBin.apply(latent, log_k, estimator, at_zero, tiny)  # type: ignore[no-untyped-call]
-    return found
+    weight: Tensor = _AdaBin.apply(latent, log_k, estimator, at_zero, tiny)  # type: ignore[no-untyped-call]
+    return weight
 
 
 class _Prepare(torch.autograd.Function):
@@ -213,9 +213,9 @@ class _Dot(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, *parameters = ctx.saved_tensors
         grad, grad_x = _laid_out(grads[0]), torch.empty_like(x)
-        found = [None if p is None else torch.empty_like(p) for p in parameters]
-        _call("irnas_dot_backward", x, grad, *_size(x), *parameters, grad_x, *found)
-        return grad_x, *found
+        grads_of_parameters = [None if p is None else torch.empty_like(p) for p in parameters]
+        _call("irnas_dot_backward", x, grad, *_size(x), *parameters, grad_x, *grads_of_parameters)
+        return grad_x, *grads_of_parameters
 
 
 def _laid_out(x_nchw: Tensor) -> Tensor:
@@ -242,14 +242,14 @@ def _call(name: str, *arguments: Any) -> None:
     _num_calls += 1
     library = _library()
     assert library is not None
-    found = (ctypes.c_void_p(a.data_ptr()) if isinstance(a, Tensor) else a for a in arguments)
-    getattr(library, name)(*found)
+    values = (ctypes.c_void_p(a.data_ptr()) if isinstance(a, Tensor) else a for a in arguments)
+    getattr(library, name)(*values)
 
 
 @functools.cache
 def _library() -> ctypes.CDLL | None:
-    named = os.environ.get("IRNAS_FUSED_LIBRARY")
-    for place in [Path(named)] if named else _PLACES:
+    path_from_environment = os.environ.get("IRNAS_FUSED_LIBRARY")
+    for place in [Path(path_from_environment)] if path_from_environment else _PLACES:
         if place.is_file():
             return ctypes.CDLL(str(place))
     return None

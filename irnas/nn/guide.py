@@ -118,10 +118,10 @@ class Distribution(nn.Module):
         """[N, c2, H/4, W/4], [N, c3, H/8, W/8] and [N, c4, H/16, W/16] to three maps of the same shapes."""
         fine_nchw, middle_nchw, coarse_nchw = maps_nchw
         mixed_nchw = self.mix(self.concat(self.shrink(fine_nchw), middle_nchw, self.grow(coarse_nchw)))
-        found = list(maps_nchw)
+        guided_nchw = list(maps_nchw)
         for level, part_nchw, guide in zip(self.guided, mixed_nchw.split(self.parts, 1), self.guidance, strict=True):
-            found[level] = guide(found[level], part_nchw)
-        return found
+            guided_nchw[level] = guide(guided_nchw[level], part_nchw)
+        return guided_nchw
 
 
 def _double() -> nn.Upsample:

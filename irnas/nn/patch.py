@@ -129,8 +129,8 @@ class PatchActivation(nn.Module):
     def forward(self, x_nchw: Tensor, active_n1hw: Tensor | None = None) -> Tensor:
         """A map [N, d, H, W] and its patches [N, 1, gh, gw], all active where none are given, to the same shape."""
         if active_n1hw is not None and self.skips and not self.training:
-            return sparse(x_nchw, spread(active_n1hw, self.side, x_nchw), self.kernel())
-        return self.masked(x_nchw, None if active_n1hw is None else spread(active_n1hw, self.side, x_nchw))
+            return sparse(x_nchw, upsample_mask(active_n1hw, self.side, x_nchw), self.kernel())
+        return self.masked(x_nchw, None if active_n1hw is None else upsample_mask(active_n1hw, self.side, x_nchw))
 
     def masked(self, x_nchw: Tensor, mask_n1hw: Tensor | None) -> Tensor:
         """The definition, over all positions; the mask [N, 1, H, W] is 1 where active."""
@@ -165,7 +165,7 @@ class PatchActivation(nn.Module):
         return 31 * x[1] * numbers * left // 100, 5 * numbers * left // 100, 11 * numbers * left // 100
 
 
-def spread(active_n1hw: Tensor, side: int, x_nchw: Tensor) -> Tensor:
+def upsample_mask(active_n1hw: Tensor, side: int, x_nchw: Tensor) -> Tensor:
     """Patches [N, 1, gh, gw] as a mask of the positions of a map: [N, 1, H, W]."""
     if side == 1:
         return active_n1hw

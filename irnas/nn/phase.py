@@ -37,9 +37,9 @@ class PhaseConv2d(nn.Module):
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         """[N, c, H, W] to [N, out, 2H, 2W]."""
-        found = []
+        quarters_nchw = []
         for index, phase in enumerate(self.phases):
             row, column = divmod(index, 2)
-            found.append(phase(F.pad(x_nchw, (1 - column, column, 1 - row, row))))
-        even, odd = (torch.stack(found[i : i + 2], -1).flatten(3) for i in (0, 2))
+            quarters_nchw.append(phase(F.pad(x_nchw, (1 - column, column, 1 - row, row))))
+        even, odd = (torch.stack(quarters_nchw[i : i + 2], -1).flatten(3) for i in (0, 2))
         return torch.stack((even, odd), 3).flatten(2, 3)

@@ -151,7 +151,7 @@ def learning_rate(network: nn.Module) -> float:
     return network.learning_rate if isinstance(network, HasLearningRate) else LEARNING_RATE
 
 
-def deployed(network: nn.Module) -> nn.Module:
+def deploy(network: nn.Module) -> nn.Module:
     """The network in eval mode as a device should run it: the same probabilities, and nothing that they do not need."""
     return (network.deploy() if isinstance(network, Deployable) else network).eval()
 
@@ -166,7 +166,7 @@ def own_loss(network: nn.Module) -> Callable[[Tensor, Tensor], Tensor] | None:
     return network.loss if isinstance(network, HasLoss) else None
 
 
-def admitted(x_nchw: Tensor, channels: int, multiple: int) -> Tensor:
+def admit(x_nchw: Tensor, channels: int, multiple: int) -> Tensor:
     """An input that a network of so many channels can take; one channel is repeated where more are due.
 
     Raises:

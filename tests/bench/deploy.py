@@ -34,12 +34,12 @@ def main() -> None:
     image = np.random.default_rng(0).integers(0, 256, (given.side, given.side), dtype=np.uint8)
     for point in given.points:
         network = models.build(catalog.point(given.space, point)).eval()
-        plain = network.trimmed() if isinstance(network, RPCANetPlus) else network
+        plain = network.trim() if isinstance(network, RPCANetPlus) else network
         taken = onnx.input_of(network, 1)
         runs = []
         # Export deploys what can be deployed; inside a sequence it cannot.
         for each in (nn.Sequential(plain).eval(), network):
-            run, name = onnx.runner(onnx.convert(each, taken, Origin(name=point)))
+            run, name = onnx.make_runner(onnx.convert(each, taken, Origin(name=point)))
             runs.append((run, []))
         for _ in range(given.rounds):
             for run, seconds in runs:

@@ -24,7 +24,7 @@ from torch import nn  # noqa: E402
 
 from irnas import cost, models  # noqa: E402
 from irnas.core import catalog  # noqa: E402
-from irnas.nn.patch import PatchActivation, spread  # noqa: E402
+from irnas.nn.patch import PatchActivation, upsample_mask  # noqa: E402
 
 
 def interleaved(works: Sequence[Callable[[], object]], rounds: int, clock: Callable[[], float]) -> list[list[float]]:
@@ -80,7 +80,7 @@ def measure(point: str, side: int, batch: int, rounds: int, clock: Callable[[], 
         share, cells = 1 - block.dropped / 100, rows // block.side
         order = torch.rand(batch, cells * cells).argsort(1).argsort(1)
         active = (order < share * cells * cells).float().view(batch, 1, cells, cells)
-        mask = spread(active, block.side, map_nchw)
+        mask = upsample_mask(active, block.side, map_nchw)
         block.skips = True
         works = [partial(block.masked, map_nchw, mask), partial(block, map_nchw, active)]
         times = interleaved(works, rounds, clock)

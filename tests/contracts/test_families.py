@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from irnas import cost, models
 from irnas.core import catalog
+from irnas.core.errors import DataError
 from irnas.core.objective import OBJECTIVES
 from irnas.core.space import Genotype
 from irnas.cost.rules import RULES
@@ -142,14 +143,20 @@ def test_one_seed_gives_one_network() -> None:
         assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-def test_an_input_axis_is_one_of_every_point() -> None:
-    for name in catalog.names():
-        space = catalog.load(name)
-        axis = models.input_axis(space.family)
-        assert axis is None or space[axis].when is None
-        # A family whose network looks at several channels, and not at frames, must say which axis holds them.
-        is_windowed = traits.frames(models.build(space.default())) > 1
-        assert axis is not None or is_windowed or channels_of(space.default()) == 1
+@pytest.mark.parametrize("name", catalog.names())
+def test_the_input_axis_says_what_it_takes(name: str) -> None:
+    space = catalog.load(name)
+    axis = models.input_axis(space.family)
+    if axis is None:
+        network = build(space.default()).eval()
+        with pytest.raises(DataError, match=r"^network input: got \d"):
+            network(torch.zeros(1, traits.frames(network) + 1, SIDE, SIDE))
+        return
+    assert space[axis].when is None
+    for channels in space[axis].values:
+        assert isinstance(channels, int)
+        network = build(models.with_channels(space.default(), channels)).eval()
+        assert network(torch.zeros(1, channels, SIDE, SIDE)).shape == (1, 1, SIDE, SIDE)
 
 
 def test_published_names_are_distinct_and_their_numbers_plausible() -> None:

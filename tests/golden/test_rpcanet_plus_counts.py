@@ -43,7 +43,7 @@ def count(point: str) -> cost.Cost:
 def trimmed(point: str) -> cost.Cost:
     network = models.build(catalog.point("rpcanet_plus", point))
     assert isinstance(network, RPCANetPlus)
-    return cost.count(network.trimmed(), INPUT)
+    return cost.count(network.trim(), INPUT)
 
 
 def giga(found: cost.Cost) -> str:

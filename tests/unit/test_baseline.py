@@ -15,7 +15,7 @@ from irnas.baseline.contrast import mpcm, tllcm
 from irnas.baseline.patch import Grid, median
 from irnas.baseline.scale import to_score
 from irnas.baseline.threshold import CHOICES, Threshold, parse
-from irnas.baseline.trial import choose, judge, spread
+from irnas.baseline.trial import choose, choose_evenly, judge
 from irnas.core.errors import SettingsError
 from irnas.metrics import PRESETS, Counts, count, summarize
 
@@ -213,7 +213,9 @@ def test_a_verdict_is_that_of_its_images() -> None:
     split, rule, heard = tiny().split("train"), Threshold(amount=6, unit="sigma"), []
     verdict = judge(find_method("top-hat"), split, rule, RULES, images=4, tick=lambda *tick: heard.append(tick))
     assert [done for _, done, _ in heard] == [1, 2, 3, 4] and verdict.seconds > 0 <= verdict.cpu_seconds
-    rows = [count(rule.probability(top_hat(split.image(i))), split.mask(i), RULES) for i in spread(len(split), 4)]
+    rows = [
+        count(rule.probability(top_hat(split.image(i))), split.mask(i), RULES) for i in choose_evenly(len(split), 4)
+    ]
     assert verdict.metrics == summarize(Counts.concat(rows))
 
 
@@ -229,9 +231,9 @@ def test_the_chosen_threshold_is_the_best_on_its_split() -> None:
 
 
 def test_images_are_spread_evenly() -> None:
-    assert spread(10, 4) == [0, 2, 5, 7] and spread(3, 8) == spread(3, None) == [0, 1, 2]
+    assert choose_evenly(10, 4) == [0, 2, 5, 7] and choose_evenly(3, 8) == choose_evenly(3, None) == [0, 1, 2]
     with pytest.raises(SettingsError, match="--images: got 0"):
-        spread(3, 0)
+        choose_evenly(3, 0)
 
 
 def test_an_unknown_method_is_refused() -> None:

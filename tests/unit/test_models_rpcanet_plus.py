@@ -43,7 +43,7 @@ def image(height: int = 24, width: int = 24, num: int = 2) -> Tensor:
 @pytest.mark.parametrize("point", VARIANTS)
 def test_a_deployed_network_gives_the_same_logits_for_less(point: str) -> None:
     network = randomize(build(point), 1).eval()
-    trimmed, deployed, exact = network.trimmed(), network.deploy(), network.double().deploy()
+    trimmed, deployed, exact = network.trim(), network.deploy(), network.double().deploy()
     with torch.no_grad():
         for x in (image(), image(5, 1), image(1, 4)):
             wanted = network(x.double())
@@ -173,7 +173,7 @@ def test_a_file_of_it_runs_at_any_size() -> None:
     network = randomize(build("stages=1,binary=body,depth_t=1"), 3).eval()
     taken = onnx.input_of(network, 1)
     assert taken.multiple == 1
-    run, _ = onnx.runner(onnx.convert(network.deploy(), taken, Origin(name="x")))
+    run, _ = onnx.make_runner(onnx.convert(network.deploy(), taken, Origin(name="x")))
     for height, width in ((48, 48), (17, 33)):
         found = np.random.default_rng(height).integers(0, 256, (height, width), dtype=np.uint8)
         np.testing.assert_allclose(run(found), predict(network, found), rtol=0, atol=1e-4)

@@ -21,7 +21,7 @@ from irnas.nn import loss
 from irnas.nn.binary import BinaryConv2d
 from irnas.nn.decomposition import SD2M, SD3M, InceptionPool
 from irnas.nn.difference import HighPass, Recombination, directional
-from irnas.nn.dynamic import DynamicFilter, deployed
+from irnas.nn.dynamic import DynamicFilter, with_dynamic_filters
 from irnas.nn.rsu import RSU
 from irnas.training.fit import predict
 
@@ -87,13 +87,13 @@ def test_decompositions_without_basis_maps_change_nothing(values: dict[str, Any]
 
 def test_a_deployed_network_is_equal_and_holds_no_normalisation_behind_convolutions() -> None:
     model = network()
-    deployed = model.deploy()
-    assert sum(isinstance(part, DynamicFilter) for part in deployed.modules()) == 8
-    assert not any(isinstance(part, nn.BatchNorm2d) for part in deployed.modules())
+    with_dynamic_filters = model.deploy()
+    assert sum(isinstance(part, DynamicFilter) for part in with_dynamic_filters.modules()) == 8
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in with_dynamic_filters.modules())
     assert any(isinstance(part, nn.BatchNorm2d) for part in model.modules())
     x = torch.rand(1, 1, 64, 32)
     with torch.no_grad():
-        torch.testing.assert_close(deployed(x), model(x), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(with_dynamic_filters(x), model(x), rtol=1e-5, atol=1e-6)
 
 
 def test_random_networks_deploy() -> None:
@@ -163,7 +163,7 @@ class Halved(nn.Module):
         return logits_n1hw
 
     def deploy(self) -> nn.Module:
-        return deployed(self)
+        return with_dynamic_filters(self)
 
 
 def test_its_layers_run_in_onnx_runtime() -> None:
@@ -172,7 +172,7 @@ def test_its_layers_run_in_onnx_runtime() -> None:
     torch.manual_seed(0)
     model = Halved().eval()
     taken = onnx.input_of(model, 1)
-    run, _ = onnx.runner(onnx.convert(model, taken, Origin(name="x", trial="t")))
+    run, _ = onnx.make_runner(onnx.convert(model, taken, Origin(name="x", trial="t")))
     for height, width in ((64, 64), (50, 70)):
         image = np.random.default_rng(height).integers(0, 256, (height, width), dtype=np.uint8)
         assert np.abs(run(image) - predict(model, image)).max() <= 1e-4

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from irnas.nn import patch
-from irnas.nn.patch import Decision, PatchActivation, PatchPool, spread
+from irnas.nn.patch import Decision, PatchActivation, PatchPool, upsample_mask
 
 
 def activation(d: int, side: int, seed: int = 0, dropped: int = 50) -> PatchActivation:
@@ -36,7 +36,7 @@ def test_skipping_equals_masking(side: int, height: int, width: int, share: floa
     block = activation(8, side)
     x = torch.randn(3, 8, height, width)
     active = drawn(3, -(-height // side), -(-width // side), share)
-    wanted = block.masked(x, spread(active, side, x))
+    wanted = block.masked(x, upsample_mask(active, side, x))
     torch.testing.assert_close(block(x, active), wanted, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(
         block(x.contiguous(memory_format=torch.channels_last), active), wanted, rtol=1e-5, atol=1e-5

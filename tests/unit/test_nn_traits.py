@@ -97,7 +97,7 @@ def test_a_network_that_says_nothing_has_the_defaults() -> None:
     assert (traits.frames(network), traits.stride(network)) == (1, 1)
     assert traits.learning_rate(network) == traits.LEARNING_RATE
     assert traits.own_loss(network) is None
-    assert traits.deployed(network) is network and not network.training
+    assert traits.deploy(network) is network and not network.training
     assert traits.per_frame(network) is network
 
 
@@ -106,7 +106,7 @@ def test_a_network_is_taken_at_its_word() -> None:
     network = Network(**SAYS_ALL, loss=min, deploy=lambda: other, per_frame=lambda: other)
     assert {name: getattr(traits, name)(network) for name in SAYS_ALL} == SAYS_ALL
     assert traits.own_loss(network) is min
-    assert traits.deployed(network) is other and traits.per_frame(network) is other
+    assert traits.deploy(network) is other and traits.per_frame(network) is other
 
 
 def test_the_input_axis_sets_the_channels() -> None:
