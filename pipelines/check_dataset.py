@@ -1,4 +1,4 @@
-"""DVC stage: a data folder in, what was found in it out; fails where it is not what its manifest says."""
+"""DVC stage: a data folder in, what it holds out; fails where it is not what its manifest says."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("target", type=Path, help="JSON: revision and counts")
-    given = parser.parse_args()
-    found = verify(given.folder)
-    counts = {name: dict(each) for name, each in found.counts.items()}
-    document = {"revision": found.revision, "images": found.images, "targets": found.targets, "splits": counts}
-    given.target.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    arguments = parser.parse_args()
+    manifest = verify(arguments.folder)
+    counts = {name: dict(each) for name, each in manifest.counts.items()}
+    document = {"revision": manifest.revision, "images": manifest.images, "targets": manifest.targets, "splits": counts}
+    arguments.target.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,9 +16,13 @@ def main() -> None:
     parser.add_argument("--format", default="auto")
     parser.add_argument("--val-fraction", type=float, required=True)
     parser.add_argument("--val-seed", type=int, required=True)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     import_folder(
-        given.source, given.target, format=given.format, val_fraction=given.val_fraction, val_seed=given.val_seed
+        arguments.source,
+        arguments.target,
+        format=arguments.format,
+        val_fraction=arguments.val_fraction,
+        val_seed=arguments.val_seed,
     )
 
 

@@ -15,16 +15,16 @@ def main() -> None:
     for name in ("images", "sequences", "frames", "size", "seed"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--level", choices=("normal", "hard"), required=True)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     settings = settings_of(
-        images=given.images,
-        sequences=given.sequences,
-        frames=given.frames,
-        size=given.size,
-        seed=given.seed,
-        hard=given.level == "hard",
+        images=arguments.images,
+        sequences=arguments.sequences,
+        frames=arguments.frames,
+        size=arguments.size,
+        seed=arguments.seed,
+        hard=arguments.level == "hard",
     )
-    write(given.target, settings)
+    write(arguments.target, settings)
 
 
 if __name__ == "__main__":

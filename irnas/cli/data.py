@@ -38,10 +38,10 @@ def import_(
     from irnas.data.importer import import_folder
 
     with progress_bars() as progress:
-        found = import_folder(
+        manifest = import_folder(
             source, output, format=format, val_fraction=val_fraction, val_seed=val_seed, progress=progress
         )
-    _print_manifest(output, found, as_json)
+    _print_manifest(output, manifest, as_json)
 
 
 @app.command("synth")
@@ -69,8 +69,8 @@ def synth(
         hard=hard,
     )
     with progress_bars() as progress:
-        found = write(output, settings, progress=progress)
-    _print_manifest(output, found, as_json)
+        manifest = write(output, settings, progress=progress)
+    _print_manifest(output, manifest, as_json)
 
 
 @app.command("tile")
@@ -91,10 +91,10 @@ def tile(
     from irnas.data import tile as tiles
 
     with progress_bars() as progress:
-        found = tiles.write(
+        manifest = tiles.write(
             output, open_dataset(source, progress), size=size, fit=fit, val=val, seed=seed, progress=progress
         )
-    _print_manifest(output, found, as_json)
+    _print_manifest(output, manifest, as_json)
 
 
 @app.command("check")
@@ -103,8 +103,8 @@ def check(path: Annotated[Path, typer.Argument(help="A data folder.")], as_json:
     from irnas.data.check import verify
 
     with progress_bars() as progress:
-        found = verify(path, progress)
-    _print_manifest(path, found, as_json)
+        manifest = verify(path, progress)
+    _print_manifest(path, manifest, as_json)
 
 
 @app.command("stats")
@@ -116,36 +116,35 @@ def stats(
     from irnas.data import open_dataset, statistics
 
     with progress_bars() as progress:
-        found = statistics.of_dataset(open_dataset(name, progress), progress)
+        figures = statistics.of_dataset(open_dataset(name, progress), progress)
     if as_json:
-        print(json.dumps(found, indent=1))
+        print(json.dumps(figures, indent=1))
     else:
-        _print_stats(found)
+        _print_stats(figures)
 
 
-def _print_manifest(path: Path, found: Manifest, as_json: bool) -> None:
+def _print_manifest(path: Path, manifest: Manifest, as_json: bool) -> None:
     if as_json:
-        document = found.document()
+        document = manifest.document()
         print(json.dumps({k: v for k, v in document.items() if k not in ("splits", "parameters")}, indent=1))
         return
-    low, high = (f"{w}x{h}" for w, h in zip(found.width, found.height, strict=True))
-    print(
-        f"{path}: {found.images} images of {low if low == high else f'{low} to {high}'} pixels, {found.targets} targets"
-    )
-    if found.sequences:
-        print(f"  sequences {found.sequences}")
-    for split, counts in found.counts.items():
+    low, high = (f"{w}x{h}" for w, h in zip(manifest.width, manifest.height, strict=True))
+    sizes = low if low == high else f"{low} to {high}"
+    print(f"{path}: {manifest.images} images of {sizes} pixels, {manifest.targets} targets")
+    if manifest.sequences:
+        print(f"  sequences {manifest.sequences}")
+    for split, counts in manifest.counts.items():
         print(f"  {split:<22} {counts['images']:>6} images {counts['targets']:>7} targets")
-    print(f"  revision {found.revision} (format {found.format})")
-    for warning in found.warnings:
+    print(f"  revision {manifest.revision} (format {manifest.format})")
+    for warning in manifest.warnings:
         print(f"warning: {warning}", file=sys.stderr)
 
 
-def _print_stats(found: Mapping[str, Any]) -> None:
+def _print_stats(figures: Mapping[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(
-        title=f"{found['name']}  revision {found['revision']}  format {found['format']}", title_justify="left"
+        title=f"{figures['name']}  revision {figures['revision']}  format {figures['format']}", title_justify="left"
     )
     table.add_column("split")
     for column in ("images", "targets", "empty", "sizes", "mean DN", "std DN"):
@@ -153,8 +152,8 @@ def _print_stats(found: Mapping[str, Any]) -> None:
     percentiles = ("area", "scr", "contrast")
     for column in ("area px", "SCR", "contrast DN"):
         table.add_column(f"{column}\n5/25/50/75/95 %", justify="right")
-    for name, row in {"all": found["all"], **found["splits"]}.items():
-        figures = ["/".join(f"{v:.3g}" for v in row[p].values()) for p in percentiles]
+    for name, row in {"all": figures["all"], **figures["splits"]}.items():
+        cells = ["/".join(f"{v:.3g}" for v in row[p].values()) for p in percentiles]
         counts = [str(row[k]) for k in ("images", "targets", "empty", "sizes")]
-        table.add_row(name, *counts, f"{row['mean']:.3f}", f"{row['std']:.3f}", *figures)
+        table.add_row(name, *counts, f"{row['mean']:.3f}", f"{row['std']:.3f}", *cells)
     make_console().print(table)

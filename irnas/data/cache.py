@@ -69,21 +69,21 @@ class Store:
         return self._pixels[row]
 
 
-def open_store(root: Path, found: Manifest, progress: Progress | None = None) -> Store:
+def open_store(root: Path, folder_manifest: Manifest, progress: Progress | None = None) -> Store:
     """The cache of a data folder, built first where this node has none.
 
     Raises:
         DataError: a shard is missing or is not the one of the manifest, or the disk is full.
     """
-    path = folder() / "arrow" / f"{found.revision}-v{VERSION}.arrow"
+    path = folder() / "arrow" / f"{folder_manifest.revision}-v{VERSION}.arrow"
     if not path.is_file():
         with hold_build(path):
             if not path.is_file():
-                _build(path, root, found, progress)
+                _build(path, root, folder_manifest, progress)
     return Store(path)
 
 
-def _build(path: Path, root: Path, found: Manifest, progress: Progress | None) -> None:
+def _build(path: Path, root: Path, folder_manifest: Manifest, progress: Progress | None) -> None:
     import pyarrow as pa
 
     numbers = [(name, pa.int32()) for name in ("frame", "height", "width")]
@@ -95,13 +95,13 @@ def _build(path: Path, root: Path, found: Manifest, progress: Progress | None) -
         pa.OSFile(str(temporary), "wb") as sink,
         pa.ipc.new_file(sink, schema) as file,
     ):
-        for rows in shards.read(root, found):
+        for rows in shards.read(root, folder_manifest):
             for row in rows:
                 row["pixels"] = np.flatnonzero(shards.to_sample(row).mask).astype(np.uint32)
             file.write_batch(pa.RecordBatch.from_pylist(rows, schema=schema))
             done += len(rows)
             if progress:
-                progress("cache", done, found.images)
+                progress("cache", done, folder_manifest.images)
 
 
 def _batches(file: Any) -> list[Any]:

@@ -72,7 +72,7 @@ class Split:
         """
         rows = [self._rows[i]]
         if frames > 1 and self._before is None:
-            self._before = _predecessors(self._store)
+            self._before = _find_predecessors(self._store)
         for _ in range(frames - 1):
             assert self._before is not None
             rows.append(self._before.get(rows[-1], rows[-1]))
@@ -127,11 +127,11 @@ def open_dataset(name_or_path: str, progress: Progress | None = None) -> Dataset
     if name_or_path == DEFAULT:
         from irnas.data import synthetic
 
-        return _at(synthetic.default_folder(progress), DEFAULT)
+        return _open_folder(synthetic.default_folder(progress), DEFAULT)
     path = Path(name_or_path)
     for folder in (path, Path("data") / path):
         if (folder / manifest.FILE).is_file():
-            return _at(folder.resolve(), folder.resolve().name)
+            return _open_folder(folder.resolve(), folder.resolve().name)
     if path.is_dir():
         hint = f"irnas data import {name_or_path} -o data/NAME"
         raise DataError(f"dataset: got {name_or_path!r} without {manifest.FILE}; must be imported first ({hint})")
@@ -140,19 +140,19 @@ def open_dataset(name_or_path: str, progress: Progress | None = None) -> Dataset
     raise DataError(f"dataset: got {name_or_path!r}; one of {names}, or a folder with a {manifest.FILE}")
 
 
-def _predecessors(store: Store) -> dict[int, int]:
+def _find_predecessors(store: Store) -> dict[int, int]:
     """Row of each frame that is not the first of its sequence, to the row of the frame before it."""
     rows = sorted(range(len(store.names)), key=lambda row: (store.sequences[row], store.frames[row]))
     of = store.sequences
     return {row: before for before, row in itertools.pairwise(rows) if of[row] and of[before] == of[row]}
 
 
-def _at(folder: Path, name: str) -> Dataset:
+def _open_folder(folder: Path, name: str) -> Dataset:
     return Dataset(name=name, root=folder, manifest=manifest.read(folder))
 
 
 def _reopen(root: Path, name: str, revision: str, label: str) -> Split:
-    dataset = _at(root, name)
+    dataset = _open_folder(root, name)
     if dataset.revision != revision:
         raise DataError(
             f"data folder {root}: got revision {dataset.revision}; must be {revision}, as when it was opened"

@@ -43,25 +43,28 @@ class Notes:
 
     def sentences(self) -> list[str]:
         """The notes as warnings, worst last."""
-        found = []
+        sentences = []
         if self.palette:
-            found.append(f"{self.palette} images are palette files: read through the palette")
+            sentences.append(f"{self.palette} images are palette files: read through the palette")
         if self.coloured:
-            found.append(
+            sentences.append(
                 f"{self.coloured} images are not exactly grey (channels up to {self.chroma} apart): took the luma"
             )
         if self.empty:
-            found.append(f"{self.empty} masks are empty")
+            sentences.append(f"{self.empty} masks are empty")
         if self.deep:
-            found.append(f"{_some(self.deep)} of more than 8 bits: stretched from each image's own range to 0..255")
-        if self.grey:
-            found.append(
-                f"{_some(self.grey)} with grey mask values ({self.grey_pixels} pixels): above {THRESHOLD} is target"
+            sentences.append(
+                f"{_count_files(self.deep)} of more than 8 bits: stretched from each image's own range to 0..255"
             )
+        if self.grey:
+            grey = f"{_count_files(self.grey)} with grey mask values ({self.grey_pixels} pixels)"
+            sentences.append(f"{grey}: above {THRESHOLD} is target")
         if self.labels:
-            found.append(f"{_some(self.labels)} with mask values of at most {THRESHOLD}: every value but 0 is target")
-        found.extend(f"{text}: resized to nearest neighbours" for text in self.resized)
-        return found
+            sentences.append(
+                f"{_count_files(self.labels)} with mask values of at most {THRESHOLD}: every value but 0 is target"
+            )
+        sentences.extend(f"{text}: resized to nearest neighbours" for text in self.resized)
+        return sentences
 
 
 def read_image(path: Path, notes: Notes) -> Bytes:
@@ -73,10 +76,10 @@ def read_image(path: Path, notes: Notes) -> Bytes:
     Raises:
         DataError: the file cannot be read.
     """
-    with _opened(path) as file:
+    with _open_image(path) as file:
         mode = file.mode
         if mode.startswith(_DEEP):
-            return _from_deep(np.asarray(file), path, notes)
+            return _to_8_bits(np.asarray(file), path, notes)
         notes.palette += mode == "P"
         if mode != "L":
             _note_colour(file, notes)
@@ -92,7 +95,7 @@ def read_mask(path: Path, shape: tuple[int, int], notes: Notes) -> Bytes:
     Raises:
         DataError: the file cannot be read, or its aspect ratio is not the image's.
     """
-    with _opened(path) as file:
+    with _open_image(path) as file:
         got = (file.height, file.width)
         if got != shape:
             what = f"mask {path.name}: got {got[1]}x{got[0]} for an image of {shape[1]}x{shape[0]}"
@@ -103,7 +106,7 @@ def read_mask(path: Path, shape: tuple[int, int], notes: Notes) -> Bytes:
         values = np.asarray(file) if deep else np.asarray(file.convert("L"))
     if deep and values.max(initial=0) > 255:
         values = values // 257
-    mask = _binary(values, path, notes)
+    mask = _to_binary(values, path, notes)
     if got != shape:
         mask = resize_nearest(mask, shape)
     notes.empty += not mask.any()
@@ -121,7 +124,7 @@ def resize_nearest(mask: Bytes, shape: tuple[int, int]) -> Bytes:
     return np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST), dtype=np.uint8)
 
 
-def _binary(values: npt.NDArray[Any], path: Path, notes: Notes) -> Bytes:
+def _to_binary(values: npt.NDArray[Any], path: Path, notes: Notes) -> Bytes:
     top = values.max(initial=0)
     if top <= THRESHOLD:
         if top > 1:
@@ -134,7 +137,7 @@ def _binary(values: npt.NDArray[Any], path: Path, notes: Notes) -> Bytes:
     return np.asarray(values > THRESHOLD, dtype=np.uint8)
 
 
-def _from_deep(values: npt.NDArray[Any], path: Path, notes: Notes) -> Bytes:
+def _to_8_bits(values: npt.NDArray[Any], path: Path, notes: Notes) -> Bytes:
     if not np.isfinite(values).all():
         raise DataError(f"image {path}: got values that are not finite; must be numbers")
     if values.min() >= 0 and values.max() > 255 and values.max() <= 65535 and not np.any(values % 257):
@@ -152,7 +155,7 @@ def _note_colour(file: Any, notes: Notes) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _open_image(path: Path) -> Iterator[Any]:
     from PIL import Image
 
     try:
@@ -166,5 +169,5 @@ def _opened(path: Path) -> Iterator[Any]:
         raise DataError(f"image {path}: got a file that cannot be read ({error}); must be a whole image") from None
 
 
-def _some(names: list[str]) -> str:
+def _count_files(names: list[str]) -> str:
     return f"{len(names)} {'file' if len(names) == 1 else 'files'} ({names[0]}{', ...' if len(names) > 1 else ''})"

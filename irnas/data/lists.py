@@ -79,25 +79,25 @@ def read(root: Path, names: Names, warnings: list[str]) -> dict[str, tuple[str, 
     if leading is not None:
         order.remove(leading)
         order.insert(0, leading)
-    found: dict[str, tuple[str, ...]] = {}
+    splits: dict[str, tuple[str, ...]] = {}
     for protocol in order:
         prefix = "" if protocol == leading else f"{protocol or ROOT}/"
         for split, path in protocols[protocol].items():
-            found[f"{prefix}{split}"] = _read_list(path, root, names, warnings)
-    return found
+            splits[f"{prefix}{split}"] = _read_list(path, root, names, warnings)
+    return splits
 
 
 def _protocols(root: Path, warnings: list[str]) -> dict[str, dict[str, Path]]:
     folders = [p for p in sorted(root.iterdir()) if p.is_dir() and p.name not in _FOLDERS]
-    found = {"": _lists_in(sorted(root.glob("*.txt")), [])}
+    lists_of = {"": _lists_in(sorted(root.glob("*.txt")), [])}
     for folder in folders:
         strangers: list[str] = []
-        found[folder.name] = _lists_in(sorted(folder.glob("*.txt")), strangers)
+        lists_of[folder.name] = _lists_in(sorted(folder.glob("*.txt")), strangers)
         if strangers:
             warnings.append(
                 f"{len(strangers)} text files of {folder.name} are no split lists (the first {strangers[0]})"
             )
-    return found
+    return lists_of
 
 
 def _lists_in(paths: Iterable[Path], strangers: list[str]) -> dict[str, Path]:
@@ -121,13 +121,13 @@ def _read_list(path: Path, root: Path, names: Names, warnings: list[str]) -> tup
         lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{where}: got a file that cannot be read ({error}); must be text") from None
-    found = [names.find(line) for line in lines]
-    missing = [line.strip() for line, hits in zip(lines, found, strict=True) if not hits]
+    names_of_lines = [names.find(line) for line in lines]
+    missing = [line.strip() for line, hits in zip(lines, names_of_lines, strict=True) if not hits]
     if missing:
         raise DataError(
             f"{where}: got {len(missing)} lines without an image, the first {missing[0]!r}; must have one each"
         )
-    members = [name for hits in found for name in hits]
+    members = [name for hits in names_of_lines for name in hits]
     if not members:
         raise DataError(f"{where}: got an empty split; must name at least one image")
     unique = tuple(dict.fromkeys(members))

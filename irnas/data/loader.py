@@ -76,16 +76,16 @@ def _batches(
         y_nchw = np.zeros((len(chosen), 1, crop, crop), dtype=np.uint8)
         for k, i in enumerate(chosen):
             draw = _Draw(*draws[start + k])
-            window = _place(split, i, crop, draw, target_share)
+            window = _draw_window(split, i, crop, draw, target_share)
             images, mask = [image[window] for image in split.window(i, frames)], split.mask(i)[window]
             gain, offset = 1.0, 0.0
             if augment:
                 way = int(draw.way * 8)
-                images, mask = [_turn(image, way) for image in images], _turn(mask, way)
+                images, mask = [_flip(image, way) for image in images], _flip(mask, way)
                 gain, offset = 1 + GAIN * (2 * draw.gain - 1), OFFSET * (2 * draw.offset - 1)
             y_nchw[k, 0, : mask.shape[0], : mask.shape[1]] = mask
             for channel, image in enumerate(images):
-                _scale(image, gain, offset, x_nchw[k, channel])
+                _write_scaled(image, gain, offset, x_nchw[k, channel])
         yield x_nchw, y_nchw
 
 
@@ -101,37 +101,37 @@ class _Draw(NamedTuple):
     offset: float
 
 
-def _place(split: Split, i: int, crop: int, draw: _Draw, target_share: float) -> tuple[slice, slice]:
+def _draw_window(split: Split, i: int, crop: int, draw: _Draw, target_share: float) -> tuple[slice, slice]:
     """Rows and columns of a crop, at most ``crop`` of each."""
     height, width = split.shape(i)
     pixels = split.pixels(i)
     y = x = None
     if draw.force < target_share and len(pixels):
         y, x = divmod(int(pixels[int(draw.pixel * len(pixels))]), width)
-    top, left = _origin(draw.top, height, crop, y), _origin(draw.left, width, crop, x)
+    top, left = _draw_origin(draw.top, height, crop, y), _draw_origin(draw.left, width, crop, x)
     return slice(top, top + crop), slice(left, left + crop)
 
 
-def _origin(draw: float, length: int, crop: int, must: int | None) -> int:
+def _draw_origin(draw: float, length: int, crop: int, must: int | None) -> int:
     """A crop's first row: evenly among all that fit, or among those whose crop contains the row ``must``."""
     last = max(length - crop, 0)
     low, high = (0, last) if must is None else (max(0, must - crop + 1), min(must, last))
     return low + int(draw * (high - low + 1))
 
 
-def _turn(array: Bytes, way: int) -> Bytes:
+def _flip(array: Bytes, way: int) -> Bytes:
     """One of the 8 flips and rotations of a square."""
     if way & 4:
         # Rows of 256 bytes would share few cache lines when read by column; rows a line longer do not, which makes
         # the transpose twice as fast.
         height, width = array.shape
-        spread = np.empty((height, width + 64), dtype=np.uint8)[:, :width]
-        spread[...] = array
-        array = spread.T
+        padded = np.empty((height, width + 64), dtype=np.uint8)[:, :width]
+        padded[...] = array
+        array = padded.T
     return np.ascontiguousarray(array[:: -1 if way & 2 else 1, :: -1 if way & 1 else 1])
 
 
-def _scale(image: Bytes, gain: float, offset: float, out: npt.NDArray[np.float32]) -> None:
+def _write_scaled(image: Bytes, gain: float, offset: float, out: npt.NDArray[np.float32]) -> None:
     """Write gain * image / 255 + offset, clipped to 0..1, to the top left of zeroed ``out``; the rest stays zero."""
     rows, columns = image.shape
     np.multiply(image, np.float32(gain / 255), out=out[:rows, :columns])

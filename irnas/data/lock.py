@@ -31,13 +31,13 @@ def dvc_digest_or_raise(folder: Path) -> str | None:
     """
     folder = folder.resolve()
     for file, output, locked in _outputs(folder):
-        found = digest(output)
-        if found != locked:
+        actual = digest(output)
+        if actual != locked:
             raise DataError(
-                f"data folder {output}: got {found}; must be {locked}, as {file.name} says ('dvc checkout' restores "
+                f"data folder {output}: got {actual}; must be {locked}, as {file.name} says ('dvc checkout' restores "
                 f"those files, 'dvc commit' keeps the ones that are there)"
             )
-        return found
+        return actual
     return None
 
 
@@ -57,22 +57,22 @@ def _outputs(folder: Path) -> Iterator[tuple[Path, Path, str]]:
         return
     inside = around[: around.index(root)]
     for output in inside:
-        yield from _found(output.with_name(output.name + POINTER), around)
-        yield from _found(output.parent / LOCK, around)
+        yield from _outputs_in(output.with_name(output.name + POINTER), around)
+        yield from _outputs_in(output.parent / LOCK, around)
 
 
-def _found(file: Path, around: tuple[Path, ...]) -> Iterator[tuple[Path, Path, str]]:
+def _outputs_in(file: Path, around: tuple[Path, ...]) -> Iterator[tuple[Path, Path, str]]:
     if not file.is_file():
         return
     try:
         document: Any = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
         stages = [document] if file.name != LOCK else document.get("stages", {}).values()
         outputs = [output for stage in stages for output in stage.get("outs", ())]
-        named = [(file.parent / str(output["path"]), str(output.get("md5", ""))) for output in outputs]
+        tracked = [(file.parent / str(output["path"]), str(output.get("md5", ""))) for output in outputs]
     except (yaml.YAMLError, UnicodeDecodeError, AttributeError, TypeError, KeyError) as error:
         cause = " ".join(str(error).split())[:120]
         raise DataError(f"{file}: got a file that cannot be read ({cause}); must be DVC's") from None
-    yield from ((file, path, locked) for path, locked in named if path in around and locked)
+    yield from ((file, path, locked) for path, locked in tracked if path in around and locked)
 
 
 def _md5(path: Path) -> str:

@@ -69,9 +69,9 @@ class Manifest:
 
     def document(self) -> dict[str, Any]:
         """The manifest as plain data."""
-        found = {"schema": SCHEMA, "revision": self.revision, **asdict(self)}
+        fields = {"schema": SCHEMA, "revision": self.revision, **asdict(self)}
         # The long lists go last, where they do not hide the rest from a reader.
-        return {**{k: v for k, v in found.items() if k != "splits"}, "splits": found["splits"]}
+        return {**{k: v for k, v in fields.items() if k != "splits"}, "splits": fields["splits"]}
 
     @classmethod
     def from_document(cls, document: Any, where: str) -> Manifest:
@@ -85,7 +85,7 @@ class Manifest:
         if document["schema"] != SCHEMA:
             raise DataError(f"{where}: got schema {document['schema']}; must be {SCHEMA}")
         try:
-            found = cls(
+            manifest = cls(
                 **{k: document[k] for k in ("format", "images", "targets", "sequences", "counts", "validation")},
                 **{k: document[k] for k in ("content", "parameters")},
                 height=tuple(document["height"]),
@@ -98,9 +98,9 @@ class Manifest:
             raise DataError(
                 f"{where}: got a manifest with a missing or wrong field ({error}); must be complete"
             ) from None
-        if document.get("revision") != found.revision:
-            raise DataError(f"{where}: got revision {document.get('revision')}; must be {found.revision}")
-        return found
+        if document.get("revision") != manifest.revision:
+            raise DataError(f"{where}: got revision {document.get('revision')}; must be {manifest.revision}")
+        return manifest
 
 
 def read(folder: Path) -> Manifest:

@@ -44,8 +44,8 @@ def sequence(settings: SyntheticSettings, index: int) -> Iterator[Sample]:
     """The frames of sequence ``index``; they do not depend on how many sequences there are."""
     rng = np.random.default_rng([settings.seed, _SEQUENCE, index])
     side, frames = settings.size, settings.frames
-    scene_at = _drifting(rng, settings)
-    tracks = [_track(rng, t, y, x, frames, settings.target) for t, y, x in _start(rng, settings)]
+    scene_at = _draw_background(rng, settings)
+    tracks = [_draw_track(rng, t, y, x, frames, settings.target) for t, y, x in _draw_targets(rng, settings)]
     sensor = draw_sensor(rng, side, side, settings.sensor)
     contrasts: dict[int, float] = {}
     for t in range(frames):
@@ -53,18 +53,18 @@ def sequence(settings: SyntheticSettings, index: int) -> Iterator[Sample]:
         mask = np.zeros((side, side), dtype=np.uint8)
         lit = scene.copy()
         for number, track in enumerate(tracks):
-            for seen in render([(track.target, float(track.y[t]), float(track.x[t]))], side, side):
+            for rendering in render([(track.target, float(track.y[t]), float(track.x[t]))], side, side):
                 if track.light[t] > 0:
                     # Set once, where the target first appears: a real one does not dim because clutter grows.
-                    sigma = sigma_around(scene, mask, seen.window)
+                    sigma = sigma_around(scene, mask, rendering.window)
                     fresh = float(np.clip(track.scr * sigma, track.floor, settings.target.contrast[1]))
-                    seen.add_to(lit, contrasts.setdefault(number, fresh) * float(track.light[t]))
-                    mask[seen.window] |= seen.mask
+                    rendering.add_to(lit, contrasts.setdefault(number, fresh) * float(track.light[t]))
+                    mask[rendering.window] |= rendering.mask
         image = expose(rng, lit, mask, sensor)
         yield Sample(name=f"{index:04d}/{t:05d}", image=image, mask=mask, sequence=f"{index:04d}", frame=t)
 
 
-def _drifting(rng: np.random.Generator, settings: SyntheticSettings) -> Callable[[int], Field]:
+def _draw_background(rng: np.random.Generator, settings: SyntheticSettings) -> Callable[[int], Field]:
     """A function from frame number to blurred background [size, size] in DN."""
     side, frames = settings.size, settings.frames
     speed, angle = rng.uniform(0, 1), rng.uniform(0, 2 * np.pi)
@@ -85,13 +85,13 @@ def _drifting(rng: np.random.Generator, settings: SyntheticSettings) -> Callable
         # On the quarter circle the blend keeps its standard deviation; a straight mix of two fields would go flat.
         weights = (np.cos(pace * frame), np.sin(pace * frame))
         level = np.float32(look.level)
-        whole = level + sum(np.float32(w) * (f - level) for w, f in zip(weights, fields, strict=False))
-        return _window(np.asarray(whole, dtype=np.float32), y[frame], x[frame], side)
+        blend = level + sum(np.float32(w) * (f - level) for w, f in zip(weights, fields, strict=False))
+        return _shift_window(np.asarray(blend, dtype=np.float32), y[frame], x[frame], side)
 
     return scene_at
 
 
-def _window(field: Field, y: float, x: float, side: int) -> Field:
+def _shift_window(field: Field, y: float, x: float, side: int) -> Field:
     """The window [side, side] whose corner is at (y, x), by cubic interpolation."""
     row, column = int(y), int(x)
     part = field[row - _EDGE : row + side + _EDGE, column - _EDGE : column + side + _EDGE]
@@ -99,7 +99,7 @@ def _window(field: Field, y: float, x: float, side: int) -> Field:
     return np.asarray(moved[_EDGE : _EDGE + side, _EDGE : _EDGE + side], dtype=np.float32)
 
 
-def _start(rng: np.random.Generator, settings: SyntheticSettings) -> list[tuple[Target, float, float]]:
+def _draw_targets(rng: np.random.Generator, settings: SyntheticSettings) -> list[tuple[Target, float, float]]:
     shares = settings.target.counts
     # A sequence without any target teaches little; empty frames come from targets that leave or hide.
     count = max(1, int(rng.choice(len(shares), p=shares)))
@@ -107,7 +107,7 @@ def _start(rng: np.random.Generator, settings: SyntheticSettings) -> list[tuple[
     return place(rng, looks, settings.size, settings.size, clustered=False)
 
 
-def _track(
+def _draw_track(
     rng: np.random.Generator, target: Target, y: float, x: float, frames: int, settings: TargetSettings
 ) -> Track:
     # (y, x) is where the target is in the middle of the sequence, so that it is seen at all; it may enter and leave.

@@ -69,25 +69,25 @@ def blur(scene: Field, sigma: float) -> Field:
 
 def expose(rng: np.random.Generator, scene: Field, mask: Bytes, sensor: Sensor) -> Bytes:
     """An 8-bit image [H, W] of a blurred scene in DN; ``mask`` keeps bad pixels off targets."""
-    seen = scene + sensor.pattern
+    signal = scene + sensor.pattern
     if sensor.shot_gain:
-        spread = np.float32(sensor.shot_gain) * np.sqrt(np.maximum(scene, 0))
-        seen += spread * rng.standard_normal(scene.shape, dtype=np.float32)
+        sigma = np.float32(sensor.shot_gain) * np.sqrt(np.maximum(scene, 0))
+        signal += sigma * rng.standard_normal(scene.shape, dtype=np.float32)
     if sensor.read_sigma:
-        seen += np.float32(sensor.read_sigma) * rng.standard_normal(scene.shape, dtype=np.float32)
+        signal += np.float32(sensor.read_sigma) * rng.standard_normal(scene.shape, dtype=np.float32)
     # A margin of one pixel: a hot pixel that touches a target would look like a part of it.
     stuck = ~np.isnan(sensor.bad)
     if stuck.any():
         stuck &= ~ndimage.binary_dilation(mask, np.ones((3, 3), dtype=bool))
-        seen = np.where(stuck, sensor.bad, seen)
-    image = np.clip(np.rint(seen), 0, 255).astype(np.uint8)
+        signal = np.where(stuck, sensor.bad, signal)
+    image = np.clip(np.rint(signal), 0, 255).astype(np.uint8)
     return _jpeg(image, sensor.quality) if sensor.quality else image
 
 
 def _jpeg(image: Bytes, quality: int) -> Bytes:
     from PIL import Image
 
-    packed = io.BytesIO()
-    Image.fromarray(image).save(packed, "JPEG", quality=quality)
-    with Image.open(io.BytesIO(packed.getvalue())) as decoded:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=quality)
+    with Image.open(io.BytesIO(file.getvalue())) as decoded:
         return np.asarray(decoded, dtype=np.uint8).copy()

@@ -92,9 +92,9 @@ def write(
     """
     with building_folder(target) as folder:
         tally = _Tally()
-        shards = tuple(_write_shards(folder, _watched(samples, total, progress), tally))
+        shards = tuple(_write_shards(folder, _report_progress(samples, total, progress), tally))
         tally.refuse_strangers(splits)
-        found = Manifest(
+        folder_manifest = Manifest(
             format=format,
             images=len(tally.targets),
             targets=sum(tally.targets.values()),
@@ -109,11 +109,11 @@ def write(
             warnings=tuple(warnings),
             parameters=parameters or {},
         )
-        manifest.write(folder, found)
-    return found
+        manifest.write(folder, folder_manifest)
+    return folder_manifest
 
 
-def read(folder: Path, found: Manifest, *, verify: bool = True) -> Iterator[list[dict[str, Any]]]:
+def read(folder: Path, folder_manifest: Manifest, *, verify: bool = True) -> Iterator[list[dict[str, Any]]]:
     """Rows of all shards, ``ROW_GROUP`` at a time: name, sequence, frame, height, width, targets, image, mask (bytes).
 
     Raises:
@@ -122,7 +122,7 @@ def read(folder: Path, found: Manifest, *, verify: bool = True) -> Iterator[list
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    for shard in found.shards:
+    for shard in folder_manifest.shards:
         path = folder / shard.file
         if not path.is_file():
             raise DataError(f"data folder {folder}: got no {shard.file}; must have every shard of its manifest")
@@ -151,7 +151,7 @@ def to_sample(row: Mapping[str, Any]) -> Sample:
     return Sample(name=row["name"], image=image, mask=mask, sequence=row["sequence"], frame=row["frame"])
 
 
-def _watched(samples: Iterable[Sample], total: int, progress: Progress | None) -> Iterator[Sample]:
+def _report_progress(samples: Iterable[Sample], total: int, progress: Progress | None) -> Iterator[Sample]:
     for done, sample in enumerate(samples, start=1):
         yield sample
         if progress:

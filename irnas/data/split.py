@@ -70,15 +70,15 @@ def check_disjoint(splits: Mapping[str, Sequence[str]]) -> None:
 
 def leaks(splits: Mapping[str, Sequence[str]]) -> list[str]:
     """One sentence for each test split whose images another protocol trains on."""
-    found = []
+    sentences = []
     for test, tested in splits.items():
         for train, trained in splits.items():
             if not _leaf(test).startswith("test") or _leaf(train) != "train" or _protocol(test) == _protocol(train):
                 continue
             if shared := len(set(tested) & set(trained)):
                 of = f"{shared} of the {len(tested)} images of split {test} are in {train}"
-                found.append(f"{of}: results and networks of the two protocols must never be mixed")
-    return found
+                sentences.append(f"{of}: results and networks of the two protocols must never be mixed")
+    return sentences
 
 
 _APART = {

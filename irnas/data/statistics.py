@@ -37,7 +37,7 @@ class TargetFigures:
 def measure(image: Bytes, mask: Bytes) -> list[TargetFigures]:
     """The targets of one image [H, W], in raster order."""
     labels, _ = ndimage.label(mask, structure=_EIGHT)
-    found = []
+    figures = []
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         height, width = (s.stop - s.start for s in box)
         around = tuple(slice(max(s.start - MARGIN, 0), s.stop + MARGIN) for s in box)
@@ -47,8 +47,8 @@ def measure(image: Bytes, mask: Bytes) -> list[TargetFigures]:
         contrast = float(target.mean()) - mean
         scr = abs(contrast) / sigma if sigma > 0 else float("inf")
         aspect = max(height, width) / min(height, width)
-        found.append(TargetFigures(area=target.size, aspect=aspect, scr=scr, contrast=contrast, sigma=sigma))
-    return found
+        figures.append(TargetFigures(area=target.size, aspect=aspect, scr=scr, contrast=contrast, sigma=sigma))
+    return figures
 
 
 def describe(pairs: Iterable[tuple[Bytes, Bytes]]) -> dict[str, object]:
@@ -64,9 +64,9 @@ def describe(pairs: Iterable[tuple[Bytes, Bytes]]) -> dict[str, object]:
         shapes.append((image.shape[0], image.shape[1]))
         means.append(float(image.mean(dtype=np.float64)))
         stds.append(float(image.std(dtype=np.float64)))
-        found = measure(image, mask)
-        per_image.append(len(found))
-        targets.extend(found)
+        measured = measure(image, mask)
+        per_image.append(len(measured))
+        targets.extend(measured)
     heights, widths = zip(*shapes, strict=True)
     finite = [t.scr for t in targets if np.isfinite(t.scr)]
     return {
@@ -111,8 +111,8 @@ def of_dataset(dataset: Dataset, progress: Progress | None = None) -> dict[str, 
 def summary(dataset: Dataset) -> dict[str, object]:
     """A few figures of a whole data set, fit to be compared from revision to revision."""
     everything = dataset.split(EVERY)
-    found = describe((everything.image(i), everything.mask(i)) for i in range(len(everything)))
-    figures = {name: found[name] for name in ("images", "targets", "empty", "mean", "std")}
+    all_figures = describe((everything.image(i), everything.mask(i)) for i in range(len(everything)))
+    figures = {name: all_figures[name] for name in ("images", "targets", "empty", "mean", "std")}
     all_targets = [target for _, target in targets(dataset)]
     for name in ("area", "scr", "contrast"):
         figures[f"{name}_median"] = float(np.median([getattr(t, name) for t in all_targets])) if all_targets else 0.0
@@ -123,7 +123,7 @@ def targets(dataset: Dataset) -> Iterator[tuple[str, TargetFigures]]:
     """Every target with the name of its image, in the order in which the images are stored."""
     everything = dataset.split(EVERY)
     for i in range(len(everything)):
-        yield from ((everything.name(i), found) for found in measure(everything.image(i), everything.mask(i)))
+        yield from ((everything.name(i), figures) for figures in measure(everything.image(i), everything.mask(i)))
 
 
 def _percentiles(values: Sequence[float]) -> dict[str, float]:

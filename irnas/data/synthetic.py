@@ -48,14 +48,14 @@ def _add_targets(
     rng: np.random.Generator, scene: Field, placed: list[Placed], settings: TargetSettings
 ) -> tuple[Field, Bytes]:
     """The scene with targets on it, in DN, and their mask, both [H, W]."""
-    drawn = render(placed, *scene.shape)
+    renderings = render(placed, *scene.shape)
     mask = np.zeros(scene.shape, dtype=np.uint8)
-    for seen in drawn:
-        mask[seen.window] |= seen.mask
+    for rendering in renderings:
+        mask[rendering.window] |= rendering.mask
     lit = scene.copy()
-    for seen in drawn:
-        contrast = draw_scr(rng, settings) * sigma_around(scene, mask, seen.window)
-        seen.add_to(lit, float(np.clip(contrast, *settings.contrast)))
+    for rendering in renderings:
+        contrast = draw_scr(rng, settings) * sigma_around(scene, mask, rendering.window)
+        rendering.add_to(lit, float(np.clip(contrast, *settings.contrast)))
     return lit, mask
 
 
@@ -74,7 +74,7 @@ def write(
     Raises:
         DataError: the folder is in use or its disk is full.
     """
-    names, sequence_of = _names(settings)
+    names, sequence_of = _list_names(settings)
     cut = (settings.num_units - settings.num_test) * (settings.frames if settings.sequences else 1)
     official = {"train": names[:cut], "test": names[cut:]}
     splits, validation = split.with_validation(official, sequence_of, fraction=val_fraction, seed=settings.seed)
@@ -86,14 +86,14 @@ def write(
         splits=splits,
         validation=validation,
         warnings=[],
-        parameters=_parameters(settings),
+        parameters=_to_parameters(settings),
         progress=progress,
     )
 
 
 def default_folder(progress: Progress | None = None) -> Path:
     """The folder of the set called ``synthetic`` in this node's cache, generated where it is missing."""
-    text = json.dumps(_parameters(DEFAULT), sort_keys=True)
+    text = json.dumps(_to_parameters(DEFAULT), sort_keys=True)
     target = cache.folder() / "data" / f"synthetic-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     if not (target / FILE).is_file():
         with hold_build(target):
@@ -114,14 +114,14 @@ def settings_of(
     return replace(base, images=images, sequences=sequences, frames=frames, size=size, seed=seed)
 
 
-def _names(settings: SyntheticSettings) -> tuple[list[str], dict[str, str]]:
+def _list_names(settings: SyntheticSettings) -> tuple[list[str], dict[str, str]]:
     if settings.images:
         return [f"{i:06d}" for i in range(settings.images)], {}
     pairs = [(f"{i:04d}", t) for i in range(settings.sequences) for t in range(settings.frames)]
     return [f"{s}/{t:05d}" for s, t in pairs], {f"{s}/{t:05d}": s for s, t in pairs}
 
 
-def _parameters(settings: SyntheticSettings) -> dict[str, object]:
+def _to_parameters(settings: SyntheticSettings) -> dict[str, object]:
     # Through JSON and back: tuples become lists, as a reader of the manifest will find them.
-    found: dict[str, object] = json.loads(json.dumps({"version": VERSION, **asdict(settings)}))
-    return found
+    parameters: dict[str, object] = json.loads(json.dumps({"version": VERSION, **asdict(settings)}))
+    return parameters

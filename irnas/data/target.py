@@ -120,7 +120,7 @@ Placed = tuple[Target, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Rendering:
     """A target as it lies in an image."""
 
     window: tuple[slice, slice]
@@ -153,9 +153,9 @@ def place(rng: np.random.Generator, looks: list[Target], height: int, width: int
     return placed
 
 
-def render(placed: list[Placed], height: int, width: int) -> list[Seen]:
+def render(placed: list[Placed], height: int, width: int) -> list[Rendering]:
     """What an image [height, width] shows of each target; one that lies outside is left out."""
-    found = []
+    renderings = []
     for look, y, x in placed:
         row, column = round(y), round(x)
         patch = profile(look, y - row, x - column)
@@ -165,11 +165,11 @@ def render(placed: list[Placed], height: int, width: int) -> list[Seen]:
         columns = slice(max(left, 0), min(left + patch.shape[1], width))
         if rows.start >= rows.stop or columns.start >= columns.stop:
             continue
-        seen = patch[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-        mask = (seen >= MASK_LEVEL).astype(np.uint8)
+        visible = patch[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        mask = (visible >= MASK_LEVEL).astype(np.uint8)
         if mask.any():
-            found.append(Seen((rows, columns), seen, mask))
-    return found
+            renderings.append(Rendering((rows, columns), visible, mask))
+    return renderings
 
 
 def sigma_around(scene: Field, mask: Bytes, window: tuple[slice, slice]) -> float:

@@ -149,28 +149,28 @@ def sources(run: str, recorded: bytes, exports: Sequence[Path] = ()) -> dict[str
     Raises:
         SettingsError: two exports of one name.
     """
-    found: dict[str, Source] = {FILE: recorded}
-    found |= _files(storage.local(run)) if storage.is_local(run) else _objects(run)
+    source_of: dict[str, Source] = {FILE: recorded}
+    source_of |= _list_files(storage.local(run)) if storage.is_local(run) else _list_objects(run)
     for path in exports:
         target = f"exports/{path.name}"
-        if not path.is_file() or target in found:
+        if not path.is_file() or target in source_of:
             raise SettingsError(f"--export: got {str(path)!r}; must be a file, of a name not published yet")
-        found[target] = path
-    return found
+        source_of[target] = path
+    return source_of
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    found = {name: folder / name for name in _BESIDE if (folder / name).is_file()}
+def _list_files(folder: Path) -> dict[str, Path]:
+    path_of = {name: folder / name for name in _BESIDE if (folder / name).is_file()}
     loose = (path for path in folder.iterdir() if path.suffix in _EXPORTED)
     inside = (path for name in _FOLDERS for path in (folder / name).rglob("*"))
     for path in sorted([*loose, *inside]):
         relative = path.relative_to(folder)
         if path.is_file() and not any(part.startswith(".") for part in relative.parts):
-            found[relative.as_posix()] = path
-    return found
+            path_of[relative.as_posix()] = path
+    return path_of
 
 
-def _objects(run: str) -> dict[str, str]:
+def _list_objects(run: str) -> dict[str, str]:
     wanted = [n for n in storage.names(run) if n in _BESIDE or PurePosixPath(n).suffix in _EXPORTED]
     for folder in _FOLDERS:
         names = storage.names(storage.join(run, folder))

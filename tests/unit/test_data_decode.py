@@ -99,7 +99,7 @@ def test_grey_masks_are_cut_above_127_and_noted(tmp_path: Path) -> None:
     assert notes.sentences() == ["1 file (a.png) with grey mask values (4 pixels): above 127 is target"]
 
 
-def test_a_mask_of_another_size_and_equal_aspect_is_resized_and_noted(tmp_path: Path) -> None:
+def test_a_mask_of_equal_aspect_is_resized_and_noted(tmp_path: Path) -> None:
     # The sizes of SIRST's one wrong mask.
     large = np.zeros((400, 592), dtype=np.uint8)
     large[100:111, 200:211] = 255

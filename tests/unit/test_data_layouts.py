@@ -53,7 +53,7 @@ def test_nudt_is_recognised_by_its_name_where_images_are_missing(tmp_path: Path)
     assert "got 10 images where the published set has 1327" in found.warnings
 
 
-def test_without_img_idx_the_original_sirst_lists_lead_and_their_val_is_the_official_one(tmp_path: Path) -> None:
+def test_sirst_s_own_val_is_used_where_its_lists_lead(tmp_path: Path) -> None:
     names = layouts.sirst_original(tmp_path / "set", redistributed=False)
     found = import_folder(tmp_path / "set", tmp_path / "out")
     assert found.splits["fit"] == tuple(names[:7])
@@ -67,7 +67,7 @@ def test_a_leak_between_two_protocols_is_recorded(tmp_path: Path) -> None:
     assert any("6 of the 6 images of split test are in idx_427/train" in w for w in found.warnings)
 
 
-def test_frames_are_in_order_and_the_validation_cut_keeps_sequences_whole(tmp_path: Path) -> None:
+def test_the_validation_cut_splits_no_sequence(tmp_path: Path) -> None:
     layouts.mirsdt(tmp_path / "set")
     found = import_folder(tmp_path / "set", tmp_path / "out", val_fraction=0.34)
     sequences = {split: {n.split("/")[0] for n in found.splits[split]} for split in ("fit", "val", "test")}
@@ -102,7 +102,7 @@ def test_windows_that_frames_cannot_rebuild_are_recorded(faithful: bool, expecte
     assert sum("12 of 12 stacks Mix do not hold the frames" in w for w in found.warnings) == expected
 
 
-def test_list_lines_may_carry_slashes_endings_folders_and_a_byte_order_mark(tmp_path: Path) -> None:
+def test_list_lines_are_read_in_many_spellings(tmp_path: Path) -> None:
     layouts.pairs(tmp_path / "images", tmp_path / "masks", ["a", "b", "c", "d", "v1.2"])
     lines = ["\ufeffa", "/b", "images/c.PNG", "images\\d", "v1.2", "", "a"]
     layouts.write_list(tmp_path / "train.txt", lines, end="\r\n")

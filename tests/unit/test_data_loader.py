@@ -95,7 +95,7 @@ def test_the_jitter_is_a_gain_and_an_offset_within_bounds(striped: Split) -> Non
     assert 1 - loader.GAIN - 1e-3 <= min(found) <= max(found) <= 1 + loader.GAIN + 1e-3
 
 
-def test_the_same_seed_and_epoch_give_the_same_batches_whatever_was_read_before(striped: Split) -> None:
+def test_batches_depend_on_seed_and_epoch_only(striped: Split) -> None:
     first = _read(striped, epoch=3)
     next(batches(striped, batch=3, crop=8, seed=1, epoch=2))
     for (x, y), (x2, y2) in zip(first, _read(striped, epoch=3), strict=True):
@@ -135,7 +135,7 @@ def test_a_last_batch_of_one_is_left_out_and_any_other_kept(batch: int, sizes: l
     assert [len(x) for x, _ in _read(striped, batch=batch)] == sizes
 
 
-def test_a_forced_crop_holds_the_target_and_reaches_every_place_that_does(tmp_path: Path) -> None:
+def test_a_forced_crop_holds_the_target_at_any_place(tmp_path: Path) -> None:
     split = _dataset(tmp_path, [_dot(1, 9)] * 40)
     corners = set()
     for epoch in range(6):

@@ -28,7 +28,7 @@ def test_a_target_is_measured_against_its_own_surroundings() -> None:
     assert (second.area, second.contrast) == (1, pytest.approx(150, abs=0.02))
 
 
-def test_diagonal_pixels_are_one_target_and_a_dark_one_has_a_positive_scr() -> None:
+def test_diagonal_pixels_are_one_target_dark_ones_too() -> None:
     image, mask = _checkered(), np.zeros((80, 80), dtype=np.uint8)
     for k in range(3):
         mask[30 + k, 30 + k] = 1
@@ -39,7 +39,7 @@ def test_diagonal_pixels_are_one_target_and_a_dark_one_has_a_positive_scr() -> N
     assert found.scr == pytest.approx(5, abs=0.02)
 
 
-def test_a_flat_background_has_no_finite_scr_and_is_left_out_of_percentiles() -> None:
+def test_an_infinite_scr_is_left_out_of_percentiles() -> None:
     image, mask = np.full((30, 30), 100, dtype=np.uint8), np.zeros((30, 30), dtype=np.uint8)
     mask[5, 5] = 1
     assert measure(image, mask)[0].scr == float("inf")

@@ -42,15 +42,15 @@ class Newest(nn.Module):
         return self.weight[0] * x_ntchw[:, :1] + self.weight[1] * x_ntchw[:, -1:]
 
 
-def place(split: Split, image: np.ndarray) -> int:
+def index_of(split: Split, image: np.ndarray) -> int:
     """The number of an image in its split."""
-    (found,) = (i for i in range(len(split)) if np.array_equal(split.image(i), image))
-    return found
+    (index,) = (i for i in range(len(split)) if np.array_equal(split.image(i), image))
+    return index
 
 
 def test_a_window_ends_with_its_image_and_begins_with_the_oldest(moving: Split) -> None:
     for i in range(len(moving)):
-        frames = [place(moving, image) for image in moving.window(i, 4)]
+        frames = [index_of(moving, image) for image in moving.window(i, 4)]
         assert frames[-1] == i
         numbers = [moving.frame(k) for k in frames]
         # Before the first frame that frame stands in.
@@ -108,23 +108,35 @@ def test_one_jitter_for_a_whole_window(moving: Split) -> None:
             assert shared and all(abs(levels[0][v] - levels[2][v]) < 1e-6 for v in shared)
 
 
-def test_training_and_validation_give_a_network_its_windows(moving: Split) -> None:
+def test_a_training_gives_a_network_its_windows(moving: Split) -> None:
     network = Newest()
     budget = Budget(epochs=1, batch=4, crop=32)
     list(fit(network, moving, budget, Recipe(augment=False, loss="bce"), seed=0))
     assert {x.shape for x in network.seen} == {(4, 3, 32, 32)}
-    network.seen.clear()
+
+
+def test_a_validation_gives_a_network_its_windows(moving: Split) -> None:
+    network = Newest()
+    # A target is where the newest frame is brighter than the oldest.
+    network.weight.data = torch.tensor([-1.0, 1.0])
     metrics, _ = validate(network, moving, Rules())
-    assert metrics["miou"] >= 0
     seen = torch.cat(network.seen)
+    hits, masks = [], []
     for i, window in enumerate(windows(network, moving, range(len(moving)))):
         np.testing.assert_array_equal((seen[i].numpy() * 255).round().astype(np.uint8), window)
         np.testing.assert_array_equal(window[-1], moving.image(i))
+        hits.append(moving.window(i, 3)[-1] > moving.window(i, 3)[0])
+        masks.append(moving.mask(i) > 0)
+    expected_miou = np.logical_and(hits, masks).sum() / np.logical_or(hits, masks).sum()
+    assert 0 < expected_miou < 1
+    assert metrics["miou"] == pytest.approx(expected_miou, abs=1e-12)
 
 
 def test_a_single_image_is_repeated_for_a_network_of_windows(moving: Split) -> None:
     network = Newest()
+    # All frames count, so that a window filled up with anything else gives other logits.
+    network.weight.data = torch.tensor([1.0, 2.0])
     image = moving.image(7)
-    (alone,) = predictions(network, [image])
-    (repeated,) = predictions(network, [np.stack([image] * 3)])
-    np.testing.assert_array_equal(alone, repeated)
+    (of_image,) = predictions(network, [image])
+    (of_window,) = predictions(network, [np.stack([image] * 3)])
+    np.testing.assert_array_equal(of_image, of_window)

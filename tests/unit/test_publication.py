@@ -102,7 +102,7 @@ def run(tmp_path: Path) -> Path:
     return folder
 
 
-def test_record_results_weights_and_exports_are_published_and_nothing_else(run: Path, tmp_path: Path) -> None:
+def test_a_publication_is_record_results_weights_exports(run: Path, tmp_path: Path) -> None:
     other = tmp_path / "winner.xnor"
     other.write_bytes(b"w")
     found = sources(str(run), b"record", [other])
@@ -118,7 +118,7 @@ def test_record_results_weights_and_exports_are_published_and_nothing_else(run: 
     assert found["weights/k.pt"] == run / "weights" / "k.pt"
 
 
-def test_the_record_of_a_search_in_mid_write_ends_with_a_whole_event(run: Path) -> None:
+def test_a_record_in_mid_write_ends_with_a_whole_event(run: Path) -> None:
     whole = (run / "ledger.jsonl").read_bytes()
     with (run / "ledger.jsonl").open("ab") as file:
         file.write(b'{"schema":1,"t":17900')

@@ -112,7 +112,7 @@ def test_publishing_again_sends_nothing(run: Path, uri: str, way: s3.Proxy) -> N
     assert (done.num_sent, done.is_new, way.count("PUT")) == (0, False, 0)
 
 
-def test_a_run_that_grew_replaces_the_list_and_leaves_the_old_files(
+def test_a_run_that_grew_leaves_the_old_objects(
     run: Path, uri: str, way: s3.Proxy, server: str, tmp_path: Path
 ) -> None:
     old = contents(run)
@@ -157,7 +157,7 @@ def test_an_interrupted_second_publish_leaves_the_first_whole(
     assert contents(transfer.fetch(uri, tmp_path / "got")[0]) == old
 
 
-def test_a_run_on_an_object_store_is_published_as_a_folder_would_be(
+def test_a_run_on_a_store_is_published_like_a_folder(
     uri: str, way: s3.Proxy, tmp_path: Path, server: str
 ) -> None:
     run = tmp_path / "one"
@@ -175,7 +175,7 @@ def test_a_run_on_an_object_store_is_published_as_a_folder_would_be(
     assert contents(transfer.fetch(uri, tmp_path / "got")[0]) == contents(run)
 
 
-def test_a_trial_that_ends_during_a_publish_is_in_it_whole_or_not_at_all(
+def test_a_trial_that_ends_during_a_publish_is_all_or_none(
     run: Path, uri: str, way: s3.Proxy, tmp_path: Path
 ) -> None:
     """The record is read before anything else: whatever ends later is not in it, though its weights may be there."""
@@ -194,7 +194,7 @@ def test_a_prefix_belongs_to_one_run(run: Path, uri: str, way: s3.Proxy, tmp_pat
     assert "got the publication of another run (one)" in one_line(error)
 
 
-def test_a_server_that_fails_for_a_while_is_asked_again_after_growing_waits(
+def test_a_failing_server_is_asked_after_growing_waits(
     run: Path, uri: str, way: s3.Proxy, waits: list[float], tmp_path: Path
 ) -> None:
     failing = iter(["503", "cut", "500"])
@@ -266,7 +266,7 @@ def test_a_fetch_that_was_given_up_goes_on_later(
     assert seen[-1] == found.size_bytes and not (tmp_path / ".got.part").exists()
 
 
-def test_what_an_older_publication_left_behind_does_not_come_along(
+def test_parts_of_an_older_publication_are_removed(
     run: Path, uri: str, way: s3.Proxy, waits: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
