@@ -20,10 +20,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from irnas.core.front import Front
 from irnas.core.result import Result, Status
-from irnas.report.record import Record
+from irnas.record.run import Run
 
 
-def search(given: argparse.Namespace, strategy: str, seed: int, uri: str) -> None:
+def search(arguments: argparse.Namespace, strategy: str, seed: int, uri: str) -> None:
     command = [
         sys.executable,
         "-m",
@@ -31,23 +31,23 @@ def search(given: argparse.Namespace, strategy: str, seed: int, uri: str) -> Non
         "search",
         "--space=biisnet",
         "--objective=miou,ops",
-        f"--dataset={given.data}",
+        f"--dataset={arguments.data}",
         f"--strategy={strategy}",
-        f"--trials={given.trials}",
-        f"--epochs={given.epochs}",
-        f"--batch={given.batch}",
-        f"--crop={given.crop}",
+        f"--trials={arguments.trials}",
+        f"--epochs={arguments.epochs}",
+        f"--batch={arguments.batch}",
+        f"--crop={arguments.crop}",
         f"--seed={seed}",
-        f"--finalists={given.finalists}",
+        f"--finalists={arguments.finalists}",
         "--seeds=3",
         f"--run={uri}",
     ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def finalists(record: Record) -> list[Result]:
+def finalists(run: Run) -> list[Result]:
     """The networks that were trained several times, with their means."""
-    return [r for r in record.results if r.key in record.replicate_statistics and r.status is Status.OK]
+    return [r for r in run.results if r.key in run.replicates and r.status is Status.OK]
 
 
 def main() -> None:
@@ -61,16 +61,16 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=32)
     parser.add_argument("--finalists", type=int, default=4)
     parser.add_argument("--keep", help="folder for the runs; what is there already is not run again")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="irnas-contest-") as scratch:
-        folder = Path(given.keep or scratch)
-        records: dict[tuple[str, int], Record] = {}
-        for seed in range(given.seeds):
-            for strategy in given.strategies.split(","):
+        folder = Path(arguments.keep or scratch)
+        records: dict[tuple[str, int], Run] = {}
+        for seed in range(arguments.seeds):
+            for strategy in arguments.strategies.split(","):
                 uri = folder / f"{strategy}-{seed}"
                 if not (uri / "report.html").exists():
-                    search(given, strategy, seed, str(uri))
-                records[strategy, seed] = Record.read(str(uri))
+                    search(arguments, strategy, seed, str(uri))
+                records[strategy, seed] = Run.read(str(uri))
     ops = [r.values["ops"] for record in records.values() for r in record.results]
     bounds = {"miou": (1.0, 0.0), "ops": (min(ops), max(ops))}
     shares: dict[str, list[float]] = {}
@@ -83,8 +83,8 @@ def main() -> None:
             f"{strategy:<12} seed {seed}: hypervolume {100 * shares[strategy][-1]:5.2f} %, {epochs} epochs on "
             f"{len(record.results)} networks, front of {len(front.results)}, best mIoU {100 * best:.1f} %"
         )
-    for strategy, found in shares.items():
-        mean, least, most = (100 * f(found) for f in (statistics.fmean, min, max))
+    for strategy, volumes in shares.items():
+        mean, least, most = (100 * f(volumes) for f in (statistics.fmean, min, max))
         print(f"{strategy:<12} mean {mean:.2f} %, least {least:.2f}, most {most:.2f}")
 
 

@@ -24,7 +24,7 @@ from irnas import models
 from irnas.core import catalog
 from irnas.core.settings import Budget, Recipe
 from irnas.data import open_dataset, synthetic
-from irnas.record import ledger
+from irnas.record.run import Run
 from irnas.training.fit import pace
 
 AXES = ("base=4,6,8", "stages=2", "n_enc0=1", "n_enc1=1", "n_bot=1", "n_dec0=1", "n_dec1=1", "layer2=DB", "trans=DB")
@@ -35,13 +35,13 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=30.0, help="about, of a trial")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="irnas-overhead-") as folder:
         data = Path(folder) / "data"
         synthetic.write(data, replace(synthetic.DEFAULT, images=100, size=64))
         network = models.build(catalog.point("biisnet", "base=6,stages=2"))
         epoch = pace(network, open_dataset(str(data)).split("fit"), Budget(), Recipe())
-        epochs = max(1, round(given.seconds / epoch))
+        epochs = max(1, round(arguments.seconds / epoch))
         words = [f"--axis={axis}" for axis in AXES]
         command = [
             sys.executable,
@@ -50,27 +50,27 @@ def main() -> None:
             "search",
             *words,
             f"--dataset={data}",
-            f"--trials={given.trials}",
+            f"--trials={arguments.trials}",
             f"--epochs={epochs}",
-            f"--workers={given.workers}",
+            f"--workers={arguments.workers}",
             f"--run={folder}/run",
-            "--sampler=random",
+            "--strategy=random",
         ]
         started = time.time()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        whole = time.time() - started
-        events = list(ledger.Ledger(f"{folder}/run").events())
-    first = next(e["t"] for e in events if e["kind"] == "proposed")
-    last = max(e["t"] for e in events if e["kind"] == "finished")
-    trained = sum(r.seconds for r in ledger.results(events))
-    held = given.workers * (last - first)
+        total = time.time() - started
+        run = Run.read(f"{folder}/run")
+    ended = sorted(trial.finished.t for trial in run.trials.values() if trial.finished)
+    first, last = run.trials[0].proposed.t, ended[-1]
+    trained = sum(r.seconds for r in run.outcomes)
+    held = arguments.workers * (last - first)
     # Without this the last worker's wait for the others would count against the platform.
-    ends = sorted(e["t"] for e in events if e["kind"] == "finished")[-given.workers :]
-    idle = sum(last - t for t in ends)
-    print(f"{given.trials} trials of {epochs} epochs, {trained / given.trials:.1f} s each, {given.workers} workers")
+    idle = sum(last - t for t in ended[-arguments.workers :])
+    each = trained / arguments.trials
+    print(f"{arguments.trials} trials of {epochs} epochs, {each:.1f} s each, {arguments.workers} workers")
     print(f"held {held:.1f} worker seconds, {idle:.1f} of them after a worker's last trial, trained {trained:.1f}")
     print(f"not spent in trials: {100 * (1 - trained / (held - idle)):.1f} %")
-    print(f"before the first proposal and after the last result: {whole - (last - first):.1f} s of {whole:.1f}")
+    print(f"before the first proposal and after the last result: {total - (last - first):.1f} s of {total:.1f}")
 
 
 if __name__ == "__main__":

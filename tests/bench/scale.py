@@ -21,7 +21,7 @@ sys.path[:0] = [str(Path(__file__).parents[2])]
 from irnas.core.objective import parse  # noqa: E402
 from irnas.core.result import Result, Status  # noqa: E402
 from irnas.core.space import Genotype, Param, Space  # noqa: E402
-from irnas.search.strategy import Strategy  # noqa: E402
+from irnas.search.strategy import Decision, SearchProblem, Strategy  # noqa: E402
 from irnas.search.strategy.catalogue import make_strategy  # noqa: E402
 
 EPOCHS = 27
@@ -54,13 +54,13 @@ class Watch:
     """The CPU seconds that a strategy has spent."""
 
     def __init__(self) -> None:
-        self.spent = 0.0
+        self.seconds = 0.0
 
     def __enter__(self) -> None:
         self._start = time.thread_time()
 
     def __exit__(self, *_: object) -> None:
-        self.spent += time.thread_time() - self._start
+        self.seconds += time.thread_time() - self._start
 
 
 def drive(strategy: Strategy, trials: int, workers: int, patience: float) -> list[float]:
@@ -80,7 +80,7 @@ def drive(strategy: Strategy, trials: int, workers: int, patience: float) -> lis
                 return spent
             if proposal.trial not in known:
                 known[proposal.trial] = (proposal.genotype, training(proposal.genotype), 0)
-                spent.append(watch.spent)
+                spent.append(watch.seconds)
             busy.append(proposal.trial)
         if len(spent) >= trials:
             return spent
@@ -89,14 +89,15 @@ def drive(strategy: Strategy, trials: int, workers: int, patience: float) -> lis
 
 
 def _step(strategy: Strategy, watch: Watch, known: dict[int, tuple[Genotype, list[float], int]], trial: int) -> bool:
-    """Train a trial for an epoch; whether its worker stays at it."""
+    """Train a trial for an epoch; return whether its worker stays at it."""
     genotype, values, epoch = known[trial]
     epoch += 1
     known[trial] = (genotype, values, epoch)
     with watch:
-        pauses = strategy.observe(trial, epoch, {"miou": values[epoch - 1]}, math.sqrt(price(genotype)["ops"]) * epoch)
+        seconds = math.sqrt(price(genotype)["ops"]) * epoch
+        decision = strategy.observe(trial, epoch, {"miou": values[epoch - 1]}, seconds)
     if epoch < EPOCHS:
-        return not pauses
+        return decision is Decision.CONTINUE
     result = Result(
         trial=trial,
         genotype=genotype,
@@ -119,13 +120,13 @@ def around(spent: Sequence[float], number: int) -> float:
     return 1e3 * (spent[number - 1] - spent[first - 1]) / (number - first) if len(spent) >= number else math.nan
 
 
-def draw(path: Path, found: Mapping[str, Sequence[float]], workers: int) -> None:
+def draw(path: Path, seconds_of: Mapping[str, Sequence[float]], workers: int) -> None:
     """Milliseconds a network over networks started, both logarithmic."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.8, 4.4), dpi=160, layout="constrained")
     panel = figure.subplots()
-    for name, spent in found.items():
+    for name, spent in seconds_of.items():
         marks = [n for n in (round(50 * 10 ** (i / 8)) for i in range(40)) if n <= len(spent)]
         panel.plot(marks, [around(spent, n) for n in marks], label=name, linewidth=1.8)
     panel.set(xscale="log", yscale="log", xlabel="networks started", ylabel="strategy's CPU time for one (ms)")
@@ -148,16 +149,22 @@ def main() -> None:
     marks = list(dict.fromkeys(marks))
     print(f"{arguments.workers} workers; milliseconds of CPU time for each network, around the")
     print(f"{'':16s}" + "".join(f"{n:>10,}th" for n in marks) + "   started", flush=True)
-    found = {}
+    seconds_of = {}
     for name in arguments.strategies.split(","):
-        strategy = make_strategy(
-            name, large_space(), OBJECTIVES, price, epochs=EPOCHS, num_trials=arguments.trials, seed=0
+        problem = SearchProblem(
+            space=large_space(),
+            objectives=OBJECTIVES,
+            price=price,
+            epochs=EPOCHS,
+            num_trials=arguments.trials,
+            seed=0,
         )
-        spent = found[name] = drive(strategy, arguments.trials, arguments.workers, arguments.patience)
+        strategy = make_strategy(name, problem)
+        spent = seconds_of[name] = drive(strategy, arguments.trials, arguments.workers, arguments.patience)
         cells = [f"{around(spent, n):.2f}".replace("nan", "-") for n in marks]
         print(f"{name:16s}" + "".join(f"{c:>12s}" for c in cells) + f"{len(spent):10,d}", flush=True)
     if arguments.plot:
-        draw(arguments.plot, found, arguments.workers)
+        draw(arguments.plot, seconds_of, arguments.workers)
 
 
 if __name__ == "__main__":

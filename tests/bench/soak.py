@@ -73,11 +73,11 @@ class Trouble:
             if not _signal(self._on, signal.SIGKILL):
                 return
         elif what == "process":
-            found = node.trials()
-            if not found:
+            processes = node.trials()
+            if not processes:
                 return
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._random.choice(found), signal.SIGKILL)
+                os.kill(self._random.choice(processes), signal.SIGKILL)
         elif what == "machine":
             node.kill()
         else:
@@ -90,11 +90,11 @@ class Trouble:
 
 def _signal(on: Cluster, number: int) -> bool:
     """Send a signal to the search; False where there is none now."""
-    found = [pid for pid, line in on.head.processes("-m irnas search").items() if line.startswith(sys.executable)]
-    for pid in found:
+    pids = [pid for pid, line in on.head.processes("-m irnas search").items() if line.startswith(sys.executable)]
+    for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-    return bool(found)
+    return bool(pids)
 
 
 def main() -> int:
@@ -105,23 +105,23 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=30, help="of a training: 30 take some seconds")
     parser.add_argument("--gap", type=float, nargs=2, default=(20, 60), metavar="S", help="seconds between troubles")
     parser.add_argument("--keep", type=Path, help="folder for the run and the logs, instead of a temporary one")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     if machines.problem():
         print(f"no cluster here: {machines.problem()}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="irnas-soak-") as folder:
-        return _soak(given.keep or Path(folder), given)
+        return _soak(arguments.keep or Path(folder), arguments)
 
 
-def _soak(folder: Path, given: argparse.Namespace) -> int:
+def _soak(folder: Path, arguments: argparse.Namespace) -> int:
     data, record = tiny(12, 32).root, folder / "run"
     folder.mkdir(exist_ok=True)
     with machines.cluster(folder, *NAMES) as on:
-        told = words(data, record, PLENTY, given.epochs, "--address", on.address)
-        search = on.head.start(folder, *told)
-        trouble = Trouble(on, given.seed, given.gap)
-        until = time.monotonic() + 60 * given.minutes
+        command = words(data, record, PLENTY, arguments.epochs, "--address", on.address)
+        search = on.head.start(folder, *command)
+        trouble = Trouble(on, arguments.seed, arguments.gap)
+        until = time.monotonic() + 60 * arguments.minutes
         by_itself, resumed = None, 0
         while time.monotonic() < until and by_itself is None:
             trouble.step()
@@ -135,22 +135,22 @@ def _soak(folder: Path, given: argparse.Namespace) -> int:
         search.wait(300)
     last = max((e["trial"] for e in events(record, "proposed")), default=-1)
     run(folder, "search", "--resume", str(record), "--trials", str(last + 1), "--executor", "loop", timeout_s=3600)
-    return _show(folder, data, given.epochs, trouble, by_itself)
+    return _show(folder, data, arguments.epochs, trouble, by_itself)
 
 
 def _show(folder: Path, data: Path, epochs: int, trouble: Trouble, by_itself: int | None) -> int:
-    found = account(folder / "run")
-    alone = folder / "alone"
-    alone.mkdir()
-    few = min(found.finished, 20)
-    run(alone, *words(data, alone / "run", few, epochs, "--executor", "loop"), timeout_s=3600)
+    counts = account(folder / "run")
+    undisturbed = folder / "undisturbed"
+    undisturbed.mkdir()
+    few = min(counts.finished, 20)
+    run(undisturbed, *words(data, undisturbed / "run", few, epochs, "--executor", "loop"), timeout_s=3600)
     got = outcome(folder / "run")
-    other = sum(got.get(key) != value for key, value in outcome(alone / "run").items())
-    for name, count in [*trouble.done.items(), *asdict(found).items(), (f"other than alone, of {few}", other)]:
+    other = sum(got.get(key) != value for key, value in outcome(undisturbed / "run").items())
+    for name, count in [*trouble.done.items(), *asdict(counts).items(), (f"other than undisturbed, of {few}", other)]:
         print(f"{name:24} {count:6}")
     if by_itself is not None:
         print(f"the search ended by itself, with {by_itself}: {(folder / 'out.txt').read_text()[-2000:]}")
-    return int(not found.is_whole or other > 0 or by_itself is not None)
+    return int(not counts.is_whole or other > 0 or by_itself is not None)
 
 
 if __name__ == "__main__":

@@ -21,29 +21,29 @@ NAMES = "random,tpe,tpe-uncached,nsga2,nsga2-uncached,nsga2-20,nsga2-20-uncached
 MARKS = "<!-- strategies -->", "<!-- end of strategies -->"
 
 
-def table(found: dict[str, Any]) -> str:
+def table(document: dict[str, Any]) -> str:
     """The medians as Markdown, with their bootstrap intervals."""
-    shares = list(next(iter(found["strategies"].values()))["cost_to"])
+    shares = list(next(iter(document["strategies"].values()))["cost_to"])
     rows = [["strategy", *(f"{s} %" for s in shares), "ms a network"], ["---"] * (len(shares) + 2)]
-    for name, mine in found["strategies"].items():
-        cells = [_cell(mine["cost_to"][s], *mine["interval"][s]) for s in shares]
-        rows.append([f"`{name}`", *cells, f"{mine['decision_ms']:.1f}"])
+    for name, entry in document["strategies"].items():
+        cells = [_cell(entry["cost_to"][s], *entry["interval"][s]) for s in shares]
+        rows.append([f"`{name}`", *cells, f"{entry['decision_ms']:.1f}"])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def _cell(median: float | None, low: float | None, high: float | None) -> str:
-    def said(value: float | None) -> str:
+    def text(value: float | None) -> str:
         return "never" if value is None else f"{value:.0f}"
 
-    return f"{said(median)} ({said(low)}-{said(high)})"
+    return f"{text(median)} ({text(low)}-{text(high)})"
 
 
-def behind(found: dict[str, Any], name: str) -> list[float]:
+def behind(document: dict[str, Any], name: str) -> list[float]:
     """Full trainings at which the median hypervolume of a strategy is below that of random search.
 
-    Only those before it has 99 %, where a replay ends.
+    Only those before it has 99 %, where a search ends.
     """
-    curves = found["curves"]
+    curves = document["curves"]
     mine, chance = (curves["regret"][which]["median"] for which in (name, "random"))
     return [cost for cost, a, b in zip(curves["cost"], mine, chance, strict=True) if a > max(b, 0.01)]
 
@@ -64,30 +64,30 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="also write the JSON here")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     command = [
         sys.executable,
         "-m",
         "irnas",
         "simulate",
-        f"--bench={given.bench}",
-        f"--strategy={given.strategies}",
-        f"--seeds={given.seeds}",
-        f"--jobs={given.jobs}",
+        f"--bench={arguments.bench}",
+        f"--strategy={arguments.strategies}",
+        f"--seeds={arguments.seeds}",
+        f"--jobs={arguments.jobs}",
         "--json",
         "--plot=docs/search.png",
     ]
-    said = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
-    if given.keep:
-        given.keep.write_text(said)
-    found = json.loads(said)
-    inside = table(found)
+    output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    if arguments.keep:
+        arguments.keep.write_text(output)
+    document = json.loads(output)
+    inside = table(document)
     page = ROOT / "README.md"
     page.write_text(replaced(page.read_text(), inside))
     print(inside)
-    if "random" in found["strategies"]:
-        for name in found["strategies"]:
-            costs = behind(found, name)
+    if "random" in document["strategies"]:
+        for name in document["strategies"]:
+            costs = behind(document, name)
             where = f"at {len(costs)} budgets, {costs[0]:.1f} to {costs[-1]:.1f} full trainings" if costs else "nowhere"
             print(f"{name}: behind random search {where}")
 

@@ -20,8 +20,8 @@ SMALL = ("--axis", "base=4,6", "--axis", "stages=2,3", "--crop", "32", "--batch"
 
 def words(data: Path, run: str | Path, trials: int, epochs: int, *more: str) -> list[str]:
     """A search that proposes the same networks whatever comes back, and in whichever order."""
-    told = ["--dataset", str(data), "--run", str(run), "--trials", str(trials), "--epochs", str(epochs)]
-    return ["search", *told, *SMALL, "--sampler", "random", *more]
+    options = ["--dataset", str(data), "--run", str(run), "--trials", str(trials), "--epochs", str(epochs)]
+    return ["search", *options, *SMALL, "--strategy", "random", *more]
 
 
 @dataclass(frozen=True)
@@ -49,23 +49,23 @@ class Account:
 
 def account(run: str | Path) -> Account:
     """The account of the run in a folder, or at a URI."""
-    found = list(events(run))
-    proposed = {e["trial"] for e in found if e["kind"] == "proposed"}
-    ends = [e["result"] for e in found if e["kind"] == "finished"]
+    record = list(events(run))
+    proposed = {e["trial"] for e in record if e["kind"] == "proposed"}
+    ends = [e["result"] for e in record if e["kind"] == "finished"]
     trials, keys = (collections.Counter(r[name] for r in ends) for name in ("trial", "key"))
-    over, epochs, late = set[int](), collections.Counter[tuple[int, int]](), set[int]()
-    for event in found:
+    ended, epochs, late = set[int](), collections.Counter[tuple[int, int]](), set[int]()
+    for event in record:
         if event["kind"] == "finished":
-            over.add(event["result"]["trial"])
+            ended.add(event["result"]["trial"])
         elif event["kind"] == "reported":
             epochs[event["trial"], event["epoch"]] += 1
-            late |= {event["trial"]} & over
+            late |= {event["trial"]} & ended
     return Account(
         proposed=len(proposed),
         finished=len(trials),
         failed=sum(r["status"] == "failed" for r in ends),
         lost=len(proposed - set(trials)),
-        retried=sum(e["kind"] == "retried" for e in found),
+        retried=sum(e["kind"] == "retried" for e in record),
         repeated=sum(n > 1 for n in trials.values()) + sum(n > 1 for n in keys.values()) + len(late),
         again=sum(n - 1 for n in epochs.values()),
     )
@@ -73,9 +73,9 @@ def account(run: str | Path) -> Account:
 
 def outcome(run: str | Path) -> dict[str, Mapping[str, Any]]:
     """Network to all that its training came to, without what depends on the machine: time and version."""
-    told = ("trial", "key", "status", "values", "genotype", "epochs", "seed", "data_rev", "error", "note")
+    names = ("trial", "key", "status", "values", "genotype", "epochs", "seed", "data_rev", "error", "note")
     ends = [e["result"] for e in events(run, "finished")]
-    return {r["key"]: {name: r[name] for name in told} for r in ends}
+    return {r["key"]: {name: r[name] for name in names} for r in ends}
 
 
 def until(is_so: Callable[[], bool], what: str, timeout_s: float = 900) -> None:
