@@ -61,7 +61,7 @@ def baseline(
         opened = open_dataset(dataset, tick)
         judged = opened.split(split, tick)
         rule = rule or _chosen(method, opened, judged, rules, images, tick)
-        verdict = judge(method, judged, rule, rules, images=images, tick=tick)
+        judgement = judge(method, judged, rule, rules, images=images, tick=tick)
     document = {
         "name": method.name,
         "title": method.title,
@@ -69,14 +69,14 @@ def baseline(
         "dataset": opened.name,
         "data_rev": opened.revision,
         "split": split,
-        "images": len(verdict.counts),
+        "images": len(judgement.counts),
         "images_of_split": len(judged),
         "threshold": str(rule),
         "threshold_from": "the split fit" if threshold == "fit" else "a fixed rule",
         "preset": preset,
-        "metrics": verdict.metrics,
-        "seconds_per_image": verdict.seconds,
-        "cpu_seconds_per_image": verdict.cpu_seconds,
+        "metrics": judgement.metrics,
+        "seconds_per_image": judgement.seconds,
+        "cpu_seconds_per_image": judgement.cpu_seconds,
     }
     if output is not None:
         from irnas import storage
@@ -85,7 +85,7 @@ def baseline(
     if as_json:
         typer.echo(json.dumps(document))
     else:
-        _print(document, verdict.counts)
+        _print(document, judgement.counts)
 
 
 def _chosen(method: Method, opened: Dataset, judged: Split, rules: Rules, images: int | None, tick: Tick) -> Threshold:

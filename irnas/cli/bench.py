@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from irnas.deploy.bench.subject import Subject
 
 _MODELS = "FILE.xnor, FILE.onnx, SPACE:POINT (untrained), or block:C (a chain of binary blocks with C channels)."
-_WIDE = 220
-"""Columns of a table that goes to a file or a pipe."""
 _SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm")
 
 
@@ -67,24 +64,24 @@ def bench(
         height=height,
         width=width,
         threads=counts,
-        kernels=contest.kernels_of(kernels),
-        rivals=contest.rivals_of(rivals),
+        kernels=contest.parse_kernels(kernels),
+        rivals=contest.parse_rivals(rivals),
     )
-    found = contest.contests(models, order)
+    contests = contest.make_contests(models, order)
     # Engines may work in threads of their own, so it is the time of the process that counts.
     clock = time.process_time_ns if counts == [1] else time.perf_counter_ns
-    subject.measure([each for part in found for each in part.subjects], seconds, clock)
+    subject.measure([each for part in contests for each in part.subjects], seconds, clock)
     if as_json:
-        typer.echo(json.dumps(_document(found, [height, width], counts)))
+        typer.echo(json.dumps(_document(contests, [height, width], counts)))
         return
-    _print(found, height, width, counts)
+    _print(contests, height, width, counts)
 
 
 def _parse_threads(text: str) -> list[int]:
-    found = [int(part) if part.isdecimal() else 0 for part in text.split(",")]
-    if not all(1 <= count <= 256 for count in found) or len(set(found)) < len(found):
+    counts = [int(part) if part.isdecimal() else 0 for part in text.split(",")]
+    if not all(1 <= count <= 256 for count in counts) or len(set(counts)) < len(counts):
         raise SettingsError(f"--threads: got {text!r}; must be N or N,N,... of 1..256")
-    return found
+    return counts
 
 
 def _clock(threads: list[int]) -> str:
@@ -99,20 +96,25 @@ def _cycles(subject: Subject) -> dict[str, float]:
         return {}
     height, width = subject.run().shape
     cycles = subject.cycles()
-    found = {"cycles_per_pixel": cycles / (height * width)}
-    best = peak(subject.kernels)
-    return {**found, "share_of_peak": subject.bit_macs / cycles / best, "peak_bits_per_cycle": best} if best else found
+    facts = {"cycles_per_pixel": cycles / (height * width)}
+    highest = peak(subject.kernels)
+    return (
+        {**facts, "share_of_peak": subject.bit_macs / cycles / highest, "peak_bits_per_cycle": highest}
+        if highest
+        else facts
+    )
 
 
-def _document(found: list[Contest], size: list[int], threads: list[int]) -> dict[str, Any]:
-    rows = [{**each.document(), **_cycles(each)} for part in found for each in part.subjects]
-    notes = [note for part in found for note in part.notes]
+def _document(contests: list[Contest], size: list[int], threads: list[int]) -> dict[str, Any]:
+    rows = [{**each.document(), **_cycles(each)} for group in contests for each in group.subjects]
+    notes = [note for group in contests for note in group.notes]
     return {"models": rows, "notes": notes, "size": size, "threads": threads, "clock": _clock(threads)}
 
 
-def _print(found: list[Contest], height: int, width: int, threads: list[int]) -> None:
-    from rich.console import Console
+def _print(contests: list[Contest], height: int, width: int, threads: list[int]) -> None:
     from rich.table import Table
+
+    from irnas.cli.console import make_console
 
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     counts = f"{','.join(map(str, threads))} thread{'s' if threads != [1] else ''}"
@@ -121,14 +123,14 @@ def _print(found: list[Contest], height: int, width: int, threads: list[int]) ->
         table.add_column(column)
     for column in ("threads", "ms min", "ms median", "x min", "x median", "cycles/px", "of peak", "max diff", "mask"):
         table.add_column(column, justify="right")
-    for part in found:
-        for each in part.subjects:
-            table.add_row(*_cells(each, part.subjects[0]))
+    for group in contests:
+        for each in group.subjects:
+            table.add_row(*_cells(each, group.subjects[0]))
         table.add_section()
-    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    console = make_console()
     console.print(table)
-    for part in found:
-        for note in part.notes:
+    for group in contests:
+        for note in group.notes:
             console.print(f"{note['model']} on {note['engine']}: {note['note']}", markup=False, soft_wrap=True)
 
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-_WIDE = 200
+_WIDE = 220
 """Columns of what goes to a file or a pipe, where nothing is gained by cutting it."""
 
 
 def make_console() -> Console:
-    """The console of standard output: as wide as the terminal, and 200 columns where it is none."""
+    """The console of standard output: as wide as the terminal, and 220 columns where it is none."""
     from rich.console import Console
 
     return Console() if sys.stdout.isatty() else Console(width=_WIDE)

@@ -44,15 +44,15 @@ def cost(
     speed = {} if device is None else _speed(device, genotype, input_chw)
     window = _window(genotype, input_chw, counted[input_chw[0]].frames)
     if as_json:
-        totals = {str(c): found.values() for c, found in counted.items()}
+        totals = {str(c): each.values() for c, each in counted.items()}
         document = {"space": genotype.space, "point": point, "key": genotype.key, "input": size}
         typer.echo(json.dumps({**document, **totals[str(input_chw[0])], **speed, "channels": totals, **window}))
         return
     _print_cost(f"{genotype.space} {point}", input_chw, counted)
     if window:
         ops, macs = (window["window"][name] / 1e9 for name in ("ops", "macs"))
-        whole = f"above: one more frame; all {window['frames']} frames of a window: {ops:.3f} G OPs, {macs:.3f} G MACs"
-        make_console().print(whole, highlight=False, soft_wrap=True)
+        note = f"above: one more frame; all {window['frames']} frames of a window: {ops:.3f} G OPs, {macs:.3f} G MACs"
+        make_console().print(note, highlight=False, soft_wrap=True)
     if speed:
         predicted = f"{speed['latency_ms']:.3g} ms, {speed['fps']:.4g} frames/s"
         make_console().print(f"predicted for {speed['device']}: {predicted}", highlight=False, soft_wrap=True)
@@ -85,10 +85,10 @@ def _window(genotype: Genotype, input_chw: Chw, frames: int) -> dict[str, Any]:
 
 
 def _speed(device: str, genotype: Genotype, input_chw: Chw) -> dict[str, Any]:
-    from irnas.deploy.device.target import latency_ms, open_target, values
+    from irnas.deploy.device.target import measure_or_predict_ms, open_target, to_objectives
 
     target = open_target(device)
-    return {"device": target.name, **values(latency_ms(target, genotype, input_chw))}
+    return {"device": target.name, **to_objectives(measure_or_predict_ms(target, genotype, input_chw))}
 
 
 def _group(layer: LayerCost) -> str:
@@ -112,8 +112,8 @@ def _print_cost(title: str, input_chw: Chw, counted: dict[int, Cost]) -> None:
     table.add_row("total", "", "", *_cells(chosen.total))
     console = make_console()
     console.print(table)
-    for channels, found in counted.items():
-        total = found.total
+    for channels, each in counted.items():
+        total = each.total
         console.print(
             f"{channels} channel{'s' if channels > 1 else ''}: "
             f"{total.params / 1e3:.2f} K Params, {total.ops / 1e9:.3f} G OPs ("
@@ -124,11 +124,11 @@ def _print_cost(title: str, input_chw: Chw, counted: dict[int, Cost]) -> None:
         )
 
 
-def _rows(found: Cost) -> Iterator[tuple[str, tuple[int, ...], str, Work]]:
+def _rows(cost: Cost) -> Iterator[tuple[str, tuple[int, ...], str, Work]]:
     """(part, output shape, its convolutions, its work) as they run; parts that cost nothing are left out."""
     from irnas.cost.rules import Work
 
-    for name, group in itertools.groupby(found.layers, key=_group):
+    for name, group in itertools.groupby(cost.layers, key=_group):
         layers = list(group)
         work = sum((layer.work for layer in layers), Work())
         if work != Work():

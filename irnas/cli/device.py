@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from irnas.cli.console import make_console, progress_bars
+
 if TYPE_CHECKING:
     from irnas.deploy.device.profile import Profile
 
 app = typer.Typer(help="Profiles of devices, from which speed is predicted.", no_args_is_help=True)
-
-_WIDE = 120
-"""Columns of a table that goes to a file or a pipe."""
 
 
 @app.callback()
@@ -51,12 +52,13 @@ def profile(
 
       irnas search --objective miou,ops,fps --device devices/pi4.json          (anywhere)
     """
-    from irnas.deploy.device import calibrate, speed
+    from irnas.core.provenance import device_name
+    from irnas.deploy.device import calibrate
     from irnas.deploy.device.profile import GOOD, save
 
-    with _bar() as tell:
-        found = calibrate.calibrate(
-            name or speed.cpu(),
+    with _stoppable_bars() as tell:
+        measured = calibrate.calibrate(
+            name or device_name("cpu"),
             threads=threads,
             points=points,
             checks=checks,
@@ -65,12 +67,12 @@ def profile(
             onnx=onnx,
             tell=tell,
         )
-    save(found, str(output))
+    save(measured, str(output))
     if as_json:
-        typer.echo(json.dumps({"file": str(output), **_facts(found)}))
+        typer.echo(json.dumps({"file": str(output), **_facts(measured)}))
     else:
-        _print(found, str(output))
-    worst = max(table.median for table in found.tables)
+        _print(measured, str(output))
+    worst = max(table.median for table in measured.tables)
     if worst > GOOD:
         print(
             f"warning: half of the predictions are off by more than {100 * worst:.0f} % (trusted up to "
@@ -87,52 +89,41 @@ def show(
     """Show a profile: which machine, how its predictions did, and what each kind of step costs."""
     from irnas.deploy.device.profile import load
 
-    found = load(file)
+    profile = load(file)
     if as_json:
-        typer.echo(json.dumps({"file": file, **_facts(found)}))
+        typer.echo(json.dumps({"file": file, **_facts(profile)}))
     else:
-        _print(found, file, prices=True)
+        _print(profile, file, prices=True)
 
 
-def _facts(found: Profile) -> dict[str, Any]:
-    return {"revision": found.revision, **found.document()}
+def _facts(profile: Profile) -> dict[str, Any]:
+    return {"revision": profile.revision, **profile.document()}
 
 
-class _bar:
-    """A progress bar on stderr; says nothing where that is no terminal."""
-
-    def __enter__(self) -> Any:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self._progress = Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
-        self._progress.start()
-        self._tasks: dict[str, Any] = {}
-        return self._tell
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._progress.stop()
-        if kind is KeyboardInterrupt:
-            print("irnas: stopped; nothing was written", file=sys.stderr)
-
-    def _tell(self, what: str, done: int, total: int) -> None:
-        if what not in self._tasks:
-            self._tasks[what] = self._progress.add_task(what, total=total)
-        self._progress.update(self._tasks[what], completed=done)
+@contextmanager
+def _stoppable_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Progress bars; after Ctrl-C they say that nothing was written."""
+    try:
+        with progress_bars() as progress:
+            yield progress
+    except KeyboardInterrupt:
+        print("irnas: stopped; nothing was written", file=sys.stderr)
+        raise
 
 
-def _print(found: Profile, file: str, *, prices: bool = False) -> None:
-    from rich.console import Console
+def _print(profile: Profile, file: str, *, prices: bool = False) -> None:
     from rich.table import Table
 
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    console = Console(width=None if sys.stdout.isatty() else _WIDE)
-    threads = f"{found.threads} thread{'s' if found.threads > 1 else ''}"
-    say(f"{file}: {found.name}, revision {found.revision}")
-    say(f"{found.cpu}, {found.machine}, {threads}, {found.clock}; made {found.date} by irnas {found.code_rev}")
-    for table in found.tables:
+    console = make_console()
+    threads = f"{profile.threads} thread{'s' if profile.threads > 1 else ''}"
+    say(f"{file}: {profile.name}, revision {profile.revision}")
+    say(
+        f"{profile.cpu}, {profile.machine}, {threads}, {profile.clock}; made {profile.date} by irnas {profile.code_rev}"
+    )
+    for table in profile.tables:
         say(f"\n{table.engine} ({table.kernels}), fitted on {table.count} networks of {table.space}; off on others by:")
         errors = Table()
         errors.add_column("image")
@@ -141,7 +132,7 @@ def _print(found: Profile, file: str, *, prices: bool = False) -> None:
         for row in table.errors:
             errors.add_row(row.of, str(row.count), *(f"{100 * v:.1f} %" for v in (row.median, row.p90, row.most)))
         console.print(errors)
-    for table in found.tables if prices else ():
+    for table in profile.tables if prices else ():
         say(f"\nWhat {table.engine} needs for a step, in ns (steps that always come together share):")
         steps = Table()
         steps.add_column("step")

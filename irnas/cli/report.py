@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from irnas.cli.arguments import Run
+from irnas.cli.arguments import RunUri
 
 
 def report(
-    run: Run,
+    run: RunUri,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The page to write.  [default: report.html in the run]")
     ] = None,

@@ -49,24 +49,25 @@ def _pairs(predictions: Path, truth: Path) -> list[str]:
         SettingsError: a folder that is not there.
         DataError: a folder without PNGs, or names that only one folder holds.
     """
-    found = []
+    names_of_folders = []
     for folder in (predictions, truth):
         if not folder.is_dir():
             raise SettingsError(f"{folder}: got no such folder; must be a folder of PNG maps")
-        found.append({p.name for p in folder.iterdir() if p.suffix.lower() == ".png" and p.is_file()})
-        if not found[-1]:
+        names_of_folders.append({p.name for p in folder.iterdir() if p.suffix.lower() == ".png" and p.is_file()})
+        if not names_of_folders[-1]:
             raise DataError(f"{folder}: got no PNG files; must hold one or more")
+    of_predictions, of_truth = names_of_folders
     lonely = [
-        f"{len(names)} of {where} ({', '.join(sorted(names)[:3])}{', ...' if len(names) > 3 else ''}) not in {other}"
-        for names, where, other in (
-            (found[0] - found[1], predictions, truth),
-            (found[1] - found[0], truth, predictions),
+        f"{len(names)} of {folder} ({', '.join(sorted(names)[:3])}{', ...' if len(names) > 3 else ''}) not in {other}"
+        for names, folder, other in (
+            (of_predictions - of_truth, predictions, truth),
+            (of_truth - of_predictions, truth, predictions),
         )
         if names
     ]
     if lonely:
         raise DataError(f"score: got {' and '.join(lonely)}; must be the same file names in both")
-    return sorted(found[0])
+    return sorted(of_predictions)
 
 
 def _counts(predictions: Path, truth: Path, names: Sequence[str], rules: Rules) -> Counts:

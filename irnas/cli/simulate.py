@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -119,22 +120,19 @@ def _curves(arenas: Sequence[Arena], runs: Runs) -> dict[str, object]:
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[], None]]:
-    from rich.console import Console
-    from rich.progress import Progress
+    """Count searches: a bar on a terminal, 20 lines on standard error elsewhere."""
+    from irnas.cli.console import progress_bars
 
-    console = Console(stderr=True)
     counted = itertools.count(1)
+    with progress_bars() as progress:
 
-    def say() -> None:
-        if (done := next(counted)) % max(1, total // 20) == 0:
-            console.print(f"{done} of {total} searches")
+        def advance() -> None:
+            done = next(counted)
+            progress("searching", done, total)
+            if not sys.stderr.isatty() and done % max(1, total // 20) == 0:
+                print(f"{done} of {total} searches", file=sys.stderr, flush=True)
 
-    if not console.is_terminal:
-        yield say
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("Searching", total=total)
-        yield lambda: bar.advance(task)
+        yield advance
 
 
 def _document(
@@ -164,8 +162,9 @@ def _document(
 
 
 def _print(table: Table, standings: dict[str, Standing], seeds: int, workers: int) -> None:
-    from rich.console import Console
     from rich.table import Table as Grid
+
+    from irnas.cli.console import make_console
 
     made_up = ", MADE UP, no evidence of anything" if table.synthetic else ""
     title = (
@@ -179,7 +178,7 @@ def _print(table: Table, standings: dict[str, Standing], seeds: int, workers: in
     grid.add_column("ms a network", justify="right")
     for name, standing in standings.items():
         grid.add_row(name, *(_cell(cost) for cost in standing.costs.values()), f"{standing.decision_ms:.1f}")
-    Console().print(grid)
+    make_console().print(grid)
 
 
 def _cell(cost: ShareCost) -> str:

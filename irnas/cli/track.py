@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from irnas.cli.arguments import Json, Run
+from irnas.cli.arguments import Json, Key, RunUri
 from irnas.core.errors import SettingsError
 
 app = typer.Typer(help="The mirror of runs in MLflow.", no_args_is_help=True)
@@ -19,7 +19,7 @@ def _track() -> None:
 
 
 @app.command("rebuild")
-def rebuild(run: Run) -> None:
+def rebuild(run: RunUri) -> None:
     """Make in MLflow whatever is missing of a run; safe to repeat."""
     from irnas.tracking import client
 
@@ -29,8 +29,8 @@ def rebuild(run: Run) -> None:
 
 @app.command("register")
 def register(
-    run: Run,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="A genotype's key, or 'best'.")],
+    run: RunUri,
+    key: Key,
     name: Annotated[
         str | None, typer.Option(help="The model whose next version this is.", show_default="the space")
     ] = None,
@@ -67,15 +67,15 @@ def register(
         frames=traits.frames(chosen.network),
     )
     version = registry.register(network, name, alias)
-    where, uri = storage.redact_credentials(version.tracking_uri), f"models:/{name}@{alias}"
+    store, uri = storage.redact_credentials(version.tracking_uri), f"models:/{name}@{alias}"
     if as_json:
         number = {"name": name, "version": version.number, "alias": alias, "new": version.is_new, "uri": uri}
         typer.echo(
-            json.dumps({**number, "store": where, "key": network.key, "sha256": network.sha256, **exported.document()})
+            json.dumps({**number, "store": store, "key": network.key, "sha256": network.sha256, **exported.document()})
         )
         return
     again = "" if version.is_new else ", registered before"
     typer.echo(
-        f"{name} version {version.number} is {alias} in {where}: {network.key}, {len(exported.content)} bytes{again}\n"
-        f"MLFLOW_TRACKING_URI={where} mlflow models serve -m {uri} --env-manager local --host 127.0.0.1"
+        f"{name} version {version.number} is {alias} in {store}: {network.key}, {len(exported.content)} bytes{again}\n"
+        f"MLFLOW_TRACKING_URI={store} mlflow models serve -m {uri} --env-manager local --host 127.0.0.1"
     )

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
 
 import typer
 
+from irnas.cli.arguments import Json, Key, RunUri
 
-def why(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Folder or URI of a run.")],
-    key: Annotated[str, typer.Argument(metavar="KEY", help="A network's key, or its beginning.")],
-) -> None:
+
+def why(uri: RunUri, key: Key, as_json: Json = False) -> None:
     """Say why a network was proposed, paused, continued or dropped, and what dominates it.
 
     irnas why runs/biisnet-20261121-101500 90c1c867f3fc
     """
-    from irnas.record.run import Run as Record
+    from irnas.record.run import Run
+    from irnas.record.selection import select_trial
     from irnas.report.why import explain
 
-    typer.echo("\n".join(explain(Record.read(run), key)))
+    run = Run.read(uri)
+    lines = explain(run, key)
+    if as_json:
+        trial = select_trial(run, key)
+        result = trial.finished.result.document() if trial.finished else None
+        typer.echo(json.dumps({"trial": trial.number, "key": trial.key, "result": result, "story": lines}))
+    else:
+        typer.echo("\n".join(lines))

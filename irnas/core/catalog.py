@@ -38,8 +38,7 @@ def _roots() -> tuple[Path, ...]:
 
 def names() -> tuple[str, ...]:
     """The names that ``--space`` takes."""
-    found = {p.parent.name for root in _roots() for p in root.glob("*/space.yaml")}
-    return tuple(sorted(found))
+    return tuple(sorted({p.parent.name for root in _roots() for p in root.glob("*/space.yaml")}))
 
 
 def folder(space: str) -> Path:
@@ -82,16 +81,14 @@ def point(space: str, text: str) -> Genotype:
     """
     parsed = load(space)
     if "=" not in text:
-        members = {p.name: p.genotype for p in published(space) if p.genotype}
+        members = {row.name: row.genotype for row in published(space) if row.genotype is not None}
         if text in ("", "default"):
             return parsed.default()
         if text not in members:
             raise SpaceError(
                 f"point of {parsed.name}: got {text!r}; one of default, {', '.join(members)}, or axis=value,..."
             )
-        found = members[text]
-        assert found is not None
-        return found
+        return members[text]
     pairs = dict(_pair(part) for part in text.split(","))
     return parsed.complete({axis: parse_value(parsed, axis, value) for axis, value in pairs.items()})
 
@@ -113,8 +110,8 @@ def choice(space: Space, text: str) -> tuple[str, tuple[Any, ...]]:
 
 
 def _pair(part: str) -> tuple[str, str]:
-    axis, found, value = part.partition("=")
-    if not found:
+    axis, equals, value = part.partition("=")
+    if not equals:
         raise SpaceError(f"point: got {part!r}; must be axis=value")
     return axis.strip(), value
 

@@ -36,7 +36,7 @@ def _is_among(value: object, values: tuple[Value, ...]) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Param:
-    """One axis: its values, the value it has when nobody asks, and the condition under which it exists."""
+    """One axis of a space: its values, its default, and the condition under which it exists."""
 
     name: str
     values: tuple[Value, ...]
@@ -67,13 +67,13 @@ class Param:
 
     def document(self) -> dict[str, Any]:
         """The parameter as plain data, as it stands in space.yaml."""
-        found: dict[str, Any] = {"name": self.name, "values": list(self.values), "default": self.default}
-        found["search"] = list(self.search)
+        document: dict[str, Any] = {"name": self.name, "values": list(self.values), "default": self.default}
+        document["search"] = list(self.search)
         if self.when:
-            found["when"] = {self.when[0]: list(self.when[1])}
+            document["when"] = {self.when[0]: list(self.when[1])}
         if self.about:
-            found["about"] = self.about
-        return found
+            document["about"] = self.about
+        return document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +184,7 @@ class Space:
         return self.genotype({**active, **values})
 
     def restrict(self, choices: Mapping[str, tuple[Value, ...]]) -> Space:
-        """The same space with fewer values, ``{axis: values}``; a default that falls out gives way to the first"""
+        """The same space with fewer values, ``{axis: values}``; a default that falls out gives way to the first."""
         params = []
         for name in choices:
             self[name]
@@ -258,8 +258,8 @@ class Space:
 
     def document(self) -> dict[str, Any]:
         """The space as plain data, as it stands in space.yaml."""
-        found = {"name": self.name, "family": self.family, "params": [p.document() for p in self.params]}
-        return {**found, "members": [m.document() for m in self.members]} if self.members else found
+        document = {"name": self.name, "family": self.family, "params": [p.document() for p in self.params]}
+        return {**document, "members": [m.document() for m in self.members]} if self.members else document
 
     @classmethod
     def from_document(cls, document: object) -> Space:
@@ -310,10 +310,10 @@ def _param(document: object) -> Param:
     )
 
 
-def _values(found: object, where: str) -> tuple[Any, ...]:
-    if not isinstance(found, list):
-        raise SpaceError(f"{where}: got {found!r}; must be a list of values")
-    return tuple(found)
+def _values(document: object, where: str) -> tuple[Any, ...]:
+    if not isinstance(document, list):
+        raise SpaceError(f"{where}: got {document!r}; must be a list of values")
+    return tuple(document)
 
 
 def _fields(document: object, what: str, *, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ HIDDEN = {"--sampler", "--max-epochs", "--grace"}
 COMMANDS = {
     "search": SEARCH,
     "plan": " ".join(sorted([*SEARCH.split(), "--json"])),
-    "why": "",
+    "why": "--json",
     "tabulate": "--address --amp --axis --batch --crop --dataset --device --ema --epochs --gpus --input --json --loss "
     "--lr --memory --objective --output --patience --points --preset --seeds --space --workers",
     "submit": "--address --json --logs --no-env --no-follow --pip --status --stop --var --wheel",

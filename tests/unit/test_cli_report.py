@@ -13,16 +13,17 @@ import typer
 from support.runs import Writer, space_folder, with_speed, write_run
 from typer.testing import CliRunner
 
-from irnas.cli import front, report, track, ui
+from irnas.cli import front, report, track, ui, why
 from irnas.core.errors import IrnasError, SettingsError
 from irnas.core.result import Status
-from irnas.record.ledger import Ledger, results
+from irnas.record.run import Run
 from irnas.tracking import client
 
 app = typer.Typer()
 app.command("front")(front.front)
 app.command("report")(report.report)
 app.command("ui")(ui.ui)
+app.command("why")(why.why)
 app.add_typer(track.app, name="track")
 
 
@@ -41,7 +42,7 @@ def call(*words: str) -> str:
 
 def test_front_as_json(run: str) -> None:
     found = json.loads(call("front", run, "--json"))
-    expected = results(Ledger(run).events())
+    expected = Run.read(run).results
     assert [r["key"] for r in found["results"]] == [r.key for r in expected]
     assert {r["status"] for r in found["results"]} == {"ok", "failed", "rejected"}
     assert {r["key"] for r in found["front"]} <= {r["key"] for r in found["results"] if r["status"] == "ok"}
@@ -108,6 +109,17 @@ def test_markup_in_an_axis_is_only_text(tmp_path: Path) -> None:
 def test_print_front_is_the_same(run: str, capsys: pytest.CaptureFixture[str]) -> None:
     front.print_front(run)
     assert capsys.readouterr().out == call("front", run)
+
+
+def test_why_means_the_same_network_by_any_of_its_names(run: str) -> None:
+    best = json.loads(call("why", run, "best", "--json"))
+    assert best["result"]["key"] == best["key"] and best["story"] == call("why", run, "best").splitlines()
+    assert (
+        max(r["values"]["miou"] for r in json.loads(call("front", run, "--json"))["front"])
+        == (best["result"]["values"]["miou"])
+    )
+    for name in (best["key"][:8], str(best["trial"])):
+        assert json.loads(call("why", run, name, "--json")) == best
 
 
 def test_report_says_where_it_is(run: str, tmp_path: Path) -> None:
