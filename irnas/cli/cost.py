@@ -39,7 +39,7 @@ def cost(
     from irnas.core import catalog
 
     input_chw = parse_size(size)
-    genotype = catalog.point(space, point)
+    genotype = catalog.find_point(space, point)
     counted = _count(space, genotype, input_chw)
     speed = {} if device is None else _speed(device, genotype, input_chw)
     window = _window(genotype, input_chw, counted[input_chw[0]].frames)

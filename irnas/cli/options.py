@@ -276,7 +276,7 @@ def _parse_axes(space: str, texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
     from irnas.core import catalog
 
     parsed = catalog.load(space)
-    return dict(catalog.choice(parsed, text) for text in texts)
+    return dict(catalog.parse_choice(parsed, text) for text in texts)
 
 
 def _check_preset(name: str) -> str:

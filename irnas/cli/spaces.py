@@ -24,7 +24,7 @@ def spaces(
     """List the search spaces, or the axes of one."""
     from irnas.core import catalog
 
-    loaded = {each: catalog.load(each) for each in ([name] if name else catalog.names())}
+    loaded = {each: catalog.load(each) for each in ([name] if name else catalog.list_names())}
     documents = [_document(each, space) for each, space in loaded.items()]
     if as_json:
         typer.echo(json.dumps(documents[0] if name else documents))
@@ -37,7 +37,7 @@ def spaces(
 def _document(name: str, space: Space) -> dict[str, Any]:
     from irnas.core import catalog
 
-    rows = catalog.published(name)
+    rows = catalog.load_published(name)
     return {
         **space.document(),
         "fingerprint": space.fingerprint,

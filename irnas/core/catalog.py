@@ -17,7 +17,7 @@ from irnas.core.union import unite
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A row of a paper: a design with counts or accuracies somebody printed."""
+    """A row of a paper: a design with the counts or accuracies that were printed of it."""
 
     name: str
     source: str
@@ -36,13 +36,17 @@ def _roots() -> tuple[Path, ...]:
     return package / "search_spaces", package.parent / "search_spaces"
 
 
-def names() -> tuple[str, ...]:
-    """The names that ``--space`` takes."""
+def list_names() -> tuple[str, ...]:
+    """The names of the spaces that come with irnas, in alphabetical order."""
     return tuple(sorted({p.parent.name for root in _roots() for p in root.glob("*/space.yaml")}))
 
 
-def folder(space: str) -> Path:
-    """The folder of a space, given by name or by path (of the folder or of its space.yaml)."""
+def find_folder(space: str) -> Path:
+    """The folder of a space, from its name, or from the path of the folder or of its space.yaml.
+
+    Raises:
+        SpaceError: there is no such space.
+    """
     path = Path(space)
     if path.name == "space.yaml" and path.is_file():
         return path.parent
@@ -50,30 +54,34 @@ def folder(space: str) -> Path:
     for candidate in (*candidates, path):
         if (candidate / "space.yaml").is_file():
             return candidate
-    raise SpaceError(f"space: got {space!r}; one of {', '.join(names())}, or a folder with a space.yaml")
+    raise SpaceError(f"space: got {space!r}; one of {', '.join(list_names())}, or a folder with a space.yaml")
 
 
 def load(space: str) -> Space:
-    """The space of that name or path, or, for names joined by commas, the union of theirs."""
+    """Load the space of that name or path; names joined by commas make the union of their spaces.
+
+    Raises:
+        SpaceError: there is no such space, or its file is wrong.
+    """
     if "," in space:
         return unite([load(name.strip()) for name in space.split(",")])
-    return Space.from_document(_read(folder(space) / "space.yaml"))
+    return Space.from_document(_read(find_folder(space) / "space.yaml"))
 
 
-def published(space: str) -> tuple[Published, ...]:
+def load_published(space: str) -> tuple[Published, ...]:
     """The published designs that come with a space, in the order of its file; none where it has no such file."""
     if "," in space:
-        return tuple(row for name in space.split(",") for row in published(name.strip()))
-    path = folder(space) / "published.yaml"
+        return tuple(row for name in space.split(",") for row in load_published(name.strip()))
+    path = find_folder(space) / "published.yaml"
     if not path.is_file():
         return ()
     document, parsed = _read(path), load(space)
     if not isinstance(document, dict) or not isinstance(document.get("rows"), list):
         raise SpaceError(f"{path.name} of {parsed.name}: got no list 'rows'; must have one")
-    return tuple(_published(row, document.get("source", ""), parsed) for row in document["rows"])
+    return tuple(_parse_published(row, document.get("source", ""), parsed) for row in document["rows"])
 
 
-def point(space: str, text: str) -> Genotype:
+def find_point(space: str, text: str) -> Genotype:
     """The point called ``text``: ``default``, a published name, or ``axis=value,axis=value`` over the defaults.
 
     Raises:
@@ -81,7 +89,7 @@ def point(space: str, text: str) -> Genotype:
     """
     parsed = load(space)
     if "=" not in text:
-        members = {row.name: row.genotype for row in published(space) if row.genotype is not None}
+        members = {row.name: row.genotype for row in load_published(space) if row.genotype is not None}
         if text in ("", "default"):
             return parsed.default()
         if text not in members:
@@ -89,7 +97,7 @@ def point(space: str, text: str) -> Genotype:
                 f"point of {parsed.name}: got {text!r}; one of default, {', '.join(members)}, or axis=value,..."
             )
         return members[text]
-    pairs = dict(_pair(part) for part in text.split(","))
+    pairs = dict(_parse_pair(part) for part in text.split(","))
     return parsed.complete({axis: parse_value(parsed, axis, value) for axis, value in pairs.items()})
 
 
@@ -101,15 +109,15 @@ def parse_value(space: Space, axis: str, text: str) -> Any:
     raise SpaceError(f"{space.name}.{axis}: got {text!r}; one of {', '.join(map(str, space[axis].values))}")
 
 
-def choice(space: Space, text: str) -> tuple[str, tuple[Any, ...]]:
-    """An axis and some of its values from ``base=8,16``; ``w_bin=all`` means every value it has."""
-    axis, values = _pair(text)
+def parse_choice(space: Space, text: str) -> tuple[str, tuple[Any, ...]]:
+    """Read an axis and some of its values from ``base=8,16``; ``w_bin=all`` means every value it has."""
+    axis, values = _parse_pair(text)
     if values.strip() == "all":
         return axis, space[axis].values
     return axis, tuple(parse_value(space, axis, value) for value in values.split(","))
 
 
-def _pair(part: str) -> tuple[str, str]:
+def _parse_pair(part: str) -> tuple[str, str]:
     axis, equals, value = part.partition("=")
     if not equals:
         raise SpaceError(f"point: got {part!r}; must be axis=value")
@@ -125,7 +133,7 @@ def _read(path: Path) -> Any:
         raise SpaceError(f"{path}: got text that is no YAML ({str(error).splitlines()[0]}); must be YAML") from None
 
 
-def _published(row: Mapping[str, Any], source: str, space: Space) -> Published:
+def _parse_published(row: Mapping[str, Any], source: str, space: Space) -> Published:
     values = row.get("values")
     return Published(
         name=str(row["name"]),

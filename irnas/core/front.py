@@ -36,13 +36,13 @@ class Front:
                 non-finite objective.
         """
         done = sorted((r for r in results if r.status is Status.OK), key=lambda r: r.key)
-        for what, found in (
+        for what, values in (
             ("data revision", {r.data_rev for r in done}),
             ("number of epochs", {str(r.epochs) for r in done}),
         ):
-            if len(found) > 1:
+            if len(values) > 1:
                 raise SettingsError(
-                    f"front: got results of more than one {what} ({', '.join(sorted(found))}); must be one"
+                    f"front: got results of more than one {what} ({', '.join(sorted(values))}); must be one"
                 )
         for first, second in itertools.pairwise(done):
             if first.key == second.key:

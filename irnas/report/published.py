@@ -54,7 +54,7 @@ def references(run: Run, price: Price | None = None) -> tuple[list[Reference], s
     """
     try:
         # Where families compete, the designs of all papers are what they are up against.
-        rows = catalog.published(",".join(catalog.names()) if families_of(run) else run.settings.space)
+        rows = catalog.load_published(",".join(catalog.list_names()) if families_of(run) else run.settings.space)
         if rows and price is None:
             from irnas.cost.count import price
         assert price is not None or not rows

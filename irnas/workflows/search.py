@@ -255,7 +255,7 @@ def _pairs(split: Split) -> Iterator[tuple[Bytes, Bytes]]:
 def _first(settings: SearchSettings) -> list[tuple[str, Genotype]]:
     if not settings.warm_start:
         return []
-    rows = catalog.published(settings.space)
+    rows = catalog.load_published(settings.space)
     # "LIT-O/2 estimator" is a step of an ablation: it documents a count, and is no design to compete with.
     return [(f"published {row.name}", row.genotype) for row in rows if row.genotype and "/" not in row.name]
 

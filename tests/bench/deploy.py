@@ -33,7 +33,7 @@ def main() -> None:
     torch.set_num_threads(1)
     image = np.random.default_rng(0).integers(0, 256, (given.side, given.side), dtype=np.uint8)
     for point in given.points:
-        network = models.build(catalog.point(given.space, point)).eval()
+        network = models.build(catalog.find_point(given.space, point)).eval()
         plain = network.trim() if isinstance(network, RPCANetPlus) else network
         taken = onnx.input_of(network, 1)
         runs = []

@@ -39,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="irnas-overhead-") as folder:
         data = Path(folder) / "data"
         synthetic.write(data, replace(synthetic.DEFAULT, images=100, size=64))
-        network = models.build(catalog.point("biisnet", "base=6,stages=2"))
+        network = models.build(catalog.find_point("biisnet", "base=6,stages=2"))
         epoch = pace(network, open_dataset(str(data)).split("fit"), Budget(), Recipe())
         epochs = max(1, round(arguments.seconds / epoch))
         words = [f"--axis={axis}" for axis in AXES]

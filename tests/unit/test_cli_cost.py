@@ -24,7 +24,7 @@ def run(*arguments: str) -> str:
 
 def test_cost_as_json() -> None:
     found = json.loads(run("cost", "biisnet", "LIT10", "--input", "3x512x512", "--json"))
-    assert found["key"] == catalog.point("biisnet", "LIT10").key and found["input"] == "3x512x512"
+    assert found["key"] == catalog.find_point("biisnet", "LIT10").key and found["input"] == "3x512x512"
     assert (found["params"], found["bytes"]) == (10_324, 41_296)
     assert found["ops"] == pytest.approx(0.344e9, rel=1e-3)
     assert found["channels"]["3"] == {n: found[n] for n in ("ops", "params", "macs", "elementwise", "bytes")}
@@ -81,7 +81,7 @@ def test_sizes_that_are_none(text: str) -> None:
 
 def test_spaces_lists_all_and_describes_one() -> None:
     listed = {space["name"]: space for space in json.loads(run("spaces", "--json"))}
-    assert set(listed) == set(catalog.names())
+    assert set(listed) == set(catalog.list_names())
     one = json.loads(run("spaces", "biisnet", "--json"))
     assert one == listed["biisnet"]
     space = catalog.load("biisnet")

@@ -38,7 +38,7 @@ class Network(nn.Module):
 def build(monkeypatch: pytest.MonkeyPatch, network: nn.Module) -> nn.Module:
     """The network by the door that all take, as if its family were BiisNet."""
     monkeypatch.setattr("irnas.models.biisnet.build", lambda values: network)
-    return models.build(catalog.point("biisnet", "LIT10"))
+    return models.build(catalog.find_point("biisnet", "LIT10"))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_network_is_taken_at_its_word() -> None:
 
 
 def test_the_input_axis_sets_the_channels() -> None:
-    grey = catalog.point("biisnet", "LIT10")
+    grey = catalog.find_point("biisnet", "LIT10")
     colour = models.with_channels(grey, 3)
     assert (
         colour == catalog.load("biisnet").genotype({**grey.values, "in_ch": 3})
@@ -124,7 +124,7 @@ def test_the_input_axis_sets_the_channels() -> None:
 def test_an_input_axis_must_be_an_axis(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("irnas.models.biisnet.INPUT_AXIS", "in_chs")
     with pytest.raises(SpaceError, match=r"^family biisnet: got INPUT_AXIS 'in_chs'; must be one of in_ch, base"):
-        models.with_channels(catalog.point("biisnet", "LIT10"), 3)
+        models.with_channels(catalog.find_point("biisnet", "LIT10"), 3)
 
 
 def test_importers_of_weights_are_no_families() -> None:

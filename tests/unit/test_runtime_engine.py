@@ -188,7 +188,7 @@ def test_an_upsample_and_the_mix_of_its_halves(size: tuple[int, int]) -> None:
 
 
 def test_real_networks_give_the_bits_of_the_reference() -> None:
-    for genotype in [catalog.point("biisnet", "LIT10"), *xnor.drawn(12, seed=11)]:
+    for genotype in [catalog.find_point("biisnet", "LIT10"), *xnor.drawn(12, seed=11)]:
         channels = int(genotype.values["in_ch"])
         try:
             converted, _ = convert(xnor.network(genotype), channels, Origin(name="test"))
@@ -198,7 +198,7 @@ def test_real_networks_give_the_bits_of_the_reference() -> None:
 
 
 def test_many_bands_need_few_rows_each() -> None:
-    converted, _ = convert(xnor.network(catalog.point("biisnet", "LIT10")), 1, Origin(name="test"))
+    converted, _ = convert(xnor.network(catalog.find_point("biisnet", "LIT10")), 1, Origin(name="test"))
     assert_same(converted, 96, 16, ways=[("streamed", 1), ("streamed", 7), ("auto", 5), ("layers", 7)])
 
 
@@ -318,7 +318,7 @@ def test_arm_gives_the_same_bits(aarch64_runner: list[str], tmp_path: Path) -> N
     """Under qemu, by the reference run in the file, and by the probabilities of an image."""
     content = format.write(tiny())
     (tmp_path / "tiny.xnor").write_bytes(content)
-    converted, _ = convert(xnor.network(catalog.point("biisnet", "LIT10")), 1, Origin(name="test"))
+    converted, _ = convert(xnor.network(catalog.find_point("biisnet", "LIT10")), 1, Origin(name="test"))
     (tmp_path / "lit.xnor").write_bytes(format.write(converted))
     for name in ("tiny.xnor", "lit.xnor"):
         for kernels in ("neon", "reference"):

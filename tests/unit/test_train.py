@@ -28,7 +28,7 @@ RECIPE = Recipe()
 
 
 def small() -> Genotype:
-    return catalog.point("biisnet", "base=4,stages=2,n_bot=0")
+    return catalog.find_point("biisnet", "base=4,stages=2,n_bot=0")
 
 
 def network(seed: int = 0) -> nn.Module:
@@ -78,7 +78,7 @@ def test_a_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"not a checkpoint")
     with pytest.raises(FormatError, match="must be a checkpoint of this trial"):
         trace(checkpoint=str(path))
-    other = models.build(catalog.point("biisnet", "base=6,stages=2,n_bot=0"))
+    other = models.build(catalog.find_point("biisnet", "base=6,stages=2,n_bot=0"))
     path.unlink()
     next(fit(other, tiny().split("fit"), BUDGET, RECIPE, seed=1, checkpoint=str(path)))
     with pytest.raises(FormatError, match="must be a checkpoint of this trial"):
@@ -98,7 +98,7 @@ def test_lit10_learns_eight_images_by_heart() -> None:
     split = tiny(9, 48, 0.1).split("train")
     assert len(split) == 8
     torch.manual_seed(0)
-    model = models.build(catalog.point("biisnet", "LIT10"))
+    model = models.build(catalog.find_point("biisnet", "LIT10"))
     recipe = Recipe(lr=3e-2, augment=False, weight_decay=0, target_share=0)
     for _ in fit(model, split, Budget(epochs=400, batch=8, crop=48), recipe, seed=0):
         pass

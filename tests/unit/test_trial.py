@@ -20,7 +20,7 @@ from irnas.training.weights import restore, weights_uri
 
 
 def assignment(folder: Path, **changes: object) -> Assignment:
-    genotype = catalog.point("biisnet", "base=4,stages=2,n_bot=0")
+    genotype = catalog.find_point("biisnet", "base=4,stages=2,n_bot=0")
     fields: dict[str, object] = {
         "trial": 3,
         "genotype": genotype,
@@ -145,7 +145,7 @@ def test_a_result_names_its_device_and_its_kernels(tmp_path: Path) -> None:
     assert with_kernels.fused == (fused.is_built() and not torch.cuda.is_available())
     with fused.off():
         assert last_of(assignment(tmp_path / "plain")).fused is False
-    dense = catalog.point("rpcanet_plus", "stages=1,bc=2,tc=16")
+    dense = catalog.find_point("rpcanet_plus", "stages=1,bc=2,tc=16")
     assert last_of(assignment(tmp_path / "dense", genotype=dense)).fused is False
 
 

@@ -56,7 +56,7 @@ def from_space(name: str, image_hw: npt.NDArray[np.uint8]) -> Source:
     from irnas.core import catalog
 
     space, _, point = name.partition(":")
-    genotype = catalog.point(space, point)
+    genotype = catalog.find_point(space, point)
     torch.manual_seed(0)
     return _source(name, models.build(genotype).eval(), image_hw)
 
@@ -75,7 +75,7 @@ def from_block(name: str, image_hw: npt.NDArray[np.uint8], blocks: int = BLOCKS)
     width, _, axes = name.partition(":")[2].partition(",")
     if not width.isdecimal() or not 1 <= int(width) <= 4096:
         raise SettingsError(f"model: got {name!r}; must be {BLOCK}:C with C channels, 1..4096")
-    values = {**catalog.point("biisnet", axes or "LIT10").values, "stages": 0, "base": int(width), "n_bot": blocks}
+    values = {**catalog.find_point("biisnet", axes or "LIT10").values, "stages": 0, "base": int(width), "n_bot": blocks}
     torch.manual_seed(0)
     network = biisnet.build(values).eval()
     with torch.no_grad():
