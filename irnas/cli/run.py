@@ -43,22 +43,22 @@ def run(
     loaded = _load(model, kernels)
     paths = _images(images)
     output.mkdir(parents=True, exist_ok=True)
-    found: list[dict[str, Any]] = []
+    masks: list[dict[str, Any]] = []
     with progress_bars() as tell:
         for path, window in _windows(paths, getattr(loaded.facts, "frames", 1)):
-            found.append(_run_one(loaded, path, window, output, threshold, probability, threads))
-            tell("images", len(found), len(paths))
+            masks.append(_run_one(loaded, path, window, output, threshold, probability, threads))
+            tell("images", len(masks), len(paths))
     if as_json:
-        typer.echo(json.dumps({"model": str(model), "kernels": loaded.facts.kernels, "images": found}))
+        typer.echo(json.dumps({"model": str(model), "kernels": loaded.facts.kernels, "images": masks}))
         return
-    for each in found:
+    for each in masks:
         typer.echo(f"{each['mask']}: {each['pixels']} target pixels, highest probability {each['highest']:.4f}")
-    typer.echo(f"{len(found)} images, kernels {loaded.facts.kernels}")
+    typer.echo(f"{len(masks)} images, kernels {loaded.facts.kernels}")
 
 
-def _images(given: list[Path]) -> list[Path]:
+def _images(arguments: list[Path]) -> list[Path]:
     paths: list[Path] = []
-    for path in given:
+    for path in arguments:
         if not path.exists():
             raise DataError(f"image {path}: got no such file or folder; must be there")
         inside = sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES) if path.is_dir() else [path]

@@ -158,6 +158,6 @@ def measure_alone(target: Target, settings: SearchSettings, results: Sequence[Re
 
 
 def _speed(target: Target, genotype: Genotype, settings: SearchSettings) -> Mapping[str, float]:
-    from irnas.deploy.device.target import latency_ms, values
+    from irnas.deploy.device.target import measure_or_predict_ms, to_objectives
 
-    return values(latency_ms(target, genotype, settings.cost_input))
+    return to_objectives(measure_or_predict_ms(target, genotype, settings.cost_input))

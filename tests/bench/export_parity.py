@@ -74,7 +74,7 @@ def points(num: int, seed: int, part: str) -> list[tuple[str, Genotype]]:
     """The published points, then random ones that have a form in .xnor at all: of the whole space, or of a search's."""
     space, rng = catalog.load("biisnet"), random.Random(seed)
     source = space if part == "all" else space.focus()
-    found = [(row.name, row.genotype) for row in catalog.published("biisnet") if row.genotype]
+    found = [(row.name, row.genotype) for row in catalog.load_published("biisnet") if row.genotype]
     for number in range(num):
         genotype = source.sample(rng)
         # A sign with three values has none, by definition; the unit tests see that it is refused.
@@ -127,12 +127,12 @@ def gate(name: str, genotype: Genotype, seed: int, given: argparse.Namespace) ->
     rules = RULES if is_random else Rules(threshold=threshold(maps))
     try:
         converted, graph = write.convert(model, 1, write.Origin(name=genotype.key))
-        run, engine = parity.runner(converted)
+        run, engine = parity.make_runner(converted)
         piece = [split.image(0)[:SIGNS_SIDE, :SIGNS_SIDE]]
         signs = parity.sign_flip_rate(model, converted, graph.blocks, run, engine, piece)
         found = parity.compare(model, run, engine, split, rules, given.images)
     except ExportError as error:
-        is_restless = parity.unrest(model, split, rules, given.images) > parity.POINTS_MOST
+        is_restless = parity.measure_unrest(model, split, rules, given.images) > parity.POINTS_MOST
         verdict = "unrest" if is_restless else "refused"
         return Gated(name=f"{name} {genotype.key}", verdict=verdict, error=str(error))
     return Gated(

@@ -32,15 +32,15 @@ TRIES = 8
 
 
 def samples() -> Iterator[Any]:
-    for name in catalog.names():
+    for name in catalog.list_names():
         space, rng = catalog.load(name), random.Random(f"onnx {name}")
         for kind, source in (("search", space.focus()), ("all", space)):
-            found = [space.genotype(source.sample(rng).values) for _ in range(max(DRAWN, NUM_SAMPLES))]
-            chosen = found if NUM_SAMPLES >= FULL else [min(found, key=work)] if kind == "search" else []
+            genotypes = [space.genotype(source.sample(rng).values) for _ in range(max(DRAWN, NUM_SAMPLES))]
+            chosen = genotypes if NUM_SAMPLES >= FULL else [min(genotypes, key=work)] if kind == "search" else []
             for index, genotype in enumerate(chosen):
                 yield pytest.param(genotype, id=f"{name}-{kind}-{index}")
     for name, words in RARE.items():
-        yield pytest.param(catalog.point(name, words), id=f"{name}-rare")
+        yield pytest.param(catalog.find_point(name, words), id=f"{name}-rare")
 
 
 def work(genotype: Genotype) -> int:
@@ -62,14 +62,14 @@ def test_onnx_runtime_yields_the_probabilities_of_the_network(genotype: Genotype
     torch.manual_seed(0)
     network = lively(models.build(genotype))
     channels = traits.frames(network)
-    taken = onnx.input_of(network, channels)
-    proto = onnx.convert(network, taken, Origin(name=str(genotype.key), trial=genotype.key))
-    run, _ = onnx.runner(proto)
+    accepted = onnx.input_of(network, channels)
+    proto = onnx.convert(network, accepted, Origin(name=str(genotype.key), trial=genotype.key))
+    run, _ = onnx.make_runner(proto)
     # Millions of signs: in some images one is that of a number which is zero but for rounding, and that pixel's
     # surroundings differ, as they do between torch's own precisions. A wrong file differs in every image. The smaller
     # the image, the fewer the signs.
-    tries, side = (TRIES, max(32, taken.pad)) if has_signs(network) else (1, 64)
-    for height, width in ((side, side), (side + taken.pad, side)):
+    tries, side = (TRIES, max(32, accepted.pad)) if has_signs(network) else (1, 64)
+    for height, width in ((side, side), (side + accepted.pad, side)):
         shape = (height, width) if channels == 1 else (channels, height, width)
         off = []
         for seed in range(tries):

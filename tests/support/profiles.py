@@ -23,9 +23,9 @@ def price(kind: str) -> float:
     return 1.0 + zlib.crc32(kind.encode()) % 7
 
 
-def runner(found: speed.Program, size: tuple[int, int], threads: int = 1) -> speed.Run:
-    """Stands in for speed.runner: what runs says itself how long it takes."""
-    steps = speed.steps_of(found, size, KERNELS)
+def make_runner(program: speed.Program, size: tuple[int, int], threads: int = 1) -> speed.Run:
+    """Stands in for speed.make_runner: what runs says itself how long it takes."""
+    steps = speed.count_steps(program, size, KERNELS)
     return speed.Run(go=lambda: sum(n * price(kind) for kind, n in steps.items()), engine="xnor", kernels=KERNELS)
 
 
@@ -40,7 +40,7 @@ def measure(run: speed.Run, threads: int = 1, seconds: float = 0.0) -> speed.Tim
 def profile() -> Profile:
     """A calibration against those times."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(speed, "runner", runner)
+        patch.setattr(speed, "make_runner", make_runner)
         patch.setattr(speed, "measure", measure)
         patch.setattr("irnas.runtime.kernels", lambda: [KERNELS])
         return calibrate.calibrate("a board", points=45, checks=10, sizes=SIZES)

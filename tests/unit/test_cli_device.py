@@ -26,7 +26,7 @@ def call(*arguments: object, code: int = 0) -> Any:
 @pytest.fixture
 def board(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine whose times are made up, and small images."""
-    monkeypatch.setattr(speed, "runner", profiles.runner)
+    monkeypatch.setattr(speed, "make_runner", profiles.make_runner)
     monkeypatch.setattr(speed, "measure", profiles.measure)
     monkeypatch.setattr("irnas.runtime.kernels", lambda: [profiles.KERNELS])
     monkeypatch.setattr(calibrate, "SIZES", profiles.SIZES)

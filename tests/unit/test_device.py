@@ -20,7 +20,7 @@ from irnas.core.errors import ExportError, FormatError, SettingsError
 from irnas.core.space import Genotype
 from irnas.deploy.device import calibrate, layer, speed, target
 from irnas.deploy.device.profile import Profile, load, milliseconds, save
-from irnas.deploy.device.work import LANES, steps
+from irnas.deploy.device.work import LANES, count_steps
 from irnas.runtime.graph import OPS, Op, extents
 
 CHW = (1, 64, 48)
@@ -41,7 +41,7 @@ def block(channels: int, source: int, **constants: Any) -> Op:
 
 
 def counted(ops: list[Op], size: tuple[int, int] = (32, 64), kernels: str = "avx512", multiple: int = 1) -> Any:
-    return {k: v * 1e6 for k, v in steps(ops, extents(ops, 1), size, kernels, multiple).items()}
+    return {k: v * 1e6 for k, v in count_steps(ops, extents(ops, 1), size, kernels, multiple).items()}
 
 
 def test_a_graph_is_counted_as_it_is_by_hand() -> None:
@@ -87,9 +87,9 @@ def test_no_op_is_free_and_an_unknown_one_is_an_error() -> None:
     assert set(_COUNTS) == set(OPS)
     ops = [Op(kind="dream", inputs=(0,))]
     with pytest.raises(ExportError, match="op dream: got no count"):
-        steps(ops, [*extents([conv(1, 1), Op(kind="sigmoid", inputs=(1,))], 1)], (8, 8), "avx512")
+        count_steps(ops, [*extents([conv(1, 1), Op(kind="sigmoid", inputs=(1,))], 1)], (8, 8), "avx512")
     with pytest.raises(ExportError, match="kernel set: got 'sse'"):
-        steps(ops, [], (8, 8), "sse")
+        count_steps(ops, [], (8, 8), "sse")
 
 
 def test_every_kernel_set_of_the_engine_has_its_lanes(library: Path) -> None:  # noqa: F811
@@ -110,7 +110,7 @@ def test_large_networks_do_not_drown_small_ones_in_the_fit() -> None:
 
 
 def test_errors_are_shares_of_what_was_measured() -> None:
-    found = calibrate.errors_of("x", [1.1, 2.0, 2.0, 4.0], [1.0, 2.0, 2.5, 2.0])
+    found = calibrate.measure_errors("x", [1.1, 2.0, 2.0, 4.0], [1.0, 2.0, 2.5, 2.0])
     assert (found.count, found.median, found.most) == (4, pytest.approx(0.15), pytest.approx(1.0))
 
 
@@ -203,17 +203,17 @@ def board(tmp_path: Path) -> target.Target:
 
 
 def test_a_prediction_is_the_steps_at_their_prices(board: target.Target) -> None:
-    genotype = catalog.point("biisnet", "LIT10")
-    found = speed.lowered(genotype, 1)
-    wanted = sum(n * profiles.price(kind) for kind, n in speed.steps_of(found, CHW[1:], "avx512").items())
-    assert target.latency_ms(board, genotype, CHW) == pytest.approx(wanted)
-    assert target.latency_ms(board, genotype, (1, 128, 96)) > 3 * wanted
+    genotype = catalog.find_point("biisnet", "LIT10")
+    found = speed.lower_genotype(genotype, 1)
+    wanted = sum(n * profiles.price(kind) for kind, n in speed.count_steps(found, CHW[1:], "avx512").items())
+    assert target.measure_or_predict_ms(board, genotype, CHW) == pytest.approx(wanted)
+    assert target.measure_or_predict_ms(board, genotype, (1, 128, 96)) > 3 * wanted
 
 
 def test_the_input_decides_the_channels_as_it_does_for_costs(board: target.Target) -> None:
-    grey, colour = (catalog.point("biisnet", f"in_ch={n}") for n in (1, 3))
-    assert target.latency_ms(board, grey, CHW) == target.latency_ms(board, colour, CHW)
-    assert target.latency_ms(board, grey, (3, *CHW[1:])) > target.latency_ms(board, grey, CHW)
+    grey, colour = (catalog.find_point("biisnet", f"in_ch={n}") for n in (1, 3))
+    assert target.measure_or_predict_ms(board, grey, CHW) == target.measure_or_predict_ms(board, colour, CHW)
+    assert target.measure_or_predict_ms(board, grey, (3, *CHW[1:])) > target.measure_or_predict_ms(board, grey, CHW)
 
 
 def test_a_device_can_measure_when_processor_and_kernels_are(library: Path, tmp_path: Path) -> None:  # noqa: F811
@@ -229,13 +229,13 @@ def test_a_device_can_measure_when_processor_and_kernels_are(library: Path, tmp_
 
 
 def test_this_machine_is_measured(library: Path) -> None:  # noqa: F811
-    genotype = catalog.point("biisnet", "base=4,stages=2")
-    assert target.latency_ms(target.open_target(None), genotype, CHW) > 0
+    genotype = catalog.find_point("biisnet", "base=4,stages=2")
+    assert target.measure_or_predict_ms(target.open_target(None), genotype, CHW) > 0
     found = target.measure(genotype, CHW, seconds=0.0)
     assert found.engine == "xnor" and 0 < found.ms_min <= found.ms_median and found.runs == speed.MIN_RUNS
-    assert target.values(4.0) == {"latency_ms": 4.0, "fps": 250.0}
+    assert target.to_objectives(4.0) == {"latency_ms": 4.0, "fps": 250.0}
     with pytest.raises(SettingsError, match="latency: got 0"):
-        target.values(0.0)
+        target.to_objectives(0.0)
 
 
 NO_BITS = "sign0=0,base=4,stages=2,n_bot=0"
@@ -246,7 +246,7 @@ NO_BITS = "sign0=0,base=4,stages=2,n_bot=0"
 def test_what_the_engine_refuses_runs_on_onnx_runtime() -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    found = target.measure(catalog.point("biisnet", NO_BITS), CHW, seconds=0.0)
+    found = target.measure(catalog.find_point("biisnet", NO_BITS), CHW, seconds=0.0)
     assert found.engine == "onnx" and found.kernels.startswith("onnxruntime ") and found.ms_min > 0
 
 
@@ -255,38 +255,40 @@ def test_a_profile_can_hold_prices_of_layers_for_what_the_engine_refuses(
 ) -> None:
     known: dict[bytes, Genotype] = {}
 
-    def exported(genotype: Genotype, channels: int) -> speed.Program:
+    def export_genotype(genotype: Genotype, channels: int) -> speed.Program:
         known[genotype.key.encode()] = genotype
         return speed.Program(engine="onnx", content=genotype.key.encode(), model=None)
 
-    def runner(found: speed.Program, size: tuple[int, int], threads: int = 1) -> speed.Run:
-        steps = layer.steps(known[found.content], (1, *size))
+    def make_runner(program: speed.Program, size: tuple[int, int], threads: int = 1) -> speed.Run:
+        steps = layer.count_steps(known[program.content], (1, *size))
         ms = sum(n * profiles.price(kind) for kind, n in steps.items())
         return speed.Run(go=lambda: ms, engine="onnx", kernels="onnxruntime 1")
 
     monkeypatch.setattr(calibrate, "ROUNDS", 1)
-    monkeypatch.setattr(speed, "exported", exported)
-    monkeypatch.setattr(speed, "runner", runner)
+    monkeypatch.setattr(speed, "export_genotype", export_genotype)
+    monkeypatch.setattr(speed, "make_runner", make_runner)
     monkeypatch.setattr(speed, "measure", profiles.measure)
     samples = calibrate._exported("biisnet", 40, 5, 0, lambda *_: None)
     table = calibrate._table(samples, "onnx", "biisnet", 40, profiles.SIZES[:1], 1, lambda *_: None)
     assert (table.count, table.kernels) == (40, "onnxruntime 1") and table.median < 1e-6
     both = target.open_target(profiles.written(tmp_path, tables=(*profiles.profile().tables, table)))
-    genotype = catalog.point("biisnet", NO_BITS)
-    wanted = sum(n * profiles.price(kind) for kind, n in layer.steps(genotype, CHW).items())
-    assert target.latency_ms(both, genotype, CHW) == pytest.approx(wanted, rel=1e-3)
+    genotype = catalog.find_point("biisnet", NO_BITS)
+    wanted = sum(n * profiles.price(kind) for kind, n in layer.count_steps(genotype, CHW).items())
+    assert target.measure_or_predict_ms(both, genotype, CHW) == pytest.approx(wanted, rel=1e-3)
 
 
 def test_layers_are_counted_by_type() -> None:
-    found = layer.steps(catalog.point("biisnet", "base=4,stages=2"), (1, 8, 12))
+    found = layer.count_steps(catalog.find_point("biisnet", "base=4,stages=2"), (1, 8, 12))
     assert found["Conv2d layer"] == 2e-6 and found["Conv2d value"] == (4 + 1) * 96 / 1e6
     assert found["Conv2d MAC"] == pytest.approx((9 * 4 + 4) * 96 / 1e6) and "Identity MAC" not in found
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(ExportError, match=r"got no package onnxscript .* pip install 'irnas\[export\]'"):
-        target.measure(catalog.point("biisnet", NO_BITS), CHW)
+    with pytest.raises(
+        ExportError, match=r"got no package onnxscript; must be installed: pip install 'irnas\[export\]'"
+    ):
+        target.measure(catalog.find_point("biisnet", NO_BITS), CHW)
 
 
 def test_a_profile_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,6 +316,6 @@ def test_a_device_that_is_a_node_measures_there(library: Path, monkeypatch: pyte
     node = target.open_node("board", call)
     assert (node.name, node.kernels, node.can_measure) == ("node:board", "reference", True)
     monkeypatch.delenv("XNOR_KERNELS")
-    assert target.latency_ms(node, catalog.load("biisnet").default(), (1, 32, 32)) > 0
+    assert target.measure_or_predict_ms(node, catalog.load("biisnet").default(), (1, 32, 32)) > 0
     assert called == ["_described", "_measured"]
     assert node.revision != target.open_target(None).revision

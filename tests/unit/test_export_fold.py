@@ -44,7 +44,7 @@ def through(layer: Layer, x_hwc: np.ndarray[Any, Any]) -> tuple[list[Op], float]
 
 @pytest.mark.parametrize("layer", [ChannelAffine(CHANNELS), ChannelShift(CHANNELS), nn.BatchNorm2d(CHANNELS)], ids=repr)
 def test_layers_that_are_affine(layer: nn.Module) -> None:
-    found = fold.affine(prepared(layer), CHANNELS)
+    found = fold.affine_of(prepared(layer), CHANNELS)
     x = numbers(3, 4, CHANNELS)
     assert relative(x * found.scale + found.shift, logits(layer, x)) < EXACT
 
@@ -52,7 +52,7 @@ def test_layers_that_are_affine(layer: nn.Module) -> None:
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_as_two_slopes(name: str) -> None:
     layer = activation(name, CHANNELS)
-    found = fold.bend(None if layer is None else prepared(layer), CHANNELS)
+    found = fold.bend_of(None if layer is None else prepared(layer), CHANNELS)
     if name == "hardtanh":
         assert found is None
         return
@@ -190,11 +190,11 @@ def test_a_binary_weight_of_zero_has_no_bit() -> None:
     with torch.no_grad():
         found.weight[0, 0, 0, 0] = 0
     with pytest.raises(ExportError, match=r"sign0: got a binary weight of 0; .*\.onnx"):
-        fold.filters(found)
+        fold.filters_of(found)
 
 
 def test_layers_without_a_fold_are_refused() -> None:
     with pytest.raises(ExportError, match=r"LayerNorm: got no lowering; .*\.onnx"):
-        fold.affine(nn.LayerNorm(4), 4)
+        fold.affine_of(nn.LayerNorm(4), 4)
     with pytest.raises(ExportError, match=r"GELU: got no lowering; .*\.onnx"):
-        fold.bend(nn.GELU(), 4)
+        fold.bend_of(nn.GELU(), 4)

@@ -19,7 +19,7 @@ from torch import nn
 from irnas.core import catalog
 from irnas.core.errors import ExportError
 from irnas.core.space import Genotype
-from irnas.deploy.export.draft import rounded
+from irnas.deploy.export.draft import round_constants
 from irnas.deploy.export.lower import lower
 from irnas.deploy.export.write import Origin, convert
 from irnas.models.biisnet import BiisNet
@@ -31,7 +31,7 @@ FLIPS = 1e-3
 """Most mask pixels (4 of 4096) that float32 may turn in one network, and a tenth of it on average; recorded: none."""
 
 SPACE = catalog.load("biisnet")
-PUBLISHED = {row.name: row.genotype for row in catalog.published("biisnet") if row.genotype}
+PUBLISHED = {row.name: row.genotype for row in catalog.load_published("biisnet") if row.genotype}
 DRAWN = drawn(60, seed=5)
 REFUSED = r"sign0: got 0; must be 1 in a \.xnor file, .*; export to \.onnx instead"
 
@@ -46,7 +46,7 @@ def gap(genotype: Genotype, seed: int) -> float:
     assert isinstance(model, BiisNet)
     channels = 1 if seed % 2 else model.in_channels
     found = lower(model, channels)
-    extents = graph.extents(rounded(found.ops), channels)
+    extents = graph.extents(round_constants(found.ops), channels)
     assert 2 ** max(extent.level for extent in extents) == found.multiple
     # At its least size the bottom is one pixel high, which sees every border at once.
     x_hwc = np.random.default_rng(seed).random((found.multiple, 3 * found.multiple, channels))

@@ -32,7 +32,7 @@ def test_freezing_the_weights_changes_nothing_but_rounding(point: dict[str, Any]
     model = network(SPACE.complete({"base": 4, "stages": 2, **point})).double()
     x = torch.rand(1, 1, 16, 24, dtype=torch.float64)
     with torch.no_grad():
-        torch.testing.assert_close(onnx.frozen(model)(x), model(x), rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(onnx.freeze_weights(model)(x), model(x), rtol=1e-10, atol=1e-10)
 
 
 def test_random_networks_freeze() -> None:
@@ -40,7 +40,7 @@ def test_random_networks_freeze() -> None:
         model = network(genotype, seed).double()
         x = torch.rand(1, 1, 16, 32, dtype=torch.float64)
         with torch.no_grad():
-            torch.testing.assert_close(onnx.frozen(model)(x), model(x), rtol=1e-9, atol=1e-9)
+            torch.testing.assert_close(onnx.freeze_weights(model)(x), model(x), rtol=1e-9, atol=1e-9)
 
 
 def test_a_file_runs_in_onnx_runtime_at_any_size() -> None:
@@ -50,7 +50,7 @@ def test_a_file_runs_in_onnx_runtime_at_any_size() -> None:
     model = network(SPACE.complete({"base": 4, "stages": 2, "sign0": 0, "a_bin": "norm", "trans": "BC", "in_ch": 3}))
     taken = onnx.input_of(model, 1)
     proto = onnx.convert(model, taken, Origin(name="x", trial="t"))
-    run, name = onnx.runner(proto)
+    run, name = onnx.make_runner(proto)
     assert name.startswith("onnxruntime ")
     for height, width in ((64, 64), (50, 70), (16, 16)):
         image = np.random.default_rng(height).integers(0, 256, (height, width), dtype=np.uint8)

@@ -28,7 +28,7 @@ RULES = PRESETS["basicirstd"]
 @pytest.fixture(scope="module")
 def exported() -> tuple[nn.Module, Model, Lowered]:
     """A network whose mask has some pixels and not all."""
-    model = network(catalog.point("biisnet", "base=4,stages=2,layer2=BC"), 4)
+    model = network(catalog.find_point("biisnet", "base=4,stages=2,layer2=BC"), 4)
     image = tiny().split("val").image(0)
     assert 0.01 < (predict(model, image) > 0.5).mean() < 0.99
     return model, *convert(model, 1, Origin(name="x"))
@@ -36,7 +36,7 @@ def exported() -> tuple[nn.Module, Model, Lowered]:
 
 def test_a_faithful_file_passes_and_says_by_how_much(exported: tuple[nn.Module, Model, Lowered]) -> None:
     model, converted, _ = exported
-    run, engine = parity.runner(converted)
+    run, engine = parity.make_runner(converted)
     found = parity.compare(model, run, engine, tiny().split("val"), RULES, 100)
     assert found.images == len(tiny().split("val")) and found.moved_points <= parity.POINTS_MOST
     assert found.mask_flip_rate <= 1e-3 and found.network.keys() == found.file.keys() >= {"miou", "pd", "fa"}
@@ -73,13 +73,13 @@ def test_a_network_that_hangs_on_rounding_is_told_from_one_that_does_not(
     exported: tuple[nn.Module, Model, Lowered],
 ) -> None:
     split = tiny().split("val")
-    assert parity.unrest(exported[0], split, RULES, 2) <= parity.POINTS_MOST
+    assert parity.measure_unrest(exported[0], split, RULES, 2) <= parity.POINTS_MOST
     tied = Tied(0.3, 0.4, -0.7)
     image = split.image(0)
     before = predict(tied, image)
-    assert parity.unrest(tied, split, RULES, 2) > parity.POINTS_MOST
-    assert parity.unrest(Tied(0.0, 0.0, 0.0), split, RULES, 2) > parity.POINTS_MOST, "all scores at the threshold"
-    assert parity.unrest(Level(0.3, 0.4, -0.7), split, RULES, 2) > parity.POINTS_MOST
+    assert parity.measure_unrest(tied, split, RULES, 2) > parity.POINTS_MOST
+    assert parity.measure_unrest(Tied(0.0, 0.0, 0.0), split, RULES, 2) > parity.POINTS_MOST, "all scores at the threshold"
+    assert parity.measure_unrest(Level(0.3, 0.4, -0.7), split, RULES, 2) > parity.POINTS_MOST
     torch.testing.assert_close(tied.weight.detach(), torch.tensor([0.3, 0.4, -0.7]), rtol=0, atol=0)
     assert not tied._forward_pre_hooks
     np.testing.assert_array_equal(predict(tied, image), before)
@@ -107,13 +107,13 @@ def test_a_file_that_yields_nan_is_refused(exported: tuple[nn.Module, Model, Low
 def test_flipped_signs_are_counted(exported: tuple[nn.Module, Model, Lowered]) -> None:
     model, converted, graph = exported
     images = [tiny().split("val").image(0)]
-    run, engine = parity.runner(converted)
+    run, engine = parity.make_runner(converted)
     assert parity.sign_flip_rate(model, converted, graph.blocks, run, engine, images) < 1e-4
     ops = list(converted.ops)
     stem = ops[0]
     ops[0] = replace(stem, constants={**stem.constants, "weight": -stem.constants["weight"]})
     wrong = replace(converted, ops=tuple(ops))
-    run, engine = parity.runner(wrong)
+    run, engine = parity.make_runner(wrong)
     assert parity.sign_flip_rate(model, wrong, graph.blocks, run, engine, images) > 0.1
 
 
@@ -121,16 +121,16 @@ def test_counting_leaves_the_network_as_it_was(exported: tuple[nn.Module, Model,
     model, converted, graph = exported
     image = tiny().split("val").image(0)
     before = predict(model, image)
-    parity.sign_flip_rate(model, converted, graph.blocks, *parity.runner(converted), [image])
+    parity.sign_flip_rate(model, converted, graph.blocks, *parity.make_runner(converted), [image])
     assert not any(m._forward_hooks for m in model.modules())
     np.testing.assert_array_equal(predict(model, image), before)
 
 
 def test_a_network_without_signs_flips_none() -> None:
-    model = network(catalog.point("biisnet", "base=4,stages=2,a_bin=none,trans=none"))
+    model = network(catalog.find_point("biisnet", "base=4,stages=2,a_bin=none,trans=none"))
     converted, graph = convert(model, 1, Origin(name="x"))
     images = [tiny().split("val").image(0)]
-    assert parity.sign_flip_rate(model, converted, graph.blocks, *parity.runner(converted), images) == 0
+    assert parity.sign_flip_rate(model, converted, graph.blocks, *parity.make_runner(converted), images) == 0
 
 
 def test_without_images_there_is_no_verdict(exported: tuple[nn.Module, Model, Lowered]) -> None:
@@ -149,7 +149,7 @@ def test_an_engine_that_differs_from_the_reference_is_refused(
         parity.sign_flip_rate(model, converted, graph.blocks, wrong, "w", [tiny().split("val").image(0)])
     monkeypatch.setattr(parity, "_engine", lambda model: (wrong, "w"))
     with pytest.raises(ExportError, match="engine w: got another result than the reference"):
-        parity.runner(converted)
+        parity.make_runner(converted)
 
 
 @pytest.mark.realdata
@@ -159,9 +159,9 @@ def test_real_images_pass_the_gate(tmp_path: Path) -> None:
         pytest.skip("IRNAS_REAL_DATA names no folder with SIRST")
     import_folder(Path(root) / "SIRST", tmp_path / "sirst")
     split = open_dataset(str(tmp_path / "sirst")).split("val")
-    model = network(catalog.point("biisnet", "LIT10"), 4)
+    model = network(catalog.find_point("biisnet", "LIT10"), 4)
     converted, graph = convert(model, 1, Origin(name="LIT10"))
-    run, engine = parity.runner(converted)
+    run, engine = parity.make_runner(converted)
     found = parity.compare(model, run, engine, split, RULES, 3)
     assert found.mask_flip_rate <= 1e-3
     assert parity.sign_flip_rate(model, converted, graph.blocks, run, engine, [split.image(0)]) <= 1e-4

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from irnas import runtime
-from irnas.core.errors import SettingsError
+from irnas.core.errors import FormatError, SettingsError
 from irnas.deploy.bench import rival
 from irnas.deploy.bench import source as origin
 from irnas.deploy.bench.source import BLOCK, BLOCKS, Source
@@ -45,21 +45,21 @@ class Order:
     """None: every model on the engine that its name says, all in one contest."""
 
 
-def contests(names: Sequence[str], order: Order) -> list[Contest]:
+def make_contests(names: Sequence[str], order: Order) -> list[Contest]:
     """One contest for each model, or one of all where no rivals were asked for.
 
     Raises:
         SettingsError: a name that is none, a file that is not what its name says, or an engine that is missing.
     """
-    found = [_contest(name, order) for name in names]
+    separate = [_contest(name, order) for name in names]
     if order.rivals is None:
-        found = [Contest(subjects=[subject for each in found for subject in each.subjects])]
-    for each in found:
+        separate = [Contest(subjects=[subject for each in separate for subject in each.subjects])]
+    for each in separate:
         _check(each)
-    return found
+    return separate
 
 
-def bit_macs(model: format.Model, height: int, width: int) -> float:
+def count_bit_macs(model: format.Model, height: int, width: int) -> float:
     """Binary multiply-adds of a model's convolutions: outputs x taps x channels of the group, taps off the map too."""
     total, extents = 0.0, model.extents
     for op, extent in zip(model.ops, extents[1:], strict=True):
@@ -72,8 +72,8 @@ def bit_macs(model: format.Model, height: int, width: int) -> float:
 def _contest(name: str, order: Order) -> Contest:
     image_hw, sources = _sources(name, order)
     contest = Contest()
-    whole = sources[0]
-    if whole.model is not None and (order.rivals is not None or name.endswith(".xnor") or len(sources) > 1):
+    network = sources[0]
+    if network.model is not None and (order.rivals is not None or name.endswith(".xnor") or len(sources) > 1):
         contest.subjects += _engines(sources, order, image_hw)
     own = ["onnxruntime"] if name.endswith(".onnx") else ["torch"] if not contest.subjects else []
     rivals = own if order.rivals is None else list(dict.fromkeys([*own, *order.rivals]))
@@ -132,12 +132,12 @@ def _label(source: Source) -> str:
 
 
 def _engines(sources: Sequence[Source], order: Order, image_hw: npt.NDArray[np.uint8]) -> list[Subject]:
-    found, model = [], sources[0].model
+    subjects, model = [], sources[0].model
     assert model is not None
     for kernels in order.kernels:
         for threads in order.threads:
             runs = [_engine(source, kernels, threads) for source in sources]
-            found.append(
+            subjects.append(
                 Subject(
                     model=_label(sources[0]),
                     engine="xnor",
@@ -146,10 +146,10 @@ def _engines(sources: Sequence[Source], order: Order, image_hw: npt.NDArray[np.u
                     run=runs[0][0],
                     ends=runs[1][0] if len(runs) > 1 else None,
                     blocks=BLOCKS if len(runs) > 1 else 1,
-                    bit_macs=bit_macs(model, *image_hw.shape) / (BLOCKS if len(runs) > 1 else 1),
+                    bit_macs=count_bit_macs(model, *image_hw.shape) / (BLOCKS if len(runs) > 1 else 1),
                 )
             )
-    return found
+    return subjects
 
 
 def _engine(source: Source, kernels: str | None, threads: int) -> tuple[Run, str]:
@@ -179,7 +179,7 @@ def _refuse(contest: Contest, name: str, engine: str, problem: Exception, *, fat
     reason = " ".join(str(problem).split())[:200]
     if isinstance(problem, ImportError):
         reason = f"got no package {problem.name}; must be installed: pip install 'irnas[bench]'"
-    elif not isinstance(problem, SettingsError):
+    elif not isinstance(problem, SettingsError | FormatError):
         reason = f"got {type(problem).__name__} ({reason}); must be a model that {engine} runs"
     if fatal:
         raise SettingsError(f"model {name}: {reason}") from problem
@@ -209,7 +209,7 @@ def _is_wrong(subject: Subject) -> bool:
     return subject.agreement is None or subject.agreement < LEAST_AGREEMENT
 
 
-def rivals_of(text: str | None) -> list[str] | None:
+def parse_rivals(text: str | None) -> list[str] | None:
     """The rivals in "NAME,NAME" or "all"."""
     if text is None:
         return None
@@ -223,7 +223,7 @@ def _known(name: str) -> str:
     return name
 
 
-def kernels_of(text: str | None) -> list[str | None]:
+def parse_kernels(text: str | None) -> list[str | None]:
     """The kernel sets in "NAME,NAME" or "all"; None stands for the best."""
     if text == "all":
         return list[Any](runtime.kernels())

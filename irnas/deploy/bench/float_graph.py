@@ -88,49 +88,49 @@ def _conv(graph: Graph, op: Op, x: int, weight_okkc: Vector, bias: Vector | None
     )
 
 
-def _block(graph: Graph, op: Op, inputs: list[int], found: Mapping[str, Vector]) -> int:
+def _block(graph: Graph, op: Op, inputs: list[int], constants: Mapping[str, Vector]) -> int:
     """FORMAT.md, rules A4 to A7."""
-    signs = _affine(graph, inputs[0], found.get("sign_scale"), found.get("sign_shift"))
+    signs = _affine(graph, inputs[0], constants.get("sign_scale"), constants.get("sign_shift"))
     steep = _floats(graph, np.full(1, _STEEP))
     signs = graph.add("MUL", [signs, steep], graph.shape(signs), "MulOptions", fusedActivationFunction="RELU_N1_TO_1")
     per_group = graph.shape(inputs[0])[3] // op.attributes["groups"]
     bits = np.unpackbits(op.constants["bits"], axis=-1, count=per_group, bitorder="little")
-    factor, bias = found["scale"], found["bias"]
-    residual, hi = op.attributes["residual"], found.get("hi")
+    scale, bias = constants["scale"], constants["bias"]
+    residual, hi = op.attributes["residual"], constants.get("hi")
     # Ahead of nothing but its own activation, the convolution takes in the upper slope.
-    turn = hi if hi is not None and residual != "before" and (hi > 0).all() else np.ones_like(factor)
-    weight = (1.0 - 2.0 * bits) * (factor * turn)[:, None, None, None]
-    if "shift" in found:
-        weight = weight + (found["shift"] * turn)[:, None, None, None]
+    slope = hi if hi is not None and residual != "before" and (hi > 0).all() else np.ones_like(scale)
+    weight = (1.0 - 2.0 * bits) * (scale * slope)[:, None, None, None]
+    if "shift" in constants:
+        weight = weight + (constants["shift"] * slope)[:, None, None, None]
     by_class = bias.ndim > 1
-    y = _conv(graph, op, signs, weight, None if by_class else bias * turn)
+    y = _conv(graph, op, signs, weight, None if by_class else bias * slope)
     if by_class:
-        y = _add(graph, y, _floats(graph, _by_pixel(bias * turn, graph.shape(y), op)))
+        y = _add(graph, y, _floats(graph, _by_pixel(bias * slope, graph.shape(y), op)))
     if residual == "before":
-        y = _add(graph, y, _affine(graph, inputs[1], found.get("g"), None))
-    y = _bend(graph, y, found.get("lo"), hi, done=turn)
+        y = _add(graph, y, _affine(graph, inputs[1], constants.get("g"), None))
+    y = _bend(graph, y, constants.get("lo"), hi, done=slope)
     if residual == "after":
-        y = _add(graph, y, _affine(graph, inputs[1], found.get("g"), None))
-    post = {role.removeprefix("post_"): part for role, part in found.items() if role.startswith("post_")}
-    return _slope(graph, _take(post), y, found.get("c"))
+        y = _add(graph, y, _affine(graph, inputs[1], constants.get("g"), None))
+    post = {role.removeprefix("post_"): part for role, part in constants.items() if role.startswith("post_")}
+    return _slope(graph, _roles(post), y, constants.get("c"))
 
 
-def _take(found: Mapping[str, Vector]) -> dict[str, Vector | None]:
-    return {role: found.get(role) for role in ("a", "b", "lo", "hi", "g", "c")}
+def _roles(constants: Mapping[str, Vector]) -> dict[str, Vector | None]:
+    return {role: constants.get(role) for role in ("a", "b", "lo", "hi", "g", "c")}
 
 
-def _slope(graph: Graph, found: Mapping[str, Vector | None], x: int, before: Vector | None = None) -> int:
+def _slope(graph: Graph, roles: Mapping[str, Vector | None], x: int, before: Vector | None = None) -> int:
     """FORMAT.md, rule A1, of x + before."""
-    a, b, lo, hi, g, c = found.values()
+    a, b, lo, hi, g, c = roles.values()
     if before is not None and (a is None or b is None or g is not None):
         x, before = _add(graph, x, _floats(graph, before)), None
-    turn = hi if hi is not None and a is not None and (hi > 0).all() else None
+    slope = hi if hi is not None and a is not None and (hi > 0).all() else None
     if a is not None and b is not None:
         b = b if before is None else b + a * before
-        w = _affine(graph, x, a if turn is None else a * turn, b if turn is None else b * turn)
+        w = _affine(graph, x, a if slope is None else a * slope, b if slope is None else b * slope)
     else:
         w = x
-    y = _bend(graph, w, lo, hi, done=turn)
+    y = _bend(graph, w, lo, hi, done=slope)
     if g is not None:
         y = _add(graph, y, _affine(graph, x, g, None))
     return y if c is None else _add(graph, y, _floats(graph, c))
@@ -147,12 +147,12 @@ def _bend(graph: Graph, x: int, lo: Vector | None, hi: Vector | None, done: Vect
     return _add(graph, low, graph.add("MUL", [high, _floats(graph, hi - lo)], graph.shape(x), "MulOptions"))
 
 
-def _mix(graph: Graph, op: Op, inputs: list[int], found: Mapping[str, Vector]) -> int:
+def _mix(graph: Graph, op: Op, inputs: list[int], constants: Mapping[str, Vector]) -> int:
     """FORMAT.md, rule A8."""
     terms = []
     for n, (x, start) in enumerate(zip(inputs, op.attributes["starts"], strict=True)):
-        own = {role[:-1]: part for role, part in found.items() if role.endswith(str(n))}
-        terms.append(_slope(graph, _take(own), _lanes(graph, x, start, op.attributes["channels"])))
+        own = {role[:-1]: part for role, part in constants.items() if role.endswith(str(n))}
+        terms.append(_slope(graph, _roles(own), _lanes(graph, x, start, op.attributes["channels"])))
     return terms[0] if len(terms) == 1 else _add(graph, *terms)
 
 
@@ -221,11 +221,11 @@ def _by_pixel(bias: Vector, shape: tuple[int, ...], op: Op) -> Vector:
     _, height, width, _ = shape
 
     def classes(size: int) -> npt.NDArray[np.int64]:
-        found = np.zeros(size, np.int64)
-        found[0] += 1
+        border_class = np.zeros(size, np.int64)
+        border_class[0] += 1
         # With stride 2 the last window of an even map ends on it.
-        found[-1] += 2 if op.attributes["stride"] == 1 else 0
-        return found
+        border_class[-1] += 2 if op.attributes["stride"] == 1 else 0
+        return border_class
 
-    found: Vector = bias[classes(height)[:, None], classes(width)[None, :]][None]
-    return found
+    bias_nhwc: Vector = bias[classes(height)[:, None], classes(width)[None, :]][None]
+    return bias_nhwc

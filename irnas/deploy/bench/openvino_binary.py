@@ -28,8 +28,8 @@ def convert(model: Model, height: int, width: int) -> Any:
     """
     openvino: Any = importlib.import_module("openvino")
     ops: Any = importlib.import_module("openvino.opset8")
-    given = ops.parameter([1, model.input.channels, height, width], np.float32)
-    tensors = [given]
+    image = ops.parameter([1, model.input.channels, height, width], np.float32)
+    tensors = [image]
     for op in model.ops:
         x = tensors[op.inputs[0]]
         if op.kind == "conv" and op.attributes["groups"] == 1 and op.attributes["pad"] == 0:
@@ -40,7 +40,7 @@ def convert(model: Model, height: int, width: int) -> Any:
             tensors.append(ops.sigmoid(x))
         else:
             raise SettingsError(f"got an op {op.kind}; must be block:C,w_bin=xnor_mean")
-    return openvino.Model([tensors[-1]], [given])
+    return openvino.Model([tensors[-1]], [image])
 
 
 def _conv(ops: Any, op: Op, x: Any) -> Any:
@@ -53,26 +53,26 @@ def _conv(ops: Any, op: Op, x: Any) -> Any:
 def _block(openvino: Any, op: Op, x: Any, residual: Any) -> Any:
     ops: Any = importlib.import_module("openvino.opset8")
     binary: Any = importlib.import_module("openvino.opset1")
-    found, wanted = op.constants, {"stride": 1, "groups": 1, "pad": 0, "residual": "after"}
-    other = [name for name, value in wanted.items() if op.attributes[name] != value]
-    other += [role for role in ("shift", "sign_scale", "g", "post_g") if role in found]
-    if other or found["bias"].ndim > 1:
+    constants, required = op.constants, {"stride": 1, "groups": 1, "pad": 0, "residual": "after"}
+    other = [name for name, value in required.items() if op.attributes[name] != value]
+    other += [role for role in ("shift", "sign_scale", "g", "post_g") if role in constants]
+    if other or constants["bias"].ndim > 1:
         raise SettingsError(f"got a block with another {', '.join(other) or 'bias'}; must be block:C,w_bin=xnor_mean")
     channels, kernel = op.attributes["channels"], op.attributes["kernel"]
-    bits_okkc = 1 - np.unpackbits(found["bits"], axis=-1, count=channels, bitorder="little")
+    bits_okkc = 1 - np.unpackbits(constants["bits"], axis=-1, count=channels, bitorder="little")
     shape = openvino.Shape([len(bits_okkc), channels, kernel, kernel])
     packed = np.packbits(np.moveaxis(bits_okkc, -1, 1).reshape(-1), bitorder="little")
     weight = openvino.op.Constant(openvino.Tensor(packed, shape, openvino.Type.u1))
     zero, one, margin = np.float32(0), np.float32(1), [kernel // 2] * 2
     signs = ops.fake_quantize(x, zero, zero, zero, one, 2)
     y = binary.binary_convolution(signs, weight, [1, 1], margin, margin, [1, 1], "xnor-popcount", 0.0)
-    y = ops.add(ops.multiply(y, _channel(found["scale"])), _channel(found["bias"]))
-    y = ops.add(_bend(ops, y, found.get("lo"), found.get("hi")), residual)
-    y = ops.add(y, _channel(found["c"])) if "c" in found else y
-    if "post_a" in found:
-        y = ops.add(ops.multiply(y, _channel(found["post_a"])), _channel(found["post_b"]))
-    y = _bend(ops, y, found.get("post_lo"), found.get("post_hi"))
-    return ops.add(y, _channel(found["post_c"])) if "post_c" in found else y
+    y = ops.add(ops.multiply(y, _channel(constants["scale"])), _channel(constants["bias"]))
+    y = ops.add(_bend(ops, y, constants.get("lo"), constants.get("hi")), residual)
+    y = ops.add(y, _channel(constants["c"])) if "c" in constants else y
+    if "post_a" in constants:
+        y = ops.add(ops.multiply(y, _channel(constants["post_a"])), _channel(constants["post_b"]))
+    y = _bend(ops, y, constants.get("post_lo"), constants.get("post_hi"))
+    return ops.add(y, _channel(constants["post_c"])) if "post_c" in constants else y
 
 
 def _bend(ops: Any, x: Any, lo: Any, hi: Any) -> Any:

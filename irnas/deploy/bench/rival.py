@@ -22,6 +22,7 @@ import numpy as np
 from irnas.core.errors import SettingsError
 from irnas.deploy.bench.source import Source
 from irnas.deploy.bench.subject import Map, Run
+from irnas.runtime import session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,19 +91,19 @@ def litert(source: Source, threads: int) -> Runner:
     content = float_graph.convert(source.model, *source.image_hw.shape)
     loaded = interpreter.Interpreter(model_content=content, num_threads=threads)
     loaded.allocate_tensors()
-    ops = [each["op_name"] for each in loaded._get_ops_details()]
-    kernels = "fp32 XNNPACK" if "DELEGATE" in ops else "fp32 without XNNPACK"
-    taken, given = (details()[0]["index"] for details in (loaded.get_input_details, loaded.get_output_details))
+    input_index, output_index = (
+        details()[0]["index"] for details in (loaded.get_input_details, loaded.get_output_details)
+    )
     channels = source.model.input.channels
     x_nhwc = np.ascontiguousarray(np.moveaxis(source.x_nchw()[:, :channels], 1, -1))
 
     def run() -> Map:
-        loaded.set_tensor(taken, x_nhwc)
+        loaded.set_tensor(input_index, x_nhwc)
         loaded.invoke()
-        found: Map = loaded.get_tensor(given)[0, :, :, 0]
-        return found
+        probability_hw: Map = loaded.get_tensor(output_index)[0, :, :, 0]
+        return probability_hw
 
-    return Runner(engine=f"litert {_version('ai-edge-litert')}", kernels=kernels, run=run)
+    return Runner(engine=f"litert {_version('ai-edge-litert')}", kernels=_litert_kernels(loaded), run=run)
 
 
 def openvino(source: Source, threads: int) -> Runner:
@@ -134,23 +135,27 @@ RIVALS: dict[str, Callable[[Source, int], Runner]] = {
 
 
 def _onnxruntime(source: Source, threads: int, content: bytes, kernels: str) -> Runner:
-    module: Any = importlib.import_module("onnxruntime")
-    options = module.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
-    try:
-        session = module.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as problem:
-        raise SettingsError(f"got {' '.join(str(problem).split())[:150]}; must be an ONNX model") from None
-    taken = session.get_inputs()[0]
-    if isinstance(taken.shape[1], int):
-        source.channels = taken.shape[1]
+    # With the package absent this is an ImportError, as of every engine here.
+    importlib.import_module("onnxruntime")
+    loaded = session.onnx_session(content, threads)
+    model_input = loaded.get_inputs()[0]
+    if isinstance(model_input.shape[1], int):
+        source.channels = model_input.shape[1]
     x_nchw = source.x_nchw()
 
     def run() -> Map:
-        found: Map = session.run(None, {taken.name: x_nchw})[0][0, 0]
-        return found
+        probability_hw: Map = loaded.run(None, {model_input.name: x_nchw})[0][0, 0]
+        return probability_hw
 
-    return Runner(engine=f"onnxruntime {module.__version__}", kernels=kernels, run=run)
+    return Runner(engine=session.onnx_engine(), kernels=kernels, run=run)
+
+
+def _litert_kernels(interpreter: Any) -> str:
+    """Whether XNNPACK runs a LiteRT graph; only a private method of LiteRT tells, and another version may lack it."""
+    list_ops = getattr(interpreter, "_get_ops_details", None)
+    if list_ops is None:
+        return "fp32"
+    return "fp32 XNNPACK" if "DELEGATE" in [op["op_name"] for op in list_ops()] else "fp32 without XNNPACK"
 
 
 def _openvino(source: Source, threads: int, model: Any, kernels: str) -> Runner:
@@ -160,8 +165,8 @@ def _openvino(source: Source, threads: int, model: Any, kernels: str) -> Runner:
     x_nchw = source.x_nchw()
 
     def run() -> Map:
-        found: Map = next(iter(request.infer([x_nchw], share_inputs=True).values()))[0, 0]
-        return found
+        probability_hw: Map = next(iter(request.infer([x_nchw], share_inputs=True).values()))[0, 0]
+        return probability_hw
 
     return Runner(engine=f"openvino {_version('openvino')}", kernels=kernels, run=run)
 
@@ -175,9 +180,9 @@ def _input(source: Source) -> str:
 def _network(source: Source) -> Any:
     if source.network is None:
         raise SettingsError("got no network; must be SPACE:POINT")
-    from irnas.deploy.export.onnx import frozen
+    from irnas.deploy.export.onnx import freeze_weights
 
-    return frozen(source.network)
+    return freeze_weights(source.network)
 
 
 def _torch(source: Source, threads: int, network: Any, kernels: str, *, warm: bool = False) -> Runner:
@@ -188,8 +193,8 @@ def _torch(source: Source, threads: int, network: Any, kernels: str, *, warm: bo
         if module.get_num_threads() != threads:
             module.set_num_threads(threads)
         with module.inference_mode():
-            found: Map = network(x_nchw).sigmoid()[0, 0].numpy()
-            return found
+            probability_hw: Map = network(x_nchw).sigmoid()[0, 0].numpy()
+            return probability_hw
 
     if warm:
         run()

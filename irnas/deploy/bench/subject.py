@@ -72,11 +72,11 @@ def measure(subjects: Sequence[Subject], seconds: float, clock: Callable[[], int
 
     ``clock`` counts nanoseconds.
     """
-    turns, probe = [(subject, _turn(subject)) for subject in subjects], _probe(subjects)
+    schedule, probe = [(subject, _runs_in_a_round(subject)) for subject in subjects], _probe(subjects)
     end, rounds = time.monotonic() + seconds, 0
     while rounds < 3 or time.monotonic() < end:
         rounds += 1
-        for subject, count in turns:
+        for subject, count in schedule:
             for _ in range(count):
                 subject.times_ms.append(_once(subject.run, clock))
                 if subject.bit_macs and probe is not None:
@@ -103,10 +103,10 @@ def peak(kernels: str) -> float:
 
 def compare(first: Subject, other: Subject) -> None:
     """Note by how much a subject's result differs from the first one's, if they have the same size."""
-    wanted, found = first.run(), other.run()
-    if wanted.shape == found.shape:
-        other.difference = float(np.abs(wanted - found).max())
-        other.agreement = float(((wanted > 0.5) == (found > 0.5)).mean())
+    first_hw, other_hw = first.run(), other.run()
+    if first_hw.shape == other_hw.shape:
+        other.difference = float(np.abs(first_hw - other_hw).max())
+        other.agreement = float(((first_hw > 0.5) == (other_hw > 0.5)).mean())
 
 
 def _probe(subjects: Sequence[Subject]) -> runtime.Probe | None:
@@ -119,7 +119,7 @@ def _once(run: Callable[[], object], clock: Callable[[], int]) -> float:
     return (clock() - start) / 1e6
 
 
-def _turn(subject: Subject) -> int:
+def _runs_in_a_round(subject: Subject) -> int:
     """Runs of a turn, so that it takes about 20 ms; warms up the subject meanwhile."""
     best = float("inf")
     for _ in range(4):

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from irnas import runtime
 from irnas.core import catalog
 from irnas.core.errors import ExportError, SettingsError
-from irnas.core.provenance import code_revision
+from irnas.core.provenance import code_revision, device_name
 from irnas.core.space import Genotype
 from irnas.deploy.device import layer, speed
 from irnas.deploy.device.profile import Errors, Profile, Table
@@ -32,8 +32,6 @@ Tell = Callable[[str, int, int], None]
 SPACE = "biisnet"
 """The space whose networks the engine runs."""
 SIZES: tuple[Size, ...] = ((128, 128), (256, 256), (512, 512))
-LARGE = 256
-"""Networks that may be slow run at sizes up to this alone."""
 LARGE = 256
 """Networks of the whole space, of which many are huge, run at sizes up to this alone."""
 POINTS, MIN_POINTS = 90, 30
@@ -96,7 +94,7 @@ def calibrate(
         tables.append(_table(samples, "onnx", onnx, points // ONNX_SHARE, few, threads, tell))
     return Profile(
         name=name,
-        cpu=speed.cpu(),
+        cpu=device_name("cpu"),
         machine=platform.machine(),
         threads=threads,
         clock=speed.clock_name(threads),
@@ -123,7 +121,7 @@ def fit(rows: Sequence[Mapping[str, float]], ms: Sequence[float]) -> dict[str, f
     return {kind: float(price) for kind, price in zip(kinds, prices / scale, strict=True)}
 
 
-def errors_of(what: str, predicted: Sequence[float], measured: Sequence[float]) -> Errors:
+def measure_errors(what: str, predicted: Sequence[float], measured: Sequence[float]) -> Errors:
     """How far predictions were off."""
     off: npt.NDArray[np.float64] = np.abs(np.array(predicted) / np.array(measured) - 1)
     return Errors(
@@ -145,61 +143,63 @@ def _table(
 def _lowered(points: int, checks: int, seed: int, tell: Tell) -> list[_Sample]:
     """Networks for the engine, all different: those to fit on, of which each third is of the whole space, then others
     of those that a search would draw."""
-    whole = catalog.load(SPACE)
-    searched, rng, seen = whole.focus(), random.Random(seed), set[str]()
-    found: list[_Sample] = []
-    while len(found) < points + checks:
-        is_searched = len(found) >= points or bool(len(found) % 3)
-        genotype = (searched if is_searched else whole).sample(rng)
+    space = catalog.load(SPACE)
+    searched, rng, seen = space.focus(), random.Random(seed), set[str]()
+    samples: list[_Sample] = []
+    while len(samples) < points + checks:
+        is_searched = len(samples) >= points or bool(len(samples) % 3)
+        genotype = (searched if is_searched else space).sample(rng)
         if genotype.key in seen:
             continue
         seen.add(genotype.key)
         try:
-            program = speed.lowered(genotype, 1)
+            program = speed.lower_genotype(genotype, 1)
         except ExportError:
             # A point of the whole space that the engine does not take.
             continue
-        found.append(_Sample(genotype=genotype, program=program, is_searched=is_searched))
-        tell("building networks", len(found), points + checks)
-    return found
+        samples.append(_Sample(genotype=genotype, program=program, is_searched=is_searched))
+        tell("building networks", len(samples), points + checks)
+    return samples
 
 
 def _exported(spaces: str, points: int, checks: int, seed: int, tell: Tell) -> list[_Sample]:
     """Networks for ONNX Runtime, all different, from the spaces in turn."""
     drawn = itertools.cycle([catalog.load(name.strip()).focus() for name in spaces.split(",")])
-    rng, found = random.Random(seed), dict[str, _Sample]()
+    rng, samples = random.Random(seed), dict[str, _Sample]()
     for space in itertools.islice(drawn, 20 * (points + checks)):
         genotype = space.sample(rng)
-        if genotype.key in found:
+        if genotype.key in samples:
             continue
-        found[genotype.key] = _Sample(genotype=genotype, program=speed.exported(genotype, 1))
-        tell("exporting networks", len(found), points + checks)
-        if len(found) == points + checks:
-            return list(found.values())
-    raise SettingsError(f"onnx: got {len(found)} different networks of {spaces}; must be {points + checks}")
+        samples[genotype.key] = _Sample(genotype=genotype, program=speed.export_genotype(genotype, 1))
+        tell("exporting networks", len(samples), points + checks)
+        if len(samples) == points + checks:
+            return list(samples.values())
+    raise SettingsError(f"onnx: got {len(samples)} different networks of {spaces}; must be {points + checks}")
 
 
 def _time(samples: Sequence[_Sample], sizes: Sequence[Size], threads: int, tell: Tell) -> str:
     """Fill in times and steps; returns the kernel set that ran."""
     kernels, total = "", ROUNDS * len(samples)
-    for turn in range(ROUNDS):
+    for rounds_done in range(ROUNDS):
         for number, sample in enumerate(samples):
             for size in sizes:
                 # Many networks of the whole space are huge.
                 if sample.is_searched or max(size) <= LARGE:
-                    found = speed.measure(speed.runner(sample.program, size, threads), threads, seconds=0.0)
-                    sample.ms[size] = min(found.ms_min, sample.ms.get(size, found.ms_min))
-                    kernels = found.kernels
-            tell("measuring", turn * len(samples) + number + 1, total)
+                    timing = speed.measure(speed.make_runner(sample.program, size, threads), threads, seconds=0.0)
+                    sample.ms[size] = min(timing.ms_min, sample.ms.get(size, timing.ms_min))
+                    kernels = timing.kernels
+            tell("measuring", rounds_done * len(samples) + number + 1, total)
     for sample in samples:
         for size in sample.ms:
             is_ours = sample.program.engine == "xnor"
             sample.steps[size] = (
-                speed.steps_of(sample.program, size, kernels) if is_ours else layer.steps(sample.genotype, (1, *size))
+                speed.count_steps(sample.program, size, kernels)
+                if is_ours
+                else layer.count_steps(sample.genotype, (1, *size))
             )
     return kernels
 
 
 def _errors(samples: Sequence[_Sample], size: Size, ns: Mapping[str, float]) -> Errors:
     predicted = [sum(number * ns.get(kind, 0.0) for kind, number in s.steps[size].items()) for s in samples]
-    return errors_of(f"{size[0]}x{size[1]}", predicted, [s.ms[size] for s in samples])
+    return measure_errors(f"{size[0]}x{size[1]}", predicted, [s.ms[size] for s in samples])

@@ -14,16 +14,16 @@ from irnas.core.space import Genotype
 from irnas.deploy.device.work import Steps
 
 
-def steps(genotype: Genotype, input_chw: tuple[int, int, int]) -> Steps:
+def count_steps(genotype: Genotype, input_chw: tuple[int, int, int]) -> Steps:
     """The layers, their multiply-accumulates and the values they write, by type; in millions.
 
     Raises:
         SpaceError: a layer type that irnas.cost.rules has no rule for.
     """
-    found: defaultdict[str, float] = defaultdict(float)
+    counts: defaultdict[str, float] = defaultdict(float)
     for layer in cost.survey(genotype, input_chw).layers:
-        found[f"{layer.type} layer"] += 1e-6
-        found[f"{layer.type} value"] += math.prod(layer.shape) / 1e6
+        counts[f"{layer.type} layer"] += 1e-6
+        counts[f"{layer.type} value"] += math.prod(layer.shape) / 1e6
         if layer.work.macs:
-            found[f"{layer.type} MAC"] += layer.work.macs / 1e6
-    return found
+            counts[f"{layer.type} MAC"] += layer.work.macs / 1e6
+    return counts

@@ -52,7 +52,7 @@ class Table:
     @property
     def median(self) -> float:
         """The median error where it is worst."""
-        return max(found.median for found in self.errors)
+        return max(error.median for error in self.errors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,21 +82,21 @@ class Profile:
         Raises:
             SettingsError: nothing.
         """
-        for found in self.tables:
-            if found.engine == engine:
-                return found
-        known = ", ".join(found.engine for found in self.tables)
+        for table in self.tables:
+            if table.engine == engine:
+                return table
+        known = ", ".join(table.engine for table in self.tables)
         more = "; irnas device profile --onnx adds it" if engine == "onnx" else ""
         raise SettingsError(f"device {self.name}: got a network for the engine {engine}; one of {known}{more}")
 
     def document(self) -> dict[str, Any]:
         """The profile as plain data."""
-        found = {"schema": SCHEMA, **asdict(self)}
-        found["tables"] = [
+        document = {"schema": SCHEMA, **asdict(self)}
+        document["tables"] = [
             {**table, "sizes": [list(size) for size in table["sizes"]], "errors": list(table["errors"])}
-            for table in found["tables"]
+            for table in document["tables"]
         ]
-        return found
+        return document
 
 
 def milliseconds(table: Table, steps: Mapping[str, float]) -> float:
@@ -150,22 +150,22 @@ def load(path: str) -> Profile:
 def _profile(document: dict[str, Any], path: str) -> Profile:
     _check_keys(document, Profile, path)
     for name in ("name", "cpu", "machine", "clock", "date", "code_rev"):
-        _text(document[name], f"{path}, {name}")
-    _whole(document["threads"], f"{path}, threads")
-    tables = document["tables"]
-    if not isinstance(tables, list) or not tables:
+        _check_text(document[name], f"{path}, {name}")
+    _check_count(document["threads"], f"{path}, threads")
+    listed = document["tables"]
+    if not isinstance(listed, list) or not listed:
         _refuse(f"{path}, tables", "none", "a list of at least one")
-    found = tuple(_table(table, f"{path}, table {number}") for number, table in enumerate(tables))
-    if len({table.engine for table in found}) < len(found):
+    tables = tuple(_table(table, f"{path}, table {number}") for number, table in enumerate(listed))
+    if len({table.engine for table in tables}) < len(tables):
         _refuse(f"{path}, tables", "one engine twice", "one table for each engine")
-    return Profile(**{**document, "tables": found})
+    return Profile(**{**document, "tables": tables})
 
 
 def _table(document: Any, where: str) -> Table:
     _check_keys(document, Table, where)
     for name in ("engine", "kernels", "space"):
-        _text(document[name], f"{where}, {name}")
-    _whole(document["count"], f"{where}, count")
+        _check_text(document[name], f"{where}, {name}")
+    _check_count(document["count"], f"{where}, count")
     sizes, ns, errors = document["sizes"], document["ns"], document["errors"]
     if not isinstance(sizes, list) or not sizes:
         _refuse(f"{where}, sizes", repr(sizes)[:60], "a list of [height, width]")
@@ -173,23 +173,23 @@ def _table(document: Any, where: str) -> Table:
         if not isinstance(size, list) or len(size) != 2:
             _refuse(f"{where}, sizes", repr(size)[:60], "[height, width]")
         for side in size:
-            _whole(side, f"{where}, sizes")
+            _check_count(side, f"{where}, sizes")
     if not isinstance(ns, dict) or not ns:
         _refuse(f"{where}, ns", repr(ns)[:60], "an object of numbers")
     for kind, value in ns.items():
-        _share(value, f"{where}, ns {kind}")
+        _check_share(value, f"{where}, ns {kind}")
     if not isinstance(errors, list) or not errors:
         _refuse(f"{where}, errors", repr(errors)[:60], "a list of at least one")
-    found = tuple(_errors(each, f"{where}, errors") for each in errors)
-    return Table(**{**document, "sizes": tuple((h, w) for h, w in sizes), "errors": found})
+    rows = tuple(_errors(each, f"{where}, errors") for each in errors)
+    return Table(**{**document, "sizes": tuple((h, w) for h, w in sizes), "errors": rows})
 
 
 def _errors(document: Any, where: str) -> Errors:
     _check_keys(document, Errors, where)
-    _text(document["of"], f"{where}, of")
-    _whole(document["count"], f"{where}, count")
+    _check_text(document["of"], f"{where}, of")
+    _check_count(document["count"], f"{where}, count")
     for name in ("median", "p90", "most"):
-        _share(document[name], f"{where}, {name}")
+        _check_share(document[name], f"{where}, {name}")
     return Errors(**document)
 
 
@@ -200,17 +200,17 @@ def _check_keys(document: Any, kind: type[Any], where: str) -> None:
         _refuse(where, f"the fields {got}", ", ".join(sorted(wanted)))
 
 
-def _text(value: Any, where: str) -> None:
+def _check_text(value: Any, where: str) -> None:
     if not isinstance(value, str):
         _refuse(where, repr(value)[:60], "text")
 
 
-def _whole(value: Any, where: str) -> None:
+def _check_count(value: Any, where: str) -> None:
     if type(value) is not int or value < 1:
         _refuse(where, repr(value)[:60], "a whole number, at least 1")
 
 
-def _share(value: Any, where: str) -> None:
+def _check_share(value: Any, where: str) -> None:
     if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
         _refuse(where, repr(value)[:60], "a finite number, at least 0")
 

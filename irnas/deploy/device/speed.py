@@ -6,26 +6,23 @@ time of that thread, so that trials running beside it disturb it little.
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 import numpy as np
 
 from irnas import models, runtime
 from irnas.core.errors import ExportError
-from irnas.core.provenance import device_name
 from irnas.core.space import Genotype
-from irnas.deploy.device.work import Steps, steps
+from irnas.deploy.device import work
 from irnas.deploy.export import onnx
-from irnas.deploy.export.draft import rounded
+from irnas.deploy.export.draft import round_constants
 from irnas.deploy.export.lower import lower
 from irnas.deploy.export.write import Origin
 from irnas.nn import traits
-from irnas.runtime import format
+from irnas.runtime import format, session
 from irnas.training.fit import PAD
 
 MIN_RUNS, MAX_RUNS, SECONDS = 5, 30, 0.05
@@ -66,16 +63,11 @@ class Timing:
 
 
 def clock_name(threads: int) -> str:
-    """How time is told."""
+    """Which clock measures times on so many threads."""
     return "CPU time of the thread" if threads == 1 else "wall clock"
 
 
-def cpu() -> str:
-    """The model name of the processor of this machine."""
-    return device_name("cpu")
-
-
-def program(genotype: Genotype, channels: int) -> Program:
+def make_program(genotype: Genotype, channels: int) -> Program:
     """The network of a genotype with random weights, for the engine where it can be lowered, else for ONNX Runtime.
 
     Args:
@@ -86,34 +78,34 @@ def program(genotype: Genotype, channels: int) -> Program:
         ExportError: neither engine takes it, or the packages for the other are absent.
     """
     try:
-        return lowered(genotype, channels)
+        return lower_genotype(genotype, channels)
     except ExportError:
-        return exported(genotype, channels)
+        return export_genotype(genotype, channels)
 
 
-def lowered(genotype: Genotype, channels: int) -> Program:
+def lower_genotype(genotype: Genotype, channels: int) -> Program:
     """The network for the engine of irnas.runtime.
 
     Raises:
         ExportError: it has no faithful form there.
     """
     graph = lower(models.build(models.with_channels(genotype, channels)).eval(), channels)
-    taken = format.Input(channels=channels, multiple=graph.multiple, pad=PAD)
+    accepted = format.Input(channels=channels, multiple=graph.multiple, pad=PAD)
     side, none = graph.multiple, "0" * 64
     # Nobody repeats the reference run of a file that is not kept.
     run = format.Reference(height=side, width=side, seed=0, input_sha256=none, output_sha256=none)
-    model = format.Model(input=taken, ops=rounded(graph.ops), reference=run)
+    model = format.Model(input=accepted, ops=round_constants(graph.ops), reference=run)
     return Program(engine="xnor", content=format.write(model), model=model)
 
 
-def exported(genotype: Genotype, channels: int) -> Program:
+def export_genotype(genotype: Genotype, channels: int) -> Program:
     """The network for ONNX Runtime; takes seconds.
 
     Raises:
         ExportError: torch cannot export it, or the packages for that are absent.
     """
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        need(package)
+    # Says at once that ONNX Runtime is absent, rather than after the seconds of an export.
+    session.onnx_engine()
     network = models.build(models.with_channels(genotype, channels)).eval()
     # A window of frames takes the place of the image's channels.
     channels = channels if traits.frames(network) == 1 else traits.frames(network)
@@ -121,22 +113,22 @@ def exported(genotype: Genotype, channels: int) -> Program:
     return Program(engine="onnx", content=bytes(proto.SerializeToString()), model=None)
 
 
-def steps_of(found: Program, size: tuple[int, int], kernels: str) -> Steps:
+def count_steps(program: Program, size: tuple[int, int], kernels: str) -> work.Steps:
     """What the engine has to do for an image."""
-    assert found.model is not None, found.engine
-    return steps(found.model.ops, found.model.extents, size, kernels, found.model.input.pad)
+    assert program.model is not None, program.engine
+    return work.count_steps(program.model.ops, program.model.extents, size, kernels, program.model.input.pad)
 
 
-def runner(found: Program, size: tuple[int, int], threads: int = 1, kernels: str | None = None) -> Run:
+def make_runner(program: Program, size: tuple[int, int], threads: int = 1, kernels: str | None = None) -> Run:
     """A program with its weights loaded and an image before it.
 
     Raises:
         ExportError: the engine has not been built, or ONNX Runtime is absent.
     """
-    if found.engine == "onnx":
-        return _onnx(found.content, size, threads)
+    if program.engine == "onnx":
+        return _onnx(program.content, size, threads)
     image = np.random.default_rng(0).integers(0, 256, (1, *size), dtype=np.uint8)
-    model = runtime.Model(found.content, kernels=kernels)
+    model = runtime.Model(program.content, kernels=kernels)
     return Run(go=lambda: model.run(image, threads), engine="xnor", kernels=model.facts.kernels)
 
 
@@ -144,40 +136,20 @@ def measure(run: Run, threads: int = 1, seconds: float = SECONDS) -> Timing:
     """The time of an image, after one that warms up."""
     clock = time.thread_time_ns if threads == 1 else time.perf_counter_ns
     run.go()
-    found: list[float] = []
-    while len(found) < MIN_RUNS or (len(found) < MAX_RUNS and sum(found) < seconds * 1e3):
+    times_ms: list[float] = []
+    while len(times_ms) < MIN_RUNS or (len(times_ms) < MAX_RUNS and sum(times_ms) < seconds * 1e3):
         start = clock()
         run.go()
-        found.append((clock() - start) / 1e6)
-    return Timing(engine=run.engine, kernels=run.kernels, ms_min=min(found), ms_median=median(found), runs=len(found))
-
-
-def _onnx(content: bytes, size: tuple[int, int], threads: int) -> Run:
-    onnxruntime = need("onnxruntime")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    taken = session.get_inputs()[0]
-    multiple = int(session.get_modelmeta().custom_metadata_map["pad"])
-    height, width = (-(-side // multiple) * multiple for side in size)
-    x_nchw = np.random.default_rng(0).random((1, taken.shape[1], height, width), dtype=np.float32)
-    return Run(
-        go=lambda: session.run(None, {taken.name: x_nchw}),
-        engine="onnx",
-        kernels=f"onnxruntime {onnxruntime.__version__}",
+        times_ms.append((clock() - start) / 1e6)
+    return Timing(
+        engine=run.engine, kernels=run.kernels, ms_min=min(times_ms), ms_median=median(times_ms), runs=len(times_ms)
     )
 
 
-def need(package: str) -> Any:
-    """A package of the extra ``export``.
-
-    Raises:
-        ExportError: it is absent.
-    """
-    try:
-        return importlib.import_module(package)
-    except ImportError:
-        raise ExportError(
-            f"speed: got no package {package} to run what the engine does not; must be installed: "
-            "pip install 'irnas[export]'"
-        ) from None
+def _onnx(content: bytes, size: tuple[int, int], threads: int) -> Run:
+    loaded = session.onnx_session(content, threads)
+    model_input = loaded.get_inputs()[0]
+    multiple = int(loaded.get_modelmeta().custom_metadata_map["pad"])
+    height, width = (-(-side // multiple) * multiple for side in size)
+    x_nchw = np.random.default_rng(0).random((1, model_input.shape[1], height, width), dtype=np.float32)
+    return Run(go=lambda: loaded.run(None, {model_input.name: x_nchw}), engine="onnx", kernels=session.onnx_engine())

@@ -12,6 +12,7 @@ from typing import Any
 
 from irnas import runtime
 from irnas.core.errors import ExportError, SettingsError
+from irnas.core.provenance import device_name
 from irnas.core.settings import NODE
 from irnas.core.space import Genotype
 from irnas.deploy.device import layer, speed
@@ -38,7 +39,7 @@ class Target:
     @property
     def can_measure(self) -> bool:
         """Whether the device is within reach: a node, or this machine as far as processor and kernels tell."""
-        return self.call is not None or (self.cpu, self.kernels) == (speed.cpu(), _kernels())
+        return self.call is not None or (self.cpu, self.kernels) == (device_name("cpu"), _kernels())
 
     def measure(self, genotype: Genotype, input_chw: Chw, seconds: float = speed.SECONDS) -> speed.Timing:
         """The time of a network on the device, which must be within reach; see irnas.deploy.device.speed."""
@@ -77,8 +78,10 @@ def open_target(path: str | None) -> Target:
         raise SettingsError(f"device: got {path}; must be a profile's file, unless a search runs on Ray")
     if path is None:
         return Target(name="this machine", **_described(), threads=1)
-    found = load(path)
-    return Target(name=found.name, cpu=found.cpu, kernels=found.tables[0].kernels, threads=found.threads, profile=found)
+    profile = load(path)
+    return Target(
+        name=profile.name, cpu=profile.cpu, kernels=profile.tables[0].kernels, threads=profile.threads, profile=profile
+    )
 
 
 def open_node(label: str, call: Call) -> Target:
@@ -91,7 +94,7 @@ def open_node(label: str, call: Call) -> Target:
     return Target(name=NODE + label, **call(_described), threads=1, call=call)
 
 
-def latency_ms(target: Target, genotype: Genotype, input_chw: Chw) -> float:
+def measure_or_predict_ms(target: Target, genotype: Genotype, input_chw: Chw) -> float:
     """Milliseconds from an image to its probabilities, for a network that nobody trained.
 
     Raises:
@@ -103,21 +106,21 @@ def latency_ms(target: Target, genotype: Genotype, input_chw: Chw) -> float:
     if target.profile is None:
         return target.measure(genotype, input_chw).ms_min
     try:
-        found = speed.lowered(genotype, channels)
+        program = speed.lower_genotype(genotype, channels)
     except ExportError:
-        return milliseconds(target.profile.table("onnx"), layer.steps(genotype, input_chw))
+        return milliseconds(target.profile.table("onnx"), layer.count_steps(genotype, input_chw))
     table = target.profile.table("xnor")
-    return milliseconds(table, speed.steps_of(found, size_hw, table.kernels))
+    return milliseconds(table, speed.count_steps(program, size_hw, table.kernels))
 
 
 def measure(genotype: Genotype, input_chw: Chw, threads: int = 1, seconds: float = speed.SECONDS) -> speed.Timing:
     """The time of a network on this machine; see irnas.deploy.device.speed."""
     channels, height, width = input_chw
-    found = speed.program(genotype, channels)
-    return speed.measure(speed.runner(found, (height, width), threads), threads, seconds)
+    program = speed.make_program(genotype, channels)
+    return speed.measure(speed.make_runner(program, (height, width), threads), threads, seconds)
 
 
-def values(ms: float) -> Mapping[str, float]:
+def to_objectives(ms: float) -> Mapping[str, float]:
     """A latency by the names of the runtime objectives."""
     if not ms > 0:
         raise SettingsError(f"latency: got {ms} ms; must be above 0 (is the profile a profile?)")
@@ -133,7 +136,7 @@ def _kernels() -> str:
 
 
 def _described() -> dict[str, Any]:
-    return {"cpu": speed.cpu(), "kernels": _kernels()}
+    return {"cpu": device_name("cpu"), "kernels": _kernels()}
 
 
 def _measured(document: Mapping[str, Any], input_chw: Chw, threads: int, seconds: float) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class _Place:
         return self.pixels * _over(self.out.channels, self.lanes)
 
 
-def steps(
+def count_steps(
     ops: Sequence[Op], extents: Sequence[Extent], size: tuple[int, int], kernels: str, multiple: int = 1
 ) -> Steps:
     """The steps of a graph on one image.
@@ -59,7 +59,7 @@ def steps(
     if kernels not in LANES:
         raise ExportError(f"kernel set: got {kernels!r}; one of {', '.join(LANES)}")
     height, width = (_over(side, multiple) * multiple for side in size)
-    found = Tally(float, {"image": 1.0, "input pixel": height * width, "row": height})
+    counts = Tally(float, {"image": 1.0, "input pixel": height * width, "row": height})
     merged = _merged(ops, extents)
     for k, op in enumerate(ops):
         inputs, out = tuple(extents[i] for i in op.inputs), extents[k + 1]
@@ -73,14 +73,14 @@ def steps(
         )
         if merged.get(k) == "upsample":
             continue
-        found["row"] += height / 2**out.level
+        counts["row"] += height / 2**out.level
         if merged.get(k) == "mix":
-            found["upsample-mix vector"] += place.vectors
+            counts["upsample-mix vector"] += place.vectors
             continue
         if op.kind not in _COUNTS:
             raise ExportError(f"op {op.kind}: got no count of its steps; one of {', '.join(_COUNTS)}")
-        _COUNTS[op.kind](place, found)
-    return {name: number / 1e6 for name, number in found.items()}
+        _COUNTS[op.kind](place, counts)
+    return {name: number / 1e6 for name, number in counts.items()}
 
 
 def _over(size: int, unit: int) -> int:
@@ -93,7 +93,7 @@ def _merged(ops: Sequence[Op], extents: Sequence[Extent]) -> dict[int, str]:
     for k, op in enumerate(ops):
         for tensor in set(op.inputs):
             readers.setdefault(tensor, []).append(k)
-    found: dict[int, str] = {}
+    stages: dict[int, str] = {}
     for k, up in enumerate(ops):
         if up.kind != "upsample" or up.attributes["kind"] != "bilinear" or len(readers[k + 1]) != 1:
             continue
@@ -101,11 +101,11 @@ def _merged(ops: Sequence[Op], extents: Sequence[Extent]) -> dict[int, str]:
         mix, channels = ops[reader], extents[reader + 1].channels
         is_halves = mix.inputs == (k + 1, k + 1) and mix.attributes.get("starts") == [0, channels]
         if mix.kind == "mix" and is_halves and channels % 16 == 0 and extents[k + 1].channels == 2 * channels:
-            found |= {k: "upsample", reader: "mix"}
-    return found
+            stages |= {k: "upsample", reader: "mix"}
+    return stages
 
 
-def _block(place: _Place, found: Tally) -> None:
+def _block(place: _Place, counts: Tally) -> None:
     op, channels = place.op, place.inputs[0].channels
     groups, kernel = op.attributes["groups"], op.attributes["kernel"]
     filters, seen = place.out.channels // groups, channels // groups
@@ -113,49 +113,49 @@ def _block(place: _Place, found: Tally) -> None:
     vectors = place.pixels * groups * _over(filters, place.lanes)
     # Vectors that are filled in part are stored in part, and run through kernels of less haste.
     part = " in part" if filters % place.lanes else ""
-    found["block vector" + part] += vectors
-    found["block word" + part] += vectors * _over(kernel * kernel * size, 4)
+    counts["block vector" + part] += vectors
+    counts["block word" + part] += vectors * _over(kernel * kernel * size, 4)
     if kernel == 3:
-        found["window"] += place.pixels_in * groups
+        counts["window"] += place.pixels_in * groups
         if size not in (1, 2, 4, 8):
-            found["window byte"] += place.pixels_in * groups * 3 * size
+            counts["window byte"] += place.pixels_in * groups * 3 * size
     if "shift" in op.constants:
-        found["sign sum"] += place.pixels * groups
+        counts["sign sum"] += place.pixels * groups
         if groups > 1 or size not in (2, 4, 8):
-            found["sign sum of odd bytes"] += place.pixels_in * groups * kernel
+            counts["sign sum of odd bytes"] += place.pixels_in * groups * kernel
     if any(role.startswith("post_") for role in op.constants):
-        found["post vector"] += vectors
+        counts["post vector"] += vectors
     if op.attributes["residual"] != "none":
-        found["residual value"] += place.pixels * place.out.channels
+        counts["residual value"] += place.pixels * place.out.channels
     if "sign_scale" in op.constants or seen % 8:
-        found["sign vector"] += place.pixels_in * groups * _over(seen, 16)
+        counts["sign vector"] += place.pixels_in * groups * _over(seen, 16)
     else:
-        found["sign run"] += place.pixels_in * channels / 16
+        counts["sign run"] += place.pixels_in * channels / 16
 
 
-def _conv(place: _Place, found: Tally) -> None:
+def _conv(place: _Place, counts: Tally) -> None:
     op, channels = place.op, place.inputs[0].channels
     groups, kernel = op.attributes["groups"], op.attributes["kernel"]
     taps = kernel * kernel * channels // groups
     if place.out.channels == 1 and taps % place.lanes == 0 and kernel == op.attributes["stride"] == 1:
-        found["dot product vector"] += place.pixels * taps / place.lanes
+        counts["dot product vector"] += place.pixels * taps / place.lanes
         return
     vectors = place.pixels * groups * _over(place.out.channels // groups, place.lanes)
-    found["conv tap"] += vectors * taps
-    found["conv vector"] += vectors
+    counts["conv tap"] += vectors * taps
+    counts["conv vector"] += vectors
     if kernel == 3:
-        found["padded value"] += 3 * place.pixels_in * channels
+        counts["padded value"] += 3 * place.pixels_in * channels
 
 
-def _mix(place: _Place, found: Tally) -> None:
+def _mix(place: _Place, counts: Tally) -> None:
     op, out, lanes = place.op, place.out.channels, place.lanes
     names = "one" if len(op.inputs) == 1 else "two"
     if all(_is_whole(s, out, x.channels, lanes) for s, x in zip(op.attributes["starts"], place.inputs, strict=True)):
-        found[f"mix-of-{names} vector"] += place.vectors
+        counts[f"mix-of-{names} vector"] += place.vectors
     else:
-        found["gathered value"] += place.pixels * out * len(op.inputs)
+        counts["gathered value"] += place.pixels * out * len(op.inputs)
     if any(role[0] in "agc" for role in op.constants):
-        found["mix-with-rest vector"] += place.vectors * len(op.inputs)
+        counts["mix-with-rest vector"] += place.vectors * len(op.inputs)
 
 
 def _is_whole(start: int, outputs: int, channels: int, lanes: int) -> bool:
@@ -163,18 +163,18 @@ def _is_whole(start: int, outputs: int, channels: int, lanes: int) -> bool:
     return all((start + o) % channels + min(lanes, outputs - o) <= channels for o in range(0, outputs, lanes))
 
 
-def _concat(place: _Place, found: Tally) -> None:
-    found["concat part"] += place.pixels * len(place.inputs)
-    found["concat value"] += place.pixels * place.out.channels
+def _concat(place: _Place, counts: Tally) -> None:
+    counts["concat part"] += place.pixels * len(place.inputs)
+    counts["concat value"] += place.pixels * place.out.channels
 
 
-def _vectors(place: _Place, found: Tally) -> None:
+def _vectors(place: _Place, counts: Tally) -> None:
     kind = place.op.attributes.get("kind", "")
-    found[f"{kind} {place.op.kind} vector".strip()] += place.vectors
+    counts[f"{kind} {place.op.kind} vector".strip()] += place.vectors
 
 
-def _values(place: _Place, found: Tally) -> None:
-    found[f"{place.op.kind} value"] += place.pixels * place.out.channels
+def _values(place: _Place, counts: Tally) -> None:
+    counts[f"{place.op.kind} value"] += place.pixels * place.out.channels
 
 
 _COUNTS: Mapping[str, Callable[[_Place, Tally], None]] = {

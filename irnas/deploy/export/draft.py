@@ -82,11 +82,11 @@ class Draft:
         **attributes: Any,
     ) -> int:
         """Append an op; returns the tensor it writes."""
-        found = {role: np.asarray(part) for role, part in (constants or {}).items()}
-        for role, part in found.items():
+        arrays = {role: np.asarray(part) for role, part in (constants or {}).items()}
+        for role, part in arrays.items():
             if not np.isfinite(part).all():
                 raise ExportError(f"op {len(self.ops)} ({kind}): got a {role} that is not finite; must be finite")
-        self.ops.append(Op(kind=kind, inputs=tuple(inputs), attributes=attributes, constants=found))
+        self.ops.append(Op(kind=kind, inputs=tuple(inputs), attributes=attributes, constants=arrays))
         self.channels.append(channels)
         return len(self.ops)
 
@@ -116,13 +116,13 @@ class Draft:
         return tuple(_fuse(self.ops))
 
 
-def rounded(ops: Sequence[Op]) -> tuple[Op, ...]:
+def round_constants(ops: Sequence[Op]) -> tuple[Op, ...]:
     """The ops as a file holds them: float32.
 
     Raises:
         ExportError: a constant exceeds float32.
     """
-    found = []
+    rounded_ops = []
     for k, op in enumerate(ops):
         constants = {}
         for role, part in op.constants.items():
@@ -130,8 +130,8 @@ def rounded(ops: Sequence[Op]) -> tuple[Op, ...]:
                 constants[role] = part if part.dtype == np.uint8 else part.astype(np.float32)
             if not np.isfinite(constants[role]).all():
                 raise ExportError(f"op {k} ({op.kind}): got a {role} beyond float32; must be within +-3.4e38")
-        found.append(replace(op, constants=constants))
-    return tuple(found)
+        rounded_ops.append(replace(op, constants=constants))
+    return tuple(rounded_ops)
 
 
 def _fuse(ops: Sequence[Op]) -> list[Op]:
@@ -140,20 +140,20 @@ def _fuse(ops: Sequence[Op]) -> list[Op]:
     for op in ops:
         for tensor in op.inputs:
             readers[tensor] += 1
-    found: list[Op] = []
-    place = [0]
+    fused: list[Op] = []
+    tensor_of = [0]
     for op in ops:
         source = op.inputs[0] - 1
         if op.kind == "mix" and len(op.inputs) == 1 and op.inputs[0] and readers[op.inputs[0]] == 1:
-            target = place[op.inputs[0]] - 1
-            if _takes(found[target], op) and ops[source].kind == "binary_block":
+            target = tensor_of[op.inputs[0]] - 1
+            if _takes(fused[target], op) and ops[source].kind == "binary_block":
                 post = {f"post_{role[:-1]}": part for role, part in op.constants.items()}
-                found[target] = replace(found[target], constants={**found[target].constants, **post})
-                place.append(target + 1)
+                fused[target] = replace(fused[target], constants={**fused[target].constants, **post})
+                tensor_of.append(target + 1)
                 continue
-        found.append(replace(op, inputs=tuple(place[i] for i in op.inputs)))
-        place.append(len(found))
-    return found
+        fused.append(replace(op, inputs=tuple(tensor_of[i] for i in op.inputs)))
+        tensor_of.append(len(fused))
+    return fused
 
 
 def _takes(block: Op, mix: Op) -> bool:

@@ -61,33 +61,33 @@ class Filters:
         return Filters(bits=self.bits, scale=self.scale * after.scale, shift=shift, bias=bias)
 
 
-def vector(values: Tensor) -> Vector:
+def to_vector(values: Tensor) -> Vector:
     """A tensor's numbers in float64, flat."""
-    found: Vector = values.detach().double().cpu().numpy().reshape(-1)
-    return found
+    flat: Vector = values.detach().double().cpu().numpy().reshape(-1)
+    return flat
 
 
-def identity(channels: int) -> Affine:
+def make_identity(channels: int) -> Affine:
     """x -> x."""
     return Affine(np.ones(channels), np.zeros(channels))
 
 
-def affine(layer: nn.Module, channels: int) -> Affine:
+def affine_of(layer: nn.Module, channels: int) -> Affine:
     """A layer that is affine in each channel: ReDistribution, a shift, batch normalisation, nothing."""
     match layer:
         case ChannelAffine():
-            return Affine(vector(layer.scale), vector(layer.shift))
+            return Affine(to_vector(layer.scale), to_vector(layer.shift))
         case ChannelShift():
-            return Affine(np.ones(channels), vector(layer.shift))
+            return Affine(np.ones(channels), to_vector(layer.shift))
         case nn.BatchNorm2d(running_mean=Tensor() as mean, running_var=Tensor() as variance):
-            scale = vector(layer.weight) / np.sqrt(vector(variance) + layer.eps)
-            return Affine(scale, vector(layer.bias) - vector(mean) * scale)
+            scale = to_vector(layer.weight) / np.sqrt(to_vector(variance) + layer.eps)
+            return Affine(scale, to_vector(layer.bias) - to_vector(mean) * scale)
         case nn.Identity():
-            return identity(channels)
+            return make_identity(channels)
     raise ExportError(f"layer {type(layer).__name__}: got no lowering; {ONNX}")
 
 
-def bend(layer: nn.Module | None, channels: int) -> Bend | None:
+def bend_of(layer: nn.Module | None, channels: int) -> Bend | None:
     """An activation as two slopes; None where it is no such thing (Hardtanh has three)."""
     one, zero = np.ones(channels), np.zeros(channels)
     match layer:
@@ -96,20 +96,20 @@ def bend(layer: nn.Module | None, channels: int) -> Bend | None:
         case nn.ReLU():
             return Bend(lo=zero, hi=one)
         case nn.PReLU():
-            return Bend(lo=vector(layer.weight) * one, hi=one)
+            return Bend(lo=to_vector(layer.weight) * one, hi=one)
         case RPReLU():
-            return Bend(knee=vector(layer.knee), lo=vector(layer.slope), hi=one, shift=vector(layer.shift))
+            return Bend(knee=to_vector(layer.knee), lo=to_vector(layer.slope), hi=one, shift=to_vector(layer.shift))
         case MaxOut():
-            return Bend(lo=vector(layer.below), hi=vector(layer.above))
+            return Bend(lo=to_vector(layer.below), hi=to_vector(layer.above))
         case nn.Hardtanh(min_val=-1.0, max_val=1.0):
             return None
     raise ExportError(f"activation {type(layer).__name__}: got no lowering; {ONNX}")
 
 
-def filters(conv: BinaryConv2d) -> Filters:
+def filters_of(conv: BinaryConv2d) -> Filters:
     """Bits, scale and shift of a binary convolution, AdaBin's activation set included."""
-    bits_ockk, scale, shift = weights(conv)
-    bank = Filters(bits=pack(bits_ockk), scale=scale, shift=shift, bias=np.zeros(conv.out_channels))
+    bits_ockk, scale, shift = weights_of(conv)
+    bank = Filters(bits=pack_bits(bits_ockk), scale=scale, shift=shift, bias=np.zeros(conv.out_channels))
     if conv.set_scale is None or conv.set_shift is None:
         return bank
     size, start = float(conv.set_scale.detach()), float(conv.set_shift.detach())
@@ -119,23 +119,23 @@ def filters(conv: BinaryConv2d) -> Filters:
     return Filters(bits=bank.bits, scale=size * scale, shift=shift, bias=bias)
 
 
-def weights(conv: BinaryConv2d) -> tuple[Vector, Vector, Vector | None]:
+def weights_of(conv: BinaryConv2d) -> tuple[Vector, Vector, Vector | None]:
     """+-1 [O, Cg, K, K], scale [O] and shift [O] or None, in the arithmetic that the network itself uses."""
     with torch.no_grad():
         bits, scale, shift = binarize(conv.weight, conv.binarizer, conv.weight_sign)
     scale = conv.scale if scale is None else scale
-    factor = np.ones(conv.out_channels) if scale is None else vector(scale)
-    return bits.double().cpu().numpy(), factor, None if shift is None else vector(shift)
+    scales = np.ones(conv.out_channels) if scale is None else to_vector(scale)
+    return bits.double().cpu().numpy(), scales, None if shift is None else to_vector(shift)
 
 
-def expanded(conv: BinaryConv2d) -> Vector:
+def expand_weights(conv: BinaryConv2d) -> Vector:
     """The weights scale b + shift themselves, [O, K, K, Cg], for inputs that have no sign."""
-    bits, scale, shift = weights(conv)
-    found = bits * scale[:, None, None, None]
-    return np.moveaxis(found if shift is None else found + shift[:, None, None, None], 1, -1)
+    bits, scale, shift = weights_of(conv)
+    weight_ockk = bits * scale[:, None, None, None]
+    return np.moveaxis(weight_ockk if shift is None else weight_ockk + shift[:, None, None, None], 1, -1)
 
 
-def pack(bits_ockk: Vector) -> npt.NDArray[np.uint8]:
+def pack_bits(bits_ockk: Vector) -> npt.NDArray[np.uint8]:
     """+-1 [O, Cg, K, K] as bits [O, K, K, ceil(Cg / 8)], 1 for -1."""
     if not np.isin(bits_ockk, (-1, 1)).all():
         raise ExportError(f"sign0: got a binary weight of 0; must be +-1 in a .xnor file; {ONNX}")
@@ -168,13 +168,13 @@ def dot_slope(before: Affine | None, inner: Affine, act: Bend, residual: str) ->
     bent = bent if before is None else before.then(bent)
     if not extra:
         return Slope(**_line(bent), lo=act.lo, hi=act.hi, c=act.shift)
-    rest = identity(len(knee)) if before is None else before
+    rest = make_identity(len(knee)) if before is None else before
     shift = rest.shift if act.shift is None else rest.shift + act.shift
     return Slope(**_line(bent), lo=act.lo, hi=act.hi, g=rest.scale, c=shift)
 
 
-def _line(found: Affine) -> dict[str, Vector]:
-    return {"a": found.scale, "b": found.shift}
+def _line(line: Affine) -> dict[str, Vector]:
+    return {"a": line.scale, "b": line.shift}
 
 
 def _ones_by_border(bits_ockk: Vector, scale: Vector, shift: Vector | None, pad: int) -> Vector:
@@ -186,11 +186,11 @@ def _ones_by_border(bits_ockk: Vector, scale: Vector, shift: Vector | None, pad:
     if kernel == 1 or pad:
         total: Vector = sums_okk.sum((1, 2))
         return total
-    found = np.empty((4, 4, len(scale)))
+    by_class = np.empty((4, 4, len(scale)))
     for row in range(4):
         for column in range(4):
             # Bit 0 of a class: the first tap lies off the map; bit 1: the last one does.
             rows = slice(row & 1, kernel - (row >> 1))
             columns = slice(column & 1, kernel - (column >> 1))
-            found[row, column] = sums_okk[:, rows, columns].sum((1, 2))
-    return found
+            by_class[row, column] = sums_okk[:, rows, columns].sum((1, 2))
+    return by_class

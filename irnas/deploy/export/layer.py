@@ -30,7 +30,7 @@ def add_layer(draft: Draft, layer: Layer, x: int) -> int:
 
 def slope_of(layer: Layer, channels: int) -> Slope | None:
     """A dot binary layer as a two-slope map; None for other layers, and where its activation has three slopes."""
-    act = fold.bend(layer.act, draft_width(layer, channels))
+    act = fold.bend_of(layer.act, draft_width(layer, channels))
     if act is None or not isinstance(layer.branch.conv, DotBinaryConv2d):
         return None
     return fold.dot_slope(_before(layer, channels), _inner(layer, channels), act, _residual(layer))
@@ -50,18 +50,18 @@ def _residual(layer: Layer) -> str:
 
 def _before(layer: Layer, channels: int) -> Affine | None:
     """ReDistribution."""
-    return None if layer.redist is None else fold.affine(layer.redist, channels)
+    return None if layer.redist is None else fold.affine_of(layer.redist, channels)
 
 
 def _inner(layer: Layer, channels: int) -> Affine:
     """From behind the ReDistribution to the activation of a dot binary layer."""
-    found = fold.identity(channels)
+    inner = fold.make_identity(channels)
     for part in layer.branch.children():
         if isinstance(part, DotBinaryConv2d):
-            found = found.then(Affine(fold.vector(part.factors()), np.zeros(channels)))
+            inner = inner.then(Affine(fold.to_vector(part.factors()), np.zeros(channels)))
         else:
-            found = found.then(fold.affine(part, channels))
-    return found
+            inner = inner.then(fold.affine_of(part, channels))
+    return inner
 
 
 def _clamped_dot(draft: Draft, layer: Layer, x: int) -> int:
@@ -103,7 +103,7 @@ def _binary(draft: Draft, layer: Layer, x: int) -> int:
     """A layer with a binary convolution, on signs or on full-precision maps."""
     plan = _plan(draft, layer, x)
     width = plan.conv.out_channels
-    act = fold.bend(layer.act, width)
+    act = fold.bend_of(layer.act, width)
     if plan.conv.sign is None:
         return _full(draft, plan, act)
     if act is not None:
@@ -119,9 +119,9 @@ def _plan(draft: Draft, layer: Layer, x: int) -> _Plan:
     before = _before(layer, channels)
     source, threshold = _prepared(draft, layer, x, before)
     parts = [part for name, part in layer.branch.named_children() if name in ("norm", "affine")]
-    after = fold.identity(conv.out_channels)
+    after = fold.make_identity(conv.out_channels)
     for part in parts:
-        after = after.then(fold.affine(part, conv.out_channels))
+        after = after.then(fold.affine_of(part, conv.out_channels))
     skip, left = _skip(draft, layer, x, before)
     return _Plan(
         conv=conv, source=source, threshold=threshold, after=after, residual=_residual(layer), skip=skip, before=left
@@ -130,41 +130,41 @@ def _plan(draft: Draft, layer: Layer, x: int) -> _Plan:
 
 def _prepared(draft: Draft, layer: Layer, x: int, before: Affine | None) -> tuple[int, Affine | None]:
     """The tensor in front of the sign and what is still to be done to it."""
-    channels, found = draft.channels[x], before
+    channels, pending = draft.channels[x], before
     for name, part in layer.branch.named_children():
         if name == "conv":
             break
         if isinstance(part, SampleNorm):
-            x, found = draft.add("center", [_applied(draft, x, found)], channels), None
+            x, pending = draft.add("center", [_applied(draft, x, pending)], channels), None
         else:
-            step = fold.affine(part, channels)
-            found = step if found is None else found.then(step)
+            step = fold.affine_of(part, channels)
+            pending = step if pending is None else pending.then(step)
     conv = layer.branch.conv
     assert isinstance(conv, BinaryConv2d)
     if conv.sign is None:
-        return _applied(draft, x, found), None
-    return x, _threshold(conv, found, channels)
+        return _applied(draft, x, pending), None
+    return x, _threshold(conv, pending, channels)
 
 
-def _threshold(conv: BinaryConv2d, found: Affine | None, channels: int) -> Affine | None:
+def _threshold(conv: BinaryConv2d, pending: Affine | None, channels: int) -> Affine | None:
     """With AdaBin's activation set the sign is taken of (x - b) / a."""
     assert conv.sign is not None
     if conv.sign.at_zero == 0:
         raise ExportError(f"sign0: got 0; must be 1 in a .xnor file, where a sign is one bit; {ONNX}")
     if conv.set_scale is None or conv.set_shift is None:
-        return found
+        return pending
     size, start = float(conv.set_scale.detach()), float(conv.set_shift.detach())
     if size == 0:
         raise ExportError("AdaBin's activation set: got a scale of 0; must be another number")
-    turn = np.full(channels, np.sign(size))
-    step = Affine(turn, -turn * start)
-    return step if found is None else found.then(step)
+    sign = np.full(channels, np.sign(size))
+    step = Affine(sign, -sign * start)
+    return step if pending is None else pending.then(step)
 
 
-def _applied(draft: Draft, x: int, found: Affine | None) -> int:
-    if found is None:
+def _applied(draft: Draft, x: int, pending: Affine | None) -> int:
+    if pending is None:
         return x
-    return draft.mix(Term(tensor=x, channels=draft.channels[x], slope=Slope(a=found.scale, b=found.shift)))
+    return draft.mix(Term(tensor=x, channels=draft.channels[x], slope=Slope(a=pending.scale, b=pending.shift)))
 
 
 def _skip(draft: Draft, layer: Layer, x: int, before: Affine | None) -> tuple[int, Affine | None]:
@@ -181,10 +181,10 @@ def _skip(draft: Draft, layer: Layer, x: int, before: Affine | None) -> tuple[in
         return x, before
     channels, (conv, *rest) = draft.channels[x], parts
     assert isinstance(conv, nn.Conv2d | BinaryConv2d)
-    after = fold.affine(rest[0], conv.out_channels) if rest else fold.identity(conv.out_channels)
+    after = fold.affine_of(rest[0], conv.out_channels) if rest else fold.make_identity(conv.out_channels)
     if isinstance(conv, BinaryConv2d):
         return _binary_skip(draft, conv, x, before, after), None
-    weight_oc = fold.vector(conv.weight).reshape(conv.out_channels, channels) * after.scale[:, None]
+    weight_oc = fold.to_vector(conv.weight).reshape(conv.out_channels, channels) * after.scale[:, None]
     shift = after.shift if before is None else after.shift + weight_oc @ before.shift
     weight_oc = weight_oc if before is None else weight_oc * before.scale
     constants = {"weight": weight_oc[:, None, None, :], "bias": shift}
@@ -200,7 +200,7 @@ def _binary_skip(draft: Draft, conv: BinaryConv2d, x: int, before: Affine | None
 
 def _block(draft: Draft, plan: _Plan, act: Bend, residual: str) -> int:
     """The op binary_block; see FORMAT.md, rule A7, for what its constants do."""
-    conv, bank = plan.conv, fold.filters(plan.conv).then(plan.after)
+    conv, bank = plan.conv, fold.filters_of(plan.conv).then(plan.after)
     constants: dict[str, Any] = {"bits": bank.bits, "scale": bank.scale, "bias": _bias(bank, act, plan, residual)}
     if bank.shift is not None:
         constants["shift"] = bank.shift
@@ -239,7 +239,7 @@ def _bias(bank: Filters, act: Bend, plan: _Plan, residual: str) -> Any:
 def _full(draft: Draft, plan: _Plan, act: Bend | None) -> int:
     """A convolution of binary weights on a map in full precision: an ordinary one with the weights spelt out."""
     conv, width = plan.conv, plan.conv.out_channels
-    weight = fold.expanded(conv) * plan.after.scale[:, None, None, None]
+    weight = fold.expand_weights(conv) * plan.after.scale[:, None, None, None]
     before = plan.before
     y = draft.add(
         "conv",

@@ -68,21 +68,21 @@ def lower(model: nn.Module, channels: int) -> Lowered:
         x = _fuse(draft, fuse, _up(draft, up, x), skips[level])
         x = _chain(draft, model.dec[level], x)
     x = _project(draft, model.project, x)
-    weight = fold.vector(model.head.weight).reshape(model.head.weight.shape)
+    weight = fold.to_vector(model.head.weight).reshape(model.head.weight.shape)
     if model.attenuate is not None:
-        weight = weight * model.attenuate.factor
+        weight = weight * model.attenuate.gain
     x = _conv(draft, np.moveaxis(weight, 1, -1), x)
     draft.add("sigmoid", [x], 1)
     return Lowered(ops=draft.finish(), multiple=model.stride, blocks=tuple(draft.blocks))
 
 
 def _stem(draft: Draft, model: BiisNet, channels: int) -> int:
-    weight = np.moveaxis(fold.vector(model.stem.weight).reshape(model.stem.weight.shape), 1, -1)
+    weight = np.moveaxis(fold.to_vector(model.stem.weight).reshape(model.stem.weight.shape), 1, -1)
     if channels < model.in_channels:
         # One image three times over is one image under the sum of the filters.
         weight = weight.sum(-1, keepdims=True)
     if model.amplify is not None:
-        weight = weight * model.amplify.factor
+        weight = weight * model.amplify.gain
     return _conv(draft, weight, 0)
 
 
@@ -91,7 +91,7 @@ def _project(draft: Draft, layer: nn.Module, x: int) -> int:
         case nn.Identity():
             return x
         case nn.Conv2d():
-            return _conv(draft, np.moveaxis(fold.vector(layer.weight).reshape(layer.weight.shape), 1, -1), x)
+            return _conv(draft, np.moveaxis(fold.to_vector(layer.weight).reshape(layer.weight.shape), 1, -1), x)
         case Layer():
             return add_layer(draft, layer, x)
     raise ExportError(f"projection {type(layer).__name__}: got no lowering; {ONNX}")

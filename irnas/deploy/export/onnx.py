@@ -19,7 +19,7 @@ from irnas.core.errors import ExportError
 from irnas.core.provenance import code_revision
 from irnas.deploy.export.parity import Run
 from irnas.deploy.export.write import Origin
-from irnas.nn import difference, traits
+from irnas.nn import difference, traits  # noqa: F401 # difference registers the operator irnas::solve
 from irnas.nn.binary import BinaryConv2d, DotBinaryConv2d
 from irnas.nn.weight import binarize
 from irnas.runtime.format import Input
@@ -29,7 +29,7 @@ from irnas.training.fit import PAD
 INPUT, OUTPUT = "x_nchw", "probability_n1hw"
 
 
-def convert(network: nn.Module, taken: Input, origin: Origin) -> Any:
+def convert(network: nn.Module, accepted: Input, origin: Origin) -> Any:
     """A network in eval mode as an ONNX model (onnx.ModelProto): float32 [1, C, H, W] to probabilities [1, 1, H, W].
 
     Height and width are free, in multiples of ``taken.multiple``. Binary weights are spelt out as floats.
@@ -41,11 +41,11 @@ def convert(network: nn.Module, taken: Input, origin: Origin) -> Any:
         _need(package)
     from irnas.deploy.export.elimination import eliminate
 
-    wrapped = _Probability(frozen(traits.deployed(network))).eval()
-    side = 4 * taken.multiple
-    example = torch.rand(1, taken.channels, side, side + taken.multiple)
+    wrapped = _Probability(freeze_weights(traits.deploy(network))).eval()
+    side = 4 * accepted.multiple
+    example = torch.rand(1, accepted.channels, side, side + accepted.multiple)
     # Under their common multiple the sides are free; without it torch would have to prove that halving is exact.
-    free = {2: taken.multiple * torch.export.Dim("rows"), 3: taken.multiple * torch.export.Dim("columns")}
+    free = {2: accepted.multiple * torch.export.Dim("rows"), 3: accepted.multiple * torch.export.Dim("columns")}
     with _silence(), torch.no_grad():
         try:
             program = torch.onnx.export(
@@ -56,13 +56,13 @@ def convert(network: nn.Module, taken: Input, origin: Origin) -> Any:
                 input_names=[INPUT],
                 output_names=[OUTPUT],
                 dynamic_shapes=(free,),
-                custom_translation_table={difference.solve._opoverload: eliminate},
+                custom_translation_table={torch.ops.irnas.solve.default: eliminate},
             )
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             raise ExportError(f"{origin.name}: got {type(error).__name__} from torch.onnx ({reason})") from error
     assert program is not None
-    return _cleaned(program.model_proto, taken, traits.frames(network), origin)
+    return _cleaned(program.model_proto, accepted, traits.frames(network), origin)
 
 
 def annotate(proto: Any, facts: Mapping[str, str]) -> None:
@@ -73,7 +73,7 @@ def annotate(proto: Any, facts: Mapping[str, str]) -> None:
         item.key, item.value = key, value
 
 
-def runner(proto: Any) -> tuple[Run, str]:
+def make_runner(proto: Any) -> tuple[Run, str]:
     """ONNX Runtime with the model loaded, one thread, and its name."""
     session = Session(proto.SerializeToString())
     return lambda image: session.run(image[None])[0], session.facts.kernels
@@ -85,16 +85,16 @@ def input_of(network: nn.Module, channels: int) -> Input:
     return Input(channels=channels if frames == 1 else frames, multiple=stride, pad=math.lcm(PAD, stride))
 
 
-def frozen(network: nn.Module) -> nn.Module:
+def freeze_weights(network: nn.Module) -> nn.Module:
     """A copy whose binary weights are constants, computed once, and not a graph of their own."""
-    found = copy.deepcopy(network)
-    for parent in list(found.modules()):
+    copied = copy.deepcopy(network)
+    for parent in list(copied.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, BinaryConv2d):
                 setattr(parent, name, _Convolution(child))
             elif isinstance(child, DotBinaryConv2d):
                 setattr(parent, name, _Factors(child))
-    return found
+    return copied
 
 
 class _Probability(nn.Module):
@@ -156,7 +156,7 @@ class _Convolution(nn.Module):
         return y_nchw if self.scale is None else y_nchw * self.scale
 
 
-def _cleaned(proto: Any, taken: Input, frames: int, origin: Origin) -> Any:
+def _cleaned(proto: Any, accepted: Input, frames: int, origin: Origin) -> Any:
     """Without the paths and line numbers of this machine that torch notes on every node, and with what users need."""
     for node in proto.graph.node:
         del node.metadata_props[:]
@@ -173,8 +173,8 @@ def _cleaned(proto: Any, taken: Input, frames: int, origin: Origin) -> Any:
             "name": origin.name,
             "trial": origin.trial,
             "data_rev": origin.data_rev,
-            "multiple": str(taken.multiple),
-            "pad": str(taken.pad),
+            "multiple": str(accepted.multiple),
+            "pad": str(accepted.pad),
             "frames": str(frames),
         },
     )

@@ -66,7 +66,7 @@ def compare(network: nn.Module, run: Run, engine: str, split: Split, rules: Rule
 
     Raises:
         ExportError: a metric moves by more than POINTS_MOST, or either yields NaN. The message says how far the
-            network's own metrics move by rounding alone, see ``unrest``.
+            network's own metrics move by rounding alone, see ``measure_unrest``.
     """
     images = windows(network, split, range(min(most, len(split))))
     if not images:
@@ -87,7 +87,7 @@ def compare(network: nn.Module, run: Run, engine: str, split: Split, rules: Rule
     if not moved <= POINTS_MOST:
         worst = max(ours, key=lambda name: abs(ours[name] - theirs[name]))
         got = f"{worst} {theirs[worst]:.5f} in the file and {ours[worst]:.5f} in the network"
-        own = f"rounding alone moves the network itself by {unrest(network, split, rules, most):.3f} points"
+        own = f"rounding alone moves the network itself by {measure_unrest(network, split, rules, most):.3f} points"
         raise ExportError(f"parity on {len(images)} images: got {got}; must be within {POINTS_MOST} points; {own}")
     return Parity(
         engine=engine,
@@ -101,7 +101,7 @@ def compare(network: nn.Module, run: Run, engine: str, split: Split, rules: Rule
     )
 
 
-def unrest(network: nn.Module, split: Split, rules: Rules, most: int) -> float:
+def measure_unrest(network: nn.Module, split: Split, rules: Rules, most: int) -> float:
     """How far a network's own metrics move, in points, if input, parameters and output are off by one rounding each.
 
     The most of UNREST_DRAWS draws on the first ``most`` images, in each of which a value goes up, goes down or stays.
@@ -111,13 +111,13 @@ def unrest(network: nn.Module, split: Split, rules: Rules, most: int) -> float:
     """
     images = [split.image(i) for i in range(min(most, len(split)))]
     calm = _metrics(predictions(network, images), split, rules)
-    found = []
+    moves = []
     for seed in range(UNREST_DRAWS):
         random = np.random.default_rng(seed)
         with _shaken(network, seed):
             maps = [_steps(probability_hw, random) for probability_hw in predictions(network, images)]
-        found.append(_points(calm, _metrics(maps, split, rules)))
-    return max(found)
+        moves.append(_points(calm, _metrics(maps, split, rules)))
+    return max(moves)
 
 
 @contextmanager
@@ -128,9 +128,9 @@ def _shaken(network: nn.Module, seed: int) -> Iterator[None]:
     def shake(x: Tensor, shape: Sequence[int]) -> Tensor:
         return torch.nextafter(x, x + torch.randint(-1, 2, tuple(shape), generator=generator).to(x.device))
 
-    def enter(_: nn.Module, given: tuple[Tensor, ...]) -> Tensor:
+    def enter(_: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
         # One draw for a pixel, whatever the channels: an image repeated three times stays one.
-        return shake(given[0], (given[0].shape[0], 1, *given[0].shape[2:]))
+        return shake(inputs[0], (inputs[0].shape[0], 1, *inputs[0].shape[2:]))
 
     kept = [parameter.detach().clone() for parameter in network.parameters()]
     hook = network.register_forward_pre_hook(enter)
@@ -148,8 +148,8 @@ def _shaken(network: nn.Module, seed: int) -> Iterator[None]:
 
 def _steps(probability_hw: Probability, random: np.random.Generator) -> Probability:
     steps_hw = random.integers(-1, 2, probability_hw.shape, np.int8)
-    found: Probability = np.nextafter(probability_hw, probability_hw + steps_hw).clip(0, 1)
-    return found
+    moved_hw: Probability = np.nextafter(probability_hw, probability_hw + steps_hw).clip(0, 1)
+    return moved_hw
 
 
 def _metrics(maps: Iterable[Probability], split: Split, rules: Rules) -> dict[str, float]:
@@ -188,7 +188,7 @@ def sign_flip_rate(
     return flips / max(total, 1)
 
 
-def runner(model: Model) -> tuple[Run, str]:
+def make_runner(model: Model) -> tuple[Run, str]:
     """What runs a model here: the native engine, else the NumPy reference; and its name.
 
     Raises:
@@ -205,8 +205,8 @@ def runner(model: Model) -> tuple[Run, str]:
     return run, name
 
 
-def _require_equal(found: Probability, wanted: Probability, engine: str) -> None:
-    if not np.array_equal(found, wanted):
+def _require_equal(actual: Probability, expected: Probability, engine: str) -> None:
+    if not np.array_equal(actual, expected):
         raise ExportError(f"engine {engine}: got another result than the reference; must be equal in every bit")
 
 

@@ -68,13 +68,13 @@ def from_run(uri: str, key: str, dataset: str | None) -> Source:
 def from_space(space: str, point: str, dataset: str | None, seed: int) -> Source:
     """A point of a space with random weights: its size and its speed are those of a trained one."""
     try:
-        catalog.folder(space)
+        catalog.find_folder(space)
     except SpaceError:
-        names = ", ".join(catalog.names())
+        names = ", ".join(catalog.list_names())
         raise SettingsError(f"source: got {space!r}; must be a run's folder or a space ({names})") from None
-    genotype = catalog.point(space, point)
+    genotype = catalog.find_point(space, point)
     torch.manual_seed(seed)
     network = models.build(genotype).eval()
     origin = Origin(name=f"{genotype.space} {point}", trial=genotype.key)
-    found = None if dataset is None else open_dataset(dataset)
-    return Source(network=network, origin=origin, rules=PRESETS["basicirstd"], dataset=found)
+    compared_on = None if dataset is None else open_dataset(dataset)
+    return Source(network=network, origin=origin, rules=PRESETS["basicirstd"], dataset=compared_on)

@@ -9,7 +9,7 @@ from torch import nn
 
 from irnas.core.errors import ExportError, FormatError
 from irnas.core.provenance import code_revision
-from irnas.deploy.export.draft import rounded
+from irnas.deploy.export.draft import round_constants
 from irnas.deploy.export.lower import Lowered, lower
 from irnas.runtime import format, reference
 from irnas.runtime.container import DATA_MOST
@@ -42,15 +42,15 @@ def convert(network: nn.Module, channels: int, origin: Origin) -> tuple[Model, L
         ExportError: the format has no faithful form of the network, or its values overflow.
     """
     graph = lower(network, channels)
-    ops = rounded(graph.ops)
+    ops = round_constants(graph.ops)
     size = sum(part.nbytes for op in ops for part in op.constants.values())
     if size > DATA_MOST:
         raise ExportError(f"{origin.name}: got {size} bytes of weights; must be at most {DATA_MOST} in a .xnor file")
-    taken = Input(channels=channels, multiple=graph.multiple, pad=PAD)
+    accepted = Input(channels=channels, multiple=graph.multiple, pad=PAD)
     height, width = (-(-side // graph.multiple) * graph.multiple for side in (_SIDE, _SIDE + graph.multiple))
     run = Reference(height=height, width=width, seed=_SEED, input_sha256="0" * 64, output_sha256="0" * 64)
     model = Model(
-        input=taken,
+        input=accepted,
         ops=ops,
         reference=run,
         name=origin.name,
@@ -59,7 +59,7 @@ def convert(network: nn.Module, channels: int, origin: Origin) -> tuple[Model, L
         exporter=f"irnas {code_revision()}",
     )
     try:
-        format.check(ops, taken)
+        format.check(ops, accepted)
     except FormatError as error:
         raise ExportError(f"{origin.name}: got a graph beyond the .xnor format ({error}); must be within it") from error
     return replace(model, reference=_reference(model)), graph
@@ -68,7 +68,7 @@ def convert(network: nn.Module, channels: int, origin: Origin) -> tuple[Model, L
 def _reference(model: Model) -> Reference:
     run = model.reference
     x_hwc = reference.reference_input(run.height, run.width, model.input.channels, run.seed)
-    found = reference.run(model, x_hwc)
-    if not np.isfinite(found).all():
+    output_hwc = reference.run(model, x_hwc)
+    if not np.isfinite(output_hwc).all():
         raise ExportError(f"{model.name} on its reference input: got NaN; must be finite everywhere")
-    return replace(run, input_sha256=reference.digest(x_hwc), output_sha256=reference.digest(found))
+    return replace(run, input_sha256=reference.digest(x_hwc), output_sha256=reference.digest(output_hwc))
