@@ -1,7 +1,8 @@
 // xnor-test MODEL: what only a look from the inside can show, on one model file.
 //
 //   - run() allocates nothing, with every kernel set, way of running and number of threads (operators new are counted);
-//   - kernels write only their row (sentinels behind each), and give the reference's bits at the borders of a vector;
+//   - kernels write only their row (guard bytes around each), and give the reference's bits at the borders of a vector:
+//     binary blocks here, the other ops in rows_test.cc;
 //   - a file cut anywhere, or with any byte changed, is refused or runs, and nothing else.
 #include "xnor.h"
 
@@ -13,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels.h"
+#include "check.h"
 
 static std::atomic<long> allocations{0};
 
@@ -35,14 +36,6 @@ void operator delete(void* at, size_t, std::align_val_t) noexcept { std::free(at
 
 namespace {
 
-int failures = 0;
-
-void expect(bool good, const std::string& what) {
-  if (good) return;
-  ++failures;
-  std::printf("FAILED: %s\n", what.c_str());
-}
-
 std::vector<uint8_t> read_file(const char* path) {
   std::vector<uint8_t> bytes;
   std::FILE* file = std::fopen(path, "rb");
@@ -53,25 +46,21 @@ std::vector<uint8_t> read_file(const char* path) {
 }
 
 void test_no_allocation(const std::vector<uint8_t>& file) {
-  int count = 0;
-  const xnor::Kernels* const* all = xnor::all_kernels(&count);
-  for (int k = 0; k < count; ++k) {
-    if (!all[k]->runs_here()) continue;
+  for (const xnor::Kernels* set : kernel_sets())
     for (int mode : {XNOR_STREAMED, XNOR_LAYERS})
       for (int threads = 1; threads <= 3; ++threads) {
         xnor_model* model = nullptr;
         char text[256];
-        expect(xnor_load(file.data(), file.size(), all[k]->name, &model, text, sizeof text) == XNOR_OK, text);
+        expect(xnor_load(file.data(), file.size(), set->name, &model, text, sizeof text) == XNOR_OK, text);
         std::vector<uint8_t> image(37 * 41, 100);
         std::vector<float> out(image.size());
         expect(xnor_prepare(model, 37, 41, 1, threads, mode) == XNOR_OK, xnor_error(model));
         const long before = allocations;
         for (int i = 0; i < 3; ++i) xnor_run(model, image.data(), XNOR_U8, 1, out.data());
-        const long made = allocations - before;
-        expect(made == 0, std::string(all[k]->name) + ": run() allocates");
+        const long num_allocations = allocations - before;
+        expect(num_allocations == 0, std::string(set->name) + ": run() allocates");
         xnor_free(model);
       }
-  }
 }
 
 // A block with random constants of any shape. `variant` says which of the optional ones it has.
@@ -111,76 +100,62 @@ xnor::Op make_block(int channels, int outputs, int kernel, unsigned seed, int va
   return op;
 }
 
-constexpr uint8_t kSentinel = 0xA5;
-
-// Signs and one row of a block, by one set, with sentinels behind what may be written.
-std::vector<float> run_block(const xnor::Kernels& kernels, const xnor::Op& op, int channels, int width, bool top) {
-  const size_t spare = 2 * xnor::kAlign, row_bytes = size_t(width) * op.block.group_bytes;
+// Signs and one row of a block, by one set, between guard bytes.
+std::vector<uint8_t> run_block(const xnor::Kernels& set, const xnor::Op& op, int channels, int width, bool top) {
+  const std::string where = std::string(set.name) + " C=" + std::to_string(channels) + " W=" + std::to_string(width);
+  const size_t spare = 2 * xnor::kAlign;
   xnor::Table<float> x(size_t(width) * channels + spare), residual(size_t(width) * op.channels + spare);
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(int(i * 2654435761u >> 7) % 200 - 99);
   for (size_t i = 0; i < residual.size(); ++i) residual[i] = static_cast<float>(int(i * 40503u >> 3) % 64) - 31.5f;
-  xnor::Table<uint8_t> bits(row_bytes + spare, kSentinel), out(size_t(width) * op.channels * 4 + spare, kSentinel);
-  kernels.sign({&op, x.data(), channels, width, bits.data()});
-  for (size_t i = row_bytes; i < bits.size(); ++i) expect(bits[i] == kSentinel, "sign wrote beyond its row");
-  const size_t scratch_bytes = xnor::block_scratch(op, width);
-  xnor::Table<uint8_t> scratch(scratch_bytes + xnor::kAlign, kSentinel);
-  const uint8_t* row = bits.data();
-  const bool wide = op.kernel == 3;
-  kernels.block({&op,
-                 {top ? nullptr : row, wide ? row : nullptr, wide ? row : nullptr},
-                 residual.data(),
-                 reinterpret_cast<float*>(out.data()),
-                 width,
-                 width,
-                 wide && top ? 1 : 0,
-                 scratch.data()});
-  const std::string where =
-      std::string(kernels.name) + " C=" + std::to_string(channels) + " W=" + std::to_string(width);
-  for (size_t i = size_t(width) * op.channels * 4; i < out.size(); ++i)
-    expect(out[i] == kSentinel, where + ": block wrote beyond its row");
-  for (size_t i = scratch_bytes; i < scratch.size(); ++i)
-    expect(scratch[i] == kSentinel, where + ": block wrote beyond its scratch");
-  std::vector<float> values(size_t(width) * op.channels);
-  std::memcpy(values.data(), out.data(), values.size() * 4);
-  return values;
+  GuardedRow bits(size_t(width) * op.block.group_bytes), out(size_t(width) * op.channels * sizeof(float));
+  GuardedRow scratch(xnor::block_scratch(op, width));
+  set.sign({&op, x.data(), channels, width, bits.bytes()});
+  bits.content(where + " sign");
+  const uint8_t* row = bits.bytes();
+  const bool has_rows = op.kernel == 3;
+  set.block({&op,
+             {top ? nullptr : row, has_rows ? row : nullptr, has_rows ? row : nullptr},
+             residual.data(),
+             out.floats(),
+             width,
+             width,
+             has_rows && top ? 1 : 0,
+             scratch.bytes()});
+  scratch.content(where + " scratch of a block");
+  return out.content(where + " block");
+}
+
+// Every variant of the block's constants, in the middle of a map and below its upper border.
+void test_variants(int channels, int kernel, int width) {
+  const int outputs = channels < 40 ? channels : channels / 2 + 1;
+  const int num_variants = width == 9 || width == 33 ? 24 : 1;
+  for (int variant = 0; variant < num_variants; ++variant)
+    for (bool top : {false, true}) {
+      if (top && kernel == 1) continue;
+      const xnor::Op op = make_block(channels, outputs, kernel, static_cast<unsigned>(channels * 100 + width), variant);
+      const std::vector<uint8_t> wanted = run_block(xnor::kReferenceKernels, op, channels, width, top);
+      for (const xnor::Kernels* set : kernel_sets())
+        expect(run_block(*set, op, channels, width, top) == wanted,
+               std::string(set->name) + ": other bits, C=" + std::to_string(channels) + " K=" + std::to_string(kernel) +
+                   " W=" + std::to_string(width) + " variant " + std::to_string(variant));
+    }
 }
 
 void test_blocks() {
-  int count = 0;
-  const xnor::Kernels* const* all = xnor::all_kernels(&count);
   for (int channels : {1, 3, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40, 64, 65, 127, 128, 300})
     for (int kernel : {1, 3})
-      for (int width : {1, 2, 3, 8, 9, 10, 17, 33}) {
-        const int outputs = channels < 40 ? channels : channels / 2 + 1;
-        const int variants = width == 9 || width == 33 ? 24 : 1;
-        for (int at = 0; at < 2 * variants; ++at) {
-          const bool top = at % 2;
-          const int variant = at / 2;
-          if (top && kernel == 1) continue;
-          const xnor::Op op =
-              make_block(channels, outputs, kernel, static_cast<unsigned>(channels * 100 + width), variant);
-          const std::vector<float> wanted = run_block(xnor::kReferenceKernels, op, channels, width, top);
-          for (int k = 0; k < count; ++k) {
-            if (!all[k]->runs_here()) continue;
-            const std::vector<float> found = run_block(*all[k], op, channels, width, top);
-            expect(std::memcmp(found.data(), wanted.data(), found.size() * 4) == 0,
-                   std::string(all[k]->name) + ": other bits, C=" + std::to_string(channels) + " K=" +
-                       std::to_string(kernel) + " W=" + std::to_string(width) + " variant " + std::to_string(variant));
-          }
-        }
-      }
+      for (int width : {1, 2, 3, 8, 9, 10, 17, 33}) test_variants(channels, kernel, width);
 }
 
 // The yardsticks of a benchmark do what they are asked.
 void test_yardsticks() {
   expect(xnor_spin(1000) >= 1000, "spin");
   expect(xnor_count("reference", 10) == 0 && xnor_count("none", 10) == 0, "count of a set without one");
-  int count = 0;
-  const xnor::Kernels* const* all = xnor::all_kernels(&count);
-  for (int k = 0; k + 1 < count; ++k)
-    if (all[k]->runs_here())
-      expect(xnor_count(all[k]->name, 10) == 2 * xnor_count(all[k]->name, 5) && xnor_count(all[k]->name, 5) > 0,
-             "count");
+  for (const xnor::Kernels* set : kernel_sets()) {
+    if (set == &xnor::kReferenceKernels) continue;
+    const uint64_t pairs = xnor_count(set->name, 5);
+    expect(pairs > 0 && xnor_count(set->name, 10) == 2 * pairs, std::string(set->name) + ": count");
+  }
 }
 
 void load_and_forget(const uint8_t* bytes, size_t size, bool must_fail, const char* what) {
@@ -212,8 +187,9 @@ int main(int argc, char** argv) {
   const std::vector<uint8_t> file = read_file(argv[1]);
   test_no_allocation(file);
   test_blocks();
+  test_rows();
   test_yardsticks();
   test_damage(file);
-  std::printf("kernels %s: %s\n", xnor_kernels(), failures ? "FAILED" : "good");
-  return failures ? 1 : 0;
+  std::printf("kernels %s: %s\n", xnor_kernels(), num_failures ? "FAILED" : "good");
+  return num_failures ? 1 : 0;
 }

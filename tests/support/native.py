@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,8 +50,8 @@ def run(command: list[str]) -> str:
 @pytest.fixture(scope="session")
 def products() -> Path:
     """Folder with _xnor.so, xnor-run and xnor-test; XNOR_PRODUCTS names one that was built before."""
-    named = os.environ.get("XNOR_PRODUCTS")
-    return Path(named) if named else build("host", "-DXNOR_TESTS=ON")
+    folder = os.environ.get("XNOR_PRODUCTS")
+    return Path(folder) if folder else build("host", "-DXNOR_TESTS=ON")
 
 
 @pytest.fixture(scope="session")
@@ -64,10 +64,10 @@ def library(products: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def aarch64_runner() -> list[str]:
-    """The command that runs xnor-run for 64-bit ARM under qemu."""
+def aarch64_command() -> Callable[[str], list[str]]:
+    """From a program of the engine (xnor-run, xnor-test) to the command that runs it for 64-bit ARM under qemu."""
     emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
     if emulator is None or shutil.which("aarch64-linux-gnu-g++") is None:
         pytest.skip("no qemu-aarch64 or no aarch64-linux-gnu-g++: the ARM kernels are not tried")
-    built = build("aarch64", f"-DCMAKE_TOOLCHAIN_FILE={AARCH64}", target="xnor-run")
-    return [emulator, "-L", "/usr/aarch64-linux-gnu", str(built / "xnor-run")]
+    folder = build("aarch64", f"-DCMAKE_TOOLCHAIN_FILE={AARCH64}", "-DXNOR_TESTS=ON")
+    return lambda program: [emulator, "-L", "/usr/aarch64-linux-gnu", str(folder / program)]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support import xnor
-from support.native import aarch64_runner, library, products, run  # noqa: F401
+from support.native import aarch64_command, library, products, run  # noqa: F401
 from support.xnor_file import BROKEN, bits, numbers, tiny
 
 from irnas.core import catalog
@@ -292,7 +292,7 @@ def test_the_library_is_small(library: Path) -> None:  # noqa: F811
 
 
 def test_from_the_inside(products: Path, tmp_path: Path) -> None:  # noqa: F811
-    """No allocation while running, no byte beyond a row, no surprise from damaged files: tests/native/xnor_test.cc."""
+    """No allocation while running, no byte outside a row, no surprise from damaged files: tests/native."""
     path = tmp_path / "tiny.xnor"
     path.write_bytes(format.write(tiny()))
     assert run([str(products / "xnor-test"), str(path)]).endswith("good\n")
@@ -314,7 +314,7 @@ def test_the_runner_writes_the_masks_of_the_reference(products: Path, tmp_path: 
         assert (tmp_path / f"{name}.pgm").read_bytes() == b"P5\n14 9\n255\n" + wanted.tobytes()
 
 
-def test_arm_gives_the_same_bits(aarch64_runner: list[str], tmp_path: Path) -> None:  # noqa: F811
+def test_arm_gives_the_same_bits(aarch64_command: Callable[[str], list[str]], tmp_path: Path) -> None:  # noqa: F811
     """Under qemu, by the reference run in the file, and by the probabilities of an image."""
     content = format.write(tiny())
     (tmp_path / "tiny.xnor").write_bytes(content)
@@ -322,8 +322,16 @@ def test_arm_gives_the_same_bits(aarch64_runner: list[str], tmp_path: Path) -> N
     (tmp_path / "lit.xnor").write_bytes(format.write(converted))
     for name in ("tiny.xnor", "lit.xnor"):
         for kernels in ("neon", "reference"):
-            printed = run([*aarch64_runner, str(tmp_path / name), "--verify", "--kernels", kernels, "--threads", "2"])
+            command = [*aarch64_command("xnor-run"), str(tmp_path / name), "--verify", "--kernels", kernels]
+            printed = run([*command, "--threads", "2"])
             assert printed == f"kernels {kernels}: equal to the reference run, bit by bit\n"
+
+
+def test_arm_rows_from_the_inside(aarch64_command: Callable[[str], list[str]], tmp_path: Path) -> None:  # noqa: F811
+    """The guard bytes and the reference's bits of tests/native, for the ARM kernels under qemu."""
+    path = tmp_path / "tiny.xnor"
+    path.write_bytes(format.write(tiny()))
+    assert run([*aarch64_command("xnor-test"), str(path)]) == "kernels neon reference: good\n"
 
 
 def test_the_golden_run_never_changes() -> None:

@@ -25,9 +25,9 @@ constexpr int64_t kWidth = 16;
 typedef float Vector __attribute__((vector_size(4 * kWidth)));
 
 INLINE Vector load(const float* from) {
-  Vector found;
-  std::memcpy(&found, from, sizeof found);
-  return found;
+  Vector value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
 }
 
 INLINE void store(float* to, Vector value) { std::memcpy(to, &value, sizeof value); }
@@ -44,9 +44,9 @@ struct Shape {
 };
 
 std::vector<float> repeated(const float* values, const Shape& shape, float otherwise) {
-  std::vector<float> found(shape.lanes);
-  for (int64_t i = 0; i < shape.lanes; ++i) found[i] = values ? values[i % shape.channels] : otherwise;
-  return found;
+  std::vector<float> stretch(shape.lanes);
+  for (int64_t i = 0; i < shape.lanes; ++i) stretch[i] = values ? values[i % shape.channels] : otherwise;
+  return stretch;
 }
 
 class Sum {
@@ -93,10 +93,10 @@ INLINE double total(const float* values, int64_t count) {
   Vector sums{};
   int64_t i = 0;
   for (; i + kWidth <= count; i += kWidth) sums += load(values + i);
-  double found = 0;
-  for (int64_t lane = 0; lane < kWidth; ++lane) found += sums[lane];
-  for (; i < count; ++i) found += values[i];
-  return found;
+  double sum = 0;
+  for (int64_t lane = 0; lane < kWidth; ++lane) sum += sums[lane];
+  for (; i < count; ++i) sum += values[i];
+  return sum;
 }
 
 template <int estimator>
@@ -193,8 +193,8 @@ EXPORT void irnas_rprelu(const float* y, const float* residual, int64_t rows, in
   each_block(shape, [&](int64_t at, int64_t lane, int64_t steps, int64_t stride) {
     const Vector a = load(&a_[lane]), m = load(&m_[lane]), b = load(&b_[lane]);
     for (int64_t i = 0; i < steps; ++i, at += stride) {
-      const Vector u = load(y + at) - a, found = (u > 0.0f ? u : m * u) + b;
-      store(out + at, residual ? found + load(residual + at) : found);
+      const Vector u = load(y + at) - a, value = (u > 0.0f ? u : m * u) + b;
+      store(out + at, residual ? value + load(residual + at) : value);
     }
   });
 }

@@ -120,9 +120,9 @@ class Reader {
     static const char kFrom[] = "\"\\/bfnrt", kTo[] = "\"\\/\b\f\n\r\t";
     const char c = *at_++;
     if (c != 'u') {
-      const char* found = c ? std::strchr(kFrom, c) : nullptr;
-      if (found == nullptr) return fail("an unknown escape");
-      out->push_back(kTo[found - kFrom]);
+      const char* code = c ? std::strchr(kFrom, c) : nullptr;
+      if (code == nullptr) return fail("an unknown escape");
+      out->push_back(kTo[code - kFrom]);
       return true;
     }
     uint32_t code = 0;
@@ -177,13 +177,13 @@ class Reader {
     take('-');
     const bool zero = at_ != end_ && *at_ == '0';
     if (zero ? !take('0') : !digits()) return fail("no value");
-    bool whole = true;
+    bool is_integer = true;
     if (take('.')) {
-      whole = false;
+      is_integer = false;
       if (!digits()) return fail("a number without digits");
     }
     if (at_ != end_ && (*at_ == 'e' || *at_ == 'E')) {
-      whole = false;
+      is_integer = false;
       ++at_;
       if (!take('-')) take('+');
       if (!digits()) return fail("a number without digits");
@@ -191,7 +191,7 @@ class Reader {
     // from_chars knows no locale; strtod would read "0,5" on some machines.
     if (std::from_chars(start, at_, out->real).ec != std::errc()) return fail("a number out of range");
     out->kind = Value::Kind::kReal;
-    if (whole) {
+    if (is_integer) {
       if (std::from_chars(start, at_, out->integer).ec != std::errc()) return fail("a number out of range");
       out->kind = Value::Kind::kInteger;
     }

@@ -15,7 +15,7 @@ bool is_digest(const std::string& text) {
   return true;
 }
 
-bool is_whole(const json::Value* value, int64_t low, int64_t high) {
+bool is_integer(const json::Value* value, int64_t low, int64_t high) {
   return value != nullptr && value->is(Kind::kInteger) && value->integer >= low && value->integer <= high;
 }
 
@@ -51,8 +51,8 @@ Status read_input(const Container& file, Network* out) {
   XNOR_TRY(read_object(file, "input", "R14", &input));
   const json::Value *channels = input.find("channels"), *multiple = input.find("multiple"), *pad = input.find("pad");
   const json::Value* range = input.find("range");
-  if (input.members.size() != 4 || !is_whole(channels, 1, 16) || !is_whole(multiple, 1, 256) ||
-      !is_whole(pad, 1, 256) || pad->integer % multiple->integer)
+  if (input.members.size() != 4 || !is_integer(channels, 1, 16) || !is_integer(multiple, 1, 256) ||
+      !is_integer(pad, 1, 256) || pad->integer % multiple->integer)
     return refuse_file("R14: input", "other values", "channels 1..16, multiple 1..256, pad a multiple of it, range");
   if (range == nullptr || !range->is(Kind::kArray) || range->items.size() != 2 || !range->items[0].is_number() ||
       !range->items[1].is_number() || !(range->items[0].real < range->items[1].real))
@@ -68,8 +68,8 @@ Status read_reference(const Container& file, Network* out) {
   XNOR_TRY(read_object(file, "reference", "R15", &reference));
   const json::Value *height = reference.find("height"), *width = reference.find("width");
   const json::Value *before = reference.find("input_sha256"), *behind = reference.find("output_sha256");
-  const bool good = reference.members.size() == 5 && is_whole(height, 1, 1024) && is_whole(width, 1, 1024) &&
-                    is_whole(reference.find("seed"), 0, int64_t{1} << 53) && height->integer % out->multiple == 0 &&
+  const bool good = reference.members.size() == 5 && is_integer(height, 1, 1024) && is_integer(width, 1, 1024) &&
+                    is_integer(reference.find("seed"), 0, int64_t{1} << 53) && height->integer % out->multiple == 0 &&
                     width->integer % out->multiple == 0 && before && is_digest(before->text) && behind &&
                     is_digest(behind->text);
   if (!good) return refuse_file("R15: reference", "other values", "height, width, seed and two digests");

@@ -241,11 +241,11 @@ Status stream(const Network& network, int bands, Plan* plan) {
 // Rows of the largest maps that two neighbouring bands both compute, summed over all bands, must not cost more than
 // sharing each op's rows would: measured, half as much work again is where the two ways meet.
 bool suits_streaming(const Plan& plan) {
-  size_t made = 0, whole = 0;
-  for (const Stage& stage : plan.stages) whole += stage.row_bytes * stage.height;
+  size_t bytes_made = 0, bytes_all = 0;
+  for (const Stage& stage : plan.stages) bytes_all += stage.row_bytes * stage.height;
   for (const Band& band : plan.bands)
-    for (const Step& step : band.steps) made += plan.stages[step.stage].row_bytes;
-  return made <= whole + whole / 2;
+    for (const Step& step : band.steps) bytes_made += plan.stages[step.stage].row_bytes;
+  return bytes_made <= bytes_all + bytes_all / 2;
 }
 
 }  // namespace

@@ -145,8 +145,8 @@ XNOR_INLINE void mismatches(const Windows& windows, const uint32_t* words, int s
   V::I total[kPixels];
   XNOR_UNROLL for (int p = 0; p < kPixels; ++p) total[p] = V::Zero();
   for (int slot = 0; slot < slots;) {
-    const int stop = slots - slot > V::kBurst ? slot + V::kBurst : slots, whole = stop == slots ? stop - 1 : stop;
-    for (; slot < whole; ++slot) count_word<kPixels>(tile, words, slot, counts);
+    const int stop = slots - slot > V::kBurst ? slot + V::kBurst : slots, full = stop == slots ? stop - 1 : stop;
+    for (; slot < full; ++slot) count_word<kPixels>(tile, words, slot, counts);
     if (slot < stop) count_last_word<kPixels>(tile, words, slot++, last_mask, counts);
     XNOR_UNROLL for (int p = 0; p < kPixels; ++p) {
       total[p] = V::Add(total[p], V::LaneCounts(counts[p]));
@@ -163,11 +163,11 @@ inline uint64_t count_rounds(uint64_t rounds) {
   uint8_t bits[(kSlots + V::kTile) * kStep] = {};
   F total = V::Set(0.0f);
   for (uint64_t i = 0; i < rounds; ++i) {
-    F found[V::kTile];
+    F counted[V::kTile];
     // Now the compiler knows neither of them any more, or it would compare each word once.
     asm volatile("" : : "r"(words), "r"(bits) : "memory");
-    mismatches<V::kTile, kSlots>({bits, kStep}, words, kSlots, ~uint32_t{0}, found);
-    XNOR_UNROLL for (int p = 0; p < V::kTile; ++p) total = V::Add(total, found[p]);
+    mismatches<V::kTile, kSlots>({bits, kStep}, words, kSlots, ~uint32_t{0}, counted);
+    XNOR_UNROLL for (int p = 0; p < V::kTile; ++p) total = V::Add(total, counted[p]);
   }
   float sums[16];
   V::StoreU(sums, total);
@@ -251,10 +251,10 @@ XNOR_INLINE void run_tile(const Lot& lot, const Each& finish, int j) {
 
 // Pixels j..end of one border class.
 template <typename Kind, typename Each>
-XNOR_APART void run_pixels(const Lot given_lot, const Each& given, int j, int end) {
+XNOR_APART void run_pixels(const Lot lot_of_caller, const Each& finish_of_caller, int j, int end) {
   constexpr int kTile = V::kTile;
-  const Each finish = given;  // a copy that no store can alias, so its constants stay in registers
-  const Lot lot = given_lot;
+  const Each finish = finish_of_caller;  // a copy that no store can alias, so its constants stay in registers
+  const Lot lot = lot_of_caller;
   if (end - j >= kTile) {
     // The last tile may do some pixels again: cheaper than one by one, where nothing hides the latency.
     for (; j < end; j += kTile) run_tile<Kind, kTile>(lot, finish, j + kTile <= end ? j : end - kTile);

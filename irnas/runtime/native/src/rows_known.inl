@@ -89,9 +89,9 @@ struct Lots {
 };
 
 template <Extra kPost, Shift kShift, Slopes kSlopes, int kSlots, int kStep>
-XNOR_APART void run_known(const Lots<kPost>& given) {
+XNOR_APART void run_known(const Lots<kPost>& lots_of_caller) {
   constexpr int kTile = V::kTile, kBusy = kSlots < 9 ? kSlots : 9;  // words during which the tile before is finished
-  const Lots<kPost> lots = given;
+  const Lots<kPost> lots = lots_of_caller;
   const Lot& lot = lots.lot;
   const int width = lots.width;
   V::Count done[kTile];

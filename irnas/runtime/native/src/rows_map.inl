@@ -44,10 +44,10 @@ struct Bend {
 
 // Where the lanes of a block of outputs are found in an input of `channels` channels from `start` on (A8).
 struct Lanes {
-  int first;   // channel of the first lane
-  bool whole;  // whether the others follow without a turn
+  int first;    // channel of the first lane
+  bool is_run;  // whether the others follow it in memory, without a return to channel 0
 
-  Lanes(int start, int o, int count, int channels) : first((start + o) % channels), whole(first + count <= channels) {}
+  Lanes(int start, int o, int count, int channels) : first((start + o) % channels), is_run(first + count <= channels) {}
 
   F gather(const float* pixel, int count, int channels) const {
     float lanes[V::kLanes] = {};
@@ -66,8 +66,8 @@ inline void mix_lanes(const MixRow& row, int o, int count) {
   float* out = row.out + o;
   if (x1 == nullptr) {
     for (int j = 0; j < row.width; ++j, x0 += c0, out += outputs)
-      V::StoreN(out, bend0(first.whole ? V::LoadU(x0 + first.first) : first.gather(x0, count, c0)), count);
-  } else if (first.whole && second.whole) {
+      V::StoreN(out, bend0(first.is_run ? V::LoadU(x0 + first.first) : first.gather(x0, count, c0)), count);
+  } else if (first.is_run && second.is_run) {
     x0 += first.first;
     x1 += second.first;
     for (int j = 0; j < row.width; ++j, x0 += c0, x1 += c1, out += outputs)

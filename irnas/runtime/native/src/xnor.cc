@@ -88,9 +88,9 @@ uint64_t xnor_spin(uint64_t additions) {
 }
 
 uint64_t xnor_count(const char* kernels, uint64_t rounds) {
-  const xnor::Kernels* found = nullptr;
-  if (!xnor::choose_kernels(kernels, &found).ok() || found->count == nullptr) return 0;
-  return found->count(rounds);
+  const xnor::Kernels* set = nullptr;
+  if (!xnor::choose_kernels(kernels, &set).ok() || set->count == nullptr) return 0;
+  return set->count(rounds);
 }
 
 int xnor_load(const void* bytes, size_t size, const char* kernels, xnor_model** model, char* error, size_t error_size) {

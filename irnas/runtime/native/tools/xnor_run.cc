@@ -88,13 +88,13 @@ std::string stem(const std::string& path) {
   return path.substr(start, dot == std::string::npos || dot < start ? std::string::npos : dot - start);
 }
 
-std::string save(const Options& options, const std::string& name, const std::vector<float>& found, int height,
+std::string save(const Options& options, const std::string& name, const std::vector<float>& probabilities, int height,
                  int width) {
-  std::vector<uint8_t> pixels(found.size());
-  for (size_t i = 0; i < found.size(); ++i)
-    pixels[i] = options.probability            ? static_cast<uint8_t>(255 * found[i] + 0.5f)
-                : found[i] > options.threshold ? 255
-                                               : 0;
+  std::vector<uint8_t> pixels(probabilities.size());
+  for (size_t i = 0; i < probabilities.size(); ++i)
+    pixels[i] = options.probability                    ? static_cast<uint8_t>(255 * probabilities[i] + 0.5f)
+                : probabilities[i] > options.threshold ? 255
+                                                       : 0;
   return xnor::tools::write_pgm(options.folder + "/" + name + ".pgm", pixels.data(), height, width);
 }
 
@@ -110,22 +110,24 @@ std::string run_file(const Options& options, const std::string& path, xnor_model
   if (xnor_prepare(model, frames.height, frames.width, 1, options.threads, XNOR_AUTO) != XNOR_OK)
     return path + ": " + xnor_error(model);
   const size_t count = size_t(frames.height) * frames.width, bytes = count * (frames.is_float ? sizeof(float) : 1);
-  std::vector<float> found(count);
+  std::vector<float> probabilities(count);
   for (int n = 0; n < frames.count; ++n) {
     const uint8_t* image = frames.bytes.data() + n * bytes;
     for (int r = 0; r < options.repeat; ++r) {
       const double wall = now_ms(CLOCK_MONOTONIC), cpu = now_ms(CLOCK_PROCESS_CPUTIME_ID);
-      if (xnor_run(model, image, frames.is_float ? XNOR_F32 : XNOR_U8, 1, found.data()) != XNOR_OK)
+      if (xnor_run(model, image, frames.is_float ? XNOR_F32 : XNOR_U8, 1, probabilities.data()) != XNOR_OK)
         return path + ": " + xnor_error(model);
       times->wall.push_back(now_ms(CLOCK_MONOTONIC) - wall);
       times->cpu.push_back(now_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu);
     }
     const std::string name = stem(path) + (frames.count > 1 ? "_" + std::to_string(n) : "");
-    if (!options.folder.empty()) error = save(options, name, found, frames.height, frames.width);
+    if (!options.folder.empty()) error = save(options, name, probabilities, frames.height, frames.width);
     if (!error.empty()) return error;
-    const auto hits = std::count_if(found.begin(), found.end(), [&](float p) { return p > options.threshold; });
+    const auto hits =
+        std::count_if(probabilities.begin(), probabilities.end(), [&](float p) { return p > options.threshold; });
     std::printf("%s %dx%d: %ld target pixels, highest probability %.4f\n", name.c_str(), frames.height, frames.width,
-                static_cast<long>(hits), static_cast<double>(*std::max_element(found.begin(), found.end())));
+                static_cast<long>(hits),
+                static_cast<double>(*std::max_element(probabilities.begin(), probabilities.end())));
   }
   return "";
 }
