@@ -78,7 +78,7 @@ COMMANDS = {
 
 
 def commands() -> dict[str, str]:
-    found: dict[str, str] = {}
+    options_of: dict[str, str] = {}
 
     def walk(command: object, words: tuple[str, ...]) -> None:
         for name, child in getattr(command, "commands", {}).items():
@@ -87,10 +87,10 @@ def commands() -> dict[str, str]:
             options = {o for p in command.params for o in p.opts if o.startswith("--")}  # type: ignore[attr-defined]
             hidden = {o for p in command.params if p.hidden for o in p.opts}  # type: ignore[attr-defined]
             assert hidden <= HIDDEN
-            found[" ".join(words)] = " ".join(sorted(options - hidden - {"--help"}))
+            options_of[" ".join(words)] = " ".join(sorted(options - hidden - {"--help"}))
 
     walk(get_command(app), ())
-    return found
+    return options_of
 
 
 def test_the_command_line_is_what_was_promised() -> None:

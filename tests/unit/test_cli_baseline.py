@@ -35,15 +35,15 @@ def refused(*arguments: Any) -> IrnasError:
 def test_json_holds_the_metrics_and_where_they_come_from() -> None:
     result = run("--json", "--threshold", "0.5max", "--preset", "sctransnet")
     assert result.exit_code == 0 and result.stderr == ""
-    found, dataset = json.loads(result.stdout), tiny()
+    document, dataset = json.loads(result.stdout), tiny()
     rule = parse("0.5max")
     assert rule is not None
-    verdict = judge(
+    judgement = judge(
         find_method("top-hat"), dataset.split("test"), rule, preset("sctransnet"), images=None, tick=lambda *_: None
     )
-    assert found.pop("metrics") == verdict.metrics
-    assert found.pop("seconds_per_image") > 0 <= found.pop("cpu_seconds_per_image")
-    assert found == {
+    assert document.pop("metrics") == judgement.metrics
+    assert document.pop("seconds_per_image") > 0 <= document.pop("cpu_seconds_per_image")
+    assert document == {
         "name": "top-hat",
         "title": "Top-Hat",
         "paper": "Zeng et al., 2006",
@@ -67,15 +67,15 @@ def test_the_table_says_over_what(tmp_path: Path) -> None:
 
 
 def test_the_file_holds_what_json_prints(tmp_path: Path) -> None:
-    path = tmp_path / "found" / "top-hat.json"
+    path = tmp_path / "document" / "top-hat.json"
     result = run("--json", "-o", path, "--images", 2)
     assert json.loads(path.read_text()) == json.loads(result.stdout)
     assert [p.name for p in path.parent.iterdir()] == ["top-hat.json"]
 
 
-def test_a_threshold_may_come_from_fit_but_not_for_the_images_of_fit() -> None:
-    found = json.loads(run("--json", "--threshold", "fit", "--split", "val").stdout)
-    assert found["threshold_from"] == "the split fit" and found["threshold"].endswith("sigma")
+def test_a_threshold_of_fit_never_judges_the_images_of_fit() -> None:
+    document = json.loads(run("--json", "--threshold", "fit", "--split", "val").stdout)
+    assert document["threshold_from"] == "the split fit" and document["threshold"].endswith("sigma")
     for split in ("fit", "train"):
         error = refused("--threshold", "fit", "--split", split)
         assert isinstance(error, SettingsError)

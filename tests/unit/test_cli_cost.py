@@ -23,21 +23,21 @@ def run(*arguments: str) -> str:
 
 
 def test_cost_as_json() -> None:
-    found = json.loads(run("cost", "biisnet", "LIT10", "--input", "3x512x512", "--json"))
-    assert found["key"] == catalog.find_point("biisnet", "LIT10").key and found["input"] == "3x512x512"
-    assert (found["params"], found["bytes"]) == (10_324, 41_296)
-    assert found["ops"] == pytest.approx(0.344e9, rel=1e-3)
-    assert found["channels"]["3"] == {n: found[n] for n in ("ops", "params", "macs", "elementwise", "bytes")}
-    assert found["channels"]["1"]["params"] == 10_036
+    document = json.loads(run("cost", "biisnet", "LIT10", "--input", "3x512x512", "--json"))
+    assert document["key"] == catalog.find_point("biisnet", "LIT10").key and document["input"] == "3x512x512"
+    assert (document["params"], document["bytes"]) == (10_324, 41_296)
+    assert document["ops"] == pytest.approx(0.344e9, rel=1e-3)
+    assert document["channels"]["3"] == {n: document[n] for n in ("ops", "params", "macs", "elementwise", "bytes")}
+    assert document["channels"]["1"]["params"] == 10_036
     single = json.loads(run("cost", "biisnet", "LIT10", "--input", "1x512x512", "--json"))
-    assert single["channels"] == found["channels"] and single["params"] == 10_036
+    assert single["channels"] == document["channels"] and single["params"] == 10_036
 
 
 def test_cost_with_the_speed_on_a_device(tmp_path: Path) -> None:
     words = ("cost", "biisnet", "LIT10", "--input", "1x64x48", "--device", profiles.written(tmp_path))
-    found = json.loads(run(*words, "--json"))
-    assert found["device"] == "a board" and found["fps"] * found["latency_ms"] == pytest.approx(1000)
-    assert f"predicted for a board: {found['latency_ms']:.3g} ms, {found['fps']:.4g} frames/s" in run(*words)
+    document = json.loads(run(*words, "--json"))
+    assert document["device"] == "a board" and document["fps"] * document["latency_ms"] == pytest.approx(1000)
+    assert f"predicted for a board: {document['latency_ms']:.3g} ms, {document['fps']:.4g} frames/s" in run(*words)
 
 
 def test_cost_as_a_table() -> None:
@@ -99,7 +99,7 @@ def test_spaces_as_tables() -> None:
 
 def test_a_network_of_many_frames_costs_one_frame_and_a_window() -> None:
     point = ("cost", "std2net", "c=2,features=4,frames=3", "--input", "1x64x64")
-    found = json.loads(run(*point, "--json"))
-    assert found["frames"] == 3 and found["window"]["params"] == found["params"]
-    assert 2 * found["macs"] < found["window"]["macs"] < 3 * found["macs"]
-    assert f"all 3 frames of a window: {found['window']['ops'] / 1e9:.3f} G OPs" in run(*point)
+    document = json.loads(run(*point, "--json"))
+    assert document["frames"] == 3 and document["window"]["params"] == document["params"]
+    assert 2 * document["macs"] < document["window"]["macs"] < 3 * document["macs"]
+    assert f"all 3 frames of a window: {document['window']['ops'] / 1e9:.3f} G OPs" in run(*point)

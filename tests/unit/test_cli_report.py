@@ -41,40 +41,40 @@ def call(*words: str) -> str:
 
 
 def test_front_as_json(run: str) -> None:
-    found = json.loads(call("front", run, "--json"))
+    document = json.loads(call("front", run, "--json"))
     expected = Run.read(run).results
-    assert [r["key"] for r in found["results"]] == [r.key for r in expected]
-    assert {r["status"] for r in found["results"]} == {"ok", "failed", "rejected"}
-    assert {r["key"] for r in found["front"]} <= {r["key"] for r in found["results"] if r["status"] == "ok"}
-    for row in found["front"]:
+    assert [r["key"] for r in document["results"]] == [r.key for r in expected]
+    assert {r["status"] for r in document["results"]} == {"ok", "failed", "rejected"}
+    assert {r["key"] for r in document["front"]} <= {r["key"] for r in document["results"] if r["status"] == "ok"}
+    for row in document["front"]:
         assert {"key", "status", "values", "genotype", "epochs", "seed"} <= set(row)
         assert row["values"]["miou"] > 0
         assert row["genotype"]["values"]["width"] in (4, 8, 16, 32)
-    assert found["baselines"]["global_threshold"]["miou"] == 0.21
-    assert 0 < found["hypervolume"] < 1
+    assert document["baselines"]["global_threshold"]["miou"] == 0.21
+    assert 0 < document["hypervolume"] < 1
 
 
 def test_front_as_a_table(run: str) -> None:
-    shown = call("front", run)
-    found = json.loads(call("front", run, "--json"))
-    on_front = {r["key"] for r in found["front"]}
-    for row in found["results"]:
-        assert (row["key"] in shown) == (row["key"] in on_front)
-    assert "mIoU (%)" in shown
-    assert "binarizer" in shown
+    text = call("front", run)
+    document = json.loads(call("front", run, "--json"))
+    on_front = {r["key"] for r in document["front"]}
+    for row in document["results"]:
+        assert (row["key"] in text) == (row["key"] in on_front)
+    assert "mIoU (%)" in text
+    assert "binarizer" in text
     # An axis on which all agree says nothing.
-    assert "norm" not in shown
-    assert "baseline global threshold: mIoU 21.00 %" in shown
-    assert f"hypervolume {100 * found['hypervolume']:.1f} %" in shown
+    assert "norm" not in text
+    assert "baseline global threshold: mIoU 21.00 %" in text
+    assert f"hypervolume {100 * document['hypervolume']:.1f} %" in text
 
 
 def test_front_with_every_trial(run: str) -> None:
-    shown = call("front", run, "--all")
+    text = call("front", run, "--all")
     for row in json.loads(call("front", run, "--json"))["results"]:
-        assert row["key"] in shown
-    assert "rejected" in shown
-    assert "got loss nan" in shown
-    assert "ok, front" in shown
+        assert row["key"] in text
+    assert "rejected" in text
+    assert "got loss nan" in text
+    assert "ok, front" in text
 
 
 def test_front_of_a_run_in_which_nothing_ended(tmp_path: Path) -> None:
@@ -84,9 +84,9 @@ def test_front_of_a_run_in_which_nothing_ended(tmp_path: Path) -> None:
     uri = write_run(tmp_path / "one", space_folder(tmp_path), trials=0, closed=None, then=propose)
     lines = Path(uri, "ledger.jsonl").read_text().splitlines(keepends=True)
     Path(uri, "ledger.jsonl").write_text(lines[0] + lines[-1])
-    shown = call("front", uri)
-    assert "no trial was trained to the end yet" in shown
-    assert "1 unfinished" in shown
+    text = call("front", uri)
+    assert "no trial was trained to the end yet" in text
+    assert "1 unfinished" in text
     assert json.loads(call("front", uri, "--json"))["front"] == []
 
 
@@ -95,8 +95,8 @@ def test_markup_in_an_error_is_only_text(tmp_path: Path) -> None:
         genotype = writer.space.complete({"width": 32, "depth": 3, "binarizer": "sign"})
         writer.finish(writer.propose(genotype), genotype, Status.FAILED, {}, 0, "got [/bold] and [red]text")
 
-    shown = call("front", write_run(tmp_path / "one", space_folder(tmp_path), trials=1, then=fail), "--all")
-    assert "got [/bold] and [red]text" in shown
+    text = call("front", write_run(tmp_path / "one", space_folder(tmp_path), trials=1, then=fail), "--all")
+    assert "got [/bold] and [red]text" in text
 
 
 def test_markup_in_an_axis_is_only_text(tmp_path: Path) -> None:
@@ -145,8 +145,8 @@ def test_ui_serves_the_store_on_this_machine_only(tmp_path: Path, monkeypatch: p
     started: list[Any] = []
     monkeypatch.setattr(os, "execv", lambda path, words: started.append((path, words)))
     (tmp_path / client.DATABASE).touch()
-    shown = call("ui", str(tmp_path), "--port", "5055")
-    assert "http://127.0.0.1:5055" in shown
+    text = call("ui", str(tmp_path), "--port", "5055")
+    assert "http://127.0.0.1:5055" in text
     ((path, words),) = started
     assert path == sys.executable
     text = " ".join(words)
@@ -168,16 +168,16 @@ def test_ui_of_a_server_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_front_shows_speeds_beside_those_of_networks_alone(run: str) -> None:
     with_speed(run)
-    shown, found = call("front", run), json.loads(call("front", run, "--json"))
-    assert "FPS alone" in shown and "differs by at most 25.0 %" in shown and "of a board (a <small> chip" in shown
-    for row in found["front"]:
-        assert f"{row['values']['fps'] / 0.8:.4g}" in shown
+    text, document = call("front", run), json.loads(call("front", run, "--json"))
+    assert "FPS alone" in text and "differs by at most 25.0 %" in text and "of a board (a <small> chip" in text
+    for row in document["front"]:
+        assert f"{row['values']['fps'] / 0.8:.4g}" in text
         assert row["alone"]["ms_min"] == pytest.approx(0.8 * row["values"]["latency_ms"])
-    assert found["device"]["name"] == "a board"
+    assert document["device"]["name"] == "a board"
 
 
 def test_a_front_that_was_only_predicted_says_so(run: str) -> None:
     with_speed(run, predicted=True)
-    shown = call("front", run)
-    assert "predicted from the profile abcdefabcdef; not measured here" in shown and "FPS alone" not in shown
+    text = call("front", run)
+    assert "predicted from the profile abcdefabcdef; not measured here" in text and "FPS alone" not in text
     assert "alone" not in json.loads(call("front", run, "--json"))["front"][0]

@@ -25,11 +25,11 @@ def settings(**changes: Any) -> SearchSettings:
 
 def test_a_plan_counts_prices_and_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("irnas.workflows.plan.DRAWN", 6)
-    found = plan(settings())
-    least, middle, most = found.free["ops"]
-    assert least <= middle <= most and found.refused == 0.0 and found.points > 100
-    assert 1 <= len(found.timed) <= 3 and all(t.seconds > 0 for t in found.timed)
-    assert [t.costs["ops"] for t in found.timed] == sorted(t.costs["ops"] for t in found.timed)
+    made = plan(settings())
+    least, middle, most = made.free["ops"]
+    assert least <= middle <= most and made.refused == 0.0 and made.points > 100
+    assert 1 <= len(made.timed) <= 3 and all(t.seconds > 0 for t in made.timed)
+    assert [t.costs["ops"] for t in made.timed] == sorted(t.costs["ops"] for t in made.timed)
 
     half = plan(settings(limits={"ops": middle}))
     assert 0 < half.refused < 1 and all(t.costs["ops"] <= middle for t in half.timed)
@@ -45,16 +45,16 @@ def test_the_sentences_add_up() -> None:
     )
     made = Plan(points=1000, free={"ops": (1e6, 2e6, 3e6)}, refused=0.25, timed=timed)
     assert made.mean_seconds == 120
-    said = "\n".join(lines(settings(trials=30, finalists=5, limits={"ops": 2.5e6}), made, 2))
-    assert "refuse 25 % of the networks" in said and "1,000 networks" in said
-    assert "about 30 full trainings and 10 of finalists: 1 h 20 min of one core, tpe" in said
-    assert "40 min 0 s with 2 at the same time" in said
+    text = "\n".join(lines(settings(trials=30, finalists=5, limits={"ops": 2.5e6}), made, 2))
+    assert "refuse 25 % of the networks" in text and "1,000 networks" in text
+    assert "about 30 full trainings and 10 of finalists: 1 h 20 min of one core, tpe" in text
+    assert "40 min 0 s with 2 at the same time" in text
     facts = document(settings(trials=30, finalists=5), made, 2)
     assert (facts["trainings"], facts["trainings_of_finalists"]) == (30, 10)
     assert (facts["core_seconds"], facts["seconds"]) == (4800, 2400)
     assert document(settings(), Plan(points=9, free={}, refused=1.0, timed=()), 2)["seconds"] is None
-    said = "\n".join(lines(settings(trials=1000, strategy="freeze-thaw", budget_limit=TotalBudget(epochs=90)), made, 4))
-    assert "about 30 full trainings' worth of epochs: 1 h 0 min of one core, freeze-thaw" in said
+    text = "\n".join(lines(settings(trials=1000, strategy="freeze-thaw", budget_limit=TotalBudget(epochs=90)), made, 4))
+    assert "about 30 full trainings' worth of epochs: 1 h 0 min of one core, freeze-thaw" in text
     assert "about 15 full trainings:" in "\n".join(
         lines(settings(trials=1000, budget_limit=TotalBudget(seconds=1800)), made, 1)
     )

@@ -45,6 +45,6 @@ def test_a_linked_file_exists(page: Path) -> None:
 
 def test_the_two_commands_are_marked_for_ci() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.findall(r"<!-- command (\d) -->\n```bash\n(.*?)```", text, re.S)
-    assert [number for number, _ in found] == ["1", "2"]
-    assert "irnas search" in found[0][1] and "pytest" in found[1][1]
+    marked = re.findall(r"<!-- command (\d) -->\n```bash\n(.*?)```", text, re.S)
+    assert [number for number, _ in marked] == ["1", "2"]
+    assert "irnas search" in marked[0][1] and "pytest" in marked[1][1]

@@ -37,7 +37,7 @@ def test_a_record_of_version_0_1_opens() -> None:
     document = EVERYTHING.document()
     for new, old in {"strategy": "sampler", "grace_period": "grace", "budget_limit": "spend"}.items():
         document[old] = document.pop(new)
-    document.update(spend="1.5h", worth="60m")
+    document |= {"spend": "1.5h", "worth": "60m"}
     assert SearchSettings.from_document(document) == EVERYTHING
 
 

@@ -35,9 +35,9 @@ def test_a_condition_removes_the_parameter() -> None:
 @given(st.integers(0, 2**32))
 def test_samples_are_members(seed: int) -> None:
     space = tiny_space()
-    found = space.sample(random.Random(seed))
-    assert space.genotype(found.values) == found
-    assert Genotype.from_document(found.document()) == found
+    genotype = space.sample(random.Random(seed))
+    assert space.genotype(genotype.values) == genotype
+    assert Genotype.from_document(genotype.document()) == genotype
 
 
 def test_a_key_depends_on_the_values_only() -> None:
@@ -50,14 +50,14 @@ def test_a_key_depends_on_the_values_only() -> None:
 def test_a_key_is_the_same_in_another_process() -> None:
     code = "from support.results import tiny_space; print(tiny_space().default().key)"
     root = __file__.rsplit("/", 2)[0]
-    found = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0]={[root, *sys.path]!r}; {code}"],
         capture_output=True,
         text=True,
         check=True,
         env={"PYTHONHASHSEED": "7"},
     )
-    assert found.stdout.strip() == tiny_space().default().key
+    assert done.stdout.strip() == tiny_space().default().key
 
 
 def test_restricting_a_parent_drops_its_children() -> None:

@@ -16,13 +16,13 @@ def both() -> Space:
     return unite([tiny_space(), replace(tiny_space(), name="other")])
 
 
-def test_its_points_are_those_of_its_members_under_their_own_keys() -> None:
+def test_its_points_are_its_members_under_their_own_keys() -> None:
     one, two = both().members
     wanted = {p.key for p in one.points()} | {p.key for p in two.points()}
-    found = list(both().points())
-    assert {p.key for p in found} == wanted
-    assert both().count() == len(found) == one.count() + two.count()
-    assert {p.space for p in found} == {one.name, "other"}
+    points = list(both().points())
+    assert {p.key for p in points} == wanted
+    assert both().count() == len(points) == one.count() + two.count()
+    assert {p.space for p in points} == {one.name, "other"}
 
 
 def test_names_go_both_ways() -> None:
@@ -62,7 +62,7 @@ def test_a_sampler_walks_all_members(sampler: str) -> None:
     assert len(seen) == len(set(seen)) == space.count()
 
 
-def test_a_published_point_is_told_to_the_sampler_under_the_names_of_the_union() -> None:
+def test_a_sampler_hears_of_a_point_by_the_names_of_the_union() -> None:
     space = both()
     point = space.members[1].default()
     asker = strategy("tpe", space, first=[("published default", point)])
