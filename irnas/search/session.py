@@ -159,7 +159,7 @@ class Session:
     def repeat(self, result: Result, seed: int, number: int) -> Assignment:
         """The training of a finished trial once more, with another seed; ``number`` tells its files from the others."""
         finalist = Proposal(trial=result.trial, genotype=result.genotype, costs={}, origin="finalist")
-        return replace(self._assign(finalist), seed=seed, repeat=number)
+        return replace(self._assign(finalist), seed=seed, replicate=number)
 
     def _promote(self) -> Proposal | None:
         """When the budget is used up: a paused trial that would be on the front as it stands, to be trained on."""

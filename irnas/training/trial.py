@@ -47,13 +47,13 @@ class Assignment:
     """The run, where checkpoints and weights go."""
     spent: float = 0.0
     """Seconds that it trained before it was paused."""
-    repeat: int = 0
+    replicate: int = 0
     """Above 0 for a network that was trained before, with another seed: its files have names of their own."""
 
     @property
     def checkpoint(self) -> str:
         """Where the state after each epoch is kept until the trial ends."""
-        return checkpoint_uri(self.uri, self.genotype.key, self.repeat)
+        return checkpoint_uri(self.uri, self.genotype.key, self.replicate)
 
     def result(
         self,
@@ -161,7 +161,7 @@ def _train(assignment: Assignment, started: float, device: str, trained_on: str)
         seconds = time.perf_counter() - started
         reported = {**values, "loss": epoch.loss}
         yield Report(epoch=epoch.epoch, values=reported, seconds=seconds, trained_on=trained_on, fused=fused)
-    if not assignment.repeat:
+    if not assignment.replicate:
         write_weights(assignment.uri, assignment.genotype.key, model)
     yield assignment.result(
         Status.OK,

@@ -91,20 +91,22 @@ def inherit(child: nn.Module, mine: Values, state: State, theirs: Values) -> flo
     Where a channel is there twice, what reads it weighs half; with twice the base, the outputs are equal but for noise.
     """
     known = {place(name, theirs): tensor for name, tensor in state.items()}
-    base, of_base, found, total = int(mine["base"]), int(theirs["base"]), 0, 0
+    base, of_base, num_inherited, total = int(mine["base"]), int(theirs["base"]), 0, 0
     for name, tensor in child.state_dict().items():
         total += tensor.numel()
         source = known.get(place(name, mine))
         if source is None:
             continue
-        given = part(source, tensor.shape, base, of_base)
+        tensor_of_parent = part(source, tensor.shape, base, of_base)
         if tensor.ndim == 4 and base > of_base:
             if tensor.shape[1] != source.shape[1]:
-                given = given * (of_base / base)
-            given = given + NOISE * given.std(unbiased=False) * torch.randn_like(given)
-        tensor.copy_(given)
-        found += tensor.numel()
-    return found / total
+                tensor_of_parent = tensor_of_parent * (of_base / base)
+            tensor_of_parent = tensor_of_parent + NOISE * tensor_of_parent.std(unbiased=False) * torch.randn_like(
+                tensor_of_parent
+            )
+        tensor.copy_(tensor_of_parent)
+        num_inherited += tensor.numel()
+    return num_inherited / total
 
 
 class Bench:
@@ -175,31 +177,31 @@ def neighbours(bench: Bench, key: str) -> Iterator[tuple[str, str]]:
             yield of, AXES[differ[0]] + sign
 
 
-def drawn(bench: Bench, given: argparse.Namespace) -> Iterator[tuple[str, str, str]]:
+def drawn(bench: Bench, arguments: argparse.Namespace) -> Iterator[tuple[str, str, str]]:
     """Parents, children and what changes between them: every kind of change as often as the draw allows."""
     rng = random.Random(0)
     used: dict[str, int] = {}
-    taken: set[str] = set()
-    cheap = sorted(k for k, p in bench.points.items() if p.curves[0][-1].seconds <= given.most)
+    children: set[str] = set()
+    cheap = sorted(k for k, p in bench.points.items() if p.curves[0][-1].seconds <= arguments.most)
     rng.shuffle(cheap)
-    for parent in cheap[: given.parents]:
-        choice = [c for c in neighbours(bench, parent) if c[0] in cheap and c[0] not in taken]
-        for _ in range(given.children):
+    for parent in cheap[: arguments.parents]:
+        choice = [c for c in neighbours(bench, parent) if c[0] in cheap and c[0] not in children]
+        for _ in range(arguments.children):
             if not choice:
                 break
             rng.shuffle(choice)
             child, change = min(choice, key=lambda c: used.get(c[1], 0))
             choice = [c for c in choice if c[1] != change]
             used[change] = used.get(change, 0) + 1
-            taken.add(child)
+            children.add(child)
             yield parent, child, change
 
 
-def pairs(bench: Bench, given: argparse.Namespace) -> None:
+def pairs(bench: Bench, arguments: argparse.Namespace) -> None:
     """Print the means of each arm, their paired differences, and what each says of the rank."""
     rows = [
         (*row, {"parent": bench.full(row[0]), "full": bench.full(row[1])}, number)
-        for number, row in enumerate(drawn(bench, given))
+        for number, row in enumerate(drawn(bench, arguments))
     ]
     for epochs in (9, 3, bench.budget.epochs):
         for parent, child, _, arms, number in rows:
@@ -210,7 +212,7 @@ def pairs(bench: Bench, given: argparse.Namespace) -> None:
             if epochs == 9:
                 arms["fresh 9"] = bench.train(f"fresh9_{child}", child, 9)
             # The longest ones are dear, and tell least.
-            if epochs < bench.budget.epochs or number % given.children == 0:
+            if epochs < bench.budget.epochs or number % arguments.children == 0:
                 name = f"inherit{epochs}-{parent}_{child}"
                 arms[f"inherited {epochs}"] = bench.train(name, child, epochs, parent=f"full_{parent}")
         tell(bench, [row[:4] for row in rows])
@@ -222,19 +224,21 @@ def tell(bench: Bench, rows: Sequence[tuple[str, str, str, dict[str, float]]]) -
         print(f"{change:12s}", *bench.values(child), *(f"{k} {v:.3f};" for k, v in arms.items()))
     print(f"\n{'':16s} mIoU   minus full training   minus fresh 9        Spearman with full, without the trend of OPs")
     for arm in ("parent", "fresh 9", "inherited 3", "inherited 9", "inherited 27"):
-        found = [r for r in rows if arm in r[3]]
-        if len({r[0] for r in found}) < 2:
+        rows_of_arm = [r for r in rows if arm in r[3]]
+        if len({r[0] for r in rows_of_arm}) < 2:
             continue
         cells = []
         for other in ("full", "fresh 9"):
             by_parent: dict[str, list[float]] = {}
-            for parent, _, _, arms in found:
+            for parent, _, _, arms in rows_of_arm:
                 by_parent.setdefault(parent, []).append(arms[arm] - arms[other])
             means = [statistics.fmean(gaps) for gaps in by_parent.values()]
             cells.append(f"{statistics.fmean(means):+.3f} +- {statistics.stdev(means) / math.sqrt(len(means)):.3f}")
-        rank = ranks(bench, [r[1] for r in found], [r[3][arm] for r in found], [r[3]["full"] for r in found])
-        mean = statistics.fmean(r[3][arm] for r in found)
-        print(f"{arm:16s} {mean:.3f}  {cells[0]:20s}  {cells[1]:20s} {rank}  ({len(found)})")
+        rank = ranks(
+            bench, [r[1] for r in rows_of_arm], [r[3][arm] for r in rows_of_arm], [r[3]["full"] for r in rows_of_arm]
+        )
+        mean = statistics.fmean(r[3][arm] for r in rows_of_arm)
+        print(f"{arm:16s} {mean:.3f}  {cells[0]:20s}  {cells[1]:20s} {rank}  ({len(rows_of_arm)})")
     print("by change: inherited 9 minus full, minus fresh 9")
     for change in sorted({r[2] for r in rows}):
         mine = [r[3] for r in rows if r[2] == change]
@@ -274,14 +278,14 @@ def volume(bench: Bench, keys: Sequence[str], seed: int) -> float:
     return total
 
 
-def chain(bench: Bench, given: argparse.Namespace) -> None:
+def chain(bench: Bench, arguments: argparse.Namespace) -> None:
     """Print the worth of fronts at equal epochs."""
     space = bench.table.space
     spots = {k: np.array(features(space, p.genotype)) for k, p in bench.points.items()}
     epochs = bench.budget.epochs // 3
-    found: dict[str, list[list[float]]] = {}
-    for search in range(given.searches):
-        order = random.Random(search).sample(sorted(bench.points), given.networks)
+    shares_of_arm: dict[str, list[list[float]]] = {}
+    for search in range(arguments.searches):
+        order = random.Random(search).sample(sorted(bench.points), arguments.networks)
         fresh: dict[str, float] = {}
         heirs: dict[str, float] = {}
         for key in order:
@@ -289,26 +293,26 @@ def chain(bench: Bench, given: argparse.Namespace) -> None:
             nearest = min(heirs, key=lambda k: float(np.linalg.norm(spots[k] - spots[key])), default="")
             parent = f"chain{search}_{nearest}" if nearest else ""
             heirs[key] = bench.train(f"chain{search}_{key}", key, epochs, parent=parent)
-            if len(heirs) % max(given.networks // 3, 1):
+            if len(heirs) % max(arguments.networks // 3, 1):
                 continue
             for arm, seen in (("fresh", fresh), ("inherited", heirs)):
-                found.setdefault(f"{arm} {epochs}, {len(heirs)} networks", []).append(
+                shares_of_arm.setdefault(f"{arm} {epochs}, {len(heirs)} networks", []).append(
                     [worth(bench, seen, seed) for seed in (0, 1)]
                 )
             full = order[: len(heirs) // 3]
             shares = [worth(bench, {k: bench.full(k, seed) for k in full}, 1 - seed) for seed in (0, 1)]
-            found.setdefault(f"full, {len(full)} networks", []).append(shares)
+            shares_of_arm.setdefault(f"full, {len(full)} networks", []).append(shares)
         truth = [bench.full(k) for k in order]
         print(f"search {search}: mean mIoU in full {statistics.fmean(truth):.3f}")
         for arm, seen in (("fresh", fresh), ("inherited", heirs)):
             rank = ranks(bench, order, [seen[k] for k in order], truth)
             print(f"  {arm} {statistics.fmean(seen.values()):.3f}, Spearman with full {rank}", flush=True)
-    for arm, shares in sorted(found.items()):
+    for arm, shares in sorted(shares_of_arm.items()):
         cells = [statistics.fmean(pair) for pair in shares]
         print(f"{arm:28s} {statistics.fmean(cells):.3f} of the table's hypervolume", [round(c, 3) for c in cells])
 
 
-def supernet(bench: Bench, given: argparse.Namespace) -> None:
+def supernet(bench: Bench, arguments: argparse.Namespace) -> None:
     """Print how the parts of one set of weights rank networks of the table, beside early epochs."""
     torch.manual_seed(0)
     nets = {key: models.build(p.genotype) for key, p in bench.points.items()}
@@ -328,11 +332,11 @@ def supernet(bench: Bench, given: argparse.Namespace) -> None:
     rest = [t for n, t in shared.items() if not n.endswith("log_k")]
     rate = LEARNING_RATE
     optimizer = torch.optim.AdamW([{"params": rest}, {"params": sharp, "lr": 10 * rate}], lr=rate, weight_decay=0.0)
-    steps = given.rounds * math.ceil(len(bench.fit) / bench.budget.batch)
+    steps = arguments.rounds * math.ceil(len(bench.fit) / bench.budget.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     loss_of, rng, started = make_loss("softiou+bce"), random.Random(0), time.process_time()
     keys = sorted(nets, key=bench.ops)
-    for epoch in range(1, given.rounds + 1):
+    for epoch in range(1, arguments.rounds + 1):
         order = batches(
             bench.fit,
             batch=bench.budget.batch,
@@ -351,13 +355,13 @@ def supernet(bench: Bench, given: argparse.Namespace) -> None:
             optimizer.step()
             schedule.step()
     took, guess = time.process_time() - started, []
-    keys = rng.sample(keys, min(given.judged, len(keys)))
+    keys = rng.sample(keys, min(arguments.judged, len(keys)))
     for key in keys:
         with torch.no_grad():
             nets[key].load_state_dict(view(key), strict=False)
         guess.append(validate(nets[key], bench.val, bench.rules)[0]["miou"])
     mean = statistics.fmean(guess)
-    print(f"supernet: {given.rounds} epochs of 4 networks in {took:.0f} s, mean mIoU of its parts {mean:.3f}")
+    print(f"supernet: {arguments.rounds} epochs of 4 networks in {took:.0f} s, mean mIoU of its parts {mean:.3f}")
     print(f"Spearman with the full training of a seed, without the trend of OPs ({len(keys)} networks):")
     guesses = {"supernet": lambda key, seed: guess[keys.index(key)]}
     for epoch in (1, 3, 9, bench.budget.epochs):
@@ -379,14 +383,14 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=36, help="of each search")
     parser.add_argument("--rounds", type=int, default=27, help="epochs of the supernet")
     parser.add_argument("--judged", type=int, default=72, help="networks that the supernet ranks")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     what: dict[str, Callable[[Bench, argparse.Namespace], None]] = {
         "pairs": pairs,
         "chain": chain,
         "supernet": supernet,
     }
-    what[given.what](Bench(given.data, given.keep), given)
+    what[arguments.what](Bench(arguments.data, arguments.keep), arguments)
 
 
 if __name__ == "__main__":

@@ -76,12 +76,12 @@ def _dataset(folder: Path, options: argparse.Namespace) -> tuple[Split, Split]:
         drift=options.drift,
     )
     synthetic.write(folder, settings)
-    found = open_dataset(str(folder))
-    return found.split("train"), found.split("test")
+    dataset = open_dataset(str(folder))
+    return dataset.split("train"), dataset.split("test")
 
 
 def _judge(space: str, point: str, seed: int, train: Split, test: Split, options: argparse.Namespace) -> None:
-    genotype = catalog.point(space, point)
+    genotype = catalog.find_point(space, point)
     torch.manual_seed(seed)
     network = models.build(genotype)
     start = time.thread_time()

@@ -27,32 +27,32 @@ from irnas.data import open_dataset
 from irnas.training.fit import fit
 
 
-def train(given: argparse.Namespace, ready: Barrier, spans: Any) -> None:
+def train(arguments: argparse.Namespace, ready: Barrier, spans: Any) -> None:
     """Train, and say when the epochs that count began and ended."""
     torch.set_num_threads(1)
-    split = open_dataset(given.data).split("fit")
-    model = models.build(catalog.point(given.space, given.point))
-    budget = Budget(epochs=given.epochs + 1, batch=given.batch, crop=given.crop)
-    trained = fit(model, split, budget, Recipe(), seed=0, device=given.device)
+    split = open_dataset(arguments.data).split("fit")
+    model = models.build(catalog.find_point(arguments.space, arguments.point))
+    budget = Budget(epochs=arguments.epochs + 1, batch=arguments.batch, crop=arguments.crop)
+    trained = fit(model, split, budget, Recipe(), seed=0, device=arguments.device)
     next(trained)
     ready.wait(600)
     started = time.monotonic()
     for _ in trained:
         pass
-    spans.put((started, time.monotonic(), given.epochs * len(split)))
+    spans.put((started, time.monotonic(), arguments.epochs * len(split)))
 
 
-def pack(given: argparse.Namespace, number: int) -> float:
+def measure(arguments: argparse.Namespace, number: int) -> float:
     """Images a second of so many trainings together."""
     context = multiprocessing.get_context("spawn")
     ready, spans = context.Barrier(number), context.Queue()
-    at_work = [context.Process(target=train, args=(given, ready, spans), daemon=True) for _ in range(number)]
-    for process in at_work:
+    processes = [context.Process(target=train, args=(arguments, ready, spans), daemon=True) for _ in range(number)]
+    for process in processes:
         process.start()
-    found = [spans.get(timeout=3600) for _ in at_work]
-    for process in at_work:
+    measured = [spans.get(timeout=3600) for _ in processes]
+    for process in processes:
         process.join()
-    starts, ends, images = zip(*found, strict=True)
+    starts, ends, images = zip(*measured, strict=True)
     return float(sum(images) / (max(ends) - min(starts)))
 
 
@@ -66,13 +66,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--crop", type=int, default=32)
-    given = parser.parse_args()
-    print(f"{given.space} {given.point} on {given.device}: batch {given.batch}, crop {given.crop}")
-    alone = pack(given, 1)
-    print(f"{'at once':>8} {'images/s':>10} {'gain':>6}\n{1:8d} {alone:10.0f} {1:6.2f}", flush=True)
-    for number in (int(text) for text in given.at_once.split(",") if text != "1"):
-        found = pack(given, number)
-        print(f"{number:8d} {found:10.0f} {found / alone:6.2f}", flush=True)
+    arguments = parser.parse_args()
+    print(f"{arguments.space} {arguments.point} on {arguments.device}: batch {arguments.batch}, crop {arguments.crop}")
+    of_one = measure(arguments, 1)
+    print(f"{'at once':>8} {'images/s':>10} {'gain':>6}\n{1:8d} {of_one:10.0f} {1:6.2f}", flush=True)
+    for number in (int(text) for text in arguments.at_once.split(",") if text != "1"):
+        images_per_second = measure(arguments, number)
+        print(f"{number:8d} {images_per_second:10.0f} {images_per_second / of_one:6.2f}", flush=True)
 
 
 if __name__ == "__main__":

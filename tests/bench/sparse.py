@@ -33,10 +33,10 @@ def interleaved(works: Sequence[Callable[[], object]], rounds: int, clock: Calla
     for work in works:
         work()
     for _ in range(rounds):
-        for found, work in zip(spent, works, strict=True):
+        for times, work in zip(spent, works, strict=True):
             start = clock()
             work()
-            found.append((clock() - start) * 1e3)
+            times.append((clock() - start) * 1e3)
     return spent
 
 
@@ -65,10 +65,10 @@ def line(label: str, dense: list[float], sparse: list[float], expected: float) -
 def measure(point: str, side: int, batch: int, rounds: int, clock: Callable[[], float]) -> None:
     """Compare the network, then its blocks at levels 3 and 2, on one size."""
     torch.manual_seed(0)
-    network, x_nchw = models.build(catalog.point("adsnet", point)).eval(), torch.rand(batch, 1, side, side)
+    network, x_nchw = models.build(catalog.find_point("adsnet", point)).eval(), torch.rand(batch, 1, side, side)
     torch.testing.assert_close(run(network, x_nchw, True), run(network, x_nchw, False), rtol=1e-5, atol=1e-5)
-    of = cost.survey(catalog.point("adsnet", point), (1, side, side))
-    all_macs = cost.survey(catalog.point("adsnet", f"{point},drop=0/0"), (1, side, side)).total.macs
+    of = cost.survey(catalog.find_point("adsnet", point), (1, side, side))
+    all_macs = cost.survey(catalog.find_point("adsnet", f"{point},drop=0/0"), (1, side, side)).total.macs
     times = interleaved([partial(run, network, x_nchw, skips) for skips in (False, True)], rounds, clock)
     line(f"{point} {side}x{side} network", times[0], times[1], of.total.macs / all_macs)
     for name, stride in (("act3", 8), ("act2", 4)):
@@ -98,20 +98,20 @@ def session(network: nn.Module, skips: bool) -> Callable[[torch.Tensor], object]
     proto = onnx.convert(network, onnx.input_of(network, 1), Origin(name="sparse"))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
-    found = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return lambda x_nchw: found.run(None, {onnx.INPUT: x_nchw.numpy()})
+    loaded = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return lambda x_nchw: loaded.run(None, {onnx.INPUT: x_nchw.numpy()})
 
 
 def measure_onnx(point: str, sides: list[int], rounds: int, clock: Callable[[], float]) -> None:
     """Compare the two exports of a network."""
     torch.manual_seed(0)
-    network = models.build(catalog.point("adsnet", point)).eval()
+    network = models.build(catalog.find_point("adsnet", point)).eval()
     sessions = [session(network, skips) for skips in (False, True)]
     for side in sides:
         x_nchw = torch.rand(1, 1, side, side)
         times = interleaved([partial(run, x_nchw) for run in sessions], rounds, clock)
         macs = [
-            cost.survey(catalog.point("adsnet", which), (1, side, side)).total.macs
+            cost.survey(catalog.find_point("adsnet", which), (1, side, side)).total.macs
             for which in (point, f"{point},drop=0/0")
         ]
         line(f"{point} {side}x{side} onnx", times[0], times[1], macs[0] / macs[1])

@@ -23,7 +23,7 @@ from irnas.nn.loss import make_loss
 
 def network(point: str) -> tuple[nn.Module, torch.optim.Optimizer]:
     torch.manual_seed(0)
-    model = models.build(catalog.point("biisnet", point)).train()
+    model = models.build(catalog.find_point("biisnet", point)).train()
     return model, torch.optim.AdamW(parameter_groups(model, 1e-3, 1e-4), fused=True)
 
 
@@ -43,23 +43,25 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=64)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=20)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    shape = given.batch, 1, given.crop, given.crop
+    shape = arguments.batch, 1, arguments.crop, arguments.crop
     x_nchw = torch.rand(shape).to(memory_format=torch.channels_last)
     truth = (torch.rand(shape) > 0.99).float()
     ways = {"plain": fused.off, "fused": contextlib.nullcontext}
-    trained = {way: network(given.point) for way in ways}
+    trained = {way: network(arguments.point) for way in ways}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     losses: dict[str, float] = {}
-    for _ in range(given.rounds + 2):
+    for _ in range(arguments.rounds + 2):
         for way, around in ways.items():
             with around():
                 losses[way], took = step(*trained[way], x_nchw, truth)
             seconds[way].append(took)
-    print(f"biisnet {given.point}, batch {given.batch}, crop {given.crop}, kernels built: {fused.is_built()}")
-    for way, found in seconds.items():
-        kept = found[2:]
+    print(
+        f"biisnet {arguments.point}, batch {arguments.batch}, crop {arguments.crop}, kernels built: {fused.is_built()}"
+    )
+    for way, seconds_of_way in seconds.items():
+        kept = seconds_of_way[2:]
         least, middle = 1e3 * min(kept), 1e3 * statistics.median(kept)
         print(f"{way}: {least:.1f} ms min, {middle:.1f} median; loss {losses[way]:.5f}")
     least, middle = (f(seconds["plain"][2:]) / f(seconds["fused"][2:]) for f in (min, statistics.median))

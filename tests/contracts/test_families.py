@@ -31,7 +31,7 @@ FREE = ("view", "expand", "slice", "split", "chunk", "cat", "detach", "alias", "
 
 
 def samples() -> Iterator[Any]:
-    for name in catalog.names():
+    for name in catalog.list_names():
         space = catalog.load(name)
         rng = random.Random(f"families {name}")
         yield pytest.param(space.default(), id=f"{name}-default")
@@ -137,13 +137,13 @@ def test_no_arithmetic_escapes_the_count(genotype: Genotype) -> None:
 
 
 def test_one_seed_gives_one_network() -> None:
-    for name in catalog.names():
+    for name in catalog.list_names():
         genotype = catalog.load(name).default()
         first, second = build(genotype).state_dict(), build(genotype).state_dict()
         assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-@pytest.mark.parametrize("name", catalog.names())
+@pytest.mark.parametrize("name", catalog.list_names())
 def test_the_input_axis_says_what_it_takes(name: str) -> None:
     space = catalog.load(name)
     axis = models.input_axis(space.family)
@@ -159,9 +159,9 @@ def test_the_input_axis_says_what_it_takes(name: str) -> None:
         assert network(torch.zeros(1, channels, SIDE, SIDE)).shape == (1, 1, SIDE, SIDE)
 
 
-def test_published_names_are_distinct_and_their_numbers_plausible() -> None:
-    for name in catalog.names():
-        rows = catalog.published(name)
+def test_published_names_are_distinct_and_numbers_plausible() -> None:
+    for name in catalog.list_names():
+        rows = catalog.load_published(name)
         assert len({row.name for row in rows}) == len(rows)
         for row in rows:
             assert row.source

@@ -15,7 +15,7 @@ GREY, RGB = (1, 256, 256), (3, 256, 256)
 
 
 def total(point: str, input_chw: cost.Chw = GREY) -> Work:
-    return cost.survey(catalog.point("adsnet", point), input_chw).total
+    return cost.survey(catalog.find_point("adsnet", point), input_chw).total
 
 
 @pytest.mark.parametrize(
@@ -53,21 +53,21 @@ NAMES = (("stem", "level"), ("distribution",), ("lateral",), ("act",), ("head", 
 
 @pytest.mark.parametrize("d", PARTS)
 def test_parameters_part_by_part(d: int) -> None:
-    layers = cost.survey(catalog.point("adsnet", f"d={d}"), GREY).layers
-    found = tuple(sum(x.work.numbers for x in layers if x.name.startswith(names)) for names in NAMES)
-    assert found == PARTS[d]
+    layers = cost.survey(catalog.find_point("adsnet", f"d={d}"), GREY).layers
+    numbers = tuple(sum(x.work.numbers for x in layers if x.name.startswith(names)) for names in NAMES)
+    assert numbers == PARTS[d]
 
 
 @pytest.mark.parametrize(
     ("d", "macs"), [(64, (520, 130, 33)), (128, (2080, 520, 130)), (256, (8321, 2080, 520))], ids=str
 )
 def test_macs_of_each_activation_block_and_of_the_backbone(d: int, macs: tuple[int, ...]) -> None:
-    layers = cost.survey(catalog.point("adsnet", f"d={d},drop=0/0"), GREY).layers
+    layers = cost.survey(catalog.find_point("adsnet", f"d={d},drop=0/0"), GREY).layers
     works = {layer.name: layer.work for layer in layers}
-    found = [works[name].macs for name in ("act2", "act3", "act4")]
-    assert [macs // 31 for macs in found] == [64 * 64 * d * d, 32 * 32 * d * d, 16 * 16 * d * d]
+    macs_of_level = [works[name].macs for name in ("act2", "act3", "act4")]
+    assert [macs // 31 for macs in macs_of_level] == [64 * 64 * d * d, 32 * 32 * d * d, 16 * 16 * d * d]
     # In millions; 32.5 is printed as 33.
-    assert tuple(int(value / 1e6 + 0.5) for value in found) == macs
+    assert tuple(int(value / 1e6 + 0.5) for value in macs_of_level) == macs
     backbone = sum(layer.work.macs for layer in layers if layer.name.startswith(("stem", "level")))
     assert f"{backbone / 1e9:.3f}" == "1.729"
 
@@ -83,12 +83,12 @@ def test_macs_of_each_activation_block_and_of_the_backbone(d: int, macs: tuple[i
     ],
 )
 def test_what_skipping_leaves_of_the_macs(drop: str, shares: str) -> None:
-    found = [total(f"d={d},drop={drop}").macs / total(f"d={d},drop=0/0").macs for d in (64, 128, 256)]
-    assert " ".join(f"{share:.3f}" for share in found) == shares
+    ratios = [total(f"d={d},drop={drop}").macs / total(f"d={d},drop=0/0").macs for d in (64, 128, 256)]
+    assert " ".join(f"{share:.3f}" for share in ratios) == shares
 
 
 def test_operations_are_two_for_each_mac_but_one() -> None:
-    layers = cost.survey(catalog.point("adsnet", "drop=0/0"), GREY).layers
+    layers = cost.survey(catalog.find_point("adsnet", "drop=0/0"), GREY).layers
     act = next(layer.work for layer in layers if layer.name == "act4")
     # Five convolutions of 128 channels without biases on 16x16 positions.
     assert act.ops == 2 * act.macs - 5 * 128 * 16 * 16
@@ -96,10 +96,10 @@ def test_operations_are_two_for_each_mac_but_one() -> None:
 
 
 def test_published_rows_of_this_space_carry_these_counts() -> None:
-    rows = [row for row in catalog.published("adsnet") if row.genotype and row.counts]
+    rows = [row for row in catalog.load_published("adsnet") if row.genotype and row.counts]
     assert len(rows) > 10
     for row in rows:
         assert row.genotype is not None
         for printed in row.counts:
-            found = cost.survey(row.genotype, tuple(printed["input"])).total
-            assert (found.numbers, found.macs) == (printed["params"], printed["macs"]), row.name
+            counted = cost.survey(row.genotype, tuple(printed["input"])).total
+            assert (counted.numbers, counted.macs) == (printed["params"], printed["macs"]), row.name

@@ -29,7 +29,7 @@ ROWS = [
 
 
 def count(point: str, input_chw: cost.Chw = RGB) -> cost.Cost:
-    return cost.survey(catalog.point("biisnet", point), input_chw)
+    return cost.survey(catalog.find_point("biisnet", point), input_chw)
 
 
 def printed(value: float, places: int) -> str:
@@ -44,10 +44,10 @@ def test_a_row_of_the_ablation(point: str, params: str, ops: str) -> None:
 
 @pytest.mark.parametrize(("step", "ops"), [*zip(STEPS, STARRED, strict=True)])
 def test_u16_without_the_operations_of_the_lowest_blocks(step: str, ops: str) -> None:
-    found = count(f"U16{step}")
-    assert printed(found.without("bottom.").total.ops / 1e9, 3) == ops
+    counted = count(f"U16{step}")
+    assert printed(counted.without("bottom.").total.ops / 1e9, 3) == ops
     # Their parameters are in the table all the same.
-    assert found.without("bottom.").total.params < found.total.params or step == ""
+    assert counted.without("bottom.").total.params < counted.total.params or step == ""
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_lit10_layer_by_layer(row: str) -> None:
 
 
 def test_published_rows_of_this_space_carry_these_counts() -> None:
-    for row in catalog.published("biisnet"):
+    for row in catalog.load_published("biisnet"):
         for printed_count in row.counts if row.genotype else ():
             assert row.genotype is not None
             total = cost.survey(row.genotype, tuple(printed_count["input"])).total

@@ -37,36 +37,36 @@ STAGES = [
 
 
 def count(point: str) -> cost.Cost:
-    return cost.survey(catalog.point("rpcanet_plus", point), INPUT)
+    return cost.survey(catalog.find_point("rpcanet_plus", point), INPUT)
 
 
 def trimmed(point: str) -> cost.Cost:
-    network = models.build(catalog.point("rpcanet_plus", point))
+    network = models.build(catalog.find_point("rpcanet_plus", point))
     assert isinstance(network, RPCANetPlus)
     return cost.count(network.trim(), INPUT)
 
 
-def giga(found: cost.Cost) -> str:
+def giga(counted: cost.Cost) -> str:
     """Multiply-accumulates of the convolutions of maps; the table leaves squeeze and excite out."""
-    maps = sum(layer.work.macs for layer in found.layers if ".excitation." not in layer.name)
+    maps = sum(layer.work.macs for layer in counted.layers if ".excitation." not in layer.name)
     return f"{maps / 1e9:.3f}"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
 def test_a_row_of_the_table(row: list[str]) -> None:
     point, per_stage, params, macs, macs_trimmed = row
-    found = count(point)
-    assert found.total.params == int(params)
+    counted = count(point)
+    assert counted.total.params == int(params)
     assert count(f"{point},stages=1").total.params == int(per_stage) == int(params) // 6
-    assert (giga(found), giga(trimmed(point))) == (macs, macs_trimmed)
+    assert (giga(counted), giga(trimmed(point))) == (macs, macs_trimmed)
 
 
 @pytest.mark.parametrize(("stages", "params", "macs", "macs_trimmed"), STAGES)
 def test_a_row_of_the_stage_table(stages: int, params: str, macs: str, macs_trimmed: str) -> None:
-    found = count(f"stages={stages}")
-    assert found.total.params == 35_986 * stages
-    assert f"{found.total.params / 1e6:.4f}" == params
-    assert (giga(found), giga(trimmed(f"stages={stages}"))) == (macs, macs_trimmed)
+    counted = count(f"stages={stages}")
+    assert counted.total.params == 35_986 * stages
+    assert f"{counted.total.params / 1e6:.4f}" == params
+    assert (giga(counted), giga(trimmed(f"stages={stages}"))) == (macs, macs_trimmed)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_a_row_of_the_stage_table(stages: int, params: str, macs: str, macs_trim
 def test_the_four_networks_of_a_stage(point: str, parts: tuple[int, ...]) -> None:
     layers = count(point).layers
     for words, params in zip(("background", "target", "noise", "merge"), parts, strict=True):
-        found = sum(x.work.numbers for x in layers if x.name.startswith((f"stages.0.{words}.", f"stages.0.{words}_")))
-        assert found == params, words
+        numbers = sum(x.work.numbers for x in layers if x.name.startswith((f"stages.0.{words}.", f"stages.0.{words}_")))
+        assert numbers == params, words
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_the_formulas(bc: int, tc: int, reduction: int, depths: tuple[int, int, 
 def test_a_bottleneck_where_most_of_the_work_is() -> None:
     """Nobody printed it: ours, held so that it does not drift."""
     for width, params, macs in ((4, 56_196, "3.316"), (8, 71_388, "4.292"), (16, 117_324, "7.265")):
-        found = count(f"merge_bc={width}")
-        assert (found.total.params, giga(found)) == (params, macs)
+        counted = count(f"merge_bc={width}")
+        assert (counted.total.params, giga(counted)) == (params, macs)
 
 
 def test_binary_layers_hold_bits() -> None:
@@ -124,7 +124,7 @@ def test_binary_layers_hold_bits() -> None:
 
 
 def test_published_rows_carry_these_counts() -> None:
-    rows = [row for row in catalog.published("rpcanet_plus") if row.genotype and row.counts]
+    rows = [row for row in catalog.load_published("rpcanet_plus") if row.genotype and row.counts]
     assert len(rows) == 18
     for row in rows:
         assert row.genotype is not None

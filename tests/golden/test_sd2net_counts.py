@@ -33,11 +33,11 @@ VARIANTS = {
 
 
 def count(point: str) -> cost.Cost:
-    return cost.survey(catalog.point("sd2net", point), IMAGE)
+    return cost.survey(catalog.find_point("sd2net", point), IMAGE)
 
 
-def convolutions(found: cost.Cost) -> int:
-    return sum(layer.work.macs for layer in found.layers if layer.type == "Conv2d")
+def convolutions(counted: cost.Cost) -> int:
+    return sum(layer.work.macs for layer in counted.layers if layer.type == "Conv2d")
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,13 @@ def test_every_row_of_the_variants_table(point: str, params: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("c", "alone", "whole"),
+    ("c", "of_convolutions", "of_all"),
     [(4, "0.4154", "0.4404"), (8, "1.6509", "1.7010"), (16, "6.5827", "6.6829"), (32, "26.2888", "26.4893")],
 )
-def test_giga_multiply_accumulates_without_and_with_decompositions(c: int, alone: str, whole: str) -> None:
-    found = count(f"c={c}")
-    assert f"{convolutions(found) / 1e9:.4f}" == alone
-    assert f"{found.total.macs / 1e9:.4f}" == whole
+def test_macs_without_and_with_decompositions(c: int, of_convolutions: str, of_all: str) -> None:
+    counted = count(f"c={c}")
+    assert f"{convolutions(counted) / 1e9:.4f}" == of_convolutions
+    assert f"{counted.total.macs / 1e9:.4f}" == of_all
 
 
 @pytest.mark.parametrize(
@@ -70,15 +70,15 @@ def test_giga_multiply_accumulates_without_and_with_decompositions(c: int, alone
     ],
 )
 def test_the_ablation(point: str, params: int, macs: str | None) -> None:
-    found = count(point)
-    assert found.total.params == params
-    assert macs is None or f"{convolutions(found) / 1e9:.3f}" == macs
+    counted = count(point)
+    assert counted.total.params == params
+    assert macs is None or f"{convolutions(counted) / 1e9:.3f}" == macs
 
 
 def test_the_parts_of_the_published_network() -> None:
-    found = count("SD2Net")
+    counted = count("SD2Net")
     parts: dict[str, int] = {}
-    for layer in found.layers:
+    for layer in counted.layers:
         name, _, rest = layer.name.partition(".")
         part = f"skip.{rest[0]}" if name == "skip" else name
         parts[part] = parts.get(part, 0) + layer.work.numbers
@@ -97,11 +97,11 @@ def test_the_parts_of_the_published_network() -> None:
 
 
 def test_published_counts_are_those_of_the_points() -> None:
-    for row in catalog.published("sd2net"):
+    for row in catalog.load_published("sd2net"):
         assert row.genotype is not None
         for printed in row.counts:
-            found = cost.survey(row.genotype, tuple(printed["input"])).values()
+            costs = cost.survey(row.genotype, tuple(printed["input"])).values()
             for name, value in printed.items():
                 # Tables print millions of parameters with two digits.
                 near = 5e3 if value in (0.07e6, 0.27e6) else 0
-                assert name == "input" or abs(found[name] - value) <= near, (row.name, name)
+                assert name == "input" or abs(costs[name] - value) <= near, (row.name, name)

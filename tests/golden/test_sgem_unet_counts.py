@@ -31,14 +31,14 @@ head      1x256x256      33
 
 
 def count(point: str, input_chw: cost.Chw = RGB) -> cost.Cost:
-    return cost.survey(catalog.point("sgem_unet", point), input_chw)
+    return cost.survey(catalog.find_point("sgem_unet", point), input_chw)
 
 
-def thop(found: cost.Cost) -> float:
+def thop(counted: cost.Cost) -> float:
     """The figure that the tool thop reports: no biases, matrix products or pooling, but normalisation and the like."""
     per_output = {"BatchNorm2d": 4, "Softmax": 3, "Upsample": 1}
     total = 0
-    for layer in found.layers:
+    for layer in counted.layers:
         if layer.type in ("Conv2d", "Linear"):
             total += layer.work.macs
         total += per_output.get(layer.type, 0) * math.prod(layer.shape)
@@ -71,15 +71,15 @@ def test_the_parts_of_the_module() -> None:
 
 
 @pytest.mark.parametrize(
-    ("input_chw", "params", "conv", "whole"),
+    ("input_chw", "params", "conv", "of_all"),
     [(RGB, 8_687_523, 15_830_351_872, "15.8639"), ((1, 256, 256), 8_686_947, 15_792_603_136, "15.8262")],
 )
-def test_macs_with_and_without_the_attention(input_chw: cost.Chw, params: int, conv: int, whole: str) -> None:
-    found = count("SGEM", input_chw)
-    products = sum(layer.work.macs for layer in found.layers if layer.type in ("Outer", "Product"))
-    assert found.total.params == params
+def test_macs_with_and_without_the_attention(input_chw: cost.Chw, params: int, conv: int, of_all: str) -> None:
+    counted = count("SGEM", input_chw)
+    products = sum(layer.work.macs for layer in counted.layers if layer.type in ("Outer", "Product"))
+    assert counted.total.params == params
     assert products == 128 * 64**3 + 64 * 64
-    assert (found.total.macs - products, f"{found.total.macs / 1e9:.4f}") == (conv, whole)
+    assert (counted.total.macs - products, f"{counted.total.macs / 1e9:.4f}") == (conv, of_all)
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_macs_with_and_without_the_attention(input_chw: cost.Chw, params: int, c
     ],
 )
 def test_parameters_and_the_figure_of_thop(point: str, params: int, printed: str, places: int) -> None:
-    found = count(point)
-    assert found.total.params == params
-    assert f"{thop(found) / 1e9:.{places}f}" == printed
+    counted = count(point)
+    assert counted.total.params == params
+    assert f"{thop(counted) / 1e9:.{places}f}" == printed
 
 
 def test_a_larger_token_grid_costs_two_linear_layers() -> None:
@@ -121,7 +121,7 @@ def test_a_layer_of_attention_by_hand() -> None:
 
 
 def test_published_rows_of_this_space_carry_these_counts() -> None:
-    rows = [row for row in catalog.published("sgem_unet") if row.genotype]
+    rows = [row for row in catalog.load_published("sgem_unet") if row.genotype]
     assert [row.name for row in rows] == ["SGEM", "SGEM/off"]
     for row in rows:
         assert row.genotype is not None
@@ -132,6 +132,6 @@ def test_published_rows_of_this_space_carry_these_counts() -> None:
 
 def test_printed_f1_and_iou_belong_together() -> None:
     """On pooled pixels F1 = 2 IoU / (1 + IoU); the table keeps to it within its rounding."""
-    for row in catalog.published("sgem_unet"):
+    for row in catalog.load_published("sgem_unet"):
         for values in row.results.values():
             assert values["f1"] == pytest.approx(2 * values["miou"] / (1 + values["miou"]), abs=2.5e-4), row.name

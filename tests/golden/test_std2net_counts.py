@@ -22,11 +22,11 @@ PARAMS = {
 
 
 def count(point: str, window: bool = False, side: int = 256) -> cost.Cost:
-    return cost.survey(catalog.point("std2net", point), (1, side, side), window=window)
+    return cost.survey(catalog.find_point("std2net", point), (1, side, side), window=window)
 
 
-def convolutions(found: cost.Cost, prefix: str = "") -> int:
-    return sum(layer.work.macs for layer in found.layers if layer.type == "Conv2d" and layer.name.startswith(prefix))
+def convolutions(counted: cost.Cost, prefix: str = "") -> int:
+    return sum(layer.work.macs for layer in counted.layers if layer.type == "Conv2d" and layer.name.startswith(prefix))
 
 
 @pytest.mark.parametrize(
@@ -42,17 +42,17 @@ def test_every_size(point: str, params: int) -> None:
 
 
 def test_the_parts_of_the_default() -> None:
-    found = count("STD2Net")
+    counted = count("STD2Net")
     held = {
-        part: sum(layer.work.numbers for layer in found.layers if layer.name.startswith(part))
+        part: sum(layer.work.numbers for layer in counted.layers if layer.name.startswith(part))
         for part in ("encoder", "temporal.origin", "temporal.leave", "temporal.head")
     }
     assert held["encoder"] == 270_160
     assert held["temporal.origin"] == 5_152
     assert held["temporal.leave"] + held["temporal.head"] == 17_681
-    assert f"{convolutions(found, 'encoder') / 1e9:.3f}" == "1.683"
-    assert f"{convolutions(found, 'temporal.origin') / 1e9:.3f}" == "0.336"
-    assert f"{convolutions(found, 'temporal') / 1e9:.3f}" == "0.903"
+    assert f"{convolutions(counted, 'encoder') / 1e9:.3f}" == "1.683"
+    assert f"{convolutions(counted, 'temporal.origin') / 1e9:.3f}" == "0.336"
+    assert f"{convolutions(counted, 'temporal') / 1e9:.3f}" == "0.903"
 
 
 def test_a_new_frame_costs_less_than_its_window() -> None:
@@ -66,8 +66,8 @@ def test_a_new_frame_costs_less_than_its_window() -> None:
 
 @pytest.mark.parametrize(("features", "macs"), [(8, "1.91"), (16, "7.62"), (32, "30.47")])
 def test_the_heavy_head_alone(features: int, macs: str) -> None:
-    found = count(f"temporal_head=heavy,features={features}")
-    assert f"{convolutions(found, 'temporal') / 1e9:.2f}" == macs
+    counted = count(f"temporal_head=heavy,features={features}")
+    assert f"{convolutions(counted, 'temporal') / 1e9:.2f}" == macs
 
 
 def test_four_times_the_pixels_are_four_times_the_work() -> None:

@@ -27,10 +27,10 @@ def orthonormal(origin_nchw: Tensor, maps: Sequence[Tensor]) -> Tensor:
 
 def shifted(source_nchw: Tensor, row: int, column: int) -> Tensor:
     """z(p + d), zero outside the map; by loops over pixels."""
-    found = torch.zeros_like(source_nchw)
+    shifted_nchw = torch.zeros_like(source_nchw)
     height, width = source_nchw.shape[2:]
     for y in range(height):
         for x in range(width):
             if 0 <= y + row < height and 0 <= x + column < width:
-                found[:, :, y, x] = source_nchw[:, :, y + row, x + column]
-    return found
+                shifted_nchw[:, :, y, x] = source_nchw[:, :, y + row, x + column]
+    return shifted_nchw

@@ -21,7 +21,7 @@ def components(mask_hw: Any, connectivity: int) -> list[list[Pixel]]:
     """Connected components, in raster order of their first pixels, by flood fill."""
     height, width = mask_hw.shape
     seen: set[Pixel] = set()
-    found = []
+    components_of_mask = []
     for start in itertools.product(range(height), range(width)):
         if not mask_hw[start] or start in seen:
             continue
@@ -38,8 +38,8 @@ def components(mask_hw: Any, connectivity: int) -> list[list[Pixel]]:
                 if inside and mask_hw[other] and other not in seen:
                     seen.add(other)
                     queue.append(other)
-        found.append(members)
-    return found
+        components_of_mask.append(members)
+    return components_of_mask
 
 
 def centroid(members: Sequence[Pixel]) -> tuple[float, float]:
@@ -77,13 +77,13 @@ def _best_assignments(targets: list[list[Pixel]], blobs: list[list[Pixel]], allo
     options = [[None, *(b for b in range(len(blobs)) if allowed(t, b))] for t in targets]
     scored = []
     for choice in itertools.product(*options):
-        taken = [b for b in choice if b is not None]
-        if len(set(taken)) == len(taken):
+        matched = [b for b in choice if b is not None]
+        if len(set(matched)) == len(matched):
             total = sum(distance(t, blobs[b]) for t, b in zip(targets, choice, strict=True) if b is not None)
-            scored.append((len(taken), total, set(taken)))
+            scored.append((len(matched), total, set(matched)))
     most = max(hits for hits, _, _ in scored)
     least = min(total for hits, total, _ in scored if hits == most)
-    return [taken for hits, total, taken in scored if hits == most and total <= least + 1e-9]
+    return [matched for hits, total, matched in scored if hits == most and total <= least + 1e-9]
 
 
 def scaled(score_hw: Any) -> Any:
@@ -214,17 +214,17 @@ def count_slowly(score_hw: Any, full_hw: Any, grey_hw: Any, rules: Rules) -> dic
     elif rules.false_alarm == "far":
         row["false_alarm_pixels"] = {len(on - excused(targets, full_hw.shape))}
     else:
-        row["false_alarm_pixels"] = {_unmatched_area(blobs, taken, rules) for taken in choices}
+        row["false_alarm_pixels"] = {_unmatched_area(blobs, matched, rules) for matched in choices}
     if rules.empty == "skip" and not targets:
         row |= {"targets": 0, "hits": 0, "false_alarm_pixels": {0}, "false_alarm_area": 0}
         row["roc_true"] = row["roc_false"] = [0] * (len(ladder(rules.roc)[0]) + 1)
     return row
 
 
-def _unmatched_area(blobs: list[list[Pixel]], taken: set[int], rules: Rules) -> int:
+def _unmatched_area(blobs: list[list[Pixel]], matched: set[int], rules: Rules) -> int:
     if rules.false_alarm == "map":
-        return sum(len(blob) for b, blob in enumerate(blobs) if b not in taken)
-    matched_areas = [len(blobs[b]) for b in taken]
+        return sum(len(blob) for b, blob in enumerate(blobs) if b not in matched)
+    matched_areas = [len(blobs[b]) for b in matched]
     return sum(len(blob) for blob in blobs if len(blob) not in matched_areas)
 
 

@@ -78,8 +78,8 @@ def evaluate(state: Mapping[str, Tensor], x_n1hw: Tensor) -> tuple[Tensor, Tenso
 
 def _estimate(state: Mapping[str, Tensor], head: str, x: Tensor) -> Tensor:
     pattern = re.compile(rf"{re.escape(head)}\.(?:convs|mapping)\.(\d+)\.weight")
-    found = [(int(match[1]), match[0]) for match in map(pattern.fullmatch, state) if match]
-    convs = sorted((i, name.removesuffix(".weight")) for i, name in found if state[name].ndim == 4)
+    numbered = [(int(match[1]), match[0]) for match in map(pattern.fullmatch, state) if match]
+    convs = sorted((i, name.removesuffix(".weight")) for i, name in numbered if state[name].ndim == 4)
     for i, name in convs:
         x = _conv(state, name, x)
         follower = f"{name.rpartition('.')[0]}.{i + 1}"

@@ -92,7 +92,7 @@ def cells_slowly(image_hw: Any, side: int, of: Any) -> dict[tuple[int, int], Any
     """A statistic of the cell at each offset, pixel by pixel, with edges replicated."""
     height, width = image_hw.shape
     half = side // 2
-    found = {}
+    values = {}
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
             value = np.zeros((height, width))
@@ -101,8 +101,8 @@ def cells_slowly(image_hw: Any, side: int, of: Any) -> dict[tuple[int, int], Any
                     rows = np.clip(np.arange(y + dy * side - half, y + dy * side + half + 1), 0, height - 1)
                     columns = np.clip(np.arange(x + dx * side - half, x + dx * side + half + 1), 0, width - 1)
                     value[y, x] = of(image_hw[np.ix_(rows, columns)].astype(float))
-            found[dy, dx] = value
-    return found
+            values[dy, dx] = value
+    return values
 
 
 def test_mpcm_equals_its_definition() -> None:
@@ -141,8 +141,8 @@ def test_patches_cover_an_image_and_give_it_back(shape: tuple[int, int], side: i
 def test_overlaps_are_joined_by_their_median() -> None:
     grid = Grid(height=5, width=9, side=5, step=2)
     values = np.array([4.0, 1.0, 10.0])
-    found = grid.join(values[:, None, None] * np.ones((3, 5, 5)), median)
-    assert found[0].tolist() == [4, 4, 2.5, 2.5, 4, 5.5, 5.5, 10, 10]
+    joined = grid.join(values[:, None, None] * np.ones((3, 5, 5)), median)
+    assert joined[0].tolist() == [4, 4, 2.5, 2.5, 4, 5.5, 5.5, 10, 10]
 
 
 def test_ipi_separates_a_low_rank_matrix_from_a_rare_part() -> None:
@@ -150,8 +150,8 @@ def test_ipi_separates_a_low_rank_matrix_from_a_rare_part() -> None:
     low = rng.random((300, 2)) @ rng.random((2, 30))
     rare = np.zeros_like(low)
     rare[rng.integers(0, 300, 25), rng.integers(0, 30, 25)] = 1.5
-    found = patch_image.separate(low / low.max() + rare, 0.1)
-    assert found[rare > 0].min() > 0.5 > 0.25 > np.abs(found[rare == 0]).max()
+    sparse = patch_image.separate(low / low.max() + rare, 0.1)
+    assert sparse[rare > 0].min() > 0.5 > 0.25 > np.abs(sparse[rare == 0]).max()
 
 
 def test_pstnn_separates_patches_that_repeat_from_a_rare_part() -> None:
@@ -161,8 +161,8 @@ def test_pstnn_separates_patches_that_repeat_from_a_rare_part() -> None:
     low = rng.uniform(10, 60, (6, 1, 1)) * shape + rng.normal(0, 0.2, (6, 20, 20))
     rare = np.zeros_like(low)
     rare[3, 9:12, 9:12] = 60
-    found = patch_tensor.separate(low + rare, np.where(rare > 0, 1.0, 0.05))
-    assert found.min() >= 0 and found[rare > 0].min() > 20 > np.abs(found[rare == 0]).max()
+    sparse = patch_tensor.separate(low + rare, np.where(rare > 0, 1.0, 0.05))
+    assert sparse.min() >= 0 and sparse[rare > 0].min() > 20 > np.abs(sparse[rare == 0]).max()
 
 
 def test_a_corner_weighs_more_than_an_edge() -> None:
@@ -178,9 +178,9 @@ def test_a_corner_weighs_more_than_an_edge() -> None:
     ("text", "expected"), [("10sigma", (10, "sigma")), ("0.5max", (0.5, "max")), (".2max", (0.2, "max"))]
 )
 def test_a_threshold_is_a_number_and_a_unit(text: str, expected: tuple[float, str]) -> None:
-    found = parse(text)
-    assert found is not None and (found.amount, found.unit) == expected
-    assert parse(str(found)) == found
+    threshold = parse(text)
+    assert threshold is not None and (threshold.amount, threshold.unit) == expected
+    assert parse(str(threshold)) == threshold
 
 
 @pytest.mark.parametrize("text", ["", "10", "sigma", "-1sigma", "1.5max", "5 sigma", "best"])
@@ -190,14 +190,14 @@ def test_other_thresholds_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("rule", [Threshold(amount=3, unit="sigma"), Threshold(amount=0.5, unit="max")], ids=str)
-def test_a_probability_keeps_order_and_passes_one_half_where_the_score_passes_the_threshold(rule: Threshold) -> None:
+def test_a_probability_keeps_order_and_halves_at_the_threshold(rule: Threshold) -> None:
     score_hw = (np.random.default_rng(10).random((40, 50)) ** 8).astype(np.float32)
     score_hw /= score_hw.max()
-    found = rule.probability(score_hw)
-    assert np.array_equal(found > 0.5, score_hw > rule.of(score_hw)) and (found > 0.5).any()
+    probability = rule.probability(score_hw)
+    assert np.array_equal(probability > 0.5, score_hw > rule.of(score_hw)) and (probability > 0.5).any()
     order = np.argsort(score_hw, axis=None)
-    assert (np.diff(found.ravel()[order]) >= 0).all()
-    assert 0 <= found.min() and found.max() == 1
+    assert (np.diff(probability.ravel()[order]) >= 0).all()
+    assert 0 <= probability.min() and probability.max() == 1
 
 
 @pytest.mark.parametrize("rule", [Threshold(amount=3, unit="sigma"), Threshold(amount=0.5, unit="max")], ids=str)
@@ -211,23 +211,23 @@ def silent(what: str, done: int, total: int) -> None:
 
 def test_a_verdict_is_that_of_its_images() -> None:
     split, rule, heard = tiny().split("train"), Threshold(amount=6, unit="sigma"), []
-    verdict = judge(find_method("top-hat"), split, rule, RULES, images=4, tick=lambda *tick: heard.append(tick))
-    assert [done for _, done, _ in heard] == [1, 2, 3, 4] and verdict.seconds > 0 <= verdict.cpu_seconds
+    outcome = judge(find_method("top-hat"), split, rule, RULES, images=4, tick=lambda *tick: heard.append(tick))
+    assert [done for _, done, _ in heard] == [1, 2, 3, 4] and outcome.seconds > 0 <= outcome.cpu_seconds
     rows = [
         count(rule.probability(top_hat(split.image(i))), split.mask(i), RULES) for i in choose_evenly(len(split), 4)
     ]
-    assert verdict.metrics == summarize(Counts.concat(rows))
+    assert outcome.metrics == summarize(Counts.concat(rows))
 
 
 def test_the_chosen_threshold_is_the_best_on_its_split() -> None:
     split, method = tiny().split("fit"), find_method("top-hat")
-    found = choose(method, split, RULES, images=None, tick=silent)
+    threshold = choose(method, split, RULES, images=None, tick=silent)
 
     def reached(amount: float) -> float:
         rule = Threshold(amount=amount, unit="sigma")
         return judge(method, split, rule, RULES, images=None, tick=silent).metrics["miou"]
 
-    assert reached(found.amount) == max(reached(float(amount)) for amount in CHOICES) > 0
+    assert reached(threshold.amount) == max(reached(float(amount)) for amount in CHOICES) > 0
 
 
 def test_images_are_spread_evenly() -> None:

@@ -15,7 +15,7 @@ from irnas.core.objective import OBJECTIVES
 from irnas.cost.rules import RULES, Work
 from irnas.nn import BinaryConv2d, Layer, Recipe, Sign, WeightSign
 
-LIT10 = catalog.point("biisnet", "LIT10")
+LIT10 = catalog.find_point("biisnet", "LIT10")
 
 
 def binary(cin: int, cout: int, kernel: int, **options: object) -> BinaryConv2d:
@@ -28,8 +28,8 @@ def total(module: nn.Module, *input_chw: int) -> Work:
 
 
 def test_a_full_precision_convolution() -> None:
-    found = total(nn.Conv2d(3, 4, 3, padding=1, bias=False), 3, 10, 20)
-    assert found == Work(ops_full=4 * 200 * (2 * 27 - 1), macs_full=4 * 200 * 27, numbers=108)
+    work = total(nn.Conv2d(3, 4, 3, padding=1, bias=False), 3, 10, 20)
+    assert work == Work(ops_full=4 * 200 * (2 * 27 - 1), macs_full=4 * 200 * 27, numbers=108)
     with_bias = total(nn.Conv2d(3, 4, 3, stride=2), 3, 11, 21)
     assert with_bias == Work(ops_full=4 * 50 * (2 * 27), macs_full=4 * 50 * 27, numbers=112)
     grouped = total(nn.Conv2d(4, 4, 1, groups=4, bias=False), 4, 2, 2)
@@ -37,9 +37,9 @@ def test_a_full_precision_convolution() -> None:
 
 
 def test_a_binary_convolution() -> None:
-    found = total(binary(16, 8, 3, binarizer="xnor_mean"), 16, 4, 4)
-    assert found == Work(ops_binary=8 * 16 * 287, macs_binary=8 * 16 * 144, elementwise=8 * 16, bits=1152)
-    assert found.ops == 8 * 16 * 287 / 64 and found.params == 36 and found.bytes == 144
+    work = total(binary(16, 8, 3, binarizer="xnor_mean"), 16, 4, 4)
+    assert work == Work(ops_binary=8 * 16 * 287, macs_binary=8 * 16 * 144, elementwise=8 * 16, bits=1152)
+    assert work.ops == 8 * 16 * 287 / 64 and work.params == 36 and work.bytes == 144
     assert total(binary(16, 8, 3, binarizer="sign"), 16, 4, 4).elementwise == 0
     assert total(binary(16, 8, 3, binarizer="adabin"), 16, 4, 4).elementwise == 3 * 8 * 16
     assert total(binary(16, 8, 3, binarizer="siman"), 16, 4, 4).numbers == 8
@@ -47,18 +47,18 @@ def test_a_binary_convolution() -> None:
 
 
 def test_binary_weights_on_full_precision_maps_save_memory_only() -> None:
-    found = total(binary(16, 8, 3, full=True), 16, 4, 4)
-    assert (found.ops_full, found.ops_binary, found.macs_full) == (8 * 16 * 287, 0, 8 * 16 * 144)
-    assert (found.bits, found.numbers) == (1152, 0)
+    work = total(binary(16, 8, 3, full=True), 16, 4, 4)
+    assert (work.ops_full, work.ops_binary, work.macs_full) == (8 * 16 * 287, 0, 8 * 16 * 144)
+    assert (work.bits, work.numbers) == (1152, 0)
 
 
 def test_a_layer_by_hand() -> None:
     """ReDistribution 2, dot binary 1, MaxOut 1, residual 1; 2c + 2c numbers and c bits."""
-    found = total(Layer(Recipe(), "DB", 4, redist=True), 4, 8, 8)
-    assert found == Work(ops_binary=256, macs_binary=256, elementwise=5 * 256, bits=4, numbers=16)
+    work = total(Layer(Recipe(), "DB", 4, redist=True), 4, 8, 8)
+    assert work == Work(ops_binary=256, macs_binary=256, elementwise=5 * 256, bits=4, numbers=16)
     # RPReLU 3, scale and shift 3, residual 1; 3c numbers and one k.
-    found = total(Layer(Recipe(), "BC", 4), 4, 8, 8)
-    assert found == Work(ops_binary=256 * 71, macs_binary=256 * 36, elementwise=7 * 256, bits=144, numbers=13)
+    work = total(Layer(Recipe(), "BC", 4), 4, 8, 8)
+    assert work == Work(ops_binary=256 * 71, macs_binary=256 * 36, elementwise=7 * 256, bits=144, numbers=13)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_a_layer_by_hand() -> None:
     [(nn.AvgPool2d(2), 4), (nn.MaxPool2d(2), 0), (nn.BatchNorm2d(2), 2), (nn.PReLU(2), 1), (nn.ReLU(), 0)],
 )
 def test_element_wise_work_by_hand(layer: nn.Module, per_output: int) -> None:
-    found = cost.count(nn.Sequential(layer), (2, 8, 8))
-    assert found.total.elementwise == per_output * math.prod(found.layers[0].shape)
+    counted = cost.count(nn.Sequential(layer), (2, 8, 8))
+    assert counted.total.elementwise == per_output * math.prod(counted.layers[0].shape)
 
 
 def test_interpolation_counts_two_passes_or_nothing() -> None:
@@ -93,14 +93,14 @@ def test_an_unknown_layer_is_an_error_that_names_it() -> None:
         cost.count(nn.Sequential(nn.Identity(), nn.Sequential(nn.Softplus())), (1, 4, 4))
 
 
-def test_a_composition_with_parameters_of_its_own_is_unknown_too() -> None:
+def test_a_composition_with_own_parameters_is_unknown_too() -> None:
     class Scaled(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.inner, self.factor = nn.Identity(), nn.Parameter(torch.ones(1))
+            self.inner, self.gain = nn.Identity(), nn.Parameter(torch.ones(1))
 
         def forward(self, x_nchw: Tensor) -> Tensor:
-            return self.inner(x_nchw) * self.factor
+            return self.inner(x_nchw) * self.gain
 
     with pytest.raises(SpaceError, match="got a layer of type Scaled"):
         cost.count(Scaled(), (1, 4, 4))
@@ -130,13 +130,13 @@ def test_counting_leaves_the_network_alone() -> None:
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 
-def test_price_has_the_objectives_of_its_kind_and_takes_the_channels_of_the_input() -> None:
-    found = cost.price(LIT10, (3, 256, 256))
-    assert set(found) == {name for name, objective in OBJECTIVES.items() if objective.kind == "cost"}
-    assert all(isinstance(value, float) for value in found.values())
-    assert found["params"] - cost.price(LIT10, (1, 256, 256))["params"] == 2 * 9 * 16
+def test_price_has_all_costs_for_the_channels_of_the_input() -> None:
+    costs = cost.price(LIT10, (3, 256, 256))
+    assert set(costs) == {name for name, objective in OBJECTIVES.items() if objective.kind == "cost"}
+    assert all(isinstance(value, float) for value in costs.values())
+    assert costs["params"] - cost.price(LIT10, (1, 256, 256))["params"] == 2 * 9 * 16
     quarter = cost.price(LIT10, (3, 128, 128))
-    assert quarter["ops"] * 4 == found["ops"] and quarter["params"] == found["params"]
+    assert quarter["ops"] * 4 == costs["ops"] and quarter["params"] == costs["params"]
 
 
 @pytest.mark.parametrize("size", [(1, 100, 512), (0, 64, 64), (1, 0, 64)])
@@ -146,22 +146,22 @@ def test_sizes_that_do_not_fit_are_refused(size: cost.Chw) -> None:
 
 
 def test_parts_can_be_left_out_by_name() -> None:
-    found = cost.survey(LIT10, (1, 64, 64))
-    bottom = [layer for layer in found.layers if layer.name.startswith("bottom.")]
-    rest = found.without("bottom.")
-    assert len(rest.layers) == len(found.layers) - len(bottom)
-    assert rest.total + sum((layer.work for layer in bottom), Work()) == found.total
+    counted = cost.survey(LIT10, (1, 64, 64))
+    bottom = [layer for layer in counted.layers if layer.name.startswith("bottom.")]
+    rest = counted.without("bottom.")
+    assert len(rest.layers) == len(counted.layers) - len(bottom)
+    assert rest.total + sum((layer.work for layer in bottom), Work()) == counted.total
 
 
 @pytest.mark.parametrize(
     "point", ["LIT10", "Bi-RealNet", "SiMaN", "BBCU", "down=maxpool,up=nearest", "trans=none,down=stride2"]
 )
 def test_shapes_by_rule_equal_shapes_by_forward(point: str) -> None:
-    genotype = catalog.point("biisnet", point)
-    network, found = models.build(genotype).eval(), []
+    genotype = catalog.find_point("biisnet", point)
+    network, shapes = models.build(genotype).eval(), []
 
     def note(name: str) -> object:
-        return lambda _module, _inputs, output: found.append((name, tuple(output.shape[1:])))
+        return lambda _module, _inputs, output: shapes.append((name, tuple(output.shape[1:])))
 
     counted = cost.survey(genotype, (1, 32, 48))
     ruled = {layer.name for layer in counted.layers}
@@ -170,4 +170,4 @@ def test_shapes_by_rule_equal_shapes_by_forward(point: str) -> None:
             assert type(part) in RULES
             part.register_forward_hook(note(name))  # type: ignore[arg-type]
     network(torch.zeros(1, 1, 32, 48))
-    assert found == [(layer.name, layer.shape) for layer in counted.layers]
+    assert shapes == [(layer.name, layer.shape) for layer in counted.layers]

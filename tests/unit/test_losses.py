@@ -55,7 +55,7 @@ def test_each_loss_is_its_formula(name: str, share: float, seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_right_is_better_than_wrong_and_both_are_finite_at_the_extremes(name: str) -> None:
+def test_right_beats_wrong_and_extremes_are_finite(name: str) -> None:
     truth = torch.zeros(2, 1, 8, 8)
     truth[0, 0, 2:4, 2:4] = 1
     sure = 200 * (truth - 0.5)
@@ -69,7 +69,7 @@ def test_gradients_are_those_of_the_formula(name: str) -> None:
     assert torch.autograd.gradcheck(lambda z: make_loss(name)(z, truth), logits.requires_grad_())
 
 
-def test_the_batch_form_and_the_image_form_differ_on_an_empty_crop() -> None:
+def test_batch_and_image_forms_differ_on_an_empty_crop() -> None:
     truth = torch.zeros(2, 1, 8, 8)
     truth[0, 0, 4, 4] = 1
     logits = torch.full_like(truth, -2.0)

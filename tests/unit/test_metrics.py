@@ -168,7 +168,7 @@ def test_a_single_pixel_that_is_a_target(rules: Rules) -> None:
     assert summarize(count(one, one, small_rules(rules)))["miou"] == pytest.approx(1.0)
 
 
-def test_an_image_without_targets_adds_zero_to_niou_and_its_pixels_to_fa() -> None:
+def test_an_image_without_targets_counts_in_niou_and_fa() -> None:
     truth_hw = np.zeros((10, 10), bool)
     truth_hw[4:6, 4:6] = True
     hit = count(truth_hw.astype(float), truth_hw)
@@ -188,9 +188,9 @@ def test_skipped_images_leave_pd_fa_and_auc_alone() -> None:
     truth_hw[4:6, 4:6] = True
     score_hw = np.random.default_rng(0).random((10, 10))
     with_target, without = count(score_hw, truth_hw, rules), count(score_hw, np.zeros_like(truth_hw), rules)
-    alone, both = summarize(with_target), summarize(Counts.concat([with_target, without]))
-    assert {n: alone[n] for n in ("pd", "fa", "auc")} == {n: both[n] for n in ("pd", "fa", "auc")}
-    assert both["precision"] < alone["precision"]
+    only_target, both = summarize(with_target), summarize(Counts.concat([with_target, without]))
+    assert {n: only_target[n] for n in ("pd", "fa", "auc")} == {n: both[n] for n in ("pd", "fa", "auc")}
+    assert both["precision"] < only_target["precision"]
 
 
 def random_split(seed: int, images: int = 12) -> list[tuple[Any, Any]]:
@@ -206,13 +206,13 @@ def random_split(seed: int, images: int = 12) -> list[tuple[Any, Any]]:
 @pytest.mark.parametrize("rules", PRESETS.values(), ids=PRESETS)
 def test_batches_and_order_do_not_matter(rules: Rules) -> None:
     rows = [count(*image, rules) for image in random_split(3)]
-    whole = summarize(Counts.concat(rows))
+    at_once = summarize(Counts.concat(rows))
     batches = [Counts.concat(rows[:5]), rows[5], Counts.concat([Counts.concat(rows[6:9]), Counts.concat(rows[9:])])]
-    assert summarize(Counts.concat(batches)) == whole
+    assert summarize(Counts.concat(batches)) == at_once
     shuffled = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))]
     # Only the mean over images depends on the order, by rounding.
     assert summarize(Counts.concat(shuffled)) == {
-        name: pytest.approx(value, rel=len(rows) * oracles.EPSILON) for name, value in whole.items()
+        name: pytest.approx(value, rel=len(rows) * oracles.EPSILON) for name, value in at_once.items()
     }
 
 
@@ -262,9 +262,9 @@ def test_a_target_in_a_corner_is_found(corner: tuple[int, int], side: int) -> No
 @settings(derandomize=True, max_examples=200, deadline=None)
 @given(arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=12)), st.sampled_from([4, 8]))
 def test_components_are_those_of_a_flood_fill_in_raster_order(mask_hw: Any, connectivity: int) -> None:
-    found, expected = find(mask_hw, connectivity), oracles.components(mask_hw, connectivity)
-    assert found.area_k.tolist() == [len(members) for members in expected]
-    assert found.centroid_k2.tolist() == [list(oracles.centroid(members)) for members in expected]
+    components, expected = find(mask_hw, connectivity), oracles.components(mask_hw, connectivity)
+    assert components.area_k.tolist() == [len(members) for members in expected]
+    assert components.centroid_k2.tolist() == [list(oracles.centroid(members)) for members in expected]
     pixels = {(r, c): k for k, members in enumerate(expected) for r, c in members}
-    rows = zip(found.row_m.tolist(), found.column_m.tolist(), found.component_m.tolist(), strict=True)
+    rows = zip(components.row_m.tolist(), components.column_m.tolist(), components.component_m.tolist(), strict=True)
     assert {(r, c): k for r, c, k in rows} == pixels

@@ -62,7 +62,7 @@ def test_a_separable_set_is_solved() -> None:
     assert (values["miou"], values["pd"], values["fa"]) == (1, 1, 0)
 
 
-def test_images_without_targets_give_a_threshold_that_predicts_nothing() -> None:
+def test_without_targets_the_threshold_predicts_nothing() -> None:
     image_hw = np.arange(256, dtype=np.uint8).reshape(16, 16)
     level = global_threshold([(image_hw, np.zeros((16, 16), bool))])
     assert level == 255

@@ -107,7 +107,7 @@ def test_only_dtum_predicts_at_the_threshold_itself() -> None:
         ([(6, 6), (7, 7)], (6, 6), 0),  # and 6.5 to 6
     ],
 )
-def test_the_window_of_rdian_lies_above_and_left_of_the_rounded_centroid(
+def test_the_window_of_rdian_lies_above_and_left_of_centre(
     target: list[tuple[int, int]], predicted: tuple[int, int], hits: int
 ) -> None:
     score_hw, truth_hw = np.zeros((12, 12)), np.zeros((12, 12), bool)

@@ -21,26 +21,26 @@ SMALL: dict[str, Any] = {"width": 16, "d": 16}
 def network(seed: int = 0, **values: Any) -> AdsNet:
     """Random weights whose statistics have seen something, in eval mode."""
     torch.manual_seed(seed)
-    found = models.build(SPACE.complete({**SMALL, **values}))
-    assert isinstance(found, AdsNet)
+    ads = models.build(SPACE.complete({**SMALL, **values}))
+    assert isinstance(ads, AdsNet)
     with torch.no_grad():
-        for part in found.modules():
+        for part in ads.modules():
             if isinstance(part, nn.BatchNorm2d):
                 nn.init.uniform_(part.bias, -0.3, 0.3)
-        for head in (found.head4, found.head3, found.segment):
+        for head in (ads.head4, ads.head3, ads.segment):
             assert head is not None
             nn.init.normal_(head.weight)
         for _ in range(2):
-            found(torch.rand(2, 1, 64, 64))
-    return found.eval()
+            ads(torch.rand(2, 1, 64, 64))
+    return ads.eval()
 
 
-def masked(found: AdsNet, x_nchw: Tensor) -> Tensor:
+def masked(ads: AdsNet, x_nchw: Tensor) -> Tensor:
     """The logits of the dense graph with masks."""
-    blocks = [part for part in found.modules() if isinstance(part, PatchActivation)]
+    blocks = [part for part in ads.modules() if isinstance(part, PatchActivation)]
     for block in blocks:
         block.skips = False
-    logits: Tensor = found(x_nchw)
+    logits: Tensor = ads(x_nchw)
     for block in blocks:
         block.skips = True
     return logits
@@ -50,10 +50,10 @@ def masked(found: AdsNet, x_nchw: Tensor) -> Tensor:
 @pytest.mark.parametrize("grid", [4, 8, 16, 32])
 @torch.no_grad()
 def test_skipping_patches_equals_masking_them(grid: int, drop: str) -> None:
-    found = network(grid=grid, drop=drop)
+    ads = network(grid=grid, drop=drop)
     for batch, height, width in ((2, 64, 64), (1, 96, 160), (3, 16, 48)):
         x = torch.rand(batch, 1, height, width)
-        torch.testing.assert_close(found(x), masked(found, x), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(ads(x), masked(ads, x), rtol=1e-5, atol=1e-5)
 
 
 @torch.no_grad()
@@ -61,10 +61,10 @@ def test_dropping_matters() -> None:
     x, states = torch.rand(1, 1, 128, 128), network().state_dict()
     logits = []
     for drop in ("0/0", "0.25/0.5"):
-        found = network(drop=drop)
+        ads = network(drop=drop)
         # One network can be run with any share: its parameters do not depend on it.
-        found.load_state_dict(states)
-        logits.append(found(x))
+        ads.load_state_dict(states)
+        logits.append(ads(x))
     assert (logits[0] - logits[1]).abs().max() > 1e-3
 
 
@@ -90,26 +90,26 @@ def test_each_image_of_a_batch_is_ranked_alone() -> None:
 @torch.no_grad()
 def test_a_deployed_network_is_equal_and_smaller(values: dict[str, Any]) -> None:
     # In double precision: normalisation of small deviations magnifies what folding rounds differently.
-    found = network(**values).double()
-    deployed = found.deploy()
+    ads = network(**values).double()
+    deployed = ads.deploy()
     x = torch.rand(2, 1, 64, 96, dtype=torch.float64)
-    torch.testing.assert_close(deployed(x), found(x), rtol=1e-8, atol=1e-8)
-    assert sum(p.numel() for p in deployed.parameters()) < sum(p.numel() for p in found.parameters())
+    torch.testing.assert_close(deployed(x), ads(x), rtol=1e-8, atol=1e-8)
+    assert sum(p.numel() for p in deployed.parameters()) < sum(p.numel() for p in ads.parameters())
 
 
 @pytest.mark.parametrize("values", [{"iou": True}, {"iou": False, "ratio": False}, {"drop": "0/0.25"}], ids=str)
 def test_the_loss_reaches_every_parameter_and_falls(values: dict[str, Any]) -> None:
-    found = network(**values).train()
+    ads = network(**values).train()
     x, truth = torch.rand(4, 1, 32, 32), torch.zeros(4, 1, 32, 32)
     truth[:, :, 10:13, 12:15] = 1
     x = x * 0.3 + truth * 0.6
-    optimizer = torch.optim.Adam(found.parameters(), 3e-3)
+    optimizer = torch.optim.Adam(ads.parameters(), 3e-3)
     losses = []
     for _ in range(12):
-        loss = found.loss(x, truth)
+        loss = ads.loss(x, truth)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        assert all(p.grad is not None and p.grad.isfinite().all() for p in found.parameters())
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in ads.parameters())
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
@@ -118,14 +118,14 @@ def test_the_loss_reaches_every_parameter_and_falls(values: dict[str, Any]) -> N
 def test_the_ratio_term_is_the_squared_miss_of_both_shares() -> None:
     x, truth = torch.rand(2, 1, 64, 64), torch.zeros(2, 1, 64, 64)
     truth[:, :, 8:11, 8:11] = 1
-    found = network().train()
+    ads = network().train()
     losses = []
     for has_ratio in (True, False):
-        found.has_ratio = has_ratio
+        ads.has_ratio = has_ratio
         torch.manual_seed(1)
-        losses.append(found.loss(x, truth).item())
+        losses.append(ads.loss(x, truth).item())
     torch.manual_seed(1)
-    active = [verdict.active for verdict in found._run(x)[1]]
+    active = [output.active for output in ads._run(x)[1]]
     miss = [0.0 if a is None else a.mean().item() - left for a, left in zip(active, (0.75, 0.5), strict=True)]
     assert min(map(abs, miss)) > 0
     assert losses[0] - losses[1] == pytest.approx(2 * miss[0] ** 2 + 2 * miss[1] ** 2, rel=1e-3)
@@ -150,19 +150,19 @@ def test_small_crops_train(side: int, batch: int) -> None:
     if (side, batch) == (16, 1):
         pytest.skip("level 4 has one position: batch normalisation needs two")
     for grid in (4, 32):
-        found = network(grid=grid, afd_to="234").train()
-        loss = found.loss(torch.rand(batch, 1, side, side), torch.ones(batch, 1, side, side))
+        ads = network(grid=grid, afd_to="234").train()
+        loss = ads.loss(torch.rand(batch, 1, side, side), torch.ones(batch, 1, side, side))
         assert loss.isfinite()
 
 
 def test_one_channel_is_repeated_and_others_refused() -> None:
-    found = network(in_ch=3)
+    ads = network(in_ch=3)
     grey = torch.rand(1, 1, 32, 32)
-    assert torch.equal(found(grey), found(grey.expand(-1, 3, -1, -1)))
+    assert torch.equal(ads(grey), ads(grey.expand(-1, 3, -1, -1)))
     with pytest.raises(DataError, match=r"got 2 channels; must be 1 or 3"):
-        found(torch.rand(1, 2, 32, 32))
+        ads(torch.rand(1, 2, 32, 32))
     with pytest.raises(DataError, match=r"got 40x32 pixels; must be multiples of 16"):
-        found(torch.rand(1, 1, 40, 32))
+        ads(torch.rand(1, 1, 40, 32))
 
 
 @pytest.mark.parametrize("drop", ["0.5/0.25", "0/1", "0.5", "a/b"])
@@ -176,8 +176,8 @@ def test_onnx_runtime_agrees_at_any_size() -> None:
     """One file for all sizes, which skips what torch skips."""
     ort = pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
     pytest.importorskip("onnxscript", reason="the extra 'export' is not installed")
-    found = network()
-    proto = onnx.convert(found, onnx.input_of(found, 1), Origin(name="x"))
+    ads = network()
+    proto = onnx.convert(ads, onnx.input_of(ads, 1), Origin(name="x"))
     assert {"NonZero", "ScatterND", "TopK"} <= {node.op_type for node in proto.graph.node}
     options = ort.SessionOptions()
     options.log_severity_level = 3
@@ -186,4 +186,4 @@ def test_onnx_runtime_agrees_at_any_size() -> None:
         x = torch.rand(1, 1, height, width)
         (probability,) = session.run(None, {"x_nchw": x.numpy()})
         with torch.no_grad():
-            torch.testing.assert_close(torch.from_numpy(probability), found(x).sigmoid(), rtol=0, atol=1e-4)
+            torch.testing.assert_close(torch.from_numpy(probability), ads(x).sigmoid(), rtol=0, atol=1e-4)

@@ -16,12 +16,12 @@ from irnas.core.space import Genotype
 from irnas.models.biisnet import BiisNet
 from irnas.nn import BinaryConv2d
 
-POINTS = [row.name for row in catalog.published("biisnet") if row.genotype]
+POINTS = [row.name for row in catalog.load_published("biisnet") if row.genotype]
 
 
 def build(point: str) -> nn.Module:
     torch.manual_seed(0)
-    return models.build(catalog.point("biisnet", point))
+    return models.build(catalog.find_point("biisnet", point))
 
 
 def image(channels: int = 1, side: int = 32) -> Tensor:
@@ -103,9 +103,7 @@ def test_amplification_is_undone_on_a_linear_path() -> None:
     torch.testing.assert_close(amplified(image()), plain(image()))
 
 
-def test_an_absent_family_and_a_broken_one_are_different_answers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_absent_family_is_told_from_a_broken_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     genotype = catalog.load("biisnet").default()
     assert "biisnet" in models.families()
     for name in ("biisnett", "../biisnet", "a.b"):

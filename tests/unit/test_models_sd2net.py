@@ -31,10 +31,10 @@ SPACE = catalog.load("sd2net")
 def network(seed: int = 0, **values: Any) -> Any:
     """An untrained network whose normalisation has seen two batches."""
     torch.manual_seed(seed)
-    found = models.build(SPACE.complete({"c": 2, **values}))
+    built = models.build(SPACE.complete({"c": 2, **values}))
     for _ in range(2):
-        found(torch.rand(2, 1, 32, 32))
-    return found.eval()
+        built(torch.rand(2, 1, 32, 32))
+    return built.eval()
 
 
 class Literal(nn.Module):
@@ -61,7 +61,7 @@ def test_a_small_u_has_fourteen_convolutions_and_a_residual() -> None:
     torch.testing.assert_close(small(x), small.enter(x))
 
 
-def test_a_quarter_of_the_channels_each_by_maximum_minimum_mean_and_the_last() -> None:
+def test_four_poolings_take_a_quarter_of_the_channels_each() -> None:
     x = torch.rand(1, 8, 4, 6)
     y = InceptionPool(8, nn.AvgPool2d(2))(x)
     blocks = x.reshape(1, 8, 2, 2, 3, 2).permute(0, 1, 2, 4, 3, 5).flatten(4)
@@ -85,7 +85,7 @@ def test_decompositions_without_basis_maps_change_nothing(values: dict[str, Any]
         torch.testing.assert_close(quick(x), slow(x), rtol=1e-9, atol=1e-9)
 
 
-def test_a_deployed_network_is_equal_and_holds_no_normalisation_behind_convolutions() -> None:
+def test_a_deployed_network_is_equal_without_normalisation() -> None:
     model = network()
     with_dynamic_filters = model.deploy()
     assert sum(isinstance(part, DynamicFilter) for part in with_dynamic_filters.modules()) == 8
@@ -117,7 +117,7 @@ def test_the_axes_choose_the_layers() -> None:
     assert hidden == [16, 8, 8, 8]
 
 
-def test_a_binary_body_leaves_the_image_and_1x1_convolutions_alone() -> None:
+def test_a_binary_body_spares_the_image_and_1x1_convolutions() -> None:
     model = network(binary="body")
     assert sum(isinstance(part, BinaryConv2d) for part in model.modules()) == 13 + 8 + 8 + 14
     wide = [name for name, part in model.named_modules() if isinstance(part, nn.Conv2d) and part.kernel_size != (1, 1)]
@@ -141,8 +141,8 @@ def test_odd_inputs_are_refused() -> None:
 
 
 def test_prediction_pads_to_the_stride() -> None:
-    taken = onnx.input_of(network(), 1)
-    assert (taken.multiple, taken.pad) == (32, 32)
+    accepted = onnx.input_of(network(), 1)
+    assert (accepted.multiple, accepted.pad) == (32, 32)
     assert predict(network(), np.zeros((40, 70), np.uint8)).shape == (40, 70)
 
 
@@ -171,8 +171,8 @@ def test_its_layers_run_in_onnx_runtime() -> None:
     pytest.importorskip("onnxscript", reason="the extra 'export' is not installed")
     torch.manual_seed(0)
     model = Halved().eval()
-    taken = onnx.input_of(model, 1)
-    run, _ = onnx.make_runner(onnx.convert(model, taken, Origin(name="x", trial="t")))
+    accepted = onnx.input_of(model, 1)
+    run, _ = onnx.make_runner(onnx.convert(model, accepted, Origin(name="x", trial="t")))
     for height, width in ((64, 64), (50, 70)):
         image = np.random.default_rng(height).integers(0, 256, (height, width), dtype=np.uint8)
         assert np.abs(run(image) - predict(model, image)).max() <= 1e-4

@@ -30,7 +30,7 @@ POINTS = [
 
 def build(point: str, seed: int = 0) -> SgemUnet:
     torch.manual_seed(seed)
-    network = models.build(catalog.point("sgem_unet", point))
+    network = models.build(catalog.find_point("sgem_unet", point))
     assert isinstance(network, SgemUnet)
     return network
 
@@ -80,7 +80,7 @@ def test_the_forms_are_two_networks_of_the_same_weights() -> None:
     assert not torch.allclose(matrix(image(1, 1, 32, 32)), gate(image(1, 1, 32, 32)))
 
 
-def test_binary_layers_stand_everywhere_but_at_the_image_and_the_head() -> None:
+def test_only_the_image_and_the_head_meet_no_binary_layer() -> None:
     network = build(f"{SMALL},binary=body")
     full = [name for name, part in network.named_modules() if isinstance(part, nn.Conv2d) and part.kernel_size[0] == 3]
     assert full == ["enc.0.0.0"]
@@ -114,9 +114,9 @@ def test_three_channels_take_one_by_repeating_it() -> None:
 def test_the_loss_is_soft_iou_and_reaches_every_parameter() -> None:
     network, x, truth = build(SMALL), image(2, 1, 32, 32), torch.zeros(2, 1, 32, 32)
     truth[0, 0, 3:6, 4:8] = 1
-    found = network.loss(x, truth)
-    torch.testing.assert_close(found, softiou(network(x), truth))
-    found.backward()
+    loss = network.loss(x, truth)
+    torch.testing.assert_close(loss, softiou(network(x), truth))
+    loss.backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
 
@@ -171,6 +171,6 @@ def test_a_file_runs_in_onnx_runtime_at_any_size(point: str) -> None:
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     for height, width in ((16, 16), (64, 48), (80, 160)):
         x = image(1, channels, height, width)
-        (found,) = session.run(None, {onnx.INPUT: x.numpy()})
+        (probability,) = session.run(None, {onnx.INPUT: x.numpy()})
         with torch.no_grad():
-            np.testing.assert_allclose(found, network(x).sigmoid().numpy(), rtol=0, atol=1e-5)
+            np.testing.assert_allclose(probability, network(x).sigmoid().numpy(), rtol=0, atol=1e-5)

@@ -21,10 +21,10 @@ def network(**values: Any) -> Any:
     """An untrained network of small size whose normalisation has seen two batches."""
     torch.manual_seed(0)
     point = {"c": 2, "features": 4, "frames": 3, **values}
-    found = models.build(SPACE.complete(point))
+    built = models.build(SPACE.complete(point))
     for _ in range(2):
-        found(torch.rand(2, found.frames, 32, 32))
-    return found.eval()
+        built(torch.rand(2, built.frames, 32, 32))
+    return built.eval()
 
 
 @pytest.mark.parametrize("values", HEADS, ids=str)
@@ -87,8 +87,8 @@ def test_a_new_frame_takes_the_encoder_once() -> None:
     model = network()
     newest, window = (cost.count(model, (3, 32, 32), window=w) for w in (False, True))
     by_part = [
-        {part: sum(x.work.macs for x in found.layers if x.name.startswith(part)) for part in ("encoder", "temporal")}
-        for found in (newest, window)
+        {part: sum(x.work.macs for x in counted.layers if x.name.startswith(part)) for part in ("encoder", "temporal")}
+        for counted in (newest, window)
     ]
     assert by_part[1]["encoder"] == 3 * by_part[0]["encoder"]
     assert by_part[1]["temporal"] == by_part[0]["temporal"]

@@ -15,7 +15,7 @@ from irnas.nn import BINARIZERS, BinaryConv2d, DotBinaryConv2d, Sign, WeightSign
 
 def conv(cin: int, cout: int, kernel: int, *, sign: bool = True, **options: object) -> BinaryConv2d:
     torch.manual_seed(3)
-    found = BinaryConv2d(
+    layer = BinaryConv2d(
         cin,
         cout,
         kernel,
@@ -24,8 +24,8 @@ def conv(cin: int, cout: int, kernel: int, *, sign: bool = True, **options: obje
         **options,  # type: ignore[arg-type]
     )
     with torch.no_grad():
-        found.weight += 0.05
-    return found.double()
+        layer.weight += 0.05
+    return layer.double()
 
 
 def image(channels: int, height: int = 5, width: int = 4, num: int = 2) -> Tensor:
@@ -38,7 +38,7 @@ def image(channels: int, height: int = 5, width: int = 4, num: int = 2) -> Tenso
 
 def oracle(layer: BinaryConv2d, x: Tensor) -> Tensor:
     """Loops over every output and every tap; out-of-image taps contribute ``pad``."""
-    found = binarize(layer.weight.detach(), layer.binarizer, layer.weight_sign)
+    binarized = binarize(layer.weight.detach(), layer.binarizer, layer.weight_sign)
     num, _, height, width = x.shape
     per_in, per_out = layer.in_channels // layer.groups, layer.out_channels // layer.groups
     rows, columns = range(0, height, layer.stride), range(0, width, layer.stride)
@@ -48,8 +48,8 @@ def oracle(layer: BinaryConv2d, x: Tensor) -> Tensor:
         range(num), range(layer.out_channels), enumerate(rows), enumerate(columns)
     ):
         scale = 1.0 if layer.scale is None else layer.scale[o].item()
-        scale = scale if found.scale is None else found.scale[o].item()
-        shift = 0.0 if found.shift is None else found.shift[o].item()
+        scale = scale if binarized.scale is None else binarized.scale[o].item()
+        shift = 0.0 if binarized.shift is None else binarized.shift[o].item()
         total = 0.0
         for c, ky, kx in itertools.product(range(per_in), range(layer.kernel), range(layer.kernel)):
             at_row, at_column = row + ky - half, column + kx - half
@@ -64,7 +64,7 @@ def oracle(layer: BinaryConv2d, x: Tensor) -> Tensor:
                 tap = a * (1.0 if (value - b) / a >= 0 else -1.0) + b
             else:
                 tap = a * layer.pad + b if layer.pad else 0.0
-            total += tap * (scale * found.bits[o, c, ky, kx].item() + shift)
+            total += tap * (scale * binarized.bits[o, c, ky, kx].item() + shift)
         y[n, o, i, j] = total
     return y
 
@@ -84,7 +84,7 @@ def test_it_does_for_other_kernels_strides_and_groups(kernel: int, stride: int, 
 
 @pytest.mark.parametrize("pad", [0, 1, -1])
 @pytest.mark.parametrize("binarizer", ["sign", "adabin"])
-def test_adaptive_sets_scale_and_shift_signs_but_not_the_padding_with_zeros(binarizer: str, pad: int) -> None:
+def test_adaptive_sets_scale_and_shift_all_but_the_padding(binarizer: str, pad: int) -> None:
     layer, x = conv(3, 4, 3, binarizer=binarizer, pad=pad, adaptive=True), image(3)
     with torch.no_grad():
         assert layer.set_scale is not None and layer.set_shift is not None
@@ -104,14 +104,14 @@ def test_without_a_sign_activations_keep_their_precision() -> None:
 def test_scales_stay_outside_an_integer_convolution() -> None:
     """In single precision too: the sums are integers below 2^24, so scale and shift alone round, once each."""
     layer, x = conv(16, 8, 3).float().eval(), image(16, 9, 9).float()
-    found = binarize(layer.weight, "adabin", layer.weight_sign)
+    binarized = binarize(layer.weight, "adabin", layer.weight_sign)
     signs = torch.where(x >= 0, 1.0, -1.0)
-    exact = torch.nn.functional.conv2d(signs.double(), found.bits.double(), padding=1)
+    exact = torch.nn.functional.conv2d(signs.double(), binarized.bits.double(), padding=1)
     window = torch.nn.functional.conv2d(signs.double(), torch.ones(1, 16, 3, 3).double(), padding=1)
     assert torch.equal(exact, exact.round()) and exact.abs().max() <= 144
-    assert found.scale is not None and found.shift is not None
+    assert binarized.scale is not None and binarized.shift is not None
     expected = torch.addcmul(
-        exact.float() * found.scale.view(1, -1, 1, 1), window.float(), found.shift.view(1, -1, 1, 1)
+        exact.float() * binarized.scale.view(1, -1, 1, 1), window.float(), binarized.shift.view(1, -1, 1, 1)
     )
     assert torch.equal(layer(x), expected)
 
@@ -141,7 +141,7 @@ def dot(channels: int = 6, *, estimator: str = "clip", **options: object) -> Dot
 
 
 @pytest.mark.parametrize("norm", ["rms", "l2"])
-def test_dot_binary_has_two_factors_from_the_mean_over_all_channels(norm: str) -> None:
+def test_dot_binary_has_two_factors_from_the_mean_of_channels(norm: str) -> None:
     layer = dot(norm=norm)
     weights = layer.weight.detach().flatten().tolist()
     beta = sum(weights) / len(weights)
@@ -162,7 +162,7 @@ def test_dot_binary_equals_the_papers_equation_17() -> None:
 
 
 @pytest.mark.parametrize("through", [True, False])
-def test_dot_binary_keeps_or_cuts_the_gradient_through_scale_and_shift(through: bool) -> None:
+def test_dot_binary_may_cut_the_gradient_of_scale_and_shift(through: bool) -> None:
     layer, x = dot(estimator="identity", through=through), image(6)
     layer(x).sum().backward()
 

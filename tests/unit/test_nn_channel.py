@@ -57,8 +57,8 @@ def test_maxout_has_the_gradients_of_its_formula() -> None:
     names = [name for name, _ in layer.named_parameters()]
 
     def call(x: Tensor, *values: Tensor) -> Tensor:
-        found: Tensor = torch.func.functional_call(layer, dict(zip(names, values, strict=True)), (x,))
-        return found
+        y: Tensor = torch.func.functional_call(layer, dict(zip(names, values, strict=True)), (x,))
+        return y
 
     assert torch.autograd.gradcheck(call, (image().requires_grad_(), *layer.parameters()))
 
@@ -77,7 +77,7 @@ def test_an_unknown_activation_is_refused_by_name() -> None:
         activation("gelu", 3)
 
 
-def test_affine_and_shift_start_as_the_identity_and_work_per_channel() -> None:
+def test_affine_and_shift_start_as_identity_and_act_per_channel() -> None:
     x = image()
     for layer in (ChannelAffine(3).double(), ChannelShift(3).double()):
         assert torch.equal(layer(x), x)

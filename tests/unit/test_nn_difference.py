@@ -32,8 +32,8 @@ def drawn(stride: int, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 def maps_of(bank: Bank, extra: str, source: Tensor) -> list[Tensor]:
     layer = Recombination(bank, extra=extra)
-    found = layer.extra_map(source)
-    return [*bank.maps(source), *([] if found is None else [found])]
+    extra_map = layer.extra_map(source)
+    return [*bank.maps(source), *([] if extra_map is None else [extra_map])]
 
 
 @pytest.mark.parametrize(("bank", "extra"), CASES)
@@ -43,8 +43,8 @@ def test_value_and_gradients_are_those_of_the_literal_form(bank: Bank, extra: st
     theirs = literal(origin, maps_of(bank, extra, source))
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
     pull = torch.randn_like(ours)
-    found, wanted = (torch.autograd.grad(y, (origin, source), pull) for y in (ours, theirs))
-    torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-11)
+    grads, wanted = (torch.autograd.grad(y, (origin, source), pull) for y in (ours, theirs))
+    torch.testing.assert_close(grads, wanted, rtol=1e-10, atol=1e-11)
 
 
 @pytest.mark.parametrize(("bank", "extra"), CASES)
@@ -72,15 +72,15 @@ def test_seventeen_taps_make_the_map() -> None:
 
 def test_the_banks_are_the_differences_of_the_papers() -> None:
     source = torch.randn(1, 2, 6, 8, dtype=torch.float64)
-    for (row, column), found in zip(COMPASS, directional((1,)).maps(source), strict=True):
-        torch.testing.assert_close(found, source - shifted(source, row, column))
+    for (row, column), difference in zip(COMPASS, directional((1,)).maps(source), strict=True):
+        torch.testing.assert_close(difference, source - shifted(source, row, column))
     signs = torch.tensor([[[1, 1], [-1, -1]], [[1, -1], [1, -1]], [[1, -1], [-1, 1]]], dtype=torch.float64)
     wanted = F.conv2d(source.reshape(2, 1, 6, 8), signs[:, None], stride=2)
-    for index, found in enumerate(QUAD.maps(source)):
-        torch.testing.assert_close(found.reshape(2, 3, 4), wanted[:, index])
+    for index, difference in enumerate(QUAD.maps(source)):
+        torch.testing.assert_close(difference.reshape(2, 3, 4), wanted[:, index])
     wanted = F.conv2d(F.pad(source, (0, 1, 0, 1)).reshape(2, 1, 7, 9), signs[:, None])
-    for index, found in enumerate(HAAR.maps(source)):
-        torch.testing.assert_close(found.reshape(2, 6, 8), wanted[:, index])
+    for index, difference in enumerate(HAAR.maps(source)):
+        torch.testing.assert_close(difference.reshape(2, 6, 8), wanted[:, index])
 
 
 def test_a_map_of_zeros_contributes_nothing() -> None:
@@ -95,20 +95,22 @@ def test_a_map_of_zeros_contributes_nothing() -> None:
 def test_an_orthonormal_basis_is_a_projection(bank: Bank, extra: str) -> None:
     origin, source = drawn(bank.stride)
     layer = Recombination(bank, extra=extra, orthogonal=True)
-    found = layer(origin, source)
-    torch.testing.assert_close(found, orthonormal(origin, maps_of(bank, extra, source)), rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(layer(found, source), found, rtol=1e-4, atol=1e-4)
-    # More maps than pixels: the whole origin lies in their span.
+    y = layer(origin, source)
+    torch.testing.assert_close(y, orthonormal(origin, maps_of(bank, extra, source)), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(layer(y, source), y, rtol=1e-4, atol=1e-4)
+    # More maps than pixels: the full_basis origin lies in their span.
     small = torch.randn(1, 1, 2, 2, dtype=torch.float64)
-    whole = Recombination(directional((1, 3)), orthogonal=True)(small, torch.randn(1, 1, 2, 2, dtype=torch.float64))
-    torch.testing.assert_close(whole, small, rtol=1e-3, atol=1e-3)
+    full_basis = Recombination(directional((1, 3)), orthogonal=True)(
+        small, torch.randn(1, 1, 2, 2, dtype=torch.float64)
+    )
+    torch.testing.assert_close(full_basis, small, rtol=1e-3, atol=1e-3)
 
 
 def test_sums_are_in_float32_whatever_comes_in() -> None:
     origin, source = (x.detach().to(torch.bfloat16) for x in drawn(1))
-    found = Recombination(directional((1,)))(origin, source)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, Recombination(directional((1,)))(origin.float(), source.float()))
+    y = Recombination(directional((1,)))(origin, source)
+    assert y.dtype == torch.float32
+    torch.testing.assert_close(y, Recombination(directional((1,)))(origin.float(), source.float()))
 
 
 @pytest.mark.parametrize(("basis", "terms"), [("difference", 3), ("current", 4), ("means", 5)])
@@ -139,11 +141,11 @@ def test_frames_are_a_weighted_sum_of_features() -> None:
     wanted = (sum(gains) + gain(newest)) * newest
     for weight, frame in zip(gains, earlier, strict=True):
         wanted = wanted - weight * frame
-    found = TemporalRecombination(5, "current")(origin, torch.cat([*earlier, newest], 1))
-    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
+    y = TemporalRecombination(5, "current")(origin, torch.cat([*earlier, newest], 1))
+    torch.testing.assert_close(y, wanted, rtol=1e-12, atol=1e-12)
 
 
-def test_a_high_pass_leaves_out_the_smallest_square_of_enough_energy() -> None:
+def test_a_high_pass_cuts_the_smallest_square_of_enough_energy() -> None:
     y, x = torch.meshgrid(torch.arange(16.0), torch.arange(12.0), indexing="ij")
     coarse, fine = 3 * torch.cos(2 * torch.pi * y / 16), torch.cos(2 * torch.pi * 5 * x / 12)
     map_nchw = (coarse + fine)[None, None].double()

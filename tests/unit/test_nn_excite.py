@@ -11,12 +11,12 @@ def test_each_channel_is_weighed_by_a_sigmoid_of_the_means() -> None:
     squeeze, expand = layer.excitation.squeeze, layer.excitation.expand
     assert squeeze.bias is not None and expand.bias is not None
     with torch.no_grad():
-        found = layer(x)
-        for image, weighed in zip(x, found, strict=True):
+        y = layer(x)
+        for image, weighed in zip(x, y, strict=True):
             mean = image.mean((1, 2))
             hidden = (squeeze.weight[:, :, 0, 0] @ mean + squeeze.bias).clamp(min=0)
-            factor = 1 / (1 + torch.exp(-(expand.weight[:, :, 0, 0] @ hidden + expand.bias)))
-            torch.testing.assert_close(weighed, image * factor.view(-1, 1, 1))
+            gate = 1 / (1 + torch.exp(-(expand.weight[:, :, 0, 0] @ hidden + expand.bias)))
+            torch.testing.assert_close(weighed, image * gate.view(-1, 1, 1))
 
 
 def test_one_image_does_not_see_another() -> None:

@@ -54,22 +54,22 @@ def differentiated(layer: nn.Module, x_nchw: Tensor) -> dict[str, Tensor]:
     weight = torch.randn(y_nchw.shape, generator=torch.Generator().manual_seed(1))
     (y_nchw * weight).sum().backward()
     assert x_nchw.grad is not None
-    found = {"output": y_nchw.detach(), "input": x_nchw.grad}
+    tensors = {"output": y_nchw.detach(), "input": x_nchw.grad}
     for name, parameter in layer.named_parameters():
         assert parameter.grad is not None, name
-        found[name] = parameter.grad.clone()
-    return found
+        tensors[name] = parameter.grad.clone()
+    return tensors
 
 
 def assert_same(layer: nn.Module, x_nchw: Tensor) -> None:
     with fused.off():
         wanted = differentiated(layer, x_nchw)
-    found = differentiated(layer, x_nchw)
-    assert found.keys() == wanted.keys()
+    tensors = differentiated(layer, x_nchw)
+    assert tensors.keys() == wanted.keys()
     # Rounding is that of the terms of a sum, which may all but cancel: behind a normalisation, the scale of a layer.
     atol = 3e-6 * max(float(tensor.abs().max()) for tensor in wanted.values())
     for name, tensor in wanted.items():
-        differs = (found[name] - tensor).abs() > atol + 1e-4 * tensor.abs()
+        differs = (tensors[name] - tensor).abs() > atol + 1e-4 * tensor.abs()
         assert not differs.any(), name
 
 
@@ -131,7 +131,7 @@ def test_gradients_are_those_of_differences() -> None:
     """Where everything is smooth: the dot layer away from its kink, in its per-channel parameters."""
     layer = grown(Layer(Recipe(), "DB", 8, redist=True))
     x_nchw = image(8).abs() + 0.5
-    found = differentiated(layer, x_nchw)
+    tensors = differentiated(layer, x_nchw)
 
     def value() -> float:
         y_nchw = layer(x_nchw)
@@ -145,13 +145,13 @@ def test_gradients_are_those_of_differences() -> None:
             parameter[3] -= 2e-2
             slope = (above - value()) / 2e-2
             parameter[3] += 1e-2
-        assert found[name][3] == pytest.approx(slope, rel=2e-2, abs=5e-2), name
+        assert tensors[name][3] == pytest.approx(slope, rel=2e-2, abs=5e-2), name
 
 
 def test_a_network_trains_the_same_way() -> None:
     def trace(around: Callable[[], object]) -> list[float]:
         torch.manual_seed(0)
-        network = models.build(catalog.point("biisnet", "default")).train()
+        network = models.build(catalog.find_point("biisnet", "default")).train()
         x_nchw, losses = torch.rand(4, 1, 32, 32), []
         optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
         for _ in range(3):

@@ -36,16 +36,16 @@ def test_tokens_pass_their_gradient_to_the_greatest_pixel_only() -> None:
 @pytest.mark.parametrize("length", [3, 6, 16])
 def test_rows_of_a_resized_matrix_sum_to_one(is_square: bool, expected: tuple[int, int], length: int) -> None:
     matrix = draw(2, 3, length, length).softmax(-1)
-    found = RowResize(is_square)(matrix, torch.zeros(2, 5, 6, 10))
-    assert found.shape == (2, 3, *expected)
-    torch.testing.assert_close(found.sum(-1), torch.ones(2, 3, 6, dtype=torch.float64))
+    resized = RowResize(is_square)(matrix, torch.zeros(2, 5, 6, 10))
+    assert resized.shape == (2, 3, *expected)
+    torch.testing.assert_close(resized.sum(-1), torch.ones(2, 3, 6, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("size", [2, 5, 16, 40])
 def test_no_row_is_lost_however_sharp(size: int) -> None:
     """One entry per row, at every column in turn: sampling would miss most of them, and divide by nothing."""
-    found = RowResize(is_square=False)(torch.eye(16)[None, None], torch.zeros(1, 1, 16, size))
-    torch.testing.assert_close(found.sum(-1), torch.ones(1, 1, 16))
+    resized = RowResize(is_square=False)(torch.eye(16)[None, None], torch.zeros(1, 1, 16, size))
+    torch.testing.assert_close(resized.sum(-1), torch.ones(1, 1, 16))
 
 
 def test_a_matrix_of_the_right_size_stays_as_it_is() -> None:
@@ -97,8 +97,8 @@ def test_attention_is_as_strong_on_a_crop_as_on_a_whole_image() -> None:
     gap = SemanticGap(3, 5, 2, length=16, tokens=4, form="matrix")
     for side in (4, 16, 24):
         x = torch.full((1, 2, side, side), 1.5)
-        found = gap(x, torch.rand(1, 3, side, side), torch.rand(1, 5, side // 2, side // 2))
-        torch.testing.assert_close(found, 2 * x)
+        y = gap(x, torch.rand(1, 3, side, side), torch.rand(1, 5, side // 2, side // 2))
+        torch.testing.assert_close(y, 2 * x)
 
 
 def test_an_unknown_form_is_refused() -> None:
@@ -117,8 +117,8 @@ def test_the_rules_yield_the_layers_own_shapes() -> None:
         (RowResize(is_square=False), (wide, x)),
         (nn.Softmax(-1), (x,)),
     ]
-    for layer, given in inputs:
-        assert RULES[type(layer)].shape(layer, *(tuple(t.shape) for t in given)) == layer(*given).shape
+    for layer, maps in inputs:
+        assert RULES[type(layer)].shape(layer, *(tuple(t.shape) for t in maps)) == layer(*maps).shape
 
 
 def test_a_matrix_product_by_hand() -> None:

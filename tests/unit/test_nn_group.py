@@ -12,10 +12,10 @@ from irnas.nn.group import SHARPNESS_RATE
 
 
 def test_groups_hold_each_parameter_once() -> None:
-    network = models.build(catalog.point("biisnet", "ReActNet"))
+    network = models.build(catalog.find_point("biisnet", "ReActNet"))
     groups = parameter_groups(network, 1e-3, 0.01)
-    found = [id(p) for group in groups for p in group["params"]]
-    assert sorted(found) == sorted(id(p) for p in network.parameters())
+    grouped = [id(p) for group in groups for p in group["params"]]
+    assert sorted(grouped) == sorted(id(p) for p in network.parameters())
 
 
 def test_only_full_precision_weights_decay() -> None:

@@ -18,8 +18,8 @@ def maps(batch: int = 2, side: int = 2) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("guided", [(2,), (1, 2), (0, 1, 2)])
 def test_levels_keep_their_shape_and_only_guided_ones_change(guided: tuple[int, ...]) -> None:
-    found = Distribution(CHANNELS, guided, by_channel=True, by_place=True)(*maps())
-    for level, (before, after) in enumerate(zip(maps(), found, strict=True)):
+    guided_maps = Distribution(CHANNELS, guided, by_channel=True, by_place=True)(*maps())
+    for level, (before, after) in enumerate(zip(maps(), guided_maps, strict=True)):
         assert before.shape == after.shape
         assert torch.equal(before, after) == (level not in guided)
 
@@ -47,8 +47,8 @@ def test_one_gate_drops_the_other_summand() -> None:
 
 def test_a_single_image_trains() -> None:
     network = Distribution(CHANNELS, (1, 2), by_channel=True, by_place=True).train()
-    found = network(*maps(batch=1))
-    assert all(x.isfinite().all() for x in found)
+    guided_maps = network(*maps(batch=1))
+    assert all(x.isfinite().all() for x in guided_maps)
     norm = PeakNorm(3).train()
     before = norm.running_mean
     assert before is not None

@@ -53,7 +53,7 @@ def test_rows_in_several_parts_equal_one(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @torch.no_grad()
-def test_an_inactive_position_passes_unchanged_and_changes_nobody() -> None:
+def test_an_inactive_position_stays_and_changes_no_other() -> None:
     block, x = activation(4, 4), torch.randn(1, 4, 16, 16)
     active = torch.ones(1, 1, 4, 4)
     active[0, 0, 1, 2] = 0

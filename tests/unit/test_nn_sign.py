@@ -75,7 +75,7 @@ def test_a_run_away_sharpness_leaves_gradients_finite(estimator: str, far: float
     assert sign.log_k.grad is not None and sign.log_k.grad.isfinite().all()
 
 
-def test_the_schedule_sharpens_ede_geometrically_and_nothing_else() -> None:
+def test_the_schedule_sharpens_ede_alone_and_geometrically() -> None:
     network = nn.Sequential(Sign("ede"), WeightSign("ede"), Sign("dysoftsign"), Sign("quad"))
     before = [part.log_k.item() for part in network[2:]]
     for fraction, expected in ((0.0, EDE_RANGE[0]), (0.5, math.sqrt(math.prod(EDE_RANGE))), (1.0, EDE_RANGE[1])):

@@ -21,9 +21,9 @@ def test_a_map_too_many_is_our_own_mistake() -> None:
 def test_a_step_goes_against_its_direction_by_a_learnt_length() -> None:
     layer = Step(0.25)
     a, g = torch.ones(1, 1, 2, 2), torch.full((1, 1, 2, 2), 2.0)
-    found = layer(a, g)
-    assert torch.equal(found, torch.full((1, 1, 2, 2), 0.5))
-    found.sum().backward()
+    y = layer(a, g)
+    assert torch.equal(y, torch.full((1, 1, 2, 2), 0.5))
+    y.sum().backward()
     assert layer.rate.grad is not None and layer.rate.grad.item() == -8
     assert Step().rate.item() == pytest.approx(0.01)
 

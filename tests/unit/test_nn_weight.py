@@ -37,12 +37,12 @@ def oracle(weights: list[float], method: str) -> tuple[list[float], float, float
 @pytest.mark.parametrize("method", BINARIZERS)
 def test_bits_scale_and_shift_equal_a_loop_over_filters(method: str) -> None:
     weights = latent()
-    found = binarize(weights, method, WeightSign("clip"))
+    binarized = binarize(weights, method, WeightSign("clip"))
     for index in range(len(weights)):
         bits, scale, shift = oracle(weights[index].flatten().tolist(), method)
-        assert found.bits[index].flatten().tolist() == bits
-        assert (1.0 if found.scale is None else found.scale[index].item()) == pytest.approx(scale, rel=1e-6)
-        assert (0.0 if found.shift is None else found.shift[index].item()) == pytest.approx(shift, rel=1e-6)
+        assert binarized.bits[index].flatten().tolist() == bits
+        assert (1.0 if binarized.scale is None else binarized.scale[index].item()) == pytest.approx(scale, rel=1e-6)
+        assert (0.0 if binarized.shift is None else binarized.shift[index].item()) == pytest.approx(shift, rel=1e-6)
 
 
 def test_standardised_latents_have_unit_unbiased_deviation() -> None:
@@ -56,12 +56,12 @@ def test_siman_splits_each_filter_in_halves() -> None:
 
 
 @pytest.mark.parametrize("method", BINARIZERS)
-def test_gradients_reach_the_latent_and_are_finite_even_for_equal_weights(method: str) -> None:
+def test_gradients_of_equal_latent_weights_are_finite(method: str) -> None:
     for weights in (latent(), torch.full((2, 4, 1, 1), 0.3).double(), torch.zeros(2, 1, 1, 1).double()):
         weights.requires_grad_()
-        found = binarize(weights, method, WeightSign("clip"))
+        binarized = binarize(weights, method, WeightSign("clip"))
         # A weight of its own for each bit: standardised latents have no gradient along a common shift.
-        total = (found.bits * torch.arange(1.0, found.bits.numel() + 1).view(found.bits.shape)).sum()
+        total = (binarized.bits * torch.arange(1.0, binarized.bits.numel() + 1).view(binarized.bits.shape)).sum()
         total.backward()
         assert weights.grad is not None and weights.grad.isfinite().all()
     assert weights.grad is not None
@@ -75,11 +75,11 @@ def test_the_mean_scale_passes_no_gradient() -> None:
 
 def test_adabin_passes_gradients_through_scale_and_shift() -> None:
     weights = latent().requires_grad_()
-    found = binarize(weights, "adabin", WeightSign("clip"))
-    assert found.scale is not None and found.shift is not None
-    (grad,) = torch.autograd.grad(found.shift.sum(), weights, retain_graph=True)
+    binarized = binarize(weights, "adabin", WeightSign("clip"))
+    assert binarized.scale is not None and binarized.shift is not None
+    (grad,) = torch.autograd.grad(binarized.shift.sum(), weights, retain_graph=True)
     torch.testing.assert_close(grad, torch.full_like(grad, 1 / 18))
-    (grad,) = torch.autograd.grad(found.scale.sum(), weights)
+    (grad,) = torch.autograd.grad(binarized.scale.sum(), weights)
     assert grad.abs().sum() > 0
 
 

@@ -45,8 +45,8 @@ def restored(state: rpcanet.State) -> RPCANetPlus:
 
 @pytest.mark.parametrize(("layout", "values"), LAYOUTS, ids=["6 stages", "bc=16", "prefix", "odd"])
 def test_the_network_is_read_off_names_and_shapes(layout: dict[str, Any], values: dict[str, Any]) -> None:
-    found, ours = rpcanet_plus_weights.convert_official(rpcanet.official(**layout))
-    assert SPACE.genotype(found) == SPACE.complete(values)
+    converted, ours = rpcanet_plus_weights.convert_official(rpcanet.official(**layout))
+    assert SPACE.genotype(converted) == SPACE.complete(values)
     assert len(ours) == len(rpcanet.official(**layout))
 
 
@@ -71,8 +71,8 @@ def test_the_numbers_are_those_of_the_description(layout: dict[str, Any]) -> Non
     plain = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     network = restored(state)
     with torch.no_grad():
-        found, wanted = network(x), rpcanet.evaluate(plain, x)[0]
-        assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+        logits, wanted = network(x), rpcanet.evaluate(plain, x)[0]
+        assert (logits - wanted).abs().max() <= 1e-5 * wanted.abs().max()
         exact = {name: tensor.double() for name, tensor in plain.items()}
         d_n1hw, t_n1hw = network.double()._unroll(x.double())
         for ours, theirs in zip((t_n1hw, d_n1hw), rpcanet.evaluate(exact, x.double()), strict=True):
@@ -130,7 +130,7 @@ def test_the_command_writes_a_network_that_can_be_read_again(tmp_path: Path) -> 
     facts = json.loads(result.stdout)
     genotype, network = rpcanet_plus_weights.read(output.read_bytes(), str(output))
     assert (facts["key"], facts["point"]) == (genotype.key, "stages=2,bc=8")
-    assert catalog.point("rpcanet_plus", facts["point"]) == genotype
+    assert catalog.find_point("rpcanet_plus", facts["point"]) == genotype
     x = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         torch.testing.assert_close(network(x), restored(state)(x), rtol=0, atol=0)
@@ -229,7 +229,7 @@ def test_official_weights_give_the_official_numbers(file: str, image: str, wante
         d, t = network._unroll(input_of(image))
     assert d is not None
     logits = t[0, 0].double()
-    found = (
+    metrics = (
         logits.mean(),
         logits.std(correction=0),
         logits.min(),
@@ -240,4 +240,4 @@ def test_official_weights_give_the_official_numbers(file: str, image: str, wante
         logits[31, 41],
     )
     # Sums of float32 in another order: 1e-5 of the largest logits, 384.
-    np.testing.assert_allclose([float(v) for v in found], wanted, rtol=1e-4, atol=4e-3)
+    np.testing.assert_allclose([float(v) for v in metrics], wanted, rtol=1e-4, atol=4e-3)
