@@ -61,12 +61,12 @@ def cached_epoch(split: Split, crop: int, epoch: int) -> int:
 
 def best_ms(epoch: Callable[[int], int], rounds: int) -> float:
     """Milliseconds of CPU time per crop, best of ``rounds`` after one to warm up."""
-    found = []
+    times_ms = []
     for k in range(rounds + 1):
         start = time.process_time()
         crops = epoch(k)
-        found.append((time.process_time() - start) / crops * 1e3)
-    return min(found[1:])
+        times_ms.append((time.process_time() - start) / crops * 1e3)
+    return min(times_ms[1:])
 
 
 def main() -> None:
@@ -75,12 +75,12 @@ def main() -> None:
     parser.add_argument("folder", nargs="?")
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
-        if given.folder is None:
+        if arguments.folder is None:
             write(root / "set", settings_of(images=250))
-        split = open_dataset(given.folder or str(root / "set")).split("train")
+        split = open_dataset(arguments.folder or str(root / "set")).split("train")
         for kind in ("images", "masks"):
             (root / kind).mkdir()
         for i in range(len(split)):
@@ -88,9 +88,9 @@ def main() -> None:
             Image.fromarray(np.repeat(split.image(i)[..., None], 3, 2)).save(root / "images" / name)
             Image.fromarray(split.mask(i) * np.uint8(255)).save(root / "masks" / name)
         rng = np.random.default_rng(0)
-        plain = best_ms(lambda _: plain_epoch(root, given.crop, rng), given.rounds)
-        cached = best_ms(lambda k: cached_epoch(split, given.crop, k), given.rounds)
-    print(f"{len(split)} images, crops of {given.crop} x {given.crop}, batches of {BATCH}, with augmentation")
+        plain = best_ms(lambda _: plain_epoch(root, arguments.crop, rng), arguments.rounds)
+        cached = best_ms(lambda k: cached_epoch(split, arguments.crop, k), arguments.rounds)
+    print(f"{len(split)} images, crops of {arguments.crop} x {arguments.crop}, batches of {BATCH}, with augmentation")
     print(f"decoding loader  {plain:.3f} ms CPU per crop")
     print(f"irnas.data       {cached:.3f} ms CPU per crop, {plain / cached:.0f} times less (limit {LIMIT_MS} ms)")
 

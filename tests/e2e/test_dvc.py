@@ -57,24 +57,24 @@ def shell(where: Path, script: str, env: dict[str, str], code: int = 0) -> str:
 
 def clone(folder: Path, env: dict[str, str]) -> Path:
     """What git has of this repository, as far as data sets go, in a repository of its own."""
-    there = folder / "clone"
+    target = folder / "clone"
     for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml"):
-        (there / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, there / name)
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target / name)
     for name in ("pipelines", "irnas"):
-        shutil.copytree(ROOT / name, there / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shell(there, "git init --quiet && git add --all && git commit --quiet --message all", env)
-    return there
+        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shell(target, "git init --quiet && git add --all && git commit --quiet --message all", env)
+    return target
 
 
 def files(folder: Path) -> dict[str, str]:
     """Path to SHA-256 of all that ``tiny`` consists of."""
-    found = [*folder.glob("data/tiny/*"), *folder.glob("data/tiny.*")]
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in found}
+    paths = [*folder.glob("data/tiny/*"), *folder.glob("data/tiny.*")]
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
 
 @dataclass(frozen=True)
-class Told:
+class Walk:
     """The page at work: each block with what it printed, and what was there before the parameter changed."""
 
     folder: Path
@@ -84,7 +84,7 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Walk:
     """All blocks of the page, run one after the other, each in the folder where the last one ended."""
     folder = tmp_path_factory.mktemp("dvc")
     env = surroundings(folder)
@@ -94,58 +94,58 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
         *lines, last = shell(where, f"{block}pwd", env).splitlines()
         where = Path(last)
         blocks.append((block, "\n".join(lines)))
-    return Told(folder=folder, env=env, blocks=blocks, pulled=pulled)
+    return Walk(folder=folder, env=env, blocks=blocks, pulled=pulled)
 
 
 def ran(printed: str) -> list[str]:
     return re.findall(r"^Running stage '(.*?)'", printed, re.M)
 
 
-def test_repro_makes_a_set_once(told: Told) -> None:
-    made, again = re.split(r"(?<=remote storage\.\n)", told.blocks[0][1], maxsplit=1)
+def test_repro_makes_a_set_once(walk: Walk) -> None:
+    made, again = re.split(r"(?<=remote storage\.\n)", walk.blocks[0][1], maxsplit=1)
     assert ran(made) == ["synthesize@tiny", "synthetic-check@tiny", SET]
     assert not ran(again) and again.count("didn't change, skipping") == 3
-    assert "area_median" in again and (told.folder / "clone" / "data" / "plots" / "index.html").is_file()
+    assert "area_median" in again and (walk.folder / "clone" / "data" / "plots" / "index.html").is_file()
 
 
-def test_a_clone_pulls_the_same_bytes_and_has_nothing_to_do(told: Told) -> None:
-    block, printed = told.blocks[2]
+def test_a_clone_pulls_the_same_bytes_and_has_nothing_to_do(walk: Walk) -> None:
+    block, printed = walk.blocks[2]
     assert "dvc pull" in block and not ran(printed) and "are up to date" in printed
-    assert told.pulled == files(told.folder / "clone") and len(told.pulled) == 5
+    assert walk.pulled == files(walk.folder / "clone") and len(walk.pulled) == 5
 
 
-def test_one_changed_parameter_runs_its_own_stages_only(told: Told) -> None:
-    _, printed = told.blocks[3]
+def test_one_changed_parameter_runs_its_own_stages_only(walk: Walk) -> None:
+    _, printed = walk.blocks[3]
     assert ran(printed) == ["synthesize@tiny", "synthetic-check@tiny", SET]
     assert re.search(r"revision +[0-9a-f]{16} +[0-9a-f]{16}", printed)
     assert "scenes-256" not in printed
-    assert open_dataset(str(told.folder / "elsewhere" / "data" / "tiny")).manifest.parameters["seed"] == 1
+    assert open_dataset(str(walk.folder / "elsewhere" / "data" / "tiny")).manifest.parameters["seed"] == 1
 
 
-def test_a_changed_check_runs_only_itself(told: Told) -> None:
-    where = told.folder / "clone"
+def test_a_changed_check_runs_only_itself(walk: Walk) -> None:
+    where = walk.folder / "clone"
     with (where / "pipelines" / "check_dataset.py").open("a") as script:
         script.write("# A remark.\n")
-    assert ran(shell(where, f"dvc repro {SET}", told.env)) == ["synthetic-check@tiny"]
+    assert ran(shell(where, f"dvc repro {SET}", walk.env)) == ["synthetic-check@tiny"]
 
 
-def test_a_stage_runs_the_code_that_its_lock_names(told: Told) -> None:
+def test_a_stage_runs_the_code_that_its_lock_names(walk: Walk) -> None:
     """That of the checkout, wherever the irnas of the command line is installed."""
-    where = told.folder / "clone"
+    where = walk.folder / "clone"
     with (where / "irnas" / "data" / "check.py").open("a") as module:
         module.write("print('of this checkout')\n")
-    printed = shell(where, f"dvc repro {SET}", told.env)
+    printed = shell(where, f"dvc repro {SET}", walk.env)
     assert ran(printed) == ["synthetic-check@tiny"] and "of this checkout" in printed
 
 
-def test_the_lock_is_read_as_dvc_wrote_it(told: Told) -> None:
+def test_the_lock_is_read_as_dvc_wrote_it(walk: Walk) -> None:
     for where in ("clone", "elsewhere"):
-        folder = told.folder / where / "data" / "tiny"
-        assert f"md5: {lock.dvc_digest_or_raise(folder)}" in (told.folder / where / "dvc.lock").read_text()
+        folder = walk.folder / where / "data" / "tiny"
+        assert f"md5: {lock.dvc_digest_or_raise(folder)}" in (walk.folder / where / "dvc.lock").read_text()
 
 
-def test_a_search_records_dvc_s_hash_and_refuses_other_files(told: Told, tmp_path: Path) -> None:
-    where = told.folder / "elsewhere"
+def test_a_search_records_dvc_s_hash_and_refuses_other_files(walk: Walk, tmp_path: Path) -> None:
+    where = walk.folder / "elsewhere"
     (opened,) = events(where / "runs" / "tiny", "opened")
     assert opened["data"]["dvc"] == lock.dvc_digest_or_raise(where / "data" / "tiny")
     assert opened["data"]["revision"] == open_dataset(str(where / "data" / "tiny")).revision
@@ -155,51 +155,51 @@ def test_a_search_records_dvc_s_hash_and_refuses_other_files(told: Told, tmp_pat
     with (tmp_path / "changed" / "data" / "tiny" / "manifest.json").open("a") as manifest:
         manifest.write("\n")
     search = "irnas search --dataset data/tiny --trials 1 --epochs 1 --executor loop --run runs/again"
-    printed = shell(tmp_path / "changed", search, told.env, code=2)
+    printed = shell(tmp_path / "changed", search, walk.env, code=2)
     assert "as dvc.lock says" in printed and not (tmp_path / "changed" / "runs" / "again").exists()
 
 
-def test_a_broken_folder_stops_before_its_figures(told: Told, tmp_path: Path) -> None:
+def test_a_broken_folder_stops_before_its_figures(walk: Walk, tmp_path: Path) -> None:
     where = tmp_path / "broken"
-    shutil.copytree(told.folder / "elsewhere", where, symlinks=True)
+    shutil.copytree(walk.folder / "elsewhere", where, symlinks=True)
     manifest = where / "data" / "tiny" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"images": 24', '"images": 25', 1))
-    printed = shell(where, f"dvc commit --force synthesize@tiny && dvc repro {SET}", told.env, code=255)
+    printed = shell(where, f"dvc commit --force synthesize@tiny && dvc repro {SET}", walk.env, code=255)
     assert ran(printed) == ["synthetic-check@tiny"] and "must be 25, as the manifest says" in printed
 
 
-def test_an_imported_set_needs_its_source_only_to_be_made_again(told: Told, tmp_path: Path) -> None:
+def test_an_imported_set_needs_its_source_only_to_be_made_again(walk: Walk, tmp_path: Path) -> None:
     from support import layouts
 
-    where = clone(tmp_path, told.env)
+    where = clone(tmp_path, walk.env)
     layouts.nudt(where / "raw")
     line = "imported:\n  real: {source: raw, format: generic, val_fraction: 0.4, val_seed: 1}\n"
     small = "synthetic:\n  small: {images: 4, sequences: 0, frames: 0, size: 32, seed: 0, level: normal}\n"
     (where / "params.yaml").write_text(small + line)
     of_real = ["import@real", "imported-check@real", "imported-stats@real"]
     of_small = ["synthesize@small", "synthetic-check@small", "synthetic-stats@small"]
-    assert sorted(ran(shell(where, "dvc repro", told.env))) == sorted(of_real + of_small)
+    assert sorted(ran(shell(where, "dvc repro", walk.env))) == sorted(of_real + of_small)
     before = lock.digest(where / "data" / "small")
     # Of two sets only the one whose line changed is made again, and each stage of it once.
     (where / "params.yaml").write_text(small + line.replace("val_seed: 1", "val_seed: 2"))
-    assert ran(shell(where, "dvc repro", told.env)) == of_real
+    assert ran(shell(where, "dvc repro", walk.env)) == of_real
     assert lock.digest(where / "data" / "small") == before
     shutil.rmtree(where / "raw")
-    assert not ran(shell(where, "dvc repro --allow-missing", told.env))
+    assert not ran(shell(where, "dvc repro --allow-missing", walk.env))
 
 
-def test_an_s3_server_as_the_store(told: Told, tmp_path: Path) -> None:
-    env = {**told.env, **s3.KEYS}
+def test_an_s3_server_as_the_store(walk: Walk, tmp_path: Path) -> None:
+    env = {**walk.env, **s3.KEYS}
     with s3.server() as address:
-        here, there = told.folder / "clone", tmp_path / "there"
+        here, elsewhere = walk.folder / "clone", tmp_path / "elsewhere"
         remote = f"dvc remote modify --local storage url s3://{s3.BUCKET}/dvc; "
         remote += f"dvc remote modify --local storage endpointurl {address}; "
         printed = shell(here, f"git checkout --quiet dvc.lock; {remote} dvc checkout {SET} --with-deps; dvc push", env)
         assert re.search(r"\d files pushed", printed)
-        shell(tmp_path, f"git clone --quiet {here} there", env)
-        printed += shell(there, f"{remote} dvc pull --with-deps {SET}; dvc repro {SET}", env)
-        assert not ran(printed) and files(there) == told.pulled
+        shell(tmp_path, f"git clone --quiet {here} elsewhere", env)
+        printed += shell(elsewhere, f"{remote} dvc pull --with-deps {SET}; dvc repro {SET}", env)
+        assert not ran(printed) and files(elsewhere) == walk.pulled
         kept = s3.objects(address)
         assert not [name for name, content in kept.items() for p in s3.PLANTED if p.encode() in content]
-    configured = "".join(p.read_text() for p in there.glob(".dvc/config*"))
+    configured = "".join(p.read_text() for p in elsewhere.glob(".dvc/config*"))
     assert not [planted for planted in s3.PLANTED if planted in printed + configured]

@@ -31,8 +31,8 @@ PLANTED = (*list(KEYS.values())[:3],)
 """What must be found nowhere."""
 
 Rule = Callable[[str, str], str | float | None]
-"""Told method and path of a request; says "drop" (half an answer, then nothing), "cut" (no answer at all), a status as
-"503", seconds to wait, or None to let it pass."""
+"""Called with method and path of a request; returns "drop" (half an answer, then nothing), "cut" (no answer at all), a
+status such as "503", seconds to wait, or None to let it pass."""
 
 
 @contextmanager
@@ -82,32 +82,32 @@ class Proxy:
 
 @contextmanager
 def proxy(behind: str, at: socket.socket | None = None) -> Iterator[Proxy]:
-    """A server that passes requests on to another as far as its rule lets it; on loopback unless a socket is given."""
-    found, at = Proxy(), at or socket.create_server(("127.0.0.1", 0))
+    """A server that passes requests on to another as far as its rule lets it; on loopback unless there is a socket."""
+    state, at = Proxy(), at or socket.create_server(("127.0.0.1", 0))
     with (
         at,
-        ThreadingHTTPServer(at.getsockname(), _handler(found, behind.removeprefix("http://")), False) as http_server,
+        ThreadingHTTPServer(at.getsockname(), _handler(state, behind.removeprefix("http://")), False) as http_server,
     ):
         http_server.socket.close()
         http_server.socket = at
-        found.address = "http://{}:{}".format(*at.getsockname())
+        state.address = "http://{}:{}".format(*at.getsockname())
         thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
-            yield found
+            yield state
         finally:
             http_server.shutdown()
 
 
-def _handler(found: Proxy, behind: str) -> type[BaseHTTPRequestHandler]:
+def _handler(state: Proxy, behind: str) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def pass_on(self) -> None:
             is_chunked = self.headers.get("Transfer-Encoding") == "chunked"
             body = self.chunks() if is_chunked else self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            found.asked.append((self.command, self.path))
-            what = found.rule(self.command, self.path)
+            state.asked.append((self.command, self.path))
+            what = state.rule(self.command, self.path)
             if isinstance(what, float):
                 time.sleep(what)
             if what == "cut":
@@ -125,24 +125,24 @@ def _handler(found: Proxy, behind: str) -> type[BaseHTTPRequestHandler]:
 
         def chunks(self) -> bytes:
             """A body that tells its length as it comes, as it comes."""
-            found = []
+            pieces = []
             while True:
                 line = self.rfile.readline()
                 size = int(line.partition(b";")[0], 16)
-                found.append(line)
+                pieces.append(line)
                 if size == 0:
                     break
-                found.append(self.rfile.read(size + 2))
+                pieces.append(self.rfile.read(size + 2))
             # Headers that come last, and an empty line.
-            while found[-1] != b"\r\n":
-                found.append(self.rfile.readline())
-            return b"".join(found)
+            while pieces[-1] != b"\r\n":
+                pieces.append(self.rfile.readline())
+            return b"".join(pieces)
 
         def answer(self, status: int, headers: dict[str, str], content: bytes, is_half: bool = False) -> None:
             self.send_response(status)
-            named = {k: v for k, v in headers.items() if k.lower() not in ("transfer-encoding", "connection")}
-            named.setdefault("Content-Length", str(len(content)))
-            for name, value in named.items():
+            sent = {k: v for k, v in headers.items() if k.lower() not in ("transfer-encoding", "connection")}
+            sent.setdefault("Content-Length", str(len(content)))
+            for name, value in sent.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content[: len(content) // 2] if is_half else content)

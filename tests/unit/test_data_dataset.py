@@ -163,15 +163,15 @@ def small_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_two_at_once_generate_the_default_set_once(small_default: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls, found = [], []
+    calls, datasets = [], []
     write = synthetic.write
     monkeypatch.setattr(synthetic, "write", lambda *a, **k: (calls.append(1), write(*a, **k)))
-    workers = [threading.Thread(target=lambda: found.append(open_dataset("synthetic"))) for _ in range(4)]
+    workers = [threading.Thread(target=lambda: datasets.append(open_dataset("synthetic"))) for _ in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    assert (len(calls), len(found), len({d.revision for d in found})) == (1, 4, 1)
+    assert (len(calls), len(datasets), len({d.revision for d in datasets})) == (1, 4, 1)
 
 
 def test_what_a_killed_builder_left_is_swept(small_default: None) -> None:

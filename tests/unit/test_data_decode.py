@@ -114,10 +114,10 @@ def test_a_mask_of_equal_aspect_is_resized_and_noted(tmp_path: Path) -> None:
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.integers(0, 99))
-def test_resizing_up_by_a_factor_and_down_again_changes_nothing(h: int, w: int, factor: int, seed: int) -> None:
+def test_resizing_up_by_a_factor_and_down_again_changes_nothing(h: int, w: int, times: int, seed: int) -> None:
     mask = np.random.default_rng(seed).integers(0, 2, (h, w), dtype=np.uint8)
-    large = resize_nearest(mask, (h * factor, w * factor))
-    np.testing.assert_array_equal(large, np.kron(mask, np.ones((factor, factor), dtype=np.uint8)))
+    large = resize_nearest(mask, (h * times, w * times))
+    np.testing.assert_array_equal(large, np.kron(mask, np.ones((times, times), dtype=np.uint8)))
     np.testing.assert_array_equal(resize_nearest(large, (h, w)), mask)
 
 

@@ -40,40 +40,40 @@ Build = Callable[[Path], list[str]]
 )
 def test_a_published_layout_is_read(build: Build, format: str, counts: dict[str, int], tmp_path: Path) -> None:
     names = build(tmp_path / "set")
-    found = discover(tmp_path / "set")
-    assert found.format == format
-    assert sorted(e.name for e in found.entries) == sorted(names)
-    assert {k: len(found.splits[k]) for k in counts} == counts
+    source = discover(tmp_path / "set")
+    assert source.format == format
+    assert sorted(e.name for e in source.entries) == sorted(names)
+    assert {k: len(source.splits[k]) for k in counts} == counts
 
 
 def test_nudt_is_recognised_by_its_name_where_images_are_missing(tmp_path: Path) -> None:
     layouts.nudt(tmp_path / "NUDT-SIRST")
-    found = discover(tmp_path / "NUDT-SIRST")
-    assert found.format == "nudt-sirst"
-    assert "got 10 images where the published set has 1327" in found.warnings
+    source = discover(tmp_path / "NUDT-SIRST")
+    assert source.format == "nudt-sirst"
+    assert "got 10 images where the published set has 1327" in source.warnings
 
 
 def test_sirst_s_own_val_is_used_where_its_lists_lead(tmp_path: Path) -> None:
     names = layouts.sirst_original(tmp_path / "set", redistributed=False)
-    found = import_folder(tmp_path / "set", tmp_path / "out")
-    assert found.splits["fit"] == tuple(names[:7])
-    assert found.splits["val"] == tuple(names[7:9])
-    assert found.validation == {"kind": "official", "fit": "train", "val": "val"}
+    manifest = import_folder(tmp_path / "set", tmp_path / "out")
+    assert manifest.splits["fit"] == tuple(names[:7])
+    assert manifest.splits["val"] == tuple(names[7:9])
+    assert manifest.validation == {"kind": "official", "fit": "train", "val": "val"}
 
 
 def test_a_leak_between_two_protocols_is_recorded(tmp_path: Path) -> None:
     layouts.sirst_original(tmp_path / "set")
-    found = import_folder(tmp_path / "set", tmp_path / "out")
-    assert any("6 of the 6 images of split test are in idx_427/train" in w for w in found.warnings)
+    manifest = import_folder(tmp_path / "set", tmp_path / "out")
+    assert any("6 of the 6 images of split test are in idx_427/train" in w for w in manifest.warnings)
 
 
 def test_the_validation_cut_splits_no_sequence(tmp_path: Path) -> None:
     layouts.mirsdt(tmp_path / "set")
-    found = import_folder(tmp_path / "set", tmp_path / "out", val_fraction=0.34)
-    sequences = {split: {n.split("/")[0] for n in found.splits[split]} for split in ("fit", "val", "test")}
+    manifest = import_folder(tmp_path / "set", tmp_path / "out", val_fraction=0.34)
+    sequences = {split: {n.split("/")[0] for n in manifest.splits[split]} for split in ("fit", "val", "test")}
     assert [len(sequences[s]) for s in ("fit", "val", "test")] == [2, 1, 1]
     assert not sequences["fit"] & sequences["val"]
-    assert found.sequences == 4
+    assert manifest.sequences == 4
     assert [e.frame for e in discover(tmp_path / "set").entries[:7]] == [1, 2, 3, 4, 5, 6, 7]
 
 
@@ -97,18 +97,18 @@ def test_stacks_are_read_as_their_last_slice(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("faithful", "expected"), [(True, 0), (False, 1)])
 def test_windows_that_frames_cannot_rebuild_are_recorded(faithful: bool, expected: int, tmp_path: Path) -> None:
     layouts.mirsdt(tmp_path / "set", faithful=faithful)
-    found = import_folder(tmp_path / "set", tmp_path / "out")
+    manifest = import_folder(tmp_path / "set", tmp_path / "out")
     # Four sequences of seven frames: the first four frames of each have no four before them.
-    assert sum("12 of 12 stacks Mix do not hold the frames" in w for w in found.warnings) == expected
+    assert sum("12 of 12 stacks Mix do not hold the frames" in w for w in manifest.warnings) == expected
 
 
 def test_list_lines_are_read_in_many_spellings(tmp_path: Path) -> None:
     layouts.pairs(tmp_path / "images", tmp_path / "masks", ["a", "b", "c", "d", "v1.2"])
     lines = ["\ufeffa", "/b", "images/c.PNG", "images\\d", "v1.2", "", "a"]
     layouts.write_list(tmp_path / "train.txt", lines, end="\r\n")
-    found = discover(tmp_path)
-    assert found.splits == {"train": ("a", "b", "c", "d", "v1.2")}
-    assert "list train.txt names 1 images twice: taken once" in found.warnings
+    source = discover(tmp_path)
+    assert source.splits == {"train": ("a", "b", "c", "d", "v1.2")}
+    assert "list train.txt names 1 images twice: taken once" in source.warnings
 
 
 def test_rival_lists_of_one_folder_keep_their_whole_names(tmp_path: Path) -> None:
@@ -116,24 +116,24 @@ def test_rival_lists_of_one_folder_keep_their_whole_names(tmp_path: Path) -> Non
     for name, lines in {"train": ["a", "b"], "test_day": ["c"], "test_night": ["b"]}.items():
         layouts.write_list(tmp_path / "splits" / f"{name}.txt", lines)
     layouts.write_list(tmp_path / "splits" / "readme.txt", ["hello"])
-    found = discover(tmp_path)
-    assert found.splits == {"train": ("a", "b"), "test_day": ("c",), "test_night": ("b",)}
-    assert "1 text files of splits are no split lists (the first readme.txt)" in found.warnings
+    source = discover(tmp_path)
+    assert source.splits == {"train": ("a", "b"), "test_day": ("c",), "test_night": ("b",)}
+    assert "1 text files of splits are no split lists (the first readme.txt)" in source.warnings
 
 
 def test_without_lists_everything_is_train(tmp_path: Path) -> None:
     layouts.pairs(tmp_path / "images", tmp_path / "masks", ["a", "b", "c"])
-    found = discover(tmp_path)
-    assert found.splits == {"train": ("a", "b", "c")}
-    assert "there are no split lists: every image is in train, and there is no test split" in found.warnings
+    source = discover(tmp_path)
+    assert source.splits == {"train": ("a", "b", "c")}
+    assert "there are no split lists: every image is in train, and there is no test split" in source.warnings
 
 
 def test_images_in_no_split_are_kept_and_counted(tmp_path: Path) -> None:
     layouts.pairs(tmp_path / "images", tmp_path / "masks", ["a", "b", "c"])
     layouts.write_list(tmp_path / "train.txt", ["a", "b"])
-    found = discover(tmp_path)
-    assert len(found.entries) == 3
-    assert "1 images are in no split, the first c" in found.warnings
+    source = discover(tmp_path)
+    assert len(source.entries) == 3
+    assert "1 images are in no split, the first c" in source.warnings
 
 
 def _drop(*parts: str) -> Callable[[Path], None]:

@@ -84,15 +84,15 @@ def test_image_and_mask_turn_alike_and_in_all_eight_ways(striped: Split, monkeyp
 
 
 def test_the_jitter_is_a_gain_and_an_offset_within_bounds(striped: Split) -> None:
-    found = []
+    gains = []
     for epoch in range(5):
         for x_nchw, _ in _read(striped, epoch=epoch):
             for x_hw in x_nchw[:, 0]:
                 inside = x_hw[(x_hw > 0) & (x_hw < 1)]
                 # Neighbouring levels differ by gain/255, whichever way the crop is turned.
-                found.append(float(np.diff(np.sort(inside)).min()) * 255)
-    assert len({round(f, 3) for f in found}) > 20
-    assert 1 - loader.GAIN - 1e-3 <= min(found) <= max(found) <= 1 + loader.GAIN + 1e-3
+                gains.append(float(np.diff(np.sort(inside)).min()) * 255)
+    assert len({round(f, 3) for f in gains}) > 20
+    assert 1 - loader.GAIN - 1e-3 <= min(gains) <= max(gains) <= 1 + loader.GAIN + 1e-3
 
 
 def test_batches_depend_on_seed_and_epoch_only(striped: Split) -> None:
@@ -108,9 +108,9 @@ def test_batches_depend_on_seed_and_epoch_only(striped: Split) -> None:
 
 
 def test_batch_size_does_not_change_what_is_drawn(striped: Split) -> None:
-    whole = np.concatenate([x for x, _ in _read(striped, batch=7)])
+    one_batch = np.concatenate([x for x, _ in _read(striped, batch=7)])
     parts = np.concatenate([x for x, _ in _read(striped, batch=2)])
-    np.testing.assert_array_equal(whole[:6], parts)
+    np.testing.assert_array_equal(one_batch[:6], parts)
 
 
 def test_each_epoch_sees_each_image_once_in_another_order(tmp_path: Path) -> None:
@@ -119,10 +119,10 @@ def test_each_epoch_sees_each_image_once_in_another_order(tmp_path: Path) -> Non
     split = _dataset(tmp_path, masks)
     orders = []
     for epoch in range(3):
-        seen = [int(y.sum()) for _, ys in _read(split, batch=4, crop=20, epoch=epoch) for y in ys]
-        orders.append(tuple(seen))
+        images = [int(y.sum()) for _, ys in _read(split, batch=4, crop=20, epoch=epoch) for y in ys]
+        orders.append(tuple(images))
         # The ninth image would be a batch of its own and is left out.
-        assert len(seen) == len(set(seen)) == 8
+        assert len(images) == len(set(images)) == 8
     assert len(set(orders)) == 3
     everything = [int(y.sum()) for _, ys in _read(split, batch=5, crop=20) for y in ys]
     assert sorted(everything) == list(range(1, 10))

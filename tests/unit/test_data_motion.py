@@ -25,11 +25,11 @@ def _centres(settings: SyntheticSettings, index: int) -> list[np.ndarray | None]
 
 
 def test_frames_are_named_and_numbered() -> None:
-    found = list(sequence(CLIPS, 7))
-    assert [s.name for s in found][:2] == ["0007/00000", "0007/00001"]
-    assert [s.frame for s in found] == list(range(20))
-    assert {s.sequence for s in found} == {"0007"}
-    assert {s.image.shape for s in found} == {(64, 64)}
+    frames = list(sequence(CLIPS, 7))
+    assert [s.name for s in frames][:2] == ["0007/00000", "0007/00001"]
+    assert [s.frame for s in frames] == list(range(20))
+    assert {s.sequence for s in frames} == {"0007"}
+    assert {s.image.shape for s in frames} == {(64, 64)}
 
 
 def test_a_target_moves_at_most_a_few_pixels_a_frame() -> None:
@@ -46,9 +46,9 @@ def test_a_target_moves_at_most_a_few_pixels_a_frame() -> None:
 
 def test_some_targets_hide_for_a_while_and_come_back() -> None:
     one = replace(CLIPS, target=TargetSettings(counts=(0.0, 1.0), log_area=(2.0, 0.2)))
-    seen = [[c is not None for c in _centres(one, index)] for index in range(12)]
-    assert any(any(a and not b for a, b in itertools.pairwise(s)) and s[-1] for s in seen)
-    assert np.mean([np.mean(s) for s in seen]) > 0.6
+    is_visible = [[c is not None for c in _centres(one, index)] for index in range(12)]
+    assert any(any(a and not b for a, b in itertools.pairwise(s)) and s[-1] for s in is_visible)
+    assert np.mean([np.mean(s) for s in is_visible]) > 0.6
 
 
 def test_a_still_camera_sees_a_smoothly_changing_scene() -> None:
@@ -57,8 +57,8 @@ def test_a_still_camera_sees_a_smoothly_changing_scene() -> None:
         images = [s.image.astype(float) for s in sequence(settings, index)]
         step = np.mean([np.abs(b - a).mean() for a, b in itertools.pairwise(images)])
         assert 0 < step < 0.25 * images[0].std() + 1
-        spread = [i.std() for i in images]
-        assert max(spread) < 2.5 * min(spread)
+        sigmas = [i.std() for i in images]
+        assert max(sigmas) < 2.5 * min(sigmas)
 
 
 def test_bad_pixels_stay_where_they_are() -> None:

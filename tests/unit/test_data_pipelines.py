@@ -83,11 +83,13 @@ def _reached(script: str) -> set[str]:
 def test_a_stage_depends_on_all_code_that_decides_it(stage: str) -> None:
     what = STAGES[stage]["do"]
     (script,) = re.findall(r"python -m (pipelines\.\w+)", what["cmd"])
-    named = {path for path in what["deps"] if path.endswith(".py")}
+    declared = {path for path in what["deps"] if path.endswith(".py")}
     reached = _reached(str(_file_of(script)))
     lines = [f"        - {path}" for path in sorted(reached, key=lambda path: (path.startswith("irnas"), path))]
     advice = f"dvc.yaml, stage {stage}: its code is now\n" + "\n".join(lines)
-    assert named == reached, f"{advice}\n(missing: {sorted(reached - named)}, too many: {sorted(named - reached)})"
+    assert declared == reached, (
+        f"{advice}\n(missing: {sorted(reached - declared)}, too many: {sorted(declared - reached)})"
+    )
 
 
 def test_what_decides_nothing_exists() -> None:

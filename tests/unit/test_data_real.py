@@ -47,9 +47,9 @@ def _figures(dataset: Dataset) -> dict[str, object]:
 
 
 def test_sirst_has_its_counts_and_splits(sirst: Dataset) -> None:
-    found = sirst.manifest
-    assert (found.format, found.images, found.targets) == ("sirst", 427, 533)
-    assert (found.width, found.height) == ((135, 456), (96, 388))
+    manifest = sirst.manifest
+    assert (manifest.format, manifest.images, manifest.targets) == ("sirst", 427, 533)
+    assert (manifest.width, manifest.height) == ((135, 456), (96, 388))
     counts = _counts(sirst)
     assert (counts["train"], counts["test"]) == ((213, 270), (214, 263))
     assert [counts[f"idx_427/{k}"] for k in ("train", "val", "test")] == [(256, 327), (85, 97), (86, 109)]
@@ -76,20 +76,20 @@ def test_sirsts_one_wrong_mask_keeps_its_target(sirst: Dataset) -> None:
 
 
 def test_sirst_has_its_published_statistics(sirst: Dataset) -> None:
-    found = _figures(sirst)
-    assert found["sizes"] == 381
-    assert (round(found["mean"], 3), round(found["std"], 3)) == (111.978, 27.627)  # type: ignore[call-overload]
-    assert found["area"] == {"5": 7, "25": 14, "50": 20, "75": 39, "95": 107}
-    assert [found["targets_per_image"][k] for k in "1234"] == [358, 48, 13, 4]  # type: ignore[index]
+    figures = _figures(sirst)
+    assert figures["sizes"] == 381
+    assert (round(figures["mean"], 3), round(figures["std"], 3)) == (111.978, 27.627)  # type: ignore[call-overload]
+    assert figures["area"] == {"5": 7, "25": 14, "50": 20, "75": 39, "95": 107}
+    assert [figures["targets_per_image"][k] for k in "1234"] == [358, 48, 13, 4]  # type: ignore[index]
 
 
 def test_nudt_has_its_counts_splits_and_statistics(nudt: Dataset) -> None:
-    found = nudt.manifest
-    assert (found.format, found.images, found.targets) == ("nudt-sirst", 1327, 1863)
-    assert (found.width, found.height) == ((256, 256), (256, 256))
+    manifest = nudt.manifest
+    assert (manifest.format, manifest.images, manifest.targets) == ("nudt-sirst", 1327, 1863)
+    assert (manifest.width, manifest.height) == ((256, 256), (256, 256))
     counts = _counts(nudt)
     assert (counts["train"], counts["test"]) == ((663, 918), (664, 945))
     figures = _figures(nudt)
     assert (round(figures["mean"], 5), round(figures["std"], 5)) == (107.80905, 33.02275)  # type: ignore[call-overload]
-    assert found.warnings == ()
+    assert manifest.warnings == ()
     verify(nudt.root)

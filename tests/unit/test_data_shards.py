@@ -32,21 +32,21 @@ def _write(target: Path, samples: list[Sample], **changes: Any) -> manifest.Mani
 
 def test_samples_come_back_as_they_were(tmp_path: Path) -> None:
     samples = [_sample(k, shape=(20 + k % 3, 24)) for k in range(70)]
-    found = _write(tmp_path / "out", samples)
-    back = [shards.to_sample(r) for rows in shards.read(tmp_path / "out", found) for r in rows]
+    written = _write(tmp_path / "out", samples)
+    back = [shards.to_sample(r) for rows in shards.read(tmp_path / "out", written) for r in rows]
     assert [b.name for b in back] == [s.name for s in samples]
     for got, wanted in zip(back, samples, strict=True):
         np.testing.assert_array_equal(got.image, wanted.image)
         np.testing.assert_array_equal(got.mask, wanted.mask)
-    assert (found.images, found.targets, found.height, found.width) == (70, 70, (20, 22), (24, 24))
-    assert manifest.read(tmp_path / "out") == found
+    assert (written.images, written.targets, written.height, written.width) == (70, 70, (20, 22), (24, 24))
+    assert manifest.read(tmp_path / "out") == written
 
 
 def test_large_sets_become_several_shards_of_small_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "SHARD_BYTES", 40 * 2 * 20 * 24)
-    found = _write(tmp_path / "out", [_sample(k) for k in range(100)])
-    assert [s.rows for s in found.shards] == [40, 40, 20]
-    file = pq.ParquetFile(tmp_path / "out" / found.shards[0].file)
+    written = _write(tmp_path / "out", [_sample(k) for k in range(100)])
+    assert [s.rows for s in written.shards] == [40, 40, 20]
+    file = pq.ParquetFile(tmp_path / "out" / written.shards[0].file)
     assert [file.metadata.row_group(i).num_rows for i in range(2)] == [32, 8]
     column = file.metadata.row_group(0).column(file.schema_arrow.get_field_index("image"))
     assert (column.compression, column.has_dictionary_page, column.statistics) == ("ZSTD", False, None)
@@ -113,10 +113,10 @@ def test_a_sample_refuses_wrong_shapes(image: Any, mask: Any, message: str) -> N
 def test_a_full_disk_is_one_line_and_leaves_nothing(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = shards._write_shard
+    write_shard = shards._write_shard
 
     def fill(folder: Path, i: int, rows: list[dict[str, Any]]) -> manifest.Shard:
-        whole(folder, i, rows)
+        write_shard(folder, i, rows)
         raise OSError(number, "No space left on device")
 
     monkeypatch.setattr(shards, "_write_shard", fill)
@@ -166,9 +166,9 @@ def _flip_byte(folder: Path) -> None:
 def _swap_shard(folder: Path) -> None:
     """A whole, valid shard of other pixels, with its hash entered: only the content hash can tell."""
     other = folder.parent / "other"
-    found = _write(other, [_sample(k + 50, name=f"n{k}") for k in range(6)])
+    swapped = _write(other, [_sample(k + 50, name=f"n{k}") for k in range(6)])
     (other / "shard-0000.parquet").replace(folder / "shard-0000.parquet")
-    _edit(lambda d: d["shards"][0].update(sha256=found.shards[0].sha256))(folder)
+    _edit(lambda d: d["shards"][0].update(sha256=swapped.shards[0].sha256))(folder)
 
 
 @pytest.mark.parametrize(

@@ -99,8 +99,8 @@ def test_disjointness_is_asked_within_a_protocol_only() -> None:
 
 
 def test_leaks_between_protocols_are_counted() -> None:
-    found = leaks({"train": "ab", "test": "cd", "idx/train": "acd", "idx/test": "b"})
-    assert [f.split(":")[0] for f in found] == [
+    sentences = leaks({"train": "ab", "test": "cd", "idx/train": "acd", "idx/test": "b"})
+    assert [f.split(":")[0] for f in sentences] == [
         "2 of the 2 images of split test are in idx/train",
         "1 of the 1 images of split idx/test are in train",
     ]

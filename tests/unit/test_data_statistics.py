@@ -33,10 +33,10 @@ def test_diagonal_pixels_are_one_target_dark_ones_too() -> None:
     for k in range(3):
         mask[30 + k, 30 + k] = 1
         image[30 + k, 30 + k] = 50
-    (found,) = measure(image, mask)
-    assert (found.area, found.aspect) == (3, 1.0)
-    assert found.contrast == pytest.approx(-50, abs=0.1)
-    assert found.scr == pytest.approx(5, abs=0.02)
+    (target,) = measure(image, mask)
+    assert (target.area, target.aspect) == (3, 1.0)
+    assert target.contrast == pytest.approx(-50, abs=0.1)
+    assert target.scr == pytest.approx(5, abs=0.02)
 
 
 def test_an_infinite_scr_is_left_out_of_percentiles() -> None:
@@ -50,10 +50,10 @@ def test_a_set_is_described_image_by_image() -> None:
     image, mask = _checkered(), np.zeros((80, 80), dtype=np.uint8)
     one = mask.copy()
     one[3:5, 3:6] = 1
-    found = describe([(image, mask), (image, one), (image[:40] // 2, mask[:40])])
-    assert (found["images"], found["targets"], found["empty"], found["sizes"]) == (3, 1, 2, 2)
-    assert (found["height"], found["width"]) == ([40, 80, 80], [80, 80, 80])
-    assert found["targets_per_image"] == {"0": 2, "1": 1}
-    assert found["mean"] == pytest.approx((100 + 100 + 50) / 3)
-    assert found["std"] == pytest.approx((10 + 10 + 5) / 3)
-    assert found["area"] == {"5": 6, "25": 6, "50": 6, "75": 6, "95": 6}
+    figures = describe([(image, mask), (image, one), (image[:40] // 2, mask[:40])])
+    assert (figures["images"], figures["targets"], figures["empty"], figures["sizes"]) == (3, 1, 2, 2)
+    assert (figures["height"], figures["width"]) == ([40, 80, 80], [80, 80, 80])
+    assert figures["targets_per_image"] == {"0": 2, "1": 1}
+    assert figures["mean"] == pytest.approx((100 + 100 + 50) / 3)
+    assert figures["std"] == pytest.approx((10 + 10 + 5) / 3)
+    assert figures["area"] == {"5": 6, "25": 6, "50": 6, "75": 6, "95": 6}

@@ -51,18 +51,18 @@ def test_another_process_makes_the_same_revision(settings: SyntheticSettings, tm
 
 
 def test_the_manifest_tells_the_parameters(tmp_path: Path) -> None:
-    found = write(tmp_path / "out", SMALL)
-    assert found.format == "synthetic"
-    assert found.parameters["size"] == 64
-    assert found.parameters["target"]["contrast"] == [18.0, 120.0]
-    assert found.parameters["version"] == synthetic.VERSION
-    assert {k: v["images"] for k, v in found.counts.items()} == {"train": 10, "test": 2, "fit": 8, "val": 2}
+    manifest = write(tmp_path / "out", SMALL)
+    assert manifest.format == "synthetic"
+    assert manifest.parameters["size"] == 64
+    assert manifest.parameters["target"]["contrast"] == [18.0, 120.0]
+    assert manifest.parameters["version"] == synthetic.VERSION
+    assert {k: v["images"] for k, v in manifest.counts.items()} == {"train": 10, "test": 2, "fit": 8, "val": 2}
 
 
 def test_sequences_are_split_whole(tmp_path: Path) -> None:
-    found = write(tmp_path / "out", replace(CLIPS, sequences=6))
-    assert found.sequences == 6
-    parts = {k: {n.split("/")[0] for n in found.splits[k]} for k in ("fit", "val", "test")}
+    manifest = write(tmp_path / "out", replace(CLIPS, sequences=6))
+    assert manifest.sequences == 6
+    parts = {k: {n.split("/")[0] for n in manifest.splits[k]} for k in ("fit", "val", "test")}
     assert [len(parts[k]) for k in ("fit", "val", "test")] == [4, 1, 1]
     assert len(set.union(*parts.values())) == 6
 
@@ -77,12 +77,12 @@ def test_the_default_set_is_light_and_bright() -> None:
     }
     split = dataset.split("fit")
     assert split.shape(0) == (128, 128)
-    found = describe((split.image(i), split.mask(i)) for i in range(len(split)))
-    assert found["contrast"]["5"] > 30  # type: ignore[index]
-    assert found["scr"]["50"] > 9  # type: ignore[index]
-    assert found["targets"] >= 250  # type: ignore[operator]
+    figures = describe((split.image(i), split.mask(i)) for i in range(len(split)))
+    assert figures["contrast"]["5"] > 30  # type: ignore[index]
+    assert figures["scr"]["50"] > 9  # type: ignore[index]
+    assert figures["targets"] >= 250  # type: ignore[operator]
     # Some images have no target, as in real use.
-    assert 1 <= found["empty"] <= 30  # type: ignore[operator]
+    assert 1 <= figures["empty"] <= 30  # type: ignore[operator]
     assert dataset == open_dataset("synthetic")
 
 
@@ -98,12 +98,14 @@ def scenes() -> dict[str, object]:
 
 @pytest.mark.parametrize("what", SIRST)
 def test_quartiles_lie_between_sirst_and_the_model_or_near(what: str, scenes: dict[str, object]) -> None:
-    found = scenes[what]
-    assert isinstance(found, dict)
+    figures = scenes[what]
+    assert isinstance(figures, dict)
     for percentile, real, model in zip(("25", "50", "75"), SIRST[what], MODEL[what], strict=True):
         # 20 % beyond either: about three standard errors of a quartile of 300 such wide distributions.
         low, high = min(real, model) * 0.8, max(real, model) * 1.2
-        assert low <= found[percentile] <= high, f"{what} {percentile} %: {found[percentile]:.2f} not in {low}..{high}"
+        assert low <= figures[percentile] <= high, (
+            f"{what} {percentile} %: {figures[percentile]:.2f} not in {low}..{high}"
+        )
 
 
 def test_numbers_of_targets_follow_their_shares(scenes: dict[str, object]) -> None:

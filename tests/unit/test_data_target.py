@@ -52,8 +52,8 @@ def test_the_mask_has_about_the_area_that_was_asked_for(kind: str, area: float) 
 
 
 def test_a_long_target_is_longer_than_wide_along_its_angle() -> None:
-    seen = np.argwhere(profile(_target(aspect=4.0, area=80, angle=0.0), 0, 0) >= MASK_LEVEL)
-    height, width = np.ptp(seen, axis=0) + 1
+    bright = np.argwhere(profile(_target(aspect=4.0, area=80, angle=0.0), 0, 0) >= MASK_LEVEL)
+    height, width = np.ptp(bright, axis=0) + 1
     assert 3 < width / height < 5
 
 
@@ -75,9 +75,9 @@ def test_rendering_cuts_at_the_rim_and_drops_what_is_outside() -> None:
 
 def test_a_target_is_added_with_the_contrast_that_was_asked_for() -> None:
     scene = np.full((32, 32), 50, dtype=np.float32)
-    (seen,) = render([(_target(), 12.3, 15.8)], 32, 32)
-    seen.add_to(scene, 30.0)
-    assert scene[seen.window][seen.mask > 0].mean() == pytest.approx(80, abs=1e-3)
+    (rendering,) = render([(_target(), 12.3, 15.8)], 32, 32)
+    rendering.add_to(scene, 30.0)
+    assert scene[rendering.window][rendering.mask > 0].mean() == pytest.approx(80, abs=1e-3)
 
 
 def test_the_background_is_measured_without_targets() -> None:
@@ -103,12 +103,12 @@ def test_masks_never_touch(clustered: bool) -> None:
         placed = place(rng, looks, 96, 96, clustered)
         total = np.zeros((96, 96), dtype=int)
         drawn = render(placed, 96, 96)
-        for seen in drawn:
-            total[seen.window] += seen.mask
+        for rendering in drawn:
+            total[rendering.window] += rendering.mask
         assert total.max() == 1
-        _, found = ndimage.label(total, np.ones((3, 3)))
-        assert found == len(drawn)
-        counts.append(found)
+        _, num_targets = ndimage.label(total, np.ones((3, 3)))
+        assert num_targets == len(drawn)
+        counts.append(num_targets)
         if clustered and len(placed) > 1:
             assert np.hypot(placed[1][1] - placed[0][1], placed[1][2] - placed[0][2]) <= 15
     assert np.mean(counts) > (2 if clustered else 2.9)

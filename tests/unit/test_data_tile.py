@@ -12,9 +12,9 @@ from irnas.data import open_dataset, tile
 
 def test_tiles_are_windows_of_the_training_part_with_a_target(tmp_path: Path) -> None:
     source = tiny()
-    found = tile.write(tmp_path / "t", source, size=32, fit=5, val=2)
-    assert set(found.splits) == {"fit", "val"} and found.height == found.width == (32, 32)
-    assert found.validation["of"] == source.revision and found.parameters["size"] == 32
+    manifest = tile.write(tmp_path / "t", source, size=32, fit=5, val=2)
+    assert set(manifest.splits) == {"fit", "val"} and manifest.height == manifest.width == (32, 32)
+    assert manifest.validation["of"] == source.revision and manifest.parameters["size"] == 32
     made = open_dataset(str(tmp_path / "t"))
     for label, number in (("fit", 5), ("val", 2)):
         split, origin = made.split(label), source.split(label)
@@ -22,7 +22,7 @@ def test_tiles_are_windows_of_the_training_part_with_a_target(tmp_path: Path) ->
         assert len(split) == number
         for i in range(number):
             image, mask = (
-                np.asarray(whole) for whole in (origin.image(rows[split.name(i)]), origin.mask(rows[split.name(i)]))
+                np.asarray(picture) for picture in (origin.image(rows[split.name(i)]), origin.mask(rows[split.name(i)]))
             )
             places = [
                 (y, x)

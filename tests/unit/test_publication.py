@@ -21,11 +21,11 @@ def publication(*paths: str) -> Publication:
 
 
 def test_a_manifest_comes_back_equal() -> None:
-    found = publication("ledger.jsonl", "weights/a.pt")
-    again = Publication.from_bytes(found.to_bytes(), "here")
-    assert again == found and again.to_bytes() == found.to_bytes() and again.revision == found.revision
-    assert found.size_bytes == 6
-    assert publication("ledger.jsonl").revision != found.revision
+    original = publication("ledger.jsonl", "weights/a.pt")
+    again = Publication.from_bytes(original.to_bytes(), "here")
+    assert again == original and again.to_bytes() == original.to_bytes() and again.revision == original.revision
+    assert original.size_bytes == 6
+    assert publication("ledger.jsonl").revision != original.revision
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def run(tmp_path: Path) -> Path:
 def test_a_publication_is_record_results_weights_exports(run: Path, tmp_path: Path) -> None:
     other = tmp_path / "winner.xnor"
     other.write_bytes(b"w")
-    found = sources(str(run), b"record", [other])
-    assert set(found) == {
+    source_of = sources(str(run), b"record", [other])
+    assert set(source_of) == {
         "ledger.jsonl",
         "results.parquet",
         "weights/k.pt",
@@ -114,15 +114,15 @@ def test_a_publication_is_record_results_weights_exports(run: Path, tmp_path: Pa
         "w.xnor",
         "exports/winner.xnor",
     }
-    assert found["ledger.jsonl"] == b"record"
-    assert found["weights/k.pt"] == run / "weights" / "k.pt"
+    assert source_of["ledger.jsonl"] == b"record"
+    assert source_of["weights/k.pt"] == run / "weights" / "k.pt"
 
 
 def test_a_record_in_mid_write_ends_with_a_whole_event(run: Path) -> None:
-    whole = (run / "ledger.jsonl").read_bytes()
+    before = (run / "ledger.jsonl").read_bytes()
     with (run / "ledger.jsonl").open("ab") as file:
         file.write(b'{"schema":1,"t":17900')
-    assert record(str(run)) == whole
+    assert record(str(run)) == before
 
 
 def test_an_export_that_is_not_there_or_there_twice_is_refused(run: Path, tmp_path: Path) -> None:
@@ -132,16 +132,16 @@ def test_an_export_that_is_not_there_or_there_twice_is_refused(run: Path, tmp_pa
             sources(str(run), b"", [path])
 
 
-def named(folder: Path) -> tuple[str, str]:
+def identify(folder: Path) -> tuple[str, str]:
     return identity(str(folder), record(str(folder)))
 
 
 def test_a_run_is_named_by_its_opening_wherever_it_lies(run: Path, tmp_path: Path) -> None:
-    name = named(run)[0]
+    name = identify(run)[0]
     run.rename(tmp_path / "elsewhere")
-    assert named(tmp_path / "elsewhere") == (name, "elsewhere")
+    assert identify(tmp_path / "elsewhere") == (name, "elsewhere")
     write_run(tmp_path / "other", space_folder(tmp_path), data_name="sirst")
-    assert named(tmp_path / "other")[0] != name
+    assert identify(tmp_path / "other")[0] != name
 
 
 def test_what_is_no_run_or_has_no_plain_name_is_refused(run: Path, tmp_path: Path) -> None:
@@ -149,4 +149,4 @@ def test_what_is_no_run_or_has_no_plain_name_is_refused(run: Path, tmp_path: Pat
         record(str(tmp_path))
     run.rename(tmp_path / "a b")
     with pytest.raises(SettingsError, match="got a folder named 'a b'"):
-        named(tmp_path / "a b")
+        identify(tmp_path / "a b")

@@ -35,17 +35,17 @@ def way(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[s3.Proxy]:
         monkeypatch.delenv(name)
     for name, value in {**s3.KEYS, "AWS_CONFIG_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}.items():
         monkeypatch.setenv(name, value)
-    with s3.proxy(server) as found:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", found.address)
-        yield found
+    with s3.proxy(server) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
+        yield proxy
 
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds slept; nobody sleeps them."""
-    found: list[float] = []
-    monkeypatch.setattr("time.sleep", found.append)
-    return found
+    slept_s: list[float] = []
+    monkeypatch.setattr("time.sleep", slept_s.append)
+    return slept_s
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +88,12 @@ def one_line(error: pytest.ExceptionInfo[IrnasError]) -> str:
 
 
 def test_what_is_fetched_is_what_was_published(run: Path, uri: str, way: s3.Proxy, tmp_path: Path) -> None:
-    seen: list[tuple[str, int, int]] = []
-    done = transfer.publish(str(run), uri, progress=lambda *step: seen.append(step))
+    steps: list[tuple[str, int, int]] = []
+    done = transfer.publish(str(run), uri, progress=lambda *step: steps.append(step))
     assert (done.num_sent, done.is_new) == (5, True)
-    assert seen[-1] == ("publish", done.publication.size_bytes, done.publication.size_bytes)
-    folder, found = transfer.fetch(uri, tmp_path / "got", progress=lambda *step: seen.append(step))
-    assert found == done.publication and seen[-1] == ("fetch", found.size_bytes, found.size_bytes)
+    assert steps[-1] == ("publish", done.publication.size_bytes, done.publication.size_bytes)
+    folder, publication = transfer.fetch(uri, tmp_path / "got", progress=lambda *step: steps.append(step))
+    assert publication == done.publication and steps[-1] == ("fetch", publication.size_bytes, publication.size_bytes)
     assert contents(folder) == contents(run)
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
@@ -157,33 +157,29 @@ def test_an_interrupted_second_publish_leaves_the_first_whole(
     assert contents(transfer.fetch(uri, tmp_path / "got")[0]) == old
 
 
-def test_a_run_on_a_store_is_published_like_a_folder(
-    uri: str, way: s3.Proxy, tmp_path: Path, server: str
-) -> None:
+def test_a_run_on_a_store_is_published_like_a_folder(uri: str, way: s3.Proxy, tmp_path: Path, server: str) -> None:
     run = tmp_path / "one"
     write_run(run, space_folder(tmp_path), trials=1)
     (run / "weights").mkdir()
     (run / "weights" / "0.pt").write_bytes(b"weights")
-    there = f"{tmp_path.name}/runs/one"
+    key = f"{tmp_path.name}/runs/one"
     stored = {name: (run / name).read_bytes() for name in ("results.parquet", "weights/0.pt")}
     lines = (run / "ledger.jsonl").read_bytes().splitlines(keepends=True)
     stored |= {f"ledger/{number:09d}.json": line for number, line in enumerate(lines)} | {"checkpoints/0.pt": b"not me"}
     for name, content in stored.items():
-        s3.client(server).put_object(Bucket=s3.BUCKET, Key=f"{there}/{name}", Body=content)
-    done = transfer.publish(f"s3://{s3.BUCKET}/{there}", uri)
+        s3.client(server).put_object(Bucket=s3.BUCKET, Key=f"{key}/{name}", Body=content)
+    done = transfer.publish(f"s3://{s3.BUCKET}/{key}", uri)
     assert done.publication == transfer.publish(str(run), f"{uri}/again").publication
     assert contents(transfer.fetch(uri, tmp_path / "got")[0]) == contents(run)
 
 
-def test_a_trial_that_ends_during_a_publish_is_all_or_none(
-    run: Path, uri: str, way: s3.Proxy, tmp_path: Path
-) -> None:
+def test_a_trial_that_ends_during_a_publish_is_all_or_none(run: Path, uri: str, way: s3.Proxy, tmp_path: Path) -> None:
     """The record is read before anything else: whatever ends later is not in it, though its weights may be there."""
-    whole = (run / "ledger.jsonl").read_bytes()
+    before = (run / "ledger.jsonl").read_bytes()
     way.rule = lambda method, path: grow(run) if len(way.asked) == 1 else None
     transfer.publish(str(run), uri)
     got, _ = transfer.fetch(uri, tmp_path / "got")
-    assert (got / "ledger.jsonl").read_bytes() == whole and (got / "weights" / "9.pt").is_file()
+    assert (got / "ledger.jsonl").read_bytes() == before and (got / "weights" / "9.pt").is_file()
 
 
 def test_a_prefix_belongs_to_one_run(run: Path, uri: str, way: s3.Proxy, tmp_path: Path) -> None:
@@ -235,23 +231,23 @@ def test_a_server_too_slow_to_answer_is_asked_again(
 def test_a_stream_that_breaks_is_taken_up_where_it_broke(
     run: Path, uri: str, way: s3.Proxy, waits: list[float], server: str, tmp_path: Path
 ) -> None:
-    found = transfer.publish(str(run), uri).publication
-    sha = next(f.sha256 for f in found.files if f.path == "weights/2.pt")
+    publication = transfer.publish(str(run), uri).publication
+    sha = next(f.sha256 for f in publication.files if f.path == "weights/2.pt")
     way.rule = lambda method, path: "drop" if sha in path and way.count("GET", sha) <= 2 else None
-    seen: list[int] = []
-    folder, _ = transfer.fetch(uri, tmp_path / "got", progress=lambda what, done, total: seen.append(done))
+    counts: list[int] = []
+    folder, _ = transfer.fetch(uri, tmp_path / "got", progress=lambda what, done, total: counts.append(done))
     assert contents(folder) == contents(run)
     assert way.count("GET", sha) == 3 and len(waits) == 2
     # Were the halves read again, more bytes would have come than there are.
-    assert seen[-1] == found.size_bytes == max(seen)
+    assert counts[-1] == publication.size_bytes == max(counts)
 
 
 def test_a_fetch_that_was_given_up_goes_on_later(
     run: Path, uri: str, way: s3.Proxy, waits: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-    found = transfer.publish(str(run), uri).publication
-    sha = next(f.sha256 for f in found.files if f.path == "weights/2.pt")
+    publication = transfer.publish(str(run), uri).publication
+    sha = next(f.sha256 for f in publication.files if f.path == "weights/2.pt")
     way.rule = lambda method, path: ("drop" if way.count("GET", sha) == 1 else "503") if sha in path else None
     with pytest.raises(ServiceError) as error:
         transfer.fetch(uri, tmp_path / "got")
@@ -259,19 +255,19 @@ def test_a_fetch_that_was_given_up_goes_on_later(
     assert not (tmp_path / "got").exists() and (tmp_path / ".got.part").is_dir()
     way.rule = lambda method, path: None
     way.asked.clear()
-    seen: list[int] = []
-    transfer.fetch(uri, tmp_path / "got", progress=lambda what, done, total: seen.append(done))
+    counts: list[int] = []
+    transfer.fetch(uri, tmp_path / "got", progress=lambda what, done, total: counts.append(done))
     assert contents(tmp_path / "got") == contents(run)
-    assert way.count("GET", sha) == 1 and way.count("GET", "objects") <= len(found.files)
-    assert seen[-1] == found.size_bytes and not (tmp_path / ".got.part").exists()
+    assert way.count("GET", sha) == 1 and way.count("GET", "objects") <= len(publication.files)
+    assert counts[-1] == publication.size_bytes and not (tmp_path / ".got.part").exists()
 
 
 def test_parts_of_an_older_publication_are_removed(
     run: Path, uri: str, way: s3.Proxy, waits: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    found = transfer.publish(str(run), uri).publication
-    sha = next(f.sha256 for f in found.files if f.path == "ledger.jsonl")
+    publication = transfer.publish(str(run), uri).publication
+    sha = next(f.sha256 for f in publication.files if f.path == "ledger.jsonl")
     way.rule = lambda method, path: "503" if sha in path else None
     with pytest.raises(ServiceError):
         transfer.fetch(uri, tmp_path / "got")
@@ -286,8 +282,8 @@ def test_parts_of_an_older_publication_are_removed(
 def test_a_corrupted_object_is_refused_and_publishing_mends_it(
     run: Path, uri: str, way: s3.Proxy, server: str, tmp_path: Path, content: bytes
 ) -> None:
-    found = transfer.publish(str(run), uri).publication
-    sha = next(f.sha256 for f in found.files if f.path == "weights/0.pt")
+    publication = transfer.publish(str(run), uri).publication
+    sha = next(f.sha256 for f in publication.files if f.path == "weights/0.pt")
     key = f"{uri.removeprefix(f's3://{s3.BUCKET}/')}/objects/{sha}"
     s3.client(server).put_object(Bucket=s3.BUCKET, Key=key, Body=content)
     with pytest.raises((DataError, SettingsError)) as error:
@@ -301,12 +297,12 @@ def test_a_corrupted_object_is_refused_and_publishing_mends_it(
 def test_a_missing_object_and_a_damaged_manifest_are_named(
     run: Path, uri: str, way: s3.Proxy, server: str, tmp_path: Path
 ) -> None:
-    found = transfer.publish(str(run), uri).publication
+    publication = transfer.publish(str(run), uri).publication
     prefix = uri.removeprefix(f"s3://{s3.BUCKET}/")
-    s3.client(server).delete_object(Bucket=s3.BUCKET, Key=f"{prefix}/objects/{found.files[0].sha256}")
+    s3.client(server).delete_object(Bucket=s3.BUCKET, Key=f"{prefix}/objects/{publication.files[0].sha256}")
     with pytest.raises(DataError, match="got no such object; must be published again"):
         transfer.fetch(uri, tmp_path / "got")
-    s3.client(server).put_object(Bucket=s3.BUCKET, Key=f"{prefix}/manifest.json", Body=found.to_bytes()[:-30])
+    s3.client(server).put_object(Bucket=s3.BUCKET, Key=f"{prefix}/manifest.json", Body=publication.to_bytes()[:-30])
     with pytest.raises(FormatError, match=rf"^{uri}/manifest.json: got something else"):
         transfer.fetch(uri, tmp_path / "got")
 

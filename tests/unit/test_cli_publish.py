@@ -38,8 +38,8 @@ def way(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[s3.Proxy]:
         monkeypatch.delenv(name)
     for name, value in {**SECRETS, "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "2"}.items():
         monkeypatch.setenv(name, value)
-    with s3.proxy(server) as found:
-        yield found
+    with s3.proxy(server) as proxy:
+        yield proxy
 
 
 @pytest.fixture
@@ -54,11 +54,11 @@ def closed_port() -> int:
         return int(unused.getsockname()[1])
 
 
-def found_in(folder: Path) -> list[str]:
+def files_with_secrets(folder: Path) -> list[str]:
     """Files below a folder, names included, in which a planted secret is."""
     paths = [p for p in folder.rglob("*") if p.is_file()]
-    found = [str(p) for p in paths if any(secret.encode() in p.read_bytes() for secret in PLANTED)]
-    return found + [str(p) for p in paths if any(secret in str(p) for secret in PLANTED)]
+    in_content = [str(p) for p in paths if any(secret.encode() in p.read_bytes() for secret in PLANTED)]
+    return in_content + [str(p) for p in paths if any(secret in str(p) for secret in PLANTED)]
 
 
 def test_there_and_back(folder: Path, way: s3.Proxy, server: str) -> None:
@@ -127,28 +127,28 @@ def test_planted_credentials_are_found_nowhere(way: s3.Proxy, server: str, tmp_p
     axes = ("--axis", "base=4,6", "--axis", "stages=2,3", "--executor", "loop")
     uri = f"s3://{s3.BUCKET}/planted"
     at = ("--endpoint-url", way.address)
-    spoken = [
-        said(tmp_path, 0, "search", "--dataset", data, "--run", "runs/one", *small, *axes),
-        said(tmp_path, 0, "publish", "runs/one", uri, *at),
-        said(tmp_path, 0, "fetch", uri, "-o", "got", *at),
-        said(tmp_path, 3, "fetch", uri, "-o", "down", "--endpoint-url", f"http://127.0.0.1:{closed_port()}"),
-        said(tmp_path, 2, "publish", "runs/one", "s3://absent-bucket/p", *at),
+    outputs = [
+        output_of(tmp_path, 0, "search", "--dataset", data, "--run", "runs/one", *small, *axes),
+        output_of(tmp_path, 0, "publish", "runs/one", uri, *at),
+        output_of(tmp_path, 0, "fetch", uri, "-o", "got", *at),
+        output_of(tmp_path, 3, "fetch", uri, "-o", "down", "--endpoint-url", f"http://127.0.0.1:{closed_port()}"),
+        output_of(tmp_path, 2, "publish", "runs/one", "s3://absent-bucket/p", *at),
     ]
     publishing, fetching = ("publish", "runs/one", uri), ("fetch", uri)
     for rule, words, code in (("403", publishing, 2), ("500", fetching, 3), ("cut", fetching, 3)):
         way.rule = lambda method, path, rule=rule: rule
-        spoken.append(said(tmp_path, code, *words, *at))
+        outputs.append(output_of(tmp_path, code, *words, *at))
     assert (tmp_path / "runs" / "mlflow.db").stat().st_size > 0 and (
         tmp_path / "runs" / "one" / "report.html"
     ).is_file()
-    assert [text for text in spoken if any(secret in text for secret in PLANTED)] == []
-    assert found_in(tmp_path) == []
+    assert [text for text in outputs if any(secret in text for secret in PLANTED)] == []
+    assert files_with_secrets(tmp_path) == []
     stored = s3.objects(server, "planted")
     assert len(stored) >= 5
     assert [key for key, content in stored.items() if any(s.encode() in content or s in key for s in PLANTED)] == []
 
 
-def said(folder: Path, code: int, *words: str) -> str:
+def output_of(folder: Path, code: int, *words: str) -> str:
     """Everything that a command printed."""
     done = subprocess.run(
         [sys.executable, "-m", "irnas", *words],
@@ -168,4 +168,4 @@ def test_the_grep_finds_what_is_planted(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "log").write_bytes(b"\0" + PLANTED[1].encode())
     (tmp_path / PLANTED[-1]).write_bytes(b"")
-    assert len(found_in(tmp_path)) == 2
+    assert len(files_with_secrets(tmp_path)) == 2
