@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("targets", type=Path, help="CSV: area and signal-to-clutter ratio of each target")
     arguments = parser.parse_args()
     dataset = open_dataset(str(arguments.folder))
-    figures = statistics.summary(dataset)
+    figures = statistics.summarise(dataset)
     arguments.figures.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     with arguments.targets.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from irnas.data.synthetic import settings_of, write
+from irnas.data.synthetic import make_settings, write
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--level", choices=("normal", "hard"), required=True)
     arguments = parser.parse_args()
-    settings = settings_of(
+    settings = make_settings(
         images=arguments.images,
         sequences=arguments.sequences,
         frames=arguments.frames,

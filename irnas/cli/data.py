@@ -56,11 +56,11 @@ def synth(
     as_json: Json = False,
 ) -> None:
     """Make a synthetic data set; the last fifth is its test split."""
-    from irnas.data.synthetic import settings_of, write
+    from irnas.data.synthetic import make_settings, write
 
     if images is not None and sequences:
         raise DataError(f"synth: got {images} images and {sequences} sequences; must be one of the two")
-    settings = settings_of(
+    settings = make_settings(
         images=0 if sequences else 400 if images is None else images,
         size=size,
         sequences=sequences,
@@ -116,7 +116,7 @@ def stats(
     from irnas.data import open_dataset, statistics
 
     with progress_bars() as progress:
-        figures = statistics.of_dataset(open_dataset(name, progress), progress)
+        figures = statistics.describe_dataset(open_dataset(name, progress), progress)
     if as_json:
         print(json.dumps(figures, indent=1))
     else:

@@ -97,13 +97,14 @@ def _run_one(
     import numpy as np
     from PIL import Image
 
+    from irnas.storage import atomic
+
     found_hw = model.run(image[None], threads)[0]
     hits = found_hw > threshold
     pixels = np.rint(found_hw * 255).astype(np.uint8) if probability else np.where(hits, 255, 0).astype(np.uint8)
     target = output / f"{path.stem}.png"
-    half = target.with_suffix(".png.part")
-    Image.fromarray(pixels).save(half, "PNG")
-    half.replace(target)
+    with atomic.new_file(target) as part:
+        Image.fromarray(pixels).save(part, "PNG")
     return {"image": str(path), "mask": str(target), "pixels": int(hits.sum()), "highest": float(found_hw.max())}
 
 

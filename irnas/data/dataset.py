@@ -119,7 +119,7 @@ class Dataset:
 def open_dataset(name_or_path: str, progress: Progress | None = None) -> Dataset:
     """The data set ``synthetic``, the data folder at a path, or ``data/NAME`` below the working folder.
 
-    ``synthetic`` is generated on first use and kept in the cache; ``progress`` hears of that.
+    ``synthetic`` is generated on first use and kept in the cache, and ``progress`` is called meanwhile.
 
     Raises:
         DataError: there is no such data set; the message names those there are.

@@ -88,8 +88,8 @@ def describe(pairs: Iterable[tuple[Bytes, Bytes]]) -> dict[str, object]:
     }
 
 
-def of_dataset(dataset: Dataset, progress: Progress | None = None) -> dict[str, object]:
-    """Figures of a whole data set and of each split."""
+def describe_dataset(dataset: Dataset, progress: Progress | None = None) -> dict[str, object]:
+    """Describe a data set, all images together and split by split."""
     splits: dict[str, Mapping[str, object]] = {}
     for done, name in enumerate(dataset.splits, start=1):
         split = dataset.split(name)
@@ -108,8 +108,8 @@ def of_dataset(dataset: Dataset, progress: Progress | None = None) -> dict[str, 
     }
 
 
-def summary(dataset: Dataset) -> dict[str, object]:
-    """A few figures of a whole data set, fit to be compared from revision to revision."""
+def summarise(dataset: Dataset) -> dict[str, object]:
+    """A few figures of a data set, fit to be compared from revision to revision."""
     everything = dataset.split(EVERY)
     all_figures = describe((everything.image(i), everything.mask(i)) for i in range(len(everything)))
     figures = {name: all_figures[name] for name in ("images", "targets", "empty", "mean", "std")}

@@ -102,10 +102,10 @@ def default_folder(progress: Progress | None = None) -> Path:
     return target
 
 
-def settings_of(
+def make_settings(
     *, images: int = 400, sequences: int = 0, frames: int = 20, size: int = 256, seed: int = 0, hard: bool = False
 ) -> SyntheticSettings:
-    """Settings from a few numbers; ``hard`` starts from ``HARD``.
+    """Make settings from a few numbers; ``hard`` starts from ``HARD``.
 
     Raises:
         DataError: they do not go together.

@@ -22,6 +22,7 @@ from irnas.record.events import DataSource
 from irnas.record.ledger import Ledger
 from irnas.record.run import Run
 from irnas.storage import lock
+from irnas.storage.retry import retry
 from irnas.tracking.entries import Entry, Point, entries
 from irnas.tracking.mlflow_errors import as_irnas_error, cause_of
 
@@ -263,7 +264,7 @@ def follow(
         began = time.monotonic()
         try:
             mirror = mirror or Mirror(uri)
-            _persist(mirror.sync, _WAITS_S[:1] if is_last else ())
+            retry(mirror.sync, _WAITS_S[:1] if is_last else (), on=(Exception,), unless=(SettingsError,))
             if has_failed and not has_recovered:
                 has_recovered = True
                 warn("MLflow: answers again, and holds all of the record")
@@ -292,24 +293,14 @@ def rebuild(uri: str, tracking_uri: str | None = None) -> tuple[str, int]:
     mirror = Mirror(uri, tracking_uri, PATIENCE_S)
     num_trials = len(Run.read(uri).trials)
     try:
-        _persist(lambda: mirror.sync(is_live=lock.is_being_written(uri)), _WAITS_S)
+        retry(
+            lambda: mirror.sync(is_live=lock.is_being_written(uri)), _WAITS_S, on=(Exception,), unless=(SettingsError,)
+        )
     except IrnasError:
         raise
     except Exception as error:
         raise as_irnas_error(error, mirror.tracking_uri, "a store that can be written to") from None
     return storage.redact_credentials(mirror.tracking_uri), num_trials
-
-
-def _persist(call: Callable[[], None], waits_s: Sequence[float]) -> None:
-    """Call until it goes well, with waits between; what the user has to mend is not tried again."""
-    for wait_s in waits_s:
-        try:
-            return call()
-        except SettingsError:
-            raise
-        except Exception:
-            time.sleep(wait_s)
-    call()
 
 
 def _held(run: Any, entry: Entry) -> _Held:

@@ -6,7 +6,6 @@ what is registered is a choice of somebody's, and no record of a run knows it.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from typing import Any
 from irnas.core.errors import SettingsError
 from irnas.record.run import Run
 from irnas.report import unit
+from irnas.storage import hashing
 from irnas.tracking import client as tracking
 from irnas.tracking.mlflow_errors import as_irnas_error
 
@@ -50,7 +50,7 @@ class Network:
     @property
     def sha256(self) -> str:
         """Of the file: 64 hex digits."""
-        return hashlib.sha256(self.content).hexdigest()
+        return hashing.of_bytes(self.content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from PIL import Image
 
 from irnas.data import Split, open_dataset
 from irnas.data.loader import batches
-from irnas.data.synthetic import settings_of, write
+from irnas.data.synthetic import make_settings, write
 
 BATCH = 16
 LIMIT_MS = 0.13
@@ -79,7 +79,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         if arguments.folder is None:
-            write(root / "set", settings_of(images=250))
+            write(root / "set", make_settings(images=250))
         split = open_dataset(arguments.folder or str(root / "set")).split("train")
         for kind in ("images", "masks"):
             (root / kind).mkdir()

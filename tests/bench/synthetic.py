@@ -6,7 +6,7 @@ import argparse
 import time
 from dataclasses import replace
 
-from irnas.data.synthetic import samples, settings_of
+from irnas.data.synthetic import make_settings, samples
 from irnas.data.synthetic_settings import DEFAULT, HARD, SyntheticSettings
 
 
@@ -17,9 +17,9 @@ def main() -> None:
     count = parser.parse_args().images
     kinds: dict[str, SyntheticSettings] = {
         "default, 128 x 128": replace(DEFAULT, images=count),
-        "normal, 256 x 256": settings_of(images=count),
+        "normal, 256 x 256": make_settings(images=count),
         "hard, 256 x 256": replace(HARD, images=count),
-        "frames, 256 x 256": settings_of(images=0, sequences=max(2, count // 20), frames=20),
+        "frames, 256 x 256": make_settings(images=0, sequences=max(2, count // 20), frames=20),
     }
     for name, settings in kinds.items():
         start = time.process_time()

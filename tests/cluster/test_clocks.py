@@ -11,7 +11,7 @@ from support.cluster import network
 from support.command import environment, events
 from support.sabotage import Sabotage
 
-from irnas.record.ledger import Ledger
+from irnas.record.run import Run
 from irnas.tracking.entries import entries
 
 pytestmark = pytest.mark.cluster
@@ -31,11 +31,11 @@ def test_clocks_that_are_hours_apart_change_nothing(data: Path, expected: dict[s
         victim, _ = on.training()
         victim.kill()
         assert search.wait(600) == 0, (tmp_path / "out.txt").read_text()
-    found = list(Ledger(str(run)).events())
-    times = [event["t"] for event in found]
+    history = Run.read(str(run))
+    times = [event.t for event in history.events]
     assert times == sorted(times) and times[-1] - times[0] < 3600
     assert outcome(run) == expected and account(run).is_whole
-    parent, children = entries(found, str(run))
+    parent, children = entries(history)
     for entry in children.values():
         assert parent.start_ms <= entry.start_ms and entry.end_ms is not None and entry.end_ms <= (parent.end_ms or 0)
     assert all(0 < e["result"]["seconds"] < 3600 for e in events(run, "finished"))

@@ -27,8 +27,7 @@ from support.tracking_server import free_port, full_server
 
 from irnas import report
 from irnas.core.space import Genotype
-from irnas.record.ledger import Ledger
-from irnas.report.record import Record
+from irnas.record.run import Run
 from irnas.tracking import client as tracking
 
 pytestmark = [
@@ -98,7 +97,7 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         runs = mirrored.found(client(address))
         (parent,) = [r for r in runs if r.data.tags["irnas.kind"] == "search"]
         member = next(r for r in runs if r.data.tags.get("irnas.front") == "true")
-        front = Record.read(uri).winners
+        front = Run.read(uri).winners
         yield Scene(
             name=request.param,
             run=folder / "runs" / "one",
@@ -112,7 +111,7 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def train_again(writer: Writer) -> None:
     """Give the best network of the run two more trainings."""
-    results = [e["result"] for e in Ledger(writer.uri).events() if e["kind"] == "finished"]
+    results = [r.document() for r in Run.read(writer.uri).outcomes]
     best = max((r for r in results if r["status"] == "ok"), key=lambda r: r["values"]["miou"])
     for seed in (1, 2):
         writer.repeat(best["trial"], Genotype.from_document(best["genotype"]), seed)

@@ -21,7 +21,8 @@ from support.datasets import tiny
 from support.runs import Writer, settings_of, space_folder
 
 from irnas.core import catalog
-from irnas.record.ledger import Ledger
+from irnas.record.events import Closed
+from irnas.record.run import Run
 from irnas.tracking import client as tracking
 
 USER, PASSWORD, IN_URI = "planted-user-90", "planted-Tracking-Password-12", "planted-Uri-Password-57"
@@ -145,14 +146,14 @@ class growing:
         time.sleep(0.5)
 
     def __exit__(self, *found: object) -> None:
-        self.writer.append("closed", {"reason": "all trials are handed out"})
+        self.writer.append(Closed(reason="all trials are handed out"))
         self.writer.__exit__(*found)
         self.stop.set()
         self.thread.join()
 
 
 def test_a_search_outlives_its_tracking_server(story: Story) -> None:
-    finished = [e for e in Ledger(str(story.folder / "run")).events() if e["kind"] == "finished"]
+    finished = Run.read(str(story.folder / "run")).outcomes
     assert len(finished) == 2
     assert "irnas track rebuild run" in story.printed[0] and "Traceback" not in story.printed[0]
 

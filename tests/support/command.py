@@ -15,7 +15,7 @@ from typing import Any
 import typer
 from typer.testing import CliRunner
 
-from irnas.record.ledger import Event, Ledger
+from irnas.record.ledger import Ledger
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -75,6 +75,6 @@ def run_json(folder: Path, *words: str) -> Any:
     return json.loads(run(folder, *words, "--json"))
 
 
-def events(folder: str | Path, kind: str = "") -> list[Event]:
+def events(folder: str | Path, kind: str = "") -> list[dict[str, Any]]:
     """The events of the run in ``folder``, which may be a URI, of one kind or all."""
-    return [e for e in Ledger(str(folder)).events() if kind in ("", e["kind"])]
+    return [e.document() for e in Ledger(str(folder)).events() if kind in ("", e.KIND)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from irnas.record.ledger import Ledger
+from irnas.record.run import Run
 from irnas.tracking import client as tracking
 from irnas.tracking.entries import entries
 
@@ -37,7 +37,7 @@ def state(client: Any) -> dict[tuple[str, str], Any]:
 
 def assert_mirrored(client: Any, uri: str) -> None:
     """MLflow holds of a run what its ledger says, each thing once: no more points, no fewer."""
-    parent, children = entries(list(Ledger(uri).events()), uri)
+    parent, children = entries(Run.read(uri))
     identity, held = parent.tags["irnas.run"], state(client)
     expected = {"": parent, **{str(trial): child for trial, child in children.items()}}
     assert {trial for run, trial in held if run == identity} == set(expected)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
 from irnas.core.space import Space
+from irnas.record.events import Proposed
 
 
 def tiny_space() -> Space:
@@ -36,3 +38,12 @@ def result(trial: int, values: dict[str, float], *, status: Status = Status.OK, 
         "error": "ValueError: broken" if status is Status.FAILED else "",
     }
     return Result(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def proposed(trial: int, refused: str = "") -> Proposed:
+    """The event of the network that ``result`` is of, for the same trial."""
+    costs = {"ops": 2e8, "params": 1e3}
+    genotype = result(trial, {}).genotype
+    return Proposed(
+        proposal=Proposal(trial=trial, genotype=genotype, costs=costs, origin="tpe", refused=refused), t=1.0
+    )

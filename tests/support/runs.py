@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+
+from support.opened import REVISION, opened
 
 from irnas.core import catalog
-from irnas.core.front import Front
 from irnas.core.objective import parse
+from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
 from irnas.core.settings import Budget, SearchSettings, trial_seed
 from irnas.core.space import Genotype, Space
-from irnas.record.ledger import Ledger, compact, results
+from irnas.record.events import (
+    Closed,
+    DataSource,
+    Device,
+    Event,
+    Finished,
+    Measured,
+    Opened,
+    Proposed,
+    Repeated,
+    Reported,
+    Retried,
+)
+from irnas.record.ledger import Ledger, compact
+from irnas.record.run import Run
 
 START = 1_790_000_000.0
 """Unix seconds at which the runs begin."""
@@ -106,9 +122,9 @@ class Writer:
     num_trials: int = 0
     rng: random.Random = field(default_factory=lambda: random.Random(7))
 
-    def append(self, kind: str, fields: Mapping[str, Any], seconds: float = 1.0) -> None:
+    def append(self, event: Event, seconds: float = 1.0) -> None:
         self.now += seconds
-        self._ledger.append(kind, {"t": self.now, **fields})
+        self._ledger.append(replace(event, t=self.now))
 
     def __enter__(self) -> Writer:
         self._ledger = Ledger(self.uri)
@@ -121,48 +137,33 @@ class Writer:
 
     def open(self) -> None:
         self.append(
-            "opened",
-            {
-                "settings": self.settings.document(),
-                "space": self.space.document(),
-                "data": {"name": self.data_name, "revision": "5eed5eed5eed5eed", "path": "data/absent"},
-                "data_rev": "5eed5eed5eed5eed",
-                "code_rev": "0.1.0",
-                "versions": {
+            opened(
+                self.settings,
+                run_id=hashlib.sha256(self.uri.encode()).hexdigest()[:16],
+                space=self.space,
+                data=DataSource(name=self.data_name, revision=REVISION, path="data/absent"),
+                versions={
                     "irnas": "0.1.0",
                     "torch": "2.13.0",
                     "ray": "2.60.0",
                     "optuna": "5.0.0",
                     "python": "3.11.2",
                 },
-                "bounds": {"miou": [1.0, 0.0], "pd": [1.0, 0.0], "ops": [1e6, 1e9], "params": [1e2, 1e5]},
-                "baselines": {"all_background": {"miou": 0.0}, "global_threshold": {"miou": 0.21}},
-            },
+                baselines={"all_background": {"miou": 0.0}, "global_threshold": {"miou": 0.21}},
+            )
         )
 
     def propose(self, genotype: Genotype, origin: str = "tpe") -> int:
         trial = self.num_trials
         self.num_trials += 1
-        self.append(
-            "proposed",
-            {
-                "trial": trial,
-                "genotype": genotype.document(),
-                "key": genotype.key,
-                "costs": price(genotype, self.settings.cost_input),
-                "origin": origin,
-                "refused": "",
-                "memory": {},
-            },
-        )
+        costs = price(genotype, self.settings.cost_input)
+        self.append(Proposed(proposal=Proposal(trial=trial, genotype=genotype, costs=costs, origin=origin)))
         return trial
 
     def report(self, trial: int, genotype: Genotype, epoch: int) -> dict[str, float]:
         values = accuracy(genotype, epoch / self.settings.budget.epochs, self.rng)
         loss = 1 - values["miou"] * 0.9
-        self.append(
-            "reported", {"trial": trial, "epoch": epoch, "values": {**values, "loss": loss}, "seconds": 4.0}, 4.0
-        )
+        self.append(Reported(trial=trial, epoch=epoch, values={**values, "loss": loss}, seconds=4.0, paused=False), 4.0)
         return values
 
     def finish(
@@ -175,12 +176,12 @@ class Writer:
             epochs=epochs,
             seed=trial_seed(0, genotype.key),
             values={**price(genotype, self.settings.cost_input), **values},
-            data_rev="5eed5eed5eed5eed",
+            data_rev=REVISION,
             code_rev="0.1.0",
             seconds=4.2 * epochs,
             error=error,
         )
-        self.append("finished", {"result": result.document()})
+        self.append(Finished(result=result))
 
     def train(self, genotype: Genotype, origin: str = "tpe") -> None:
         trial = self.propose(genotype, origin)
@@ -192,7 +193,7 @@ class Writer:
     def repeat(self, trial: int, genotype: Genotype, seed: int) -> None:
         """Train a finalist once more."""
         values = accuracy(genotype, 1.0, self.rng)
-        self.append("repeated", {"trial": trial, "key": genotype.key, "seed": seed, "seconds": 4.2, "values": values})
+        self.append(Repeated(trial=trial, key=genotype.key, seed=seed, seconds=4.2, values=values))
 
 
 def settings_of(space: str, *, objectives: tuple[str, ...] = ("miou", "ops"), epochs: int = 4) -> SearchSettings:
@@ -223,7 +224,7 @@ def write_run(
             if number == 3:
                 trial = writer.propose(genotype)
                 writer.report(trial, genotype, 1)
-                writer.append("retried", {"trial": trial, "error": "the worker died"})
+                writer.append(Retried(trial=trial, error="the worker died"))
                 cause = "TrainingError: epoch 2, step 5: got loss nan; must be finite"
                 writer.finish(trial, genotype, Status.FAILED, {}, 1, cause)
             elif number == 5:
@@ -233,8 +234,8 @@ def write_run(
         if then:
             then(writer)
         if closed:
-            writer.append("closed", {"reason": closed})
-    compact(str(folder), results(list(Ledger(str(folder)).events())))
+            writer.append(Closed(reason=closed))
+    compact(str(folder), Run.read(str(folder)).outcomes)
     return str(folder)
 
 
@@ -248,48 +249,46 @@ def _distinct(space: Space, wanted: int) -> list[Genotype]:
 
 def with_speed(uri: str, *, predicted: bool = False) -> str:
     """The run as if it had been after speed too: values, the device, and, unless predicted, the front measured."""
-    ledger = Ledger(uri)
+    device = Device(
+        name="a board",
+        cpu="a <small> chip",
+        kernels="neon",
+        threads=1,
+        clock="CPU time",
+        predicted=predicted,
+        revision="abcdefabcdef",
+    )
     lines = []
-    for found in ledger.events():
-        event: dict[str, Any] = dict(found)
-        if event["kind"] == "opened":
-            event["settings"] = {**event["settings"], "objectives": ["miou", "ops", "fps"]}
-            event["bounds"] = {**event["bounds"], "fps": [4000.0, 10.0]}
-            event["device"] = {
-                "name": "a board",
-                "cpu": "a <small> chip",
-                "kernels": "neon",
-                "threads": 1,
-                "clock": "CPU time",
-                "predicted": predicted,
-                "revision": "abcdefabcdef",
-            }
-        elif event["kind"] == "proposed":
-            event["costs"] = _with_speed(event["costs"])
-        elif event["kind"] == "finished":
-            event["result"] = {**event["result"], "values": _with_speed(event["result"]["values"])}
-        lines.append(json.dumps(event))
+    for event in Ledger(uri).events():
+        match event:
+            case Opened(settings=settings, bounds=bounds):
+                settings = replace(settings, objectives=parse("miou,ops,fps"))
+                event = replace(event, settings=settings, bounds={**bounds, "fps": (4000.0, 10.0)}, device=device)
+            case Proposed(proposal=proposal):
+                event = replace(event, proposal=replace(proposal, costs=_with_speed(proposal.costs)))
+            case Finished(result=result):
+                event = replace(event, result=replace(result, values=_with_speed(result.values)))
+        lines.append(json.dumps(event.document()))
     (Path(uri) / "ledger.jsonl").write_text("\n".join(lines) + "\n")
     if not predicted:
-        done = [r for r in results(list(ledger.events())) if r.status is Status.OK]
+        ledger, front = Ledger(uri), Run.read(uri).front
         with ledger.writing():
-            for result in Front.of(done, parse("miou,ops,fps")).results:
+            for result in front.results:
                 expected = result.values["latency_ms"]
                 ledger.append(
-                    "measured",
-                    {
-                        "t": START + 9000,
-                        "trial": result.trial,
-                        "key": result.key,
-                        "input": [1, 256, 256],
-                        "threads": 1,
-                        "expected_ms": expected,
-                        "engine": "xnor",
-                        "kernels": "neon",
-                        "ms_min": expected * 0.8,
-                        "ms_median": expected * 0.9,
-                        "runs": 90,
-                    },
+                    Measured(
+                        t=START + 9000,
+                        trial=result.trial,
+                        key=result.key,
+                        input=(1, 256, 256),
+                        threads=1,
+                        expected_ms=expected,
+                        engine="xnor",
+                        kernels="neon",
+                        ms_min=expected * 0.8,
+                        ms_median=expected * 0.9,
+                        runs=90,
+                    )
                 )
     return uri
 

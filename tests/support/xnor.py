@@ -58,10 +58,10 @@ def drawn(num: int, seed: int) -> list[Genotype]:
 
 def evaluate(ops: Sequence[Op], x_hwc: Array) -> list[Array]:
     """Every tensor of a graph in float64 by torch's layers, [H, W, C] each; shares no code with the reference."""
-    found = [x_hwc]
+    tensors = [x_hwc]
     for op in ops:
-        found.append(apply(op, [found[i] for i in op.inputs]))
-    return found
+        tensors.append(apply(op, [tensors[i] for i in op.inputs]))
+    return tensors
 
 
 def apply(op: Op, inputs: Sequence[Array]) -> Array:
@@ -74,9 +74,9 @@ def apply(op: Op, inputs: Sequence[Array]) -> Array:
     return np.moveaxis(OPS[op.kind](tensors, op.attributes, constants)[0].numpy(), 0, -1)
 
 
-def relative(found: Array, wanted: Array) -> float:
+def relative(computed: Array, wanted: Array) -> float:
     """The largest difference over the largest value."""
-    return float(np.abs(found - wanted).max() / max(np.abs(wanted).max(), 1e-30))
+    return float(np.abs(computed - wanted).max() / max(np.abs(wanted).max(), 1e-30))
 
 
 def logits(model: nn.Module, x_hwc: Array) -> Array:

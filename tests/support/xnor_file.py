@@ -23,7 +23,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def numbers(*shape: int, seed: int) -> Array:
     """float32 in -2..2, the same with every version of NumPy."""
-    flat = reference.reference_input(1, 1, int(np.prod(shape)), seed).ravel()
+    flat = reference.make_reference_input(1, 1, int(np.prod(shape)), seed).ravel()
     return ((flat - np.float32(0.5)) * np.float32(4)).reshape(shape)
 
 
@@ -78,14 +78,14 @@ def tiny() -> Model:
     )
     run = Reference(height=12, width=20, seed=1, input_sha256="0" * 64, output_sha256="0" * 64)
     model = Model(input=Input(channels=2, multiple=4, pad=8), ops=ops, reference=run, name="tiny")
-    x_hwc = reference.reference_input(12, 20, 2, 1)
+    x_hwc = reference.make_reference_input(12, 20, 2, 1)
     hashes = {"input_sha256": reference.digest(x_hwc), "output_sha256": reference.digest(reference.run(model, x_hwc))}
     return replace(model, reference=replace(run, **hashes))
 
 
 @dataclass
 class File:
-    """A file taken apart, to be put together with one thing wrong."""
+    """The parts of a file, to be put together with one thing wrong."""
 
     metadata: dict[str, Any]
     """With graph, input and reference as documents."""
@@ -109,17 +109,17 @@ class File:
         document = {"__metadata__": texts, **entries}
         if header is not None:
             header(document)
-        return whole(json.dumps(document).encode(), data)
+        return container_bytes(json.dumps(document).encode(), data)
 
 
-def whole(header: bytes, data: bytes) -> bytes:
+def container_bytes(header: bytes, data: bytes) -> bytes:
     """A container with that header, filled up, and that data."""
     header += b" " * (-len(header) % 8)
     return len(header).to_bytes(8, "little") + header + data
 
 
-def taken_apart() -> File:
-    """The tiny model's file."""
+def tiny_file() -> File:
+    """The parts of the tiny model's file."""
     content = format.write(tiny())
     length = int.from_bytes(content[:8], "little")
     metadata = json.loads(content[8 : 8 + length])["__metadata__"]
@@ -130,13 +130,13 @@ def taken_apart() -> File:
 
 
 def _with(change: Callable[[File], object]) -> bytes:
-    file = copy.deepcopy(taken_apart())
+    file = copy.deepcopy(tiny_file())
     change(file)
     return file.content()
 
 
 def _header(change: Callable[[dict[str, Any]], object]) -> bytes:
-    return taken_apart().content(header=lambda document: (change(document), None)[1])
+    return tiny_file().content(header=lambda document: (change(document), None)[1])
 
 
 def _meta(key: str, value: object) -> bytes:
@@ -156,7 +156,7 @@ def _tensor(name: str, value: Array | None) -> bytes:
 
 
 def _raw(change: Callable[[bytes, bytes], bytes]) -> bytes:
-    content = taken_apart().content()
+    content = tiny_file().content()
     length = int.from_bytes(content[:8], "little")
     return change(content[8 : 8 + length], content[8 + length :])
 
@@ -173,15 +173,15 @@ def _swapped(document: dict[str, Any]) -> None:
 
 
 def _nan() -> Array:
-    found = numbers(5, seed=11)
-    found[2] = np.nan
-    return found
+    values = numbers(5, seed=11)
+    values[2] = np.nan
+    return values
 
 
 def _stray_bits() -> Array:
-    found = bits(6, 3, 5, 20)
-    found[0, 0, 0, 0] |= 0x80
-    return found
+    packed = bits(6, 3, 5, 20)
+    packed[0, 0, 0, 0] |= 0x80
+    return packed
 
 
 ONE = np.ones(1, np.float32)
@@ -191,14 +191,22 @@ BROKEN: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
     ("R1", "no header", lambda: (1 << 19).to_bytes(8, "little")),
     ("R1", "huge header", lambda: (1 << 62).to_bytes(8, "little") + b"{}"),
     ("R1", "odd length", lambda: (9).to_bytes(8, "little") + b"{}       "),
-    ("R2", "no JSON", lambda: _raw(lambda h, d: whole(b"{" + h, d))),
-    ("R2", "leading blank", lambda: _raw(lambda h, d: whole(b" " + h.rstrip(), d))),
-    ("R2", "not ASCII", lambda: _raw(lambda h, d: whole(h.replace(b'"tiny"', b'"t\xc3\xafny"'), d))),
-    ("R2", "key twice", lambda: _raw(lambda h, d: whole(h.replace(b'"dtype"', b'"shape":[1],"dtype"', 1), d))),
-    ("R2", "deep", lambda: _raw(lambda h, d: whole(b'{"x":' + b"[" * 40 + b"]" * 40 + b"," + h[1:], d))),
-    ("R2", "NaN", lambda: _raw(lambda h, d: whole(b'{"x":NaN,' + h[1:], d))),
-    ("R3", "long number", lambda: _raw(lambda h, d: whole(h.replace(b'e": [', b'e": [' + b"1" * 19 + b",", 1), d))),
-    ("R2", "tail", lambda: _raw(lambda h, d: whole(h.rstrip() + b"\t", d))),
+    ("R2", "no JSON", lambda: _raw(lambda h, d: container_bytes(b"{" + h, d))),
+    ("R2", "leading blank", lambda: _raw(lambda h, d: container_bytes(b" " + h.rstrip(), d))),
+    ("R2", "not ASCII", lambda: _raw(lambda h, d: container_bytes(h.replace(b'"tiny"', b'"t\xc3\xafny"'), d))),
+    (
+        "R2",
+        "key twice",
+        lambda: _raw(lambda h, d: container_bytes(h.replace(b'"dtype"', b'"shape":[1],"dtype"', 1), d)),
+    ),
+    ("R2", "deep", lambda: _raw(lambda h, d: container_bytes(b'{"x":' + b"[" * 40 + b"]" * 40 + b"," + h[1:], d))),
+    ("R2", "NaN", lambda: _raw(lambda h, d: container_bytes(b'{"x":NaN,' + h[1:], d))),
+    (
+        "R3",
+        "long number",
+        lambda: _raw(lambda h, d: container_bytes(h.replace(b'e": [', b'e": [' + b"1" * 19 + b",", 1), d)),
+    ),
+    ("R2", "tail", lambda: _raw(lambda h, d: container_bytes(h.rstrip() + b"\t", d))),
     ("R3", "dtype", lambda: _header(lambda h: h["0.bias"].update(dtype="F16"))),
     ("R3", "extra key", lambda: _header(lambda h: h["0.bias"].update(name="x"))),
     ("R3", "no shape", lambda: _header(lambda h: h["0.bias"].update(shape=[]))),
@@ -211,7 +219,7 @@ BROKEN: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
     ("R4", "overflow", lambda: _header(lambda h: h["0.bias"].update(shape=[1 << 24, 1 << 24, 1 << 24, 5]))),
     ("R3", "backwards", lambda: _header(lambda h: h["0.bias"].update(data_offsets=[20, 0]))),
     ("R5", "overlap", lambda: _header(lambda h: h["1.c"].update(data_offsets=[0, 24]))),
-    ("R5", "trailing bytes", lambda: _raw(lambda h, d: whole(h, d + b"\0"))),
+    ("R5", "trailing bytes", lambda: _raw(lambda h, d: container_bytes(h, d + b"\0"))),
     ("R5", "U8 before F32", lambda: _header(_swapped)),
     ("R6", "ops", lambda: _with(lambda f: f.metadata.update(graph=[{"op": "clamp", "in": [0]}] * 4097))),
     ("R7", "NaN", lambda: _tensor("0.bias", _nan())),
@@ -223,7 +231,7 @@ BROKEN: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
     ("R11", "newer minor", lambda: _meta("version", "1.1")),
     ("R11", "newer major", lambda: _meta("version", "2.0")),
     ("R12", "arithmetic", lambda: _meta("arithmetic", "fold-fma-2")),
-    ("R13", "checksum", lambda: taken_apart().content(is_true=False)),
+    ("R13", "checksum", lambda: tiny_file().content(is_true=False)),
     ("R14", "channels", lambda: _part("input", "channels", 17)),
     ("R14", "multiple", lambda: _part("input", "multiple", 0)),
     ("R14", "pad", lambda: _part("input", "pad", 6)),

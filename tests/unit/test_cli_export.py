@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import typer
 from support.datasets import tiny
+from support.opened import opened
 from typer.testing import CliRunner, Result
 
 from irnas import cost
@@ -15,10 +16,12 @@ from irnas.cli.export import export
 from irnas.core import catalog
 from irnas.core import result as results
 from irnas.core.errors import DataError, ExportError, IrnasError, SettingsError
+from irnas.core.proposal import Proposal
 from irnas.core.settings import Budget, Recipe, SearchSettings
 from irnas.deploy.export import source
-from irnas.deploy.export.source import choose
-from irnas.record import ledger
+from irnas.record.events import DataSource, Finished, Proposed, Repeated
+from irnas.record.ledger import Ledger
+from irnas.record.run import Run
 from irnas.runtime import reference
 from irnas.training.trial import Assignment, evaluate
 
@@ -41,7 +44,7 @@ def refused(*arguments: Any) -> str:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one short trial."""
     folder = tmp_path_factory.mktemp("run")
-    genotype = catalog.point("biisnet", "base=4,stages=2,n_bot=0")
+    genotype = catalog.find_point("biisnet", "base=4,stages=2,n_bot=0")
     assignment = Assignment(
         trial=0,
         genotype=genotype,
@@ -57,17 +60,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     result = list(evaluate(assignment))[-1]
     assert isinstance(result, results.Result)
-    record = ledger.Ledger(str(folder))
+    record = Ledger(str(folder))
     with record.writing():
-        record.append(
-            "opened",
-            {
-                "settings": SearchSettings(space="biisnet", dataset=str(tiny().root)).document(),
-                "data": {"name": "tiny", "revision": tiny().revision, "path": str(tiny().root)},
-                "data_rev": tiny().revision,
-            },
-        )
-        record.append("finished", {"result": result.document()})
+        settings = SearchSettings(space="biisnet", dataset=str(tiny().root))
+        data = DataSource(name="tiny", revision=tiny().revision, path=str(tiny().root))
+        record.append(opened(settings, data=data))
+        proposal = Proposal(trial=result.trial, genotype=result.genotype, costs={}, origin="random")
+        record.append(Proposed(proposal=proposal))
+        record.append(Finished(result=result))
     return folder
 
 
@@ -117,32 +117,33 @@ def test_what_cannot_be_is_one_line(folder: Path, tmp_path: Path) -> None:
     assert ".xnor or .onnx" in refused("biisnet", "LIT10", "-o", tmp_path / "x.tflite")
     assert "sign0: got 0" in refused("biisnet", "sign0=0", "-o", out)
     assert "source: got 'nothere'; must be" in refused("nothere", "LIT10", "-o", out)
-    assert "got key 'zz' of 0 networks" in refused(folder, "zz", "-o", out)
+    assert "got no such network" in refused(folder, "zz", "-o", out)
     assert "input channels: got 3; must be 1" in refused("biisnet", "LIT10", "--input", "3x64x64", "-o", out)
     assert "--input: got '64'" in refused("biisnet", "LIT10", "--input", "64", "-o", out)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_other_data_than_the_runs_own_is_refused(folder: Path, tmp_path: Path) -> None:
-    record = ledger.Ledger(str(tmp_path / "run"))
-    opened, events = ledger.opening(str(folder))
-    result = events[-1]["result"]
+    record = Ledger(str(tmp_path / "run"))
+    *before, finished = Ledger(str(folder)).events()
+    assert isinstance(finished, Finished)
     with record.writing():
-        record.append("opened", {name: opened[name] for name in ("settings", "data", "data_rev")})
-        record.append("finished", {"result": {**result, "data_rev": "0" * 16}})
+        for event in before:
+            record.append(event)
+        record.append(Finished(result=replace(finished.result, data_rev="0" * 16)))
     (tmp_path / "run" / "weights").mkdir()
     for file in (folder / "weights").iterdir():
         (tmp_path / "run" / "weights" / file.name).write_bytes(file.read_bytes())
     assert "got revision" in refused(tmp_path / "run", "best", "-o", tmp_path / "x.xnor")
 
 
-def outcome(miou: float, width: int, status: str = "ok") -> results.Result:
-    genotype = catalog.point("biisnet", f"base={width}")
+def outcome(trial: int, miou: float, width: int) -> results.Result:
+    genotype = catalog.find_point("biisnet", f"base={width}")
     return results.Result(
-        trial=0,
+        trial=trial,
         genotype=genotype,
-        status=results.Status(status),
-        values={"miou": miou},
+        status=results.Status.OK,
+        values={"miou": miou, "ops": 1e6},
         epochs=1,
         seed=0,
         data_rev="",
@@ -151,27 +152,13 @@ def outcome(miou: float, width: int, status: str = "ok") -> results.Result:
     )
 
 
-def test_best_is_best_by_the_first_objective() -> None:
-    found = [outcome(0.1, 4), outcome(0.3, 8), outcome(0.2, 12), outcome(0.9, 16, "rejected")]
-    assert choose(found, "best", ["miou", "ops"], "r") is found[1]
-    cheap = [replace(r, values={**r.values, "ops": r.values["miou"]}) for r in found]
-    assert choose(cheap, "best", ["ops"], "r") is cheap[0]
-
-
-def test_best_takes_the_mean_of_a_network_that_was_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    lucky, steady = outcome(0.3, 4), outcome(0.25, 8)
-    opened = {"kind": "opened", "settings": {"objectives": ["miou"], "preset": "basicirstd"}, "data": {"path": "-"}}
-    events = [opened, *({"kind": "finished", "result": r.document()} for r in (lucky, steady))]
-    events.append({"kind": "repeated", "trial": 0, "key": lucky.key, "seed": 1, "values": {"miou": 0.1}})
-    monkeypatch.setattr(source.ledger, "opening", lambda uri: (opened, events))
+def test_best_takes_the_mean_over_all_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
+    lucky, steady = outcome(0, 0.3, 4), outcome(1, 0.25, 8)
+    run = Run("r", opened())
+    for result in (lucky, steady):
+        run.add(Proposed(proposal=Proposal(trial=result.trial, genotype=result.genotype, costs={}, origin="random")))
+        run.add(Finished(result=result))
+    run.add(Repeated(trial=0, key=lucky.key, seed=1, seconds=1.0, values={"miou": 0.1}))
+    monkeypatch.setattr(source.Run, "read", lambda uri: run)
     monkeypatch.setattr(source.weights, "restore", lambda uri, result: result.key)
     assert source.from_run("r", "best", str(tiny().root)).network == steady.key
-
-
-def test_a_key_that_fits_several_is_refused() -> None:
-    found = [outcome(0.1, 4), outcome(0.3, 8)]
-    with pytest.raises(SettingsError, match="of 2 networks"):
-        choose(found, "", ["miou"], "r")
-    with pytest.raises(ExportError, match="got no trained network"):
-        choose([], "best", ["miou"], "r")
-    assert issubclass(DataError, IrnasError)

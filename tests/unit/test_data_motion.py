@@ -12,11 +12,11 @@ from irnas.data.motion import sequence
 from irnas.data.scene import SceneSettings
 from irnas.data.sensor import SensorSettings
 from irnas.data.statistics import measure
-from irnas.data.synthetic import settings_of
+from irnas.data.synthetic import make_settings
 from irnas.data.synthetic_settings import SyntheticSettings
 from irnas.data.target import TargetSettings
 
-CLIPS = settings_of(images=0, sequences=40, frames=20, size=64)
+CLIPS = make_settings(images=0, sequences=40, frames=20, size=64)
 STILL = SensorSettings(read_noise=0, shot_noise=0, columns=0, rows=0, bad_pixels=0, jpeg=0)
 
 

@@ -13,11 +13,11 @@ import pytest
 from irnas.core.errors import DataError
 from irnas.data import open_dataset, synthetic
 from irnas.data.statistics import describe
-from irnas.data.synthetic import samples, settings_of, single, write
+from irnas.data.synthetic import make_settings, samples, single, write
 from irnas.data.synthetic_settings import DEFAULT, HARD, SyntheticSettings
 
-SMALL = settings_of(images=12, size=64)
-CLIPS = settings_of(images=0, sequences=3, frames=8, size=64)
+SMALL = make_settings(images=12, size=64)
+CLIPS = make_settings(images=0, sequences=3, frames=8, size=64)
 
 
 def test_an_image_depends_on_seed_and_number_only() -> None:
@@ -40,7 +40,7 @@ def test_a_sequence_does_not_depend_on_how_many_there_are() -> None:
 def test_another_process_makes_the_same_revision(settings: SyntheticSettings, tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from irnas.data.synthetic import *; "
-        f"s = settings_of(images={settings.images}, sequences={settings.sequences}, frames={settings.frames}, "
+        f"s = make_settings(images={settings.images}, sequences={settings.sequences}, frames={settings.frames}, "
         "size=64); "
         f"print(write(Path({str(tmp_path / 'other')!r}), s).revision)"
     )
@@ -93,7 +93,7 @@ MODEL = {"area": (16, 23, 42), "aspect": (1.0, 1.25, 1.5), "scr": (3.9, 7.6, 13.
 
 @pytest.fixture(scope="module")
 def scenes() -> dict[str, object]:
-    return describe((s.image, s.mask) for s in samples(settings_of(images=300)))
+    return describe((s.image, s.mask) for s in samples(make_settings(images=300)))
 
 
 @pytest.mark.parametrize("what", SIRST)
@@ -136,7 +136,7 @@ def test_hard_scenes_are_dimmer_and_busier(scenes: dict[str, object]) -> None:
 )
 def test_impossible_numbers_are_refused(numbers: dict[str, int], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        settings_of(**numbers)  # type: ignore[arg-type]
+        make_settings(**numbers)  # type: ignore[arg-type]
 
 
 def test_the_default_set_is_documented_as_brighter_than_sirst() -> None:

@@ -21,11 +21,12 @@ from support.runs import PUBLISHED_YAML, Writer, price, space_folder, with_speed
 
 from irnas import report
 from irnas.core.errors import FormatError, SettingsError
-from irnas.core.front import Front
 from irnas.core.objective import parse
 from irnas.core.result import Status
+from irnas.record.events import Closed, Resumed, Retried
+from irnas.record.run import Run
 from irnas.report import image, look, page, published, unit
-from irnas.report.record import Record, choice, choices, differing, grouped, phrases
+from irnas.report.network import choice, choices, differing, grouped, phrases
 
 BAD = '<script>alert("1")</script><img src=x onerror=alert(2)>'
 
@@ -44,8 +45,8 @@ def uri(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def record(uri: str) -> Record:
-    return Record.read(uri)
+def run(uri: str) -> Run:
+    return Run.read(uri)
 
 
 class Tags(HTMLParser):
@@ -65,50 +66,50 @@ def tags_of(html: str) -> list[tuple[str, dict[str, str | None]]]:
     return parser.tags
 
 
-# The record of a run
+# The run of a run
 
 
-def test_winners_run_from_the_cheapest_to_the_dearest(record: Record) -> None:
-    ops = [r.values["ops"] for r in record.winners]
+def test_winners_go_from_the_cheapest_to_the_dearest(run: Run) -> None:
+    ops = [r.values["ops"] for r in run.winners]
     assert ops == sorted(ops)
-    assert {r.key for r in record.winners} == {r.key for r in record.front.results}
+    assert {r.key for r in run.winners} == {r.key for r in run.front.results}
 
 
-def test_growth_ends_at_the_hypervolume(record: Record) -> None:
-    shares = record.growth()
-    assert len(shares) == len(record.done) == 12
+def test_growth_ends_at_the_hypervolume(run: Run) -> None:
+    shares = [g.front.hypervolume(run.bounds) for g in run.growth if not g.is_replicate]
+    assert len(shares) == len(run.done) == 12
     assert shares == sorted(shares)
-    assert shares[-1] == record.hypervolume()
+    assert shares[-1] == run.hypervolume()
     assert shares[0] < shares[-1]
 
 
 def test_a_pause_is_not_time_of_searching(tmp_path: Path) -> None:
     def pause(writer: Writer) -> None:
-        writer.append("closed", {"reason": "interrupted"})
-        writer.append("resumed", {}, seconds=10_000.0)
+        writer.append(Closed(reason="interrupted"))
+        writer.append(Resumed(trials=12, code_rev="0.1.0"), seconds=10_000.0)
 
     space = space_folder(tmp_path)
-    whole = Record.read(write_run(tmp_path / "a", space, trials=1))
-    paused = Record.read(write_run(tmp_path / "b", space, trials=1, then=pause))
+    whole = Run.read(write_run(tmp_path / "a", space, trials=1))
+    paused = Run.read(write_run(tmp_path / "b", space, trials=1, then=pause))
     assert paused.seconds() == pytest.approx(whole.seconds() + 1.0)
 
 
-def test_differing_axes_come_in_the_order_of_the_space(record: Record) -> None:
-    space = record.space
+def test_differing_axes_come_in_the_order_of_the_space(run: Run) -> None:
+    space = run.space
     a, b = space.complete({"width": 4, "attention": True}), space.complete({"width": 8})
     assert differing([a, b], space) == ["width", "attention", "reduction"]
     assert differing([a, a], space) == []
     assert [choice(a, "reduction"), choice(b, "reduction")] == ["2", "-"]
 
 
-def test_numbered_axes_are_shown_together(record: Record) -> None:
+def test_numbered_axes_are_shown_together(run: Run) -> None:
     assert grouped(["base", "n_enc0", "n_enc1", "layer2"]) == {
         "base": ["base"],
         "n_enc": ["n_enc0", "n_enc1"],
         "layer2": ["layer2"],
     }
-    assert choices(record.space.complete({"width": 4}), ["width", "reduction", "depth"]) == "4/-/2"
-    assert phrases(record.space.complete({"width": 4}), ["width", "reduction", "depth"]) == ["width=4", "depth=2"]
+    assert choices(run.space.complete({"width": 4}), ["width", "reduction", "depth"]) == "4/-/2"
+    assert phrases(run.space.complete({"width": 4}), ["width", "reduction", "depth"]) == ["width=4", "depth=2"]
 
 
 # Example detections
@@ -151,11 +152,11 @@ def pixels(uri: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
 
 
-def test_detections_show_images_with_targets_only(record: Record) -> None:
+def test_detections_show_images_with_targets_only(run: Run) -> None:
     split = Scenes()
-    scenes = image.scenes(split, {0: shifted(split)}, record)
+    scenes = image.scenes(split, {0: shifted(split)}, run)
     assert [s.name[:7] for s in scenes] == ["scene 1", "scene 2"]
-    assert [c.title for c in scenes[0].cells] == ["image", "truth", f"1 · {record.winners[0].key[:8]}"]
+    assert [c.title for c in scenes[0].cells] == ["image", "truth", f"1 · {run.winners[0].key[:8]}"]
     # 12 pixels, moved by one column of 3: 9 found, 3 missed, 3 false.
     assert scenes[0].cells[2].caption == "IoU here 60 %"
     seen = pixels(scenes[0].cells[2].whole)
@@ -186,19 +187,19 @@ def test_chosen_winners_span_the_front() -> None:
     assert image.chosen(winners[:1]) == [0]
 
 
-def test_the_page_says_why_there_are_no_pictures(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: Record) -> None:
+def test_the_page_says_why_there_are_no_pictures(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Run) -> None:
         raise FormatError("weights/abc.pt: got <nothing>; must be there")
 
     monkeypatch.setattr(image, "_open", fail)
-    html = page.html(record, [])
+    html = page.html(run, [])
     assert "could not be run again here: weights/abc.pt: got &lt;nothing&gt;; must be there." in html
 
 
 # The page
 
 
-def named(folder: Path, name: str) -> Record:
+def named(folder: Path, name: str) -> Run:
     """A run in which everything that a file or a user can name has that name."""
     space = space_folder(folder)
     rows = PUBLISHED_YAML
@@ -210,10 +211,10 @@ def named(folder: Path, name: str) -> Record:
     def fail(writer: Writer) -> None:
         genotype = writer.space.complete({"width": 32, "depth": 3, "binarizer": "sign"})
         trial = writer.propose(genotype, origin=name)
-        writer.append("retried", {"trial": trial, "error": name})
+        writer.append(Retried(trial=trial, error=name))
         writer.finish(trial, genotype, Status.FAILED, {}, 0, name)
 
-    return Record.read(write_run(folder / "one", space, data_name=name, closed=name, then=fail))
+    return Run.read(write_run(folder / "one", space, data_name=name, closed=name, then=fail))
 
 
 @pytest.mark.parametrize(
@@ -224,9 +225,9 @@ def test_nothing_from_a_file_becomes_markup(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(image, "_open", lambda _: (split, {0: shifted(split)}))
     pages = []
     for name in ("harmless", attack):
-        record = named(tmp_path / str(len(pages)), name)
+        run = named(tmp_path / str(len(pages)), name)
         monkeypatch.setattr(split, "name", lambda _, name=name: name)
-        pages.append(page.html(record, *published.references(record)).partition("</head>")[2])
+        pages.append(page.html(run, *published.references(run)).partition("</head>")[2])
     harmless, attacked = ([(tag, sorted(names)) for tag, names in tags_of(html)] for html in pages)
     assert attacked == harmless
     assert html_escape(attack) in pages[1]
@@ -235,9 +236,9 @@ def test_nothing_from_a_file_becomes_markup(tmp_path: Path, monkeypatch: pytest.
         assert "<" not in script
 
 
-def test_the_page_stands_alone(record: Record) -> None:
-    references, absent = published.references(record)
-    html = page.html(record, references, absent, images=False)
+def test_the_page_stands_alone(run: Run) -> None:
+    references, absent = published.references(run)
+    html = page.html(run, references, absent, images=False)
     found = tags_of(html)
     assert not [tag for tag, _ in found if tag in ("link", "iframe", "object", "embed", "base")]
     assert not [attributes for _, attributes in found if "src" in attributes]
@@ -248,9 +249,9 @@ def test_the_page_stands_alone(record: Record) -> None:
     assert html.count("!function(") < 50 and len(html) < 8_000_000
 
 
-def test_the_page_names_what_a_reader_needs(record: Record) -> None:
-    references, absent = published.references(record)
-    html = page.html(record, references, absent, images=False)
+def test_the_page_names_what_a_reader_needs(run: Run) -> None:
+    references, absent = published.references(run)
+    html = page.html(run, references, absent, images=False)
     for text in (
         "toy on nudt-sirst",
         "5eed5eed5eed5eed",
@@ -265,7 +266,7 @@ def test_the_page_names_what_a_reader_needs(record: Record) -> None:
         "published TOY-8",
     ):
         assert text in html, text
-    assert all(r.key in html for r in record.winners)
+    assert all(r.key in html for r in run.winners)
 
 
 @pytest.mark.parametrize("then", ["nothing", "one", "cost only"])
@@ -307,32 +308,33 @@ def test_three_objectives_give_three_figures(tmp_path: Path) -> None:
     assert "Pd against mIoU" in html
 
 
-def test_the_same_record_gives_the_same_page(record: Record) -> None:
-    references, absent = published.references(record)
-    assert page.html(record, references, absent, images=False) == page.html(record, references, absent, images=False)
+def test_the_same_record_gives_the_same_page(run: Run) -> None:
+    references, absent = published.references(run)
+    assert page.html(run, references, absent, images=False) == page.html(run, references, absent, images=False)
 
 
 def test_a_run_for_speed_says_whose_and_how_it_was_checked(uri: str) -> None:
-    record = Record.read(with_speed(uri))
-    html = page.html(record, [], images=False)
+    run = Run.read(with_speed(uri))
+    html = page.html(run, [], images=False)
     assert "mIoU against FPS" in html and "FPS against OPs" in html and "FPS alone" in html
     assert "a &lt;small&gt; chip" in html and "<small>" not in html
     assert "measured again after the search" in html
-    first = record.winners[0]
-    assert record.speed_alone(first.key) == pytest.approx(first.values["fps"] / 0.8)
-    assert f"{record.speed_alone(first.key):.4g}" in html
+    first = run.winners[0]
+    assert run.measured_speed(first.key) == pytest.approx(first.values["fps"] / 0.8)
+    assert f"{run.measured_speed(first.key):.4g}" in html
 
 
 def test_a_prediction_for_another_device_says_that_nothing_was_measured(uri: str) -> None:
-    record = Record.read(with_speed(uri, predicted=True))
-    html = page.html(record, [], images=False)
+    run = Run.read(with_speed(uri, predicted=True))
+    html = page.html(run, [], images=False)
     assert "predicted from the profile abcdefabcdef" in html and "nothing was measured again" in html
-    assert "FPS alone" not in html and record.speed_alone(record.winners[0].key) is None
+    assert "FPS alone" not in html and run.measured_speed(run.winners[0].key) is None
 
 
 def test_without_a_cost_the_fastest_comes_first(uri: str) -> None:
-    record = Record.read(with_speed(uri))
-    for_speed = replace(record, objectives=parse("miou,fps"), front=Front.of(record.results, parse("miou,fps")))
+    run = Run.read(with_speed(uri))
+    settings = replace(run.settings, objectives=parse("miou,fps"))
+    for_speed = Run.of(uri, [replace(run.opened, settings=settings), *run.events[1:]])
     speeds = [r.values["fps"] for r in for_speed.winners]
     assert len(speeds) > 1 and speeds == sorted(speeds, reverse=True)
 

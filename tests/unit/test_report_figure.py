@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from support.runs import PUBLISHED_YAML, price, space_folder, write_run
 
 from irnas.core.objective import OBJECTIVES
+from irnas.record.run import Run
 from irnas.report import curve, figure, importance, look, page, parallel, published, unit
-from irnas.report.record import Record
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +35,8 @@ def uri(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def record(uri: str) -> Record:
-    return Record.read(uri)
+def run(uri: str) -> Run:
+    return Run.read(uri)
 
 
 # Importance of axes
@@ -62,22 +62,22 @@ def test_where_nothing_can_be_said_nothing_is(groups: str, values: list[float]) 
     assert importance.explained(groups, values) is None
 
 
-def test_importance_finds_the_planted_axis(record: Record) -> None:
-    shares = importance.importances(record)
+def test_importance_finds_the_planted_axis(run: Run) -> None:
+    shares = importance.importances(run)
     assert importance.ranked(shares)[0] == "width"
     assert shares["miou"]["width"] > 0.5 > shares["miou"].get("attention", 0.0)
 
 
-def test_the_planted_axis_is_beyond_chance_and_noise_is_not(record: Record) -> None:
-    shares, threshold = importance.importances(record), importance.chance(record)
+def test_the_planted_axis_is_beyond_chance_and_noise_is_not(run: Run) -> None:
+    shares, threshold = importance.importances(run), importance.chance(run)
     assert shares["miou"]["width"] > threshold > shares["miou"].get("attention", 0.0)
-    assert threshold == importance.chance(record)
+    assert threshold == importance.chance(run)
 
 
 def test_importance_needs_trials(tmp_path: Path) -> None:
-    record = Record.read(write_run(tmp_path / "few", space_folder(tmp_path), trials=importance.MIN_TRIALS - 1))
-    assert importance.importances(record) == {}
-    assert "nothing can be said about single axes" in page.html(record, [], images=False)
+    run = Run.read(write_run(tmp_path / "few", space_folder(tmp_path), trials=importance.MIN_TRIALS - 1))
+    assert importance.importances(run) == {}
+    assert "nothing can be said about single axes" in page.html(run, [], images=False)
 
 
 # Published designs
@@ -99,8 +99,8 @@ def test_a_data_set_is_recognised_whatever_its_spelling(name: str, dataset: str,
     assert published.matches(name, dataset) is same
 
 
-def test_members_get_our_cost_and_others_keep_the_printed_one(record: Record) -> None:
-    found = {r.name: r for r in published.references(record)[0]}
+def test_members_get_our_cost_and_others_keep_the_printed_one(run: Run) -> None:
+    found = {r.name: r for r in published.references(run)[0]}
     member = found["TOY-8"]
     assert member.genotype is not None
     assert member.values["ops"] == price(member.genotype, (1, 256, 256))["ops"] != 3e8
@@ -112,21 +112,21 @@ def test_members_get_our_cost_and_others_keep_the_printed_one(record: Record) ->
 
 
 def test_an_accuracy_of_another_data_set_is_not_shown(tmp_path: Path) -> None:
-    record = Record.read(write_run(tmp_path / "one", space_folder(tmp_path), trials=2, data_name="synthetic"))
-    found, absent = published.references(record)
+    run = Run.read(write_run(tmp_path / "one", space_folder(tmp_path), trials=2, data_name="synthetic"))
+    found, absent = published.references(run)
     assert not absent
     assert not any("miou" in r.values for r in found)
-    html = page.html(record, found, images=False)
+    html = page.html(run, found, images=False)
     assert "No paper in this space&#x27;s list" in html or "No paper in this space's list" in html
-    drawn = figure.front(record, figure.pairs(record)[0], found)
+    drawn = figure.front(run, figure.pairs(run)[0], found)
     assert "published, our count" not in [t.name for t in drawn.data]
 
 
 def test_a_space_that_is_gone_is_said_and_not_raised(tmp_path: Path) -> None:
     space = space_folder(tmp_path)
-    record = Record.read(write_run(tmp_path / "one", space, trials=2))
+    run = Run.read(write_run(tmp_path / "one", space, trials=2))
     (space / "space.yaml").rename(space / "moved.yaml")
-    found, absent = published.references(record)
+    found, absent = published.references(run)
     assert found == []
     assert "could not be read" in absent
 
@@ -134,12 +134,12 @@ def test_a_space_that_is_gone_is_said_and_not_raised(tmp_path: Path) -> None:
 # Figures
 
 
-def test_the_front_figure_shows_each_trial_once_and_the_published(record: Record) -> None:
-    references, _ = published.references(record)
-    drawn = figure.front(record, figure.pairs(record)[0], references)
+def test_the_front_figure_shows_each_trial_once_and_the_published(run: Run) -> None:
+    references, _ = published.references(run)
+    drawn = figure.front(run, figure.pairs(run)[0], references)
     traces = {t.name: t for t in drawn.data}
     assert len(traces["dominated"].x) + len(traces["on the front"].x) == 12
-    assert list(traces["on the front"].y) == [100 * r.values["miou"] for r in record.winners]
+    assert list(traces["on the front"].y) == [100 * r.values["miou"] for r in run.winners]
     assert set(traces["published, our count"].text) == {"TOY-8", "TOY-32"}
     assert set(traces["published, cost as printed at 3x512x512"].text) == {"OTHER-NET"}
     assert drawn.layout.xaxis.type == "log"
@@ -150,12 +150,12 @@ def test_published_giants_do_not_dwarf_the_run(tmp_path: Path) -> None:
     space = space_folder(tmp_path)
     giant = PUBLISHED_YAML.replace("ops: 5.0e+8", "ops: 5.0e+11")
     (space / "published.yaml").write_text(giant)
-    record = Record.read(write_run(tmp_path / "one", space))
-    references, _ = published.references(record)
-    dearest = max(r.values["ops"] for r in record.done)
-    high = figure.front(record, figure.pairs(record)[0], references).layout.xaxis.range[1]
+    run = Run.read(write_run(tmp_path / "one", space))
+    references, _ = published.references(run)
+    dearest = max(r.values["ops"] for r in run.done)
+    high = figure.front(run, figure.pairs(run)[0], references).layout.xaxis.range[1]
     assert dearest < 10**high < 2 * figure.REACH * dearest
-    assert "far to the right of the axis: OTHER-NET (500 G)." in page.html(record, references, images=False)
+    assert "far to the right of the axis: OTHER-NET (500 G)." in page.html(run, references, images=False)
 
 
 def test_pairs_put_costs_across() -> None:
@@ -186,16 +186,16 @@ def test_a_front_promises_only_what_was_attained(x: str, y: str, shape: str) -> 
     assert pair[0].loss(holds) <= pair[0].loss(1.5)
 
 
-def test_every_figure_is_valid(record: Record) -> None:
-    drawings = [curve.growth(record), curve.learning(record), importance.bars(importance.importances(record), 0.3)]
-    for drawn in [*drawings, parallel.lines(record, [])[0]]:
+def test_every_figure_is_valid(run: Run) -> None:
+    drawings = [curve.growth(run), curve.learning(run), importance.bars(importance.importances(run), 0.3)]
+    for drawn in [*drawings, parallel.lines(run, [])[0]]:
         assert drawn is not None
         assert go.Figure(json.loads(drawn.to_json())).data
 
 
-def test_parallel_leaves_out_the_least_important_axes(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parallel_leaves_out_the_least_important_axes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "MAX_AXES", 2)
-    drawn, num_hidden = parallel.lines(record, ["width", "depth"])
+    drawn, num_hidden = parallel.lines(run, ["width", "depth"])
     titles = [a.text for a in drawn.layout.annotations if a.text.startswith("<b>")]
     assert titles == ["<b>width</b>", "<b>depth</b>", "<b>mIoU (%)</b>", "<b>OPs</b>"]
     assert num_hidden == 3

@@ -8,68 +8,69 @@ from pathlib import Path
 import pytest
 from support.runs import space_folder, write_run
 
+from irnas.record.run import Run
 from irnas.report import figure, page, table
+from irnas.report.network import choice, colours_of, differing, families_of, phrases
 from irnas.report.published import references
-from irnas.report.record import Record, choice, differing, phrases
 
 
 @pytest.fixture(scope="module")
-def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("union")
     toy, other = space_folder(folder / "a"), space_folder(folder / "b")
     text = (other / "space.yaml").read_text()
     (other / "space.yaml").write_text(text.replace("name: toy", "name: gadget"))
-    return Record.read(write_run(folder / "run", Path(f"{toy},{other}"), trials=16))
+    return Run.read(write_run(folder / "run", Path(f"{toy},{other}"), trials=16))
 
 
-def test_winners_have_the_colour_of_their_family(record: Record) -> None:
-    assert list(record.families) == ["toy", "gadget"] and len(set(record.families.values())) == 2
-    spaces = [r.genotype.space for r in record.winners]
+def test_winners_have_the_colour_of_their_family(run: Run) -> None:
+    assert list(families_of(run)) == ["toy", "gadget"] and len(set(families_of(run).values())) == 2
+    spaces = [r.genotype.space for r in run.winners]
     assert set(spaces) == {"toy", "gadget"}
-    assert record.colours == [record.families[space] for space in spaces]
-    drawn = figure.front(record, figure.pairs(record)[0], [])
+    assert colours_of(run) == [families_of(run)[space] for space in spaces]
+    drawn = figure.front(run, figure.pairs(run)[0], [])
     names = [trace.name for trace in drawn.data]
     assert {"toy, on the front", "gadget, on the front", "toy, dominated"} <= set(names)
     winners = [trace for trace in drawn.data if "on the front" in str(trace.name)]
-    assert sum(len(trace.x) for trace in winners) == len(record.winners)
+    assert sum(len(trace.x) for trace in winners) == len(run.winners)
 
 
-def test_an_axis_belongs_to_its_family(record: Record) -> None:
-    axes = differing([r.genotype for r in record.done], record.space)
+def test_an_axis_belongs_to_its_family(run: Run) -> None:
+    axes = differing([r.genotype for r in run.done], run.space)
     assert axes[0] == "space" and {"toy.width", "gadget.width"} <= set(axes)
-    point = next(r.genotype for r in record.done if r.genotype.space == "gadget")
+    point = next(r.genotype for r in run.done if r.genotype.space == "gadget")
     assert choice(point, "space") == "gadget" and choice(point, "toy.width") == "-"
     found = phrases(point, axes)
     assert found[0] == "space=gadget" and f"width={point.values['width']}" in found
     assert not any("toy" in phrase for phrase in found)
-    assert "gadget" in table.winners(record)
+    assert "gadget" in table.winners(run)
 
 
-def test_the_designs_of_all_papers_are_its_references(record: Record) -> None:
-    found, why = references(record, lambda genotype, size: {"ops": 1e7})
+def test_the_designs_of_all_papers_are_its_references(run: Run) -> None:
+    found, why = references(run, lambda genotype, size: {"ops": 1e7})
     assert not why
     assert {"LIT10", "RPCANet+", "ADSNet"} <= {reference.name for reference in found}
 
 
-def test_baselines_that_were_judged_on_its_images_are_drawn(record: Record) -> None:
-    folder, level = Path(record.uri) / "baselines", record.done[0].values["miou"]
+def test_baselines_that_were_judged_on_its_images_are_drawn(run: Run) -> None:
+    folder, level = Path(run.uri) / "baselines", run.done[0].values["miou"]
     folder.mkdir()
     for name, split, revision in (
-        ("a", "val", record.opened["data_rev"]),
-        ("b", "test", record.opened["data_rev"]),
+        ("a", "val", run.opened.data.revision),
+        ("b", "test", run.opened.data.revision),
         ("c", "val", "0"),
     ):
         judged = {"title": name, "split": split, "data_rev": revision, "metrics": {"miou": level}}
         (folder / f"{name}.json").write_text(json.dumps(judged))
-    assert record.baselines["a"] == {"miou": level} and not {"b", "c"} & set(record.baselines)
-    drawn = figure.front(record, figure.pairs(record)[0], [])
+    assert run.baselines["a"] == {"miou": level} and not {"b", "c"} & set(run.baselines)
+    drawn = figure.front(run, figure.pairs(run)[0], [])
     assert "baseline: a" in {trace.name for trace in drawn.data}
 
 
-def test_a_baseline_off_the_axis_is_told_instead(record: Record) -> None:
-    (Path(record.uri) / "baselines").mkdir(exist_ok=True)
-    judged = {"title": "far", "split": "val", "data_rev": record.opened["data_rev"], "metrics": {"miou": 0.999}}
-    (Path(record.uri) / "baselines" / "far.json").write_text(json.dumps(judged))
-    drawn = figure.front(record, figure.pairs(record)[0], [])
+def test_a_baseline_off_the_axis_is_told_instead(run: Run) -> None:
+    (Path(run.uri) / "baselines").mkdir(exist_ok=True)
+    judged = {"title": "far", "split": "val", "data_rev": run.opened.data.revision, "metrics": {"miou": 0.999}}
+    (Path(run.uri) / "baselines" / "far.json").write_text(json.dumps(judged))
+    drawn = figure.front(run, figure.pairs(run)[0], [])
     assert "baseline: far" not in {trace.name for trace in drawn.data}
-    assert "Baselines off the axis: " in (found := page.html(record, [], images=False)) and "far (99.90 %)" in found
+    assert "Baselines off the axis: " in (found := page.html(run, [], images=False)) and "far (99.90 %)" in found

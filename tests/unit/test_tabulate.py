@@ -38,7 +38,7 @@ def go(output: Path, *, seeds: int = 2, trials: int = 2, epochs: int = 1) -> tab
 
 
 def opened(output: Path, seed: int) -> list[Any]:
-    return [e["kind"] for e in Ledger(f"{output}.runs/seed-{seed}").events()]
+    return [e.KIND for e in Ledger(f"{output}.runs/seed-{seed}").events()]
 
 
 def test_every_network_is_trained_with_every_seed_and_grows_with_the_same_command(tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from support.runs import Writer, settings_of, space_folder, write_run
 from irnas.core import catalog
 from irnas.core.errors import ServiceError, SettingsError
 from irnas.core.result import Status
-from irnas.record import replicates
-from irnas.record.ledger import Ledger, results
+from irnas.record.events import Closed, Resumed
+from irnas.record.ledger import Ledger
+from irnas.record.run import Run
 from irnas.storage import lock
 from irnas.tracking import client as tracking
 from irnas.tracking.mlflow_errors import as_irnas_error
@@ -209,7 +210,7 @@ def test_a_run_that_grows_is_followed(runs: Path, tmp_path: Path) -> None:
         writer.train(second)
         tracking.Mirror(uri).sync()
         mirror.sync()
-        writer.append("closed", {"reason": "interrupted"})
+        writer.append(Closed(reason="interrupted"))
         mirror.sync()
     assert sorted(times[0] for times, *_ in state(runs).values()) == ["FINISHED", "KILLED", "KILLED"]
     before = state(runs)
@@ -237,10 +238,10 @@ def test_a_resumed_search_goes_on_in_the_same_runs(runs: Path) -> None:
     killed = {r.info.run_id for r in found(runs)}
     record = Ledger(uri)
     with record.writing():
-        record.append("resumed", {"trials": 12})
+        record.append(Resumed(trials=12, code_rev="0.1.0"))
         tracking.Mirror(uri).sync()
         assert {r.info.run_id for r in found(runs) if r.info.status == "RUNNING"} < killed
-        record.append("closed", {"reason": "all trials are handed out"})
+        record.append(Closed(reason="all trials are handed out"))
     tracking.Mirror(uri).sync()
     assert {r.info.run_id for r in found(runs)} == killed
     assert not [r for r in found(runs) if r.info.status == "RUNNING"]
@@ -310,10 +311,8 @@ def test_what_came_after_the_end_of_a_trial_is_mirrored_too(runs: Path, tmp_path
         tracking.Mirror(uri).sync()
         mirrored.assert_mirrored(client_of(runs), uri)
     (run,) = (r for r in found(runs) if "irnas.trial" in r.data.tags)
-    (with_replicate_means,) = replicates.with_replicate_means(
-        results(list(Ledger(uri).events())), replicates.replicate_statistics(Ledger(uri).events())
-    )
-    assert run.data.metrics["miou"] == with_replicate_means.values["miou"] and len(before) == 2
+    (result,) = Run.read(uri).results
+    assert run.data.metrics["miou"] == result.values["miou"] and len(before) == 2
 
 
 def test_of_two_runs_of_one_trial_one_stays(runs: Path) -> None:

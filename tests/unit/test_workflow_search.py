@@ -22,7 +22,8 @@ from irnas.core.result import Status
 from irnas.core.settings import Budget, SearchSettings
 from irnas.data import lock
 from irnas.deploy.device.profile import load
-from irnas.record.ledger import Event, Ledger
+from irnas.record.events import Measured
+from irnas.record.ledger import Ledger
 from irnas.search import pricing
 from irnas.workflows import search as search_workflow
 from irnas.workflows.executor import Executor
@@ -49,19 +50,25 @@ def settings(**changes: Any) -> SearchSettings:
     return SearchSettings(**{**fields, **changes})
 
 
-def heard() -> tuple[search_workflow.Listener, list[Event]]:
-    events: list[Event] = []
-    return search_workflow.Listener(watch=events.append, warn=pytest.fail, progress=lambda *_: None), events
+def heard() -> tuple[search_workflow.Listener, list[dict[str, Any]]]:
+    events: list[dict[str, Any]] = []
+    return search_workflow.Listener(
+        watch=lambda event: events.append(event.document()), warn=pytest.fail, progress=lambda *_: None
+    ), events
 
 
-def go(folder: Path, **changes: Any) -> tuple[search_workflow.Outcome, list[Event]]:
+def documents(folder: Path) -> list[dict[str, Any]]:
+    return [event.document() for event in Ledger(str(folder)).events()]
+
+
+def go(folder: Path, **changes: Any) -> tuple[search_workflow.Outcome, list[dict[str, Any]]]:
     listener, events = heard()
     return search_workflow.search(settings(**changes), str(folder), LOOP, listener), events
 
 
 def test_what_is_heard_is_what_is_recorded(tmp_path: Path) -> None:
     outcome, events = go(tmp_path / "run")
-    assert list(Ledger(str(tmp_path / "run")).events()) == events
+    assert documents(tmp_path / "run") == events
     assert [e["kind"] for e in events] == [
         "opened",
         "proposed",
@@ -72,13 +79,13 @@ def test_what_is_heard_is_what_is_recorded(tmp_path: Path) -> None:
         "finished",
         "closed",
     ]
-    assert len(outcome.results) == 2 and not outcome.gave_up
+    assert len(outcome.run.results) == 2 and not outcome.gave_up
 
 
 def test_the_opening_says_all_that_numbers_depend_on(tmp_path: Path) -> None:
     _, events = go(tmp_path / "run")
     opened = events[0]
-    assert opened["data_rev"] == tiny().revision and opened["code_rev"].startswith(irnas.__version__)
+    assert opened["data"]["revision"] == tiny().revision and opened["code_rev"].startswith(irnas.__version__)
     assert SearchSettings.from_document(opened["settings"]) == settings()
     best, worst = opened["bounds"]["ops"]
     costs = [e["costs"]["ops"] for e in events if e["kind"] == "proposed"]
@@ -96,8 +103,8 @@ def test_published_points_come_first_when_asked(tmp_path: Path) -> None:
 
 def test_a_limit_keeps_the_dear_ones_untrained(tmp_path: Path) -> None:
     outcome, events = go(tmp_path / "run", limits={"ops": 6e5}, trials=2)
-    rejected = [r for r in outcome.results if r.status is Status.REJECTED]
-    trained = [r for r in outcome.results if r.status is Status.OK]
+    rejected = [r for r in outcome.run.results if r.status is Status.REJECTED]
+    trained = [r for r in outcome.run.results if r.status is Status.OK]
     assert rejected and all(r.values["ops"] > 6e5 and r.epochs == 0 and r.note for r in rejected)
     assert len(trained) == 2 and all(r.values["ops"] <= 6e5 for r in trained)
     assert events[0]["bounds"]["ops"][1] <= 6e5
@@ -105,7 +112,7 @@ def test_a_limit_keeps_the_dear_ones_untrained(tmp_path: Path) -> None:
 
 def test_several_objectives_at_once(tmp_path: Path) -> None:
     outcome, _ = go(tmp_path / "run", objectives=parse("niou,fa,params,bytes"))
-    assert [o.name for o in outcome.front.objectives] == ["niou", "fa", "params", "bytes"]
+    assert [o.name for o in outcome.run.front.objectives] == ["niou", "fa", "params", "bytes"]
 
 
 def test_resuming_needs_the_space_and_the_data_it_began_with(tmp_path: Path) -> None:
@@ -115,7 +122,7 @@ def test_resuming_needs_the_space_and_the_data_it_began_with(tmp_path: Path) -> 
     opened = json.loads(lines[0])
     listener, _ = heard()
     for field, wrong, message in (
-        ("data_rev", "0" * 16, "must be 0000"),
+        ("data", {**opened["data"], "revision": "0" * 16}, "must be 0000"),
         ("space", {**opened["space"], "params": opened["space"]["params"][:-1]}, "a space biisnet that has changed"),
     ):
         path.write_text("\n".join([json.dumps({**opened, field: wrong}), *lines[1:]]) + "\n")
@@ -146,9 +153,9 @@ def test_resuming_takes_up_a_trial_that_was_under_way(tmp_path: Path) -> None:
     path.write_text("".join(lines[: kinds.index("proposed", 4) + 1]))
     listener, _ = heard()
     outcome = search_workflow.resume(str(tmp_path / "run"), None, LOOP, listener)
-    finished = [e["result"]["trial"] for e in Ledger(str(tmp_path / "run")).events() if e["kind"] == "finished"]
+    finished = [e["result"]["trial"] for e in documents(tmp_path / "run") if e["kind"] == "finished"]
     assert finished == [0, 1, 2]
-    again = [r.document() for r in sorted(outcome.results, key=lambda r: r.trial)]
+    again = [r.document() for r in sorted(outcome.run.results, key=lambda r: r.trial)]
     for mine, theirs in zip(again, sorted(whole, key=lambda r: r["trial"]), strict=True):
         assert {**mine, "seconds": 0} == {**theirs, "seconds": 0}
 
@@ -168,7 +175,7 @@ def test_too_many_failures_end_the_search_and_are_told(tmp_path: Path, monkeypat
         raise TrainingError("always")
         yield
 
-    monkeypatch.setattr("irnas.trial.fit", broken)
+    monkeypatch.setattr("irnas.training.trial.fit", broken)
     outcome, events = go(tmp_path / "run", trials=30)
     assert outcome.gave_up and "5 of 5 trials failed" in outcome.stop_reason
     assert events[-1]["reason"] == outcome.stop_reason
@@ -184,11 +191,11 @@ def test_the_code_revision_names_the_commit_of_a_checkout(tmp_path: Path, monkey
 
 def test_the_spaces_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "biisnet" in catalog.names() and catalog.load("biisnet").count() > 1e9
+    assert "biisnet" in catalog.list_names() and catalog.load("biisnet").count() > 1e9
 
 
 def fast(**changes: Any) -> dict[str, Any]:
-    return {"objectives": ("miou", "ops", "fps"), "axes": {"base": (4,), "stages": (2,)}, **changes}
+    return {"objectives": parse("miou,ops,fps"), "axes": {"base": (4,), "stages": (2,)}, **changes}
 
 
 def test_a_search_for_speed_measures_this_machine_and_its_front_once_more(
@@ -199,17 +206,17 @@ def test_a_search_for_speed_measures_this_machine_and_its_front_once_more(
     monkeypatch.setattr(pricing, "ALONE_SECONDS", 0.0)
     monkeypatch.setattr(pricing, "MEASURED_POOL", 3)
     outcome, events = go(tmp_path / "run", **fast(limits={"latency_ms": 1e4}))
-    assert all(r.values["fps"] * r.values["latency_ms"] == pytest.approx(1000) for r in outcome.results)
+    assert all(r.values["fps"] * r.values["latency_ms"] == pytest.approx(1000) for r in outcome.run.results)
     assert events[0]["device"]["predicted"] is False and events[0]["device"]["kernels"] in runtime.kernels()
     best, worst = events[0]["bounds"]["fps"]
-    assert best >= 2 * worst > 0 and 0 <= outcome.front.hypervolume(search_workflow.bounds_of(events[0])) <= 1
+    assert best >= 2 * worst > 0 and 0 <= outcome.run.front.hypervolume(outcome.run.bounds) <= 1
     kinds = [e["kind"] for e in events]
-    members = {r.key for r in outcome.front.results}
+    members = {r.key for r in outcome.run.front.results}
     assert kinds[-1] == "closed" and {e["key"] for e in events if e["kind"] == "measured"} == members
     assert kinds.index("measured") > max(n for n, kind in enumerate(kinds) if kind == "finished")
     again, more = heard()[0], len(events)
     search_workflow.resume(str(tmp_path / "run"), None, LOOP, again)
-    later = list(Ledger(str(tmp_path / "run")).events())[more:]
+    later = documents(tmp_path / "run")[more:]
     assert [e["kind"] for e in later] == ["resumed", "closed"]
 
 
@@ -225,7 +232,7 @@ def test_a_search_for_another_device_predicts_and_measures_nothing(
     listener = replace(heard()[0], warn=warnings.append)
     wanted = settings(**fast(device=profile))
     search_workflow.search(wanted, str(tmp_path / "run"), LOOP, listener)
-    events = list(Ledger(str(tmp_path / "run")).events())
+    events = documents(tmp_path / "run")
     assert events[0]["device"]["revision"] == load(profile).revision
     assert "measured" not in {e["kind"] for e in events}
     assert warnings == ["speed is that of a board (a small chip) as predicted; nothing was measured here"]
@@ -235,7 +242,7 @@ def test_a_search_for_another_device_predicts_and_measures_nothing(
         search_workflow.resume(str(tmp_path / "run"), 3, LOOP, listener)
     assert "\n" not in str(no.value)
     profiles.written(tmp_path, cpu="a small chip")
-    assert len(search_workflow.resume(str(tmp_path / "run"), 3, LOOP, listener).results) == 3
+    assert len(search_workflow.resume(str(tmp_path / "run"), 3, LOOP, listener).run.results) == 3
 
 
 def test_a_limit_on_latency_keeps_the_slow_ones_untrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,9 +255,9 @@ def test_a_limit_on_latency_keeps_the_slow_ones_untrained(tmp_path: Path, monkey
     listener = replace(heard()[0], warn=lambda _: None)
     wanted = settings(device=device, limits={"latency_ms": most})
     outcome = search_workflow.search(wanted, str(tmp_path / "run"), LOOP, listener)
-    slow = [r for r in outcome.results if r.status is Status.REJECTED]
+    slow = [r for r in outcome.run.results if r.status is Status.REJECTED]
     assert slow and all(r.values["latency_ms"] > most and "latency_ms: got" in r.note for r in slow)
-    assert all(r.values["latency_ms"] <= most for r in outcome.results if r.status is Status.OK)
+    assert all(r.values["latency_ms"] <= most for r in outcome.run.results if r.status is Status.OK)
 
 
 def test_a_profile_that_misjudges_the_front_is_doubted(
@@ -259,7 +266,19 @@ def test_a_profile_that_misjudges_the_front_is_doubted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pricing, "POOL", 3)
-    monkeypatch.setattr(pricing, "measure_alone", lambda *_: [{"key": "k", "expected_ms": 3.0, "ms_min": 2.0}])
+    measured = Measured(
+        trial=0,
+        key="k",
+        input=(1, 256, 256),
+        threads=1,
+        expected_ms=3.0,
+        engine="xnor",
+        kernels="",
+        ms_min=2.0,
+        ms_median=2.0,
+        runs=1,
+    )
+    monkeypatch.setattr(pricing, "measure_alone", lambda *_: [measured])
     table = replace(profiles.profile().tables[0], kernels=runtime.kernels()[0])
     wanted = settings(**fast(trials=1, device=profiles.written(tmp_path, tables=(table,))))
     warnings: list[str] = []
@@ -281,13 +300,13 @@ def test_finalists_are_trained_to_their_end_and_again(tmp_path: Path) -> None:
     paused = [e for e in events if e["kind"] == "reported" and e["paused"]]
     again = [e for e in events if e["kind"] == "repeated"]
     assert paused and outcome.stop_reason.endswith("epochs are spent")
-    assert {r.status for r in outcome.results} <= {Status.OK, Status.STOPPED}
-    winners = {r.key for r in outcome.front.results}
+    assert {r.status for r in outcome.run.results} <= {Status.OK, Status.STOPPED}
+    winners = {r.key for r in outcome.run.front.results}
     assert winners and len(again) in (2, 4) and len({(e["key"], e["seed"]) for e in again}) == len(again)
     first = again[0]["key"]
     raw = next(e["result"] for e in events if e["kind"] == "finished" and e["result"]["key"] == first)
     mean = (raw["values"]["miou"] + sum(e["values"]["miou"] for e in again if e["key"] == first)) / 3
-    shown = next(r for r in outcome.results if r.key == first)
+    shown = next(r for r in outcome.run.results if r.key == first)
     assert shown.values["miou"] == pytest.approx(mean)
     assert not list((tmp_path / "run" / "checkpoints").glob("*"))
 

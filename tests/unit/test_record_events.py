@@ -1,0 +1,110 @@
+"""The schema of the record: every kind of event survives its document, and what is wrong is said in one line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from support.opened import opened
+from support.results import proposed, result
+
+from irnas.core.errors import FormatError
+from irnas.record.events import (
+    KINDS,
+    SCHEMA,
+    Closed,
+    Continued,
+    DataSource,
+    Device,
+    Event,
+    Finished,
+    Measured,
+    Opened,
+    Repeated,
+    Reported,
+    Resumed,
+    Retried,
+    parse,
+)
+
+DEVICE = Device(name="a", cpu="c", kernels="neon", threads=1, clock="CPU", predicted=False, revision="r")
+MEASURED = Measured(
+    trial=1,
+    key="k",
+    input=(1, 64, 64),
+    threads=1,
+    expected_ms=3.0,
+    engine="xnor",
+    kernels="avx2",
+    ms_min=2.0,
+    ms_median=2.5,
+    runs=9,
+)
+ONE_OF_EACH: list[Event] = [
+    opened(device=DEVICE, baselines={"all_background": {"miou": 0.0}}, versions={"torch": "2"}),
+    Resumed(trials=9, code_rev="c"),
+    proposed(0, "ops: too many"),
+    Reported(trial=0, epoch=2, values={"miou": 0.5}, seconds=1.5, paused=True, trained_on="a cpu", fused=True),
+    Continued(trial=0, belief={"mean": 0.5}, promoted=True),
+    Retried(trial=0, error="its worker died"),
+    Finished(result=result(0, {"miou": 0.5, "ops": 1.0})),
+    Repeated(trial=0, key="k", seed=7, seconds=1.0, values={"miou": 0.25}),
+    MEASURED,
+    Closed(reason="interrupted"),
+]
+
+
+def line(document: Any) -> bytes:
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda e: e.KIND)
+def test_an_event_survives_its_document(event: Event) -> None:
+    document = event.document()
+    assert (document["schema"], document["kind"], document["t"]) == (SCHEMA, event.KIND, event.t)
+    assert parse(line(document), "here") == event
+
+
+def test_every_kind_is_tried_above() -> None:
+    assert {type(event) for event in ONE_OF_EACH} == set(KINDS.values())
+
+
+def without(name: str) -> dict[str, Any]:
+    document = Retried(trial=0, error="x", t=1.0).document()
+    return {key: value for key, value in document.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"rubbish", "got no JSON; must be one event a line"),
+        (b"[1]", "got list; must be one event a line"),
+        (line({"schema": SCHEMA + 1, "kind": "closed"}), f"got schema {SCHEMA + 1}; this irnas reads up to {SCHEMA}"),
+        (line({"schema": SCHEMA, "t": 1.0, "kind": "danced"}), "got kind 'danced'; must be one of opened, resumed"),
+        (line(without("error")), r"\(retried\): got no error; must be there"),
+        (line(without("t")), r"\(retried\): got no t; must be there"),
+        (line({**MEASURED.document(), "input": 3}), r"\(measured\): got .*; must be an event of an irnas run"),
+        (line({**opened().document(), "settings": {}}), r"\(opened\): got .*; must be"),
+    ],
+)
+def test_a_wrong_line_is_refused_with_its_place(content: bytes, message: str) -> None:
+    with pytest.raises(FormatError, match=rf"^r, event 3.*{message}") as error:
+        parse(content, "r, event 3")
+    assert "\n" not in str(error.value)
+
+
+def test_a_record_of_version_0_1_means_what_it_meant() -> None:
+    new = opened()
+    old = {k: v for k, v in new.document().items() if k not in ("run_id", "device", "versions", "baselines")}
+    data = {"name": "d", "revision": "5eed", "path": "p"}
+    event = parse(line({**old, "schema": 1, "data": data, "data_rev": "5eed"}), "here")
+    assert isinstance(event, Opened)
+    assert event.data == DataSource(name="d", revision="5eed", path="p") and event.device is None
+    assert len(event.run_id) == 16 and event.settings == new.settings
+    again = parse(line({**old, "schema": 1, "data": data, "data_rev": "5eed", "t": 5.0}), "here")
+    assert isinstance(again, Opened) and again.run_id != event.run_id, "the identity is that of the whole opening"
+    report = {"schema": 1, "t": 1.0, "kind": "reported", "trial": 0, "epoch": 1, "values": {}, "seconds": 1.0}
+    assert parse(line(report), "here") == Reported(t=1.0, trial=0, epoch=1, values={}, seconds=1.0, paused=False)
+    continued = {"schema": 1, "t": 1.0, "kind": "continued", "trial": 4}
+    assert parse(line(continued), "here") == Continued(t=1.0, trial=4)
