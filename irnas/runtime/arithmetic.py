@@ -51,10 +51,10 @@ def two_slope(x: Map, constants: Constants, role: str) -> Map:
     a, b, lo, hi, g, c = (constants.get(role.format(part)) for part in ("a", "b", "lo", "hi", "g", "c"))
     w = x if a is None else fma(x, a, b)
     rest = c if g is None else fma(x, g, c)
-    return bent(w, lo, hi, rest)
+    return bend(w, lo, hi, rest)
 
 
-def bent(t: Map, lo: Map | None, hi: Map | None, rest: Map | None) -> Map:
+def bend(t: Map, lo: Map | None, hi: Map | None, rest: Map | None) -> Map:
     """E(t) with rest [A7]."""
     if lo is None or hi is None:
         return t if rest is None else t + rest
@@ -62,7 +62,7 @@ def bent(t: Map, lo: Map | None, hi: Map | None, rest: Map | None) -> Map:
     return t * slope if rest is None else fma(t, slope, rest)
 
 
-def window(x: Map, kernel: int, stride: int, pad: float) -> list[list[Map]]:
+def slice_taps(x: Map, kernel: int, stride: int, pad: float) -> list[list[Map]]:
     """For each tap (ky, kx), the values it sees at every output pixel [A2]."""
     height, width = (-(-side // stride) for side in x.shape[:2])
     margin = kernel // 2
@@ -76,7 +76,7 @@ def window(x: Map, kernel: int, stride: int, pad: float) -> list[list[Map]]:
 def conv(x: Map, weight: Map, bias: Map | None, attributes: Mapping[str, Any]) -> Map:
     """A full-precision convolution: taps in order, channels fastest [A3]."""
     filters, groups = weight.shape[0], attributes["groups"]
-    taps = window(x, attributes["kernel"], attributes["stride"], attributes["pad"])
+    taps = slice_taps(x, attributes["kernel"], attributes["stride"], attributes["pad"])
     height, width = taps[0][0].shape[:2]
     start = np.zeros(filters, np.float32) if bias is None else bias
     acc = np.broadcast_to(start, (height, width, filters)).reshape(height, width, groups, -1)
@@ -89,13 +89,13 @@ def conv(x: Map, weight: Map, bias: Map | None, attributes: Mapping[str, Any]) -
     return acc.reshape(height, width, filters)
 
 
-def sums(signs: Map, bits: npt.NDArray[np.uint8], attributes: Mapping[str, Any]) -> tuple[Map, Map]:
+def sum_signs(signs: Map, bits: npt.NDArray[np.uint8], attributes: Mapping[str, Any]) -> tuple[Map, Map]:
     """N [H, W, O], and T of each filter's group [H, W, O] [A6]. Integers below 2^24 are exact in float32."""
     filters, groups = bits.shape[0], attributes["groups"]
     per_group = signs.shape[2] // groups
     weight = 1 - 2 * np.unpackbits(bits, axis=-1, count=per_group, bitorder="little").astype(np.float32)
     weight_gokkc = weight.reshape(groups, filters // groups, *weight.shape[1:])
-    taps = window(signs, attributes["kernel"], attributes["stride"], attributes["pad"])
+    taps = slice_taps(signs, attributes["kernel"], attributes["stride"], attributes["pad"])
     height, width = taps[0][0].shape[:2]
     n_gpo = np.zeros((groups, height * width, filters // groups), np.float32)
     t_gp = np.zeros((groups, height * width), np.float32)
@@ -109,19 +109,19 @@ def sums(signs: Map, bits: npt.NDArray[np.uint8], attributes: Mapping[str, Any])
     return n_hwo, t_hwo
 
 
-def block_bias(bias: Map, height: int, width: int, stride: int) -> Map:
-    """The bias of each output pixel, [O] or [H, W, O] by a table of border classes, for an input of that size [A7]."""
+def select_bias(bias: Map, height: int, width: int, stride: int) -> Map:
+    """Select the bias of each output pixel, [O] or, by a table of border classes, [H, W, O] [A7]."""
     if bias.ndim == 1:
         return bias
     rows, columns = (
         np.array([(i < 1) + 2 * (i + 1 >= side) for i in range(0, side, stride)]) for side in (height, width)
     )
-    found: Map = bias[rows[:, None], columns[None, :]]
-    return found
+    bias_hwo: Map = bias[rows[:, None], columns[None, :]]
+    return bias_hwo
 
 
 def center(x: Map) -> Map:
-    """x minus the mean of the whole map, summed in one order: channels, columns, rows [A10]."""
+    """x minus the mean over the map, summed in one order: channels, columns, rows [A10]."""
     height, width, channels = x.shape
     pixels, rows, total = np.zeros((height, width)), np.zeros(height), np.float64(0)
     for c in range(channels):
@@ -167,9 +167,9 @@ def sigmoid(x: Map) -> Map:
     q = fma(n, np.float32(0.693359375), -t)
     q = fma(n, np.float32(-2.12194440e-4), q)
     p = np.full_like(x, 1.9875691500e-4)
-    for factor in (1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1):
-        p = fma(p, q, np.float32(factor))
+    for coefficient in (1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1):
+        p = fma(p, q, np.float32(coefficient))
     e = fma(p, q * q, q) + one
     e = np.ldexp(e, -n.astype(np.int32))
-    found: Map = np.where(x < 0, e, one) / (one + e)
-    return found
+    probability: Map = np.where(x < 0, e, one) / (one + e)
+    return probability

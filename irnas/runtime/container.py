@@ -39,8 +39,8 @@ def refuse(rule: str, got: object, must: str) -> NoReturn:
     raise FormatError(f".xnor file: got {got}; must be {must} (rule {rule})")
 
 
-def unpack(content: bytes) -> Content:
-    """The metadata and tensors of a container.
+def decode(content: bytes) -> Content:
+    """Decode the metadata and the tensors of a container.
 
     Raises:
         FormatError: a rule R1 to R8 is broken; the message ends with its number.
@@ -50,18 +50,18 @@ def unpack(content: bytes) -> Content:
     length = int.from_bytes(content[:8], "little")
     if not 2 <= length <= HEADER_MOST or length % 8 or 8 + length > len(content):
         refuse("R1", f"a header of {length} bytes in a file of {len(content)}", f"a multiple of 8, up to {HEADER_MOST}")
-    header = _header(content[8 : 8 + length])
+    header = _parse_header(content[8 : 8 + length])
     data = content[8 + length :]
     if len(data) > DATA_MOST:
         refuse("R6", f"{len(data)} bytes of data", f"at most {DATA_MOST}")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict):
         refuse("R9", "metadata that is no object", "an object")
-    return Content(metadata=metadata, tensors=_tensors(header, data), data=data)
+    return Content(metadata=metadata, tensors=_parse_tensors(header, data), data=data)
 
 
-def pack(metadata: Mapping[str, str], tensors: Mapping[str, Constant]) -> bytes:
-    """The bytes of a container: the same arguments give the same bytes."""
+def encode(metadata: Mapping[str, str], tensors: Mapping[str, Constant]) -> bytes:
+    """Encode a container: the same arguments give the same bytes."""
     data = data_of(tensors)
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     start = 0
@@ -76,7 +76,7 @@ def pack(metadata: Mapping[str, str], tensors: Mapping[str, Constant]) -> bytes:
 
 
 def data_of(tensors: Mapping[str, Constant]) -> bytes:
-    """The data section of a container with these tensors."""
+    """Return the data section of a container with these tensors."""
     parts = (tensors[name] for name in _order(tensors))
     return b"".join(np.ascontiguousarray(t, _DTYPES["F32" if t.dtype.kind == "f" else "U8"]).tobytes() for t in parts)
 
@@ -87,29 +87,33 @@ def _order(tensors: Mapping[str, Constant]) -> list[str]:
 
 
 def dumps(value: object) -> str:
-    """The one way a .xnor file spells a JSON value."""
+    """Write a JSON value in the one spelling that a .xnor file uses."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def loads(text: str, rule: str) -> Any:
-    """A JSON value, refused where a key comes twice, a number is not finite or the nesting is deep."""
-    if _depth(text) > _DEPTH_MOST:
-        refuse(rule, f"JSON nested {_depth(text)} deep", f"at most {_DEPTH_MOST}")
+    """Read a JSON value; refuse it where a key comes twice, a number is not finite or the nesting is deep."""
+    if _measure_depth(text) > _DEPTH_MOST:
+        refuse(rule, f"JSON nested {_measure_depth(text)} deep", f"at most {_DEPTH_MOST}")
     try:
         value = json.loads(
-            text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole
+            text,
+            object_pairs_hook=_object_without_repeats,
+            parse_constant=_refuse_constant,
+            parse_float=_parse_finite,
+            parse_int=_parse_integer,
         )
     except ValueError as error:
         refuse(rule, f"text that is no JSON ({' '.join(str(error).split())})", "strict JSON")
     return value
 
 
-def is_whole(value: object, least: int, most: int) -> bool:
-    """Whether a JSON value is a whole number within bounds."""
+def is_integer(value: object, least: int, most: int) -> bool:
+    """Return whether a JSON value is an integer from ``least`` to ``most``, both included."""
     return type(value) is int and least <= value <= most
 
 
-def _header(raw: bytes) -> dict[str, Any]:
+def _parse_header(raw: bytes) -> dict[str, Any]:
     if raw[:1] != b"{" or not raw.isascii():
         refuse("R2", f"a header that begins with {raw[:8]!r}", "a JSON object in ASCII")
     text = raw.decode("ascii").rstrip(" ")
@@ -120,10 +124,10 @@ def _header(raw: bytes) -> dict[str, Any]:
     return header
 
 
-def _tensors(entries: Mapping[str, Any], data: bytes) -> dict[str, Constant]:
+def _parse_tensors(entries: Mapping[str, Any], data: bytes) -> dict[str, Constant]:
     if len(entries) > TENSORS_MOST:
         refuse("R6", f"{len(entries)} tensors", f"at most {TENSORS_MOST}")
-    spans = sorted((_span(name, entry, len(data)) for name, entry in entries.items()), key=lambda s: (s[0], s[1]))
+    spans = sorted((_parse_span(name, entry, len(data)) for name, entry in entries.items()), key=lambda s: (s[0], s[1]))
     end, seen_bytes = 0, False
     tensors = {}
     for start, stop, name in spans:
@@ -142,15 +146,15 @@ def _tensors(entries: Mapping[str, Any], data: bytes) -> dict[str, Constant]:
     return tensors
 
 
-def _span(name: str, entry: Any, size: int) -> tuple[int, int, str]:
+def _parse_span(name: str, entry: Any, size: int) -> tuple[int, int, str]:
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         refuse("R3", f"tensor {name[:64]!r} described otherwise", "an object of dtype, shape, data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _DTYPES:
         refuse("R3", f"tensor {name[:64]!r} of dtype {dtype!r}", "F32 or U8")
-    if not isinstance(shape, list) or not 1 <= len(shape) <= 4 or not all(is_whole(s, 1, SIDE_MOST) for s in shape):
+    if not isinstance(shape, list) or not 1 <= len(shape) <= 4 or not all(is_integer(s, 1, SIDE_MOST) for s in shape):
         refuse("R3", f"tensor {name[:64]!r} of shape {shape}", f"1 to 4 whole sizes of 1..{SIDE_MOST}")
-    if not isinstance(offsets, list) or len(offsets) != 2 or not all(is_whole(o, 0, size) for o in offsets):
+    if not isinstance(offsets, list) or len(offsets) != 2 or not all(is_integer(o, 0, size) for o in offsets):
         refuse("R3", f"tensor {name[:64]!r} at {offsets}", f"two whole numbers, 0..{size}")
     start, stop = offsets
     if stop < start:
@@ -160,7 +164,7 @@ def _span(name: str, entry: Any, size: int) -> tuple[int, int, str]:
     return start, stop, name
 
 
-def _depth(text: str) -> int:
+def _measure_depth(text: str) -> int:
     depth = deepest = 0
     inside = escaped = False
     for char in text:
@@ -177,23 +181,23 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    object_ = dict(pairs)
+    if len(object_) != len(pairs):
         raise ValueError("a key occurs twice")
-    return found
+    return object_
 
 
-def _no_constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _whole(text: str) -> int | float:
+def _parse_integer(text: str) -> int | float:
     # A float where it is too long for a whole number: then the rule of its place refuses it.
-    return int(text) if len(text) <= 18 else _finite(text)
+    return int(text) if len(text) <= 18 else _parse_finite(text)
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text} is too large")

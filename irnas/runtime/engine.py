@@ -1,4 +1,4 @@
-"""The Python face of the C++ engine: its C interface (native/include/xnor.h) through ctypes.
+"""Calls the C++ engine through ctypes and its C interface (native/include/xnor.h).
 
 The library is a plain one, not an extension module, so one build serves every version of Python. It lies beside this
 file in an installation; a checkout builds it with CMake into build/; XNOR_LIBRARY names any other.
@@ -44,7 +44,7 @@ class _Info(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known of a loaded model."""
+    """What a loaded model says about itself."""
 
     kernels: str
     """The kernel set that runs."""
@@ -60,20 +60,20 @@ class Facts:
 
 
 def kernels() -> list[str]:
-    """The kernel sets that this machine can run, best first; the last is always "reference".
+    """Return the names of the kernel sets that this machine can run, best first; the last is always "reference".
 
     Raises:
         ExportError: the library has not been built.
     """
-    names: bytes = _library().xnor_kernels()
+    names: bytes = _load_library().xnor_kernels()
     return names.decode().split()
 
 
 class Probe:
-    """Two yardsticks of this machine, for whoever takes the time."""
+    """Measures two speeds of this machine: of one addition after the other, and of comparing bits."""
 
     def __init__(self) -> None:
-        self._library = _library()
+        self._library = _load_library()
 
     def spin(self, additions: int) -> None:
         """Add that many numbers, each addition waiting for the one before: one a clock cycle."""
@@ -88,7 +88,7 @@ class Probe:
 
 
 def load(path: str | Path, *, kernels: str | None = None) -> Model:
-    """The model in a .xnor file.
+    """Load the model in a .xnor file.
 
     Args:
         path: of the file.
@@ -116,7 +116,7 @@ class Model:
 
     def __init__(self, content: bytes, *, kernels: str | None = None) -> None:
         self._handle = ctypes.c_void_p()
-        self._library = _library()
+        self._library = _load_library()
         self._prepared: tuple[int, int, bool, int, str] | None = None
         text = ctypes.create_string_buffer(1024)
         name = kernels.encode() if kernels else None
@@ -130,7 +130,7 @@ class Model:
 
     @property
     def facts(self) -> Facts:
-        """What is known of the model."""
+        """What the model says about itself."""
         info = self._info()
         return Facts(
             kernels=info.kernels.decode(),
@@ -152,7 +152,7 @@ class Model:
         return next(name for name, code in _MODES.items() if code == self._info().mode)
 
     def run(self, images: npt.NDArray[Any], threads: int = 1, *, extend: bool = True, mode: str = "auto") -> Masks:
-        """The probability of a target at each pixel, float32 [N, H, W]; a mask is where it exceeds 0.5.
+        """Compute the probability of a target at each pixel, float32 [N, H, W]; a mask is where it exceeds 0.5.
 
         Args:
             images: [N, H, W] or [N, H, W, channels], uint8 of 0..255 or float32 of the range that the file states.
@@ -165,7 +165,7 @@ class Model:
             DataError: images of another kind or shape.
             SettingsError: a size that the model cannot take, a number of threads out of 1..256, or an unknown mode.
         """
-        images, channels = self._admit(images)
+        images, channels = self._check_images(images)
         num, height, width = images.shape[:3]
         self._prepare(height, width, extend, threads, mode)
         masks = np.empty((num, height, width), np.float32)
@@ -186,7 +186,7 @@ class Model:
         self._prepared = None
         self._check(self._library.xnor_verify(self._handle, threads, _MODES[mode]))
 
-    def _admit(self, images: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
+    def _check_images(self, images: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
         if images.dtype not in (np.uint8, np.float32):
             raise DataError(f"images: got {images.dtype}; must be uint8 or float32")
         own = self._info().channels
@@ -215,7 +215,7 @@ class Model:
 
 
 def _raise(code: int, text: bytes) -> None:
-    """The exception of a status of the engine; codes as in xnor.h."""
+    """Raise the exception of a status of the engine; codes as in xnor.h."""
     if code == 0:
         return
     message = text.decode(errors="replace")
@@ -224,21 +224,21 @@ def _raise(code: int, text: bytes) -> None:
     raise MemoryError(message) if code == 4 else FormatError(message)
 
 
-def _find() -> Path:
-    named = os.environ.get("XNOR_LIBRARY")
-    if named:
-        return Path(named)
-    here = Path(__file__).parent
+def _find_library() -> Path:
+    path_of_user = os.environ.get("XNOR_LIBRARY")
+    if path_of_user:
+        return Path(path_of_user)
+    package = Path(__file__).parent
     # In a checkout, where CMake's build folder has the tree of the sources.
-    for folder in (here, here.parent.parent / "build" / "irnas" / "runtime" / "native"):
+    for folder in (package, package.parent.parent / "build" / "irnas" / "runtime" / "native"):
         for name in _NAMES:
             if (folder / name).is_file():
                 return folder / name
     raise ExportError(f"XNOR engine: got no library beside {__file__}; must be built: {_BUILD}")
 
 
-def _library() -> ctypes.CDLL:
-    return _open(str(_find()))
+def _load_library() -> ctypes.CDLL:
+    return _open(str(_find_library()))
 
 
 @functools.cache
@@ -248,10 +248,10 @@ def _open(path: str) -> ctypes.CDLL:
     except OSError as problem:
         raise ExportError(f"XNOR engine: got {problem}; must be a library built by: {_BUILD}") from None
     # First of all: an older library may lack what is looked up below.
-    found = library.xnor_abi() if hasattr(library, "xnor_abi") else "of another library"
-    if found != _ABI:
-        raise ExportError(f"XNOR engine: got interface {found}; must be {_ABI}, built by: {_BUILD}")
-    handle, text, whole = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32
+    version = library.xnor_abi() if hasattr(library, "xnor_abi") else "of another library"
+    if version != _ABI:
+        raise ExportError(f"XNOR engine: got interface {version}; must be {_ABI}, built by: {_BUILD}")
+    handle, text, int32 = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32
     size, address = ctypes.c_size_t, ctypes.c_void_p
     kinds: dict[str, tuple[Any, list[Any]]] = {
         "xnor_kernels": (text, []),
@@ -259,9 +259,9 @@ def _open(path: str) -> ctypes.CDLL:
         "xnor_count": (ctypes.c_uint64, [text, ctypes.c_uint64]),
         "xnor_load": (ctypes.c_int, [text, size, text, ctypes.POINTER(handle), address, size]),
         "xnor_describe": (None, [handle, ctypes.POINTER(_Info)]),
-        "xnor_prepare": (ctypes.c_int, [handle, whole, whole, whole, whole, whole]),
-        "xnor_verify": (ctypes.c_int, [handle, whole, whole]),
-        "xnor_run": (ctypes.c_int, [handle, address, whole, whole, address]),
+        "xnor_prepare": (ctypes.c_int, [handle, int32, int32, int32, int32, int32]),
+        "xnor_verify": (ctypes.c_int, [handle, int32, int32]),
+        "xnor_run": (ctypes.c_int, [handle, address, int32, int32, address]),
         "xnor_error": (text, [handle]),
         "xnor_free": (None, [handle]),
     }

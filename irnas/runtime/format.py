@@ -1,4 +1,4 @@
-"""A .xnor file as a whole: a checked model from bytes, and back (FORMAT.md)."""
+"""Reads a checked model from the bytes of a .xnor file, and writes one (FORMAT.md)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from irnas.runtime import container, graph
-from irnas.runtime.container import is_whole, refuse
+from irnas.runtime.container import is_integer, refuse
 from irnas.runtime.graph import Extent, Op
 
 FORMAT = "xnor"
@@ -36,7 +36,7 @@ _KEYS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """What a model takes."""
+    """The images that a model accepts."""
 
     channels: int
     multiple: int
@@ -73,7 +73,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A network that can be run, and what is known of it."""
+    """A network that can be run, and where it came from."""
 
     input: Input
     ops: tuple[Op, ...]
@@ -87,28 +87,28 @@ class Model:
     @property
     def extents(self) -> tuple[Extent, ...]:
         """Channels and level of each tensor, the input first."""
-        return graph.extents(self.ops, self.input.channels)
+        return graph.infer_extents(self.ops, self.input.channels)
 
 
 def read(content: bytes) -> Model:
-    """The model in a file's content.
+    """Read the model in the bytes of a file.
 
     Raises:
         FormatError: the content breaks a rule; the message ends with its number.
     """
-    parts = container.unpack(content)
-    metadata = _metadata(parts.metadata)
+    parts = container.decode(content)
+    metadata = _check_metadata(parts.metadata)
     if metadata["sha256"] != hashlib.sha256(parts.data).hexdigest():
         refuse("R13", f"sha256 {metadata['sha256'][:64]!r}", f"{hashlib.sha256(parts.data).hexdigest()}, the data's")
-    taken = _input(container.loads(metadata["input"], "R14"))
-    reference = _reference(container.loads(metadata["reference"], "R15"), taken)
+    accepted = _parse_input(container.loads(metadata["input"], "R14"))
+    reference = _parse_reference(container.loads(metadata["reference"], "R15"), accepted)
     parity = container.loads(metadata["parity"], "R17")
     if not isinstance(parity, dict):
         refuse("R17", "parity that is no object", "a JSON object")
     ops = graph.parse(container.loads(metadata["graph"], "R16"), parts.tensors)
-    check(ops, taken)
+    check(ops, accepted)
     return Model(
-        input=taken,
+        input=accepted,
         ops=ops,
         reference=reference,
         name=metadata["name"],
@@ -120,7 +120,7 @@ def read(content: bytes) -> Model:
 
 
 def write(model: Model) -> bytes:
-    """The bytes of a model's file; equal models give equal bytes.
+    """Write a model as the bytes of a file; equal models give equal bytes.
 
     Raises:
         FormatError: the model breaks a rule, so no file can hold it.
@@ -140,64 +140,72 @@ def write(model: Model) -> bytes:
         "parity": container.dumps(dict(model.parity)),
         "sha256": hashlib.sha256(container.data_of(tensors)).hexdigest(),
     }
-    content = container.pack(metadata, tensors)
+    content = container.encode(metadata, tensors)
     read(content)
     return content
 
 
-def check(ops: tuple[Op, ...], taken: Input) -> tuple[Extent, ...]:
+def check(ops: tuple[Op, ...], accepted: Input) -> tuple[Extent, ...]:
     """The extents of a graph that fits its input; else FormatError."""
-    found = graph.extents(ops, taken.channels)
-    deepest = max(extent.level for extent in found)
-    if taken.multiple % 2**deepest:
-        refuse("R22", f"multiple {taken.multiple} with a map of level {deepest}", f"a multiple of {2**deepest}")
-    return found
+    extents = graph.infer_extents(ops, accepted.channels)
+    deepest = max(extent.level for extent in extents)
+    if accepted.multiple % 2**deepest:
+        refuse("R22", f"multiple {accepted.multiple} with a map of level {deepest}", f"a multiple of {2**deepest}")
+    return extents
 
 
-def _metadata(found: Mapping[str, Any]) -> Mapping[str, str]:
+def _check_metadata(metadata: Mapping[str, Any]) -> Mapping[str, str]:
     # A file of another version may have other keys: its version is the first thing to say.
-    if "format" in found and found["format"] != FORMAT:
-        refuse("R10", f"format {str(found['format'])[:64]!r}", repr(FORMAT))
-    if "version" in found and found["version"] != VERSION:
-        refuse("R11", f"version {str(found['version'])[:64]!r}", f"{VERSION}, which this reader knows")
-    if set(found) != _KEYS:
-        refuse("R9", f"metadata {sorted(found)}"[:300], ", ".join(sorted(_KEYS)))
-    for key, value in found.items():
+    if "format" in metadata and metadata["format"] != FORMAT:
+        refuse("R10", f"format {str(metadata['format'])[:64]!r}", repr(FORMAT))
+    if "version" in metadata and metadata["version"] != VERSION:
+        refuse("R11", f"version {str(metadata['version'])[:64]!r}", f"{VERSION}, which this reader knows")
+    if set(metadata) != _KEYS:
+        refuse("R9", f"metadata {sorted(metadata)}"[:300], ", ".join(sorted(_KEYS)))
+    for key, value in metadata.items():
         if not isinstance(value, str):
             refuse("R9", f"metadata {key} that is no string", "a string")
         if len(value) > TEXT_MOST:
             refuse("R18", f"metadata {key} of {len(value)} characters", f"at most {TEXT_MOST}")
-    if found["arithmetic"] != ARITHMETIC:
-        refuse("R12", f"arithmetic {found['arithmetic'][:64]!r}", ARITHMETIC)
-    return found
+    if metadata["arithmetic"] != ARITHMETIC:
+        refuse("R12", f"arithmetic {metadata['arithmetic'][:64]!r}", ARITHMETIC)
+    return metadata
 
 
-def _input(found: Any) -> Input:
-    if not isinstance(found, dict) or set(found) != {"channels", "multiple", "pad", "range"}:
+def _parse_input(document: Any) -> Input:
+    if not isinstance(document, dict) or set(document) != {"channels", "multiple", "pad", "range"}:
         refuse("R14", "another input specification", "an object of channels, multiple, pad, range")
-    multiple, pad, bounds = found["multiple"], found["pad"], found["range"]
-    if not is_whole(found["channels"], 1, 16):
-        refuse("R14", f"input channels {found['channels']!r}", "1..16")
-    if not is_whole(multiple, 1, graph.MULTIPLE_MOST):
+    multiple, pad, bounds = document["multiple"], document["pad"], document["range"]
+    if not is_integer(document["channels"], 1, 16):
+        refuse("R14", f"input channels {document['channels']!r}", "1..16")
+    if not is_integer(multiple, 1, graph.MULTIPLE_MOST):
         refuse("R14", f"multiple {multiple!r}", f"1..{graph.MULTIPLE_MOST}")
-    if not is_whole(pad, 1, graph.MULTIPLE_MOST) or pad % multiple:
+    if not is_integer(pad, 1, graph.MULTIPLE_MOST) or pad % multiple:
         refuse("R14", f"pad {pad!r}", f"a multiple of {multiple} up to {graph.MULTIPLE_MOST}")
     if not isinstance(bounds, list) or len(bounds) != 2 or not all(type(b) in (int, float) for b in bounds):
         refuse("R14", f"range {bounds!r}", "two numbers")
     if not bounds[0] < bounds[1]:
         refuse("R14", f"range {bounds!r}", "ascending")
-    return Input(channels=found["channels"], multiple=multiple, pad=pad, low=float(bounds[0]), high=float(bounds[1]))
+    return Input(channels=document["channels"], multiple=multiple, pad=pad, low=float(bounds[0]), high=float(bounds[1]))
 
 
-def _reference(found: Any, taken: Input) -> Reference:
-    if not isinstance(found, dict) or set(found) != set(Reference.__slots__):
+def _parse_reference(document: Any, accepted: Input) -> Reference:
+    if not isinstance(document, dict) or set(document) != set(Reference.__slots__):
         refuse("R15", "another reference run", f"an object of {', '.join(Reference.__slots__)}")
     for side in ("height", "width"):
-        if not is_whole(found[side], 1, REFERENCE_MOST) or found[side] % taken.multiple:
-            refuse("R15", f"reference {side} {found[side]!r}", f"a multiple of {taken.multiple} up to {REFERENCE_MOST}")
-    if not is_whole(found["seed"], 0, SEED_MOST):
-        refuse("R15", f"reference seed {found['seed']!r}", f"0..{SEED_MOST}")
+        if not is_integer(document[side], 1, REFERENCE_MOST) or document[side] % accepted.multiple:
+            refuse(
+                "R15",
+                f"reference {side} {document[side]!r}",
+                f"a multiple of {accepted.multiple} up to {REFERENCE_MOST}",
+            )
+    if not is_integer(document["seed"], 0, SEED_MOST):
+        refuse("R15", f"reference seed {document['seed']!r}", f"0..{SEED_MOST}")
     for key in ("input_sha256", "output_sha256"):
-        if not isinstance(found[key], str) or len(found[key]) != 64 or set(found[key]) - set(string.hexdigits.lower()):
-            refuse("R15", f"reference {key} {str(found[key])[:70]!r}", "64 lower-case hex digits")
-    return Reference(**found)
+        if (
+            not isinstance(document[key], str)
+            or len(document[key]) != 64
+            or set(document[key]) - set(string.hexdigits.lower())
+        ):
+            refuse("R15", f"reference {key} {str(document[key])[:70]!r}", "64 lower-case hex digits")
+    return Reference(**document)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from irnas.runtime.container import Constant, is_whole, refuse
+from irnas.runtime.container import Constant, is_integer, refuse
 
 OPS_MOST = 4096
 CHANNELS_MOST = 4096
@@ -50,7 +50,7 @@ class _Shape:
     """Roles that come together or not at all."""
 
 
-def _map(pattern: str) -> tuple[tuple[str, ...], ...]:
+def _two_slope_roles(pattern: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(pattern.format(role) for role in group) for group in (("a", "b"), ("lo", "hi"), ("g",), ("c",)))
 
 
@@ -62,9 +62,9 @@ OPS: Mapping[str, _Shape] = {
         2,
         ("kernel", "stride", "groups", "pad", "residual", "channels"),
         ("bits", "scale", "bias"),
-        (("shift",), ("sign_scale", "sign_shift"), ("lo", "hi"), ("g",), ("c",), *_map("post_{}")),
+        (("shift",), ("sign_scale", "sign_shift"), ("lo", "hi"), ("g",), ("c",), *_two_slope_roles("post_{}")),
     ),
-    "mix": _Shape("R27", 1, 2, ("channels", "starts"), (), (*_map("{}0"), *_map("{}1"))),
+    "mix": _Shape("R27", 1, 2, ("channels", "starts"), (), (*_two_slope_roles("{}0"), *_two_slope_roles("{}1"))),
     "clamp": _Shape("R28", 1, 1),
     "center": _Shape("R29", 1, 1),
     "pool": _Shape("R30", 1, 1, ("kind",)),
@@ -77,7 +77,7 @@ KINDS = {"pool": ("average", "maximum", "first"), "upsample": ("nearest", "bilin
 
 
 def parse(document: Any, tensors: Mapping[str, Constant]) -> tuple[Op, ...]:
-    """The ops of a graph as the file spells it; call ``extents`` next, which checks how they fit together."""
+    """Parse the ops of a graph as the file spells it; ``infer_extents`` checks next how they fit together."""
     if not isinstance(document, list) or not document:
         refuse("R16", "a graph that is no list of ops", "an array of at least one op")
     if len(document) > OPS_MOST:
@@ -90,28 +90,28 @@ def parse(document: Any, tensors: Mapping[str, Constant]) -> tuple[Op, ...]:
         if int(number) >= len(document):
             refuse("R21", f"tensor {name[:64]!r} of an op that is not there", f"one of {len(document)} ops")
         constants[int(number)][role] = tensor
-    return tuple(_op(k, entry, constants[k]) for k, entry in enumerate(document))
+    return tuple(_parse_op(k, entry, constants[k]) for k, entry in enumerate(document))
 
 
-def extents(ops: Sequence[Op], channels: int) -> tuple[Extent, ...]:
-    """Channels and level of every tensor, the input first.
+def infer_extents(ops: Sequence[Op], channels: int) -> tuple[Extent, ...]:
+    """Infer the channels and the level of every tensor, the input first.
 
     Raises:
         FormatError: the ops do not fit together; the message ends with the rule.
     """
-    found = [Extent(channels, 0)]
+    known = [Extent(channels, 0)]
     for k, op in enumerate(ops):
-        found.append(_output(k, op, [found[i] for i in op.inputs], is_last=k == len(ops) - 1))
+        known.append(_infer_output(k, op, [known[i] for i in op.inputs], is_last=k == len(ops) - 1))
     used = {i for op in ops for i in op.inputs}
     for tensor in range(len(ops)):
         if tensor not in used:
             refuse("R20", f"tensor {tensor} that no op reads", "used by some op")
-    if ops[-1].kind != "sigmoid" or found[-1] != Extent(1, 0):
-        refuse("R24", f"a last op {ops[-1].kind} of {found[-1]}", "sigmoid, with 1 channel, of the input's size")
-    return tuple(found)
+    if ops[-1].kind != "sigmoid" or known[-1] != Extent(1, 0):
+        refuse("R24", f"a last op {ops[-1].kind} of {known[-1]}", "sigmoid, with 1 channel, of the input's size")
+    return tuple(known)
 
 
-def _op(k: int, entry: Any, constants: Mapping[str, Constant]) -> Op:
+def _parse_op(k: int, entry: Any, constants: Mapping[str, Constant]) -> Op:
     if not isinstance(entry, dict) or not isinstance(entry.get("op"), str) or entry["op"] not in OPS:
         name = entry.get("op") if isinstance(entry, dict) else entry
         refuse("R19", f"op {k} of the name {str(name)[:64]!r}", f"one of {', '.join(OPS)}")
@@ -121,7 +121,7 @@ def _op(k: int, entry: Any, constants: Mapping[str, Constant]) -> Op:
     inputs = entry["in"]
     if not isinstance(inputs, list) or not shape.least <= len(inputs) <= shape.most:
         refuse("R20", f"op {k} ({entry['op']}) reading {str(inputs)[:64]}", f"{shape.least} to {shape.most} tensors")
-    if not all(is_whole(i, 0, k) for i in inputs):
+    if not all(is_integer(i, 0, k) for i in inputs):
         refuse("R20", f"op {k} reading {str(inputs)[:64]}", f"tensors 0..{k}")
     _check_roles(k, entry["op"], constants)
     return Op(
@@ -147,19 +147,19 @@ def _check_roles(k: int, kind: str, constants: Mapping[str, Constant]) -> None:
             refuse("R21", f"op {k} ({kind}) with a constant {role[:64]!r}", f"one of {', '.join(sorted(known))}")
 
 
-def _output(k: int, op: Op, inputs: Sequence[Extent], *, is_last: bool) -> Extent:
+def _infer_output(k: int, op: Op, inputs: Sequence[Extent], *, is_last: bool) -> Extent:
     kind, level = op.kind, inputs[0].level
     rule = OPS[kind].rule
     if kind == "binary_block":
-        out = _block(k, op, inputs)
+        out = _infer_block(k, op, inputs)
     else:
         if any(extent.level != level for extent in inputs):
             refuse("R22", f"op {k} ({kind}) on maps of levels {[e.level for e in inputs]}", "one level")
         match kind:
             case "conv":
-                out = _conv(k, op, inputs[0])
+                out = _infer_conv(k, op, inputs[0])
             case "mix":
-                out = _mix(k, op, inputs)
+                out = _infer_mix(k, op, inputs)
             case "pool" | "upsample":
                 if op.attributes["kind"] not in KINDS[kind]:
                     refuse(rule, f"op {k} ({kind}) of kind {op.attributes['kind']!r}", f"one of {KINDS[kind]}")
@@ -177,67 +177,73 @@ def _output(k: int, op: Op, inputs: Sequence[Extent], *, is_last: bool) -> Exten
     return out
 
 
-def _window(k: int, op: Op, channels: int, filters: int) -> None:
+def _check_window(k: int, op: Op, channels: int, filters: int) -> None:
     """The attributes that both convolutions share."""
-    rule, found = OPS[op.kind].rule, op.attributes
+    rule, attributes = OPS[op.kind].rule, op.attributes
     wanted = {"kernel": (1, 3), "stride": (1, 2), "pad": (0, 1, -1)}
     for name, values in wanted.items():
-        if type(found[name]) is not int or found[name] not in values:
-            refuse(rule, f"op {k} ({op.kind}) with {name} {found[name]!r}", f"one of {values}")
-    if not is_whole(found["groups"], 1, CHANNELS_MOST) or channels % found["groups"] or filters % found["groups"]:
-        refuse(rule, f"op {k} ({op.kind}) with groups {found['groups']!r}", f"a divisor of {channels} and {filters}")
-    if found["kernel"] == 1 and found["pad"]:
-        refuse(rule, f"op {k} ({op.kind}) with pad {found['pad']}", "0 with kernel 1")
+        if type(attributes[name]) is not int or attributes[name] not in values:
+            refuse(rule, f"op {k} ({op.kind}) with {name} {attributes[name]!r}", f"one of {values}")
+    if (
+        not is_integer(attributes["groups"], 1, CHANNELS_MOST)
+        or channels % attributes["groups"]
+        or filters % attributes["groups"]
+    ):
+        refuse(
+            rule, f"op {k} ({op.kind}) with groups {attributes['groups']!r}", f"a divisor of {channels} and {filters}"
+        )
+    if attributes["kernel"] == 1 and attributes["pad"]:
+        refuse(rule, f"op {k} ({op.kind}) with pad {attributes['pad']}", "0 with kernel 1")
 
 
-def _vectors(k: int, op: Op, size: int, roles: Iterator[str] | Sequence[str]) -> None:
+def _check_vectors(k: int, op: Op, size: int, roles: Iterator[str] | Sequence[str]) -> None:
     for role in roles:
         tensor = op.constants.get(role)
         if tensor is not None and (tensor.shape != (size,) or tensor.dtype.kind != "f"):
             refuse("R21", f"op {k} ({op.kind}): {role} {tensor.dtype} {tensor.shape}", f"float32 ({size},)")
 
 
-def _conv(k: int, op: Op, x: Extent) -> Extent:
+def _infer_conv(k: int, op: Op, x: Extent) -> Extent:
     weight = op.constants["weight"]
     filters = weight.shape[0]
-    _window(k, op, x.channels, filters)
+    _check_window(k, op, x.channels, filters)
     kernel = op.attributes["kernel"]
     wanted = (filters, kernel, kernel, x.channels // op.attributes["groups"])
     if weight.shape != wanted or weight.dtype.kind != "f":
         refuse("R21", f"op {k} (conv): weight {weight.dtype} {weight.shape}", f"float32 {wanted}")
-    _vectors(k, op, filters, ("bias",))
+    _check_vectors(k, op, filters, ("bias",))
     return Extent(filters, x.level + op.attributes["stride"] - 1)
 
 
-def _block(k: int, op: Op, inputs: Sequence[Extent]) -> Extent:
-    x, bits, found = inputs[0], op.constants["bits"], op.attributes
+def _infer_block(k: int, op: Op, inputs: Sequence[Extent]) -> Extent:
+    x, bits, attributes = inputs[0], op.constants["bits"], op.attributes
     filters = bits.shape[0]
-    _window(k, op, x.channels, filters)
-    kernel, per_group = found["kernel"], x.channels // found["groups"]
+    _check_window(k, op, x.channels, filters)
+    kernel, per_group = attributes["kernel"], x.channels // attributes["groups"]
     wanted = (filters, kernel, kernel, -(-per_group // 8))
     if bits.shape != wanted or bits.dtype.kind != "u":
         refuse("R21", f"op {k} (binary_block): bits {bits.dtype} {bits.shape}", f"uint8 {wanted}")
     if per_group % 8 and (bits[..., -1] >> (per_group % 8)).any():
         refuse("R34", f"op {k} (binary_block) with bits beyond channel {per_group}", "0 there")
-    if type(found["channels"]) is not int or found["channels"] != x.channels:
-        refuse("R26", f"op {k} (binary_block) with channels {found['channels']!r}", f"{x.channels}, its input's")
-    if found["residual"] not in (("none",) if len(inputs) == 1 else ("after", "before")):
-        refuse("R26", f"op {k} (binary_block) with residual {found['residual']!r}", "as the number of inputs says")
-    _block_constants(k, op, x.channels, filters)
-    out = Extent(filters, x.level + found["stride"] - 1)
+    if type(attributes["channels"]) is not int or attributes["channels"] != x.channels:
+        refuse("R26", f"op {k} (binary_block) with channels {attributes['channels']!r}", f"{x.channels}, its input's")
+    if attributes["residual"] not in (("none",) if len(inputs) == 1 else ("after", "before")):
+        refuse("R26", f"op {k} (binary_block) with residual {attributes['residual']!r}", "as the number of inputs says")
+    _check_block_constants(k, op, x.channels, filters)
+    out = Extent(filters, x.level + attributes["stride"] - 1)
     if len(inputs) == 2 and inputs[1] != out:
         refuse("R26", f"op {k} (binary_block) with a residual of {inputs[1]}", f"{out}, as its output")
     return out
 
 
-def _block_constants(k: int, op: Op, channels: int, filters: int) -> None:
+def _check_block_constants(k: int, op: Op, channels: int, filters: int) -> None:
     roles = op.constants.keys()
     shape = op.constants["bias"].shape
     classes = shape == (4, 4, filters) and op.attributes["kernel"] == 3 and op.constants["bias"].dtype.kind == "f"
-    _vectors(k, op, channels, ("sign_scale", "sign_shift"))
-    _vectors(k, op, filters, [r for r in roles if not r.startswith("sign_") and r not in ("bits", "bias")])
+    _check_vectors(k, op, channels, ("sign_scale", "sign_shift"))
+    _check_vectors(k, op, filters, [r for r in roles if not r.startswith("sign_") and r not in ("bits", "bias")])
     if not classes:
-        _vectors(k, op, filters, ("bias",))
+        _check_vectors(k, op, filters, ("bias",))
     residual = op.attributes["residual"]
     if "g" in roles and (residual == "none" or (residual == "after" and "c" not in roles)):
         refuse("R34", f"op {k} (binary_block) with g", "with a residual, and with c where it comes after")
@@ -245,13 +251,13 @@ def _block_constants(k: int, op: Op, channels: int, filters: int) -> None:
         refuse("R34", f"op {k} (binary_block) with post_g alone", "with post_c")
 
 
-def _mix(k: int, op: Op, inputs: Sequence[Extent]) -> Extent:
+def _infer_mix(k: int, op: Op, inputs: Sequence[Extent]) -> Extent:
     channels, starts = op.attributes["channels"], op.attributes["starts"]
-    if not is_whole(channels, 1, CHANNELS_MOST):
+    if not is_integer(channels, 1, CHANNELS_MOST):
         refuse("R27", f"op {k} (mix) with channels {channels!r}", f"1..{CHANNELS_MOST}")
     if not isinstance(starts, list) or len(starts) != len(inputs):
         refuse("R27", f"op {k} (mix) with starts {starts!r}", "one for each input")
-    if not all(is_whole(start, 0, CHANNELS_MOST - 1) for start in starts):
+    if not all(is_integer(start, 0, CHANNELS_MOST - 1) for start in starts):
         refuse("R27", f"op {k} (mix) with starts {starts!r}", f"whole numbers 0..{CHANNELS_MOST - 1}")
     for role in op.constants:
         if int(role[-1]) >= len(inputs):
@@ -259,5 +265,5 @@ def _mix(k: int, op: Op, inputs: Sequence[Extent]) -> Extent:
     for n in ("0", "1"):
         if "g" + n in op.constants and "c" + n not in op.constants:
             refuse("R34", f"op {k} (mix) with g{n} alone", f"with c{n}")
-    _vectors(k, op, channels, tuple(op.constants))
+    _check_vectors(k, op, channels, tuple(op.constants))
     return Extent(channels, inputs[0].level)

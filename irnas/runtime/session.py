@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from irnas.core.errors import DataError, ExportError, FormatError
 from irnas.runtime.format import Input
-from irnas.runtime.reference import prepared
+from irnas.runtime.reference import prepare
 
 Masks = npt.NDArray[np.float32]
 
@@ -122,7 +122,7 @@ class Session:
 
     def _run(self, image: npt.NDArray[np.uint8]) -> Masks:
         height, width = image.shape[-2:]
-        x_nchw = np.ascontiguousarray(np.moveaxis(prepared(self.facts.input, image), -1, 0)[None])
+        x_nchw = np.ascontiguousarray(np.moveaxis(prepare(self.facts.input, image), -1, 0)[None])
         (y_n1hw,) = self._session.run([self._output], {self._input: x_nchw})
         probability_hw: Masks = y_n1hw[0, 0, :height, :width]
         return probability_hw

@@ -38,15 +38,15 @@ from irnas.runtime.graph import Op
 BLOCKS = 4
 
 
-def weights(channels: int, blocks: int) -> dict[str, Any]:
+def draw_weights(channels: int, blocks: int) -> dict[str, Any]:
     """Random weights of stem, blocks and head."""
     rng = np.random.default_rng(channels)
 
     def uniform(low: float, high: float, *shape: int) -> Any:
         return rng.uniform(low, high, shape).astype(np.float32)
 
-    found: dict[str, Any] = {"stem": uniform(-1, 1, 1, 1, 1, channels), "head": uniform(-1, 1, 1, 1, channels, 1)}
-    found["blocks"] = [
+    drawn: dict[str, Any] = {"stem": uniform(-1, 1, 1, 1, 1, channels), "head": uniform(-1, 1, 1, 1, channels, 1)}
+    drawn["blocks"] = [
         {
             "signs": rng.choice([-1.0, 1.0], (3, 3, channels, channels)).astype(np.float32),
             "scale": uniform(0.02, 0.06, channels),
@@ -58,13 +58,13 @@ def weights(channels: int, blocks: int) -> dict[str, Any]:
         }
         for _ in range(blocks)
     ]
-    return found
+    return drawn
 
 
-def ours(found: dict[str, Any], channels: int) -> runtime.Model:
+def load_ours(drawn: dict[str, Any], channels: int) -> runtime.Model:
     """The engine with the chain loaded."""
-    ops = [_conv(0, found["stem"])]
-    for number, block in enumerate(found["blocks"]):
+    ops = [_conv(0, drawn["stem"])]
+    for number, block in enumerate(drawn["blocks"]):
         bits = np.packbits(np.moveaxis(block["signs"], -1, 0) < 0, axis=-1, bitorder="little")
         ones = np.ones(channels, np.float32)
         constants = {
@@ -80,11 +80,11 @@ def ours(found: dict[str, Any], channels: int) -> runtime.Model:
         }
         window = {"kernel": 3, "stride": 1, "groups": 1, "pad": 0, "residual": "after", "channels": channels}
         ops.append(Op(kind="binary_block", inputs=(number + 1, number + 1), attributes=window, constants=constants))
-    ops.append(_conv(len(ops), found["head"]))
+    ops.append(_conv(len(ops), drawn["head"]))
     ops.append(Op(kind="sigmoid", inputs=(len(ops),)))
-    nothing = format.Reference(height=8, width=8, seed=0, input_sha256="0" * 64, output_sha256="0" * 64)
-    taken = format.Input(channels=1, multiple=1, pad=1)
-    return runtime.Model(format.write(format.Model(input=taken, ops=tuple(ops), reference=nothing)))
+    no_run = format.Reference(height=8, width=8, seed=0, input_sha256="0" * 64, output_sha256="0" * 64)
+    accepted = format.Input(channels=1, multiple=1, pad=1)
+    return runtime.Model(format.write(format.Model(input=accepted, ops=tuple(ops), reference=no_run)))
 
 
 def _conv(source: int, weight_kkio: Any) -> Op:
@@ -93,11 +93,11 @@ def _conv(source: int, weight_kkio: Any) -> Op:
     return Op(kind="conv", inputs=(source,), attributes=window, constants=constants)
 
 
-def theirs(found: dict[str, Any], channels: int, size: int) -> bytes:
+def convert_theirs(drawn: dict[str, Any], channels: int, size: int) -> bytes:
     """The chain as a file of Larq Compute Engine."""
-    given = keras.Input((size, size, 1), batch_size=1)
-    layers = [(keras.layers.Conv2D(channels, 1, use_bias=False), [found["stem"]])]
-    x = layers[0][0](given)
+    pixels = keras.Input((size, size, 1), batch_size=1)
+    layers = [(keras.layers.Conv2D(channels, 1, use_bias=False), [drawn["stem"]])]
+    x = layers[0][0](pixels)
     one, zero = np.ones(channels, np.float32), np.zeros(channels, np.float32)
 
     def then(layer: Any, values: list[Any], x: Any) -> Any:
@@ -105,7 +105,7 @@ def theirs(found: dict[str, Any], channels: int, size: int) -> bytes:
         layers.append((layer, values))
         return y
 
-    for block in found["blocks"]:
+    for block in drawn["blocks"]:
         conv = lq.layers.QuantConv2D(
             channels,
             3,
@@ -124,8 +124,8 @@ def theirs(found: dict[str, Any], channels: int, size: int) -> bytes:
         norm = keras.layers.BatchNormalization(epsilon=0.0)
         y = then(norm, [block["a"], block["b"], zero, one], y)
         x = then(keras.layers.PReLU(shared_axes=[1, 2]), [block["post_lo"][None, None]], y)
-    x = then(keras.layers.Conv2D(1, 1, use_bias=False), [found["head"]], x)
-    model = keras.Model(given, keras.layers.Activation("sigmoid")(x))
+    x = then(keras.layers.Conv2D(1, 1, use_bias=False), [drawn["head"]], x)
+    model = keras.Model(pixels, keras.layers.Activation("sigmoid")(x))
     for layer, values in layers:
         layer.set_weights(values)
     content: bytes = lce.convert_keras_model(model)
@@ -137,8 +137,8 @@ def compete(channels: int, size: int, seconds: float) -> None:
     image = np.random.default_rng(0).standard_normal((1, size, size)).astype(np.float32)
     runs: dict[str, list[Any]] = {}
     for blocks in (BLOCKS, 0):
-        found = weights(channels, blocks)
-        engine, content = ours(found, channels), theirs(found, channels, size)
+        drawn = draw_weights(channels, blocks)
+        engine, content = load_ours(drawn, channels), convert_theirs(drawn, channels, size)
         runs.setdefault("xnor", []).append(lambda engine=engine: engine.run(image)[0])
         for name, options in (
             ("larq indirect bgemm", {"use_indirect_bgemm": True}),

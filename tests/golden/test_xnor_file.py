@@ -35,5 +35,5 @@ def test_its_output_is_no_flat_image() -> None:
     """A hash proves nothing about a network whose output saturates."""
     model = reference.load(FILE)
     run = model.reference
-    y = reference.run(model, reference.reference_input(run.height, run.width, model.input.channels, run.seed))
+    y = reference.run(model, reference.make_reference_input(run.height, run.width, model.input.channels, run.seed))
     assert 0.05 < y.min() < 0.45 and 0.55 < y.max() < 0.999 and len(np.unique(y)) > y.size // 20

@@ -21,7 +21,7 @@ from irnas.core.space import Genotype
 from irnas.deploy.device import calibrate, layer, speed, target
 from irnas.deploy.device.profile import Profile, load, milliseconds, save
 from irnas.deploy.device.work import LANES, count_steps
-from irnas.runtime.graph import OPS, Op, extents
+from irnas.runtime.graph import OPS, Op, infer_extents
 
 CHW = (1, 64, 48)
 
@@ -41,7 +41,7 @@ def block(channels: int, source: int, **constants: Any) -> Op:
 
 
 def counted(ops: list[Op], size: tuple[int, int] = (32, 64), kernels: str = "avx512", multiple: int = 1) -> Any:
-    return {k: v * 1e6 for k, v in count_steps(ops, extents(ops, 1), size, kernels, multiple).items()}
+    return {k: v * 1e6 for k, v in count_steps(ops, infer_extents(ops, 1), size, kernels, multiple).items()}
 
 
 def test_a_graph_is_counted_as_it_is_by_hand() -> None:
@@ -87,7 +87,7 @@ def test_no_op_is_free_and_an_unknown_one_is_an_error() -> None:
     assert set(_COUNTS) == set(OPS)
     ops = [Op(kind="dream", inputs=(0,))]
     with pytest.raises(ExportError, match="op dream: got no count"):
-        count_steps(ops, [*extents([conv(1, 1), Op(kind="sigmoid", inputs=(1,))], 1)], (8, 8), "avx512")
+        count_steps(ops, [*infer_extents([conv(1, 1), Op(kind="sigmoid", inputs=(1,))], 1)], (8, 8), "avx512")
     with pytest.raises(ExportError, match="kernel set: got 'sse'"):
         count_steps(ops, [], (8, 8), "sse")
 

@@ -46,7 +46,7 @@ def gap(genotype: Genotype, seed: int) -> float:
     assert isinstance(model, BiisNet)
     channels = 1 if seed % 2 else model.in_channels
     found = lower(model, channels)
-    extents = graph.extents(round_constants(found.ops), channels)
+    extents = graph.infer_extents(round_constants(found.ops), channels)
     assert 2 ** max(extent.level for extent in extents) == found.multiple
     # At its least size the bottom is one pixel high, which sees every border at once.
     x_hwc = np.random.default_rng(seed).random((found.multiple, 3 * found.multiple, channels))

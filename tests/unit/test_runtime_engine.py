@@ -32,8 +32,8 @@ WAYS = [("streamed", 1), ("streamed", 2), ("layers", 1), ("layers", 3)]
 def model(ops: list[Op], *, channels: int = 1, multiple: int = 4, pad: int = 4) -> Model:
     """The model of a graph, without a true reference run."""
     run_of = Reference(height=4, width=4, seed=0, input_sha256="0" * 64, output_sha256="0" * 64)
-    taken = Input(channels=channels, multiple=multiple, pad=pad)
-    return Model(input=taken, ops=tuple(ops), reference=run_of)
+    accepted = Input(channels=channels, multiple=multiple, pad=pad)
+    return Model(input=accepted, ops=tuple(ops), reference=run_of)
 
 
 def ended(ops: list[Op], channels: int) -> list[Op]:
@@ -65,32 +65,32 @@ def block(rng: np.random.Generator, x: int, channels: int, filters: int, **windo
     can_add = filters == channels and attributes["stride"] == 1
     residual = str(rng.choice(["none", "after", "before"])) if can_add else "none"
     kernel, groups = attributes["kernel"], attributes["groups"]
-    found = {"bits": bits(filters, kernel, channels // groups, int(rng.integers(1 << 30)))}
-    found["scale"] = numbers(filters, seed=int(rng.integers(1 << 30)))
+    constants = {"bits": bits(filters, kernel, channels // groups, int(rng.integers(1 << 30)))}
+    constants["scale"] = numbers(filters, seed=int(rng.integers(1 << 30)))
     by_class = kernel == 3 and rng.random() < 0.3
-    found["bias"] = numbers(*((4, 4, filters) if by_class else (filters,)), seed=int(rng.integers(1 << 30)))
-    found |= constants_of(rng, filters, ("shift",), ("lo", "hi"), ("c",))
-    found |= constants_of(rng, channels, ("sign_scale", "sign_shift"))
-    found |= constants_of(rng, filters, ("post_a", "post_b"), ("post_lo", "post_hi"), ("post_c",))
-    if residual == "before" or (residual == "after" and "c" in found):
-        found |= constants_of(rng, filters, ("g",))
-    if "post_c" in found:
-        found |= constants_of(rng, filters, ("post_g",))
+    constants["bias"] = numbers(*((4, 4, filters) if by_class else (filters,)), seed=int(rng.integers(1 << 30)))
+    constants |= constants_of(rng, filters, ("shift",), ("lo", "hi"), ("c",))
+    constants |= constants_of(rng, channels, ("sign_scale", "sign_shift"))
+    constants |= constants_of(rng, filters, ("post_a", "post_b"), ("post_lo", "post_hi"), ("post_c",))
+    if residual == "before" or (residual == "after" and "c" in constants):
+        constants |= constants_of(rng, filters, ("g",))
+    if "post_c" in constants:
+        constants |= constants_of(rng, filters, ("post_g",))
     inputs = (x,) if residual == "none" else (x, x)
-    return Op(kind="binary_block", inputs=inputs, attributes={**attributes, "residual": residual}, constants=found)
+    return Op(kind="binary_block", inputs=inputs, attributes={**attributes, "residual": residual}, constants=constants)
 
 
 def assert_same(wanted_of: Model, height: int, width: int, *, seed: int = 3, ways: Any = WAYS) -> None:
     """The engine's bits are the reference's on one image."""
-    x_hwc = reference.reference_input(height, width, wanted_of.input.channels, seed) - np.float32(0.5)
+    x_hwc = reference.make_reference_input(height, width, wanted_of.input.channels, seed) - np.float32(0.5)
     wanted = reference.run(wanted_of, x_hwc)
     content = format.write(wanted_of)
     for name in engine.kernels():
         loaded = engine.Model(content, kernels=name)
         for mode, threads in ways:
-            found = loaded.run(x_hwc[None], threads, extend=False, mode=mode)[0]
+            mask = loaded.run(x_hwc[None], threads, extend=False, mode=mode)[0]
             where = f"{name}, {mode}, {threads} threads, {height}x{width}"
-            np.testing.assert_array_equal(found.view(np.uint32), wanted.view(np.uint32), err_msg=where)
+            np.testing.assert_array_equal(mask.view(np.uint32), wanted.view(np.uint32), err_msg=where)
 
 
 def test_the_best_set_comes_first_and_the_reference_last() -> None:
@@ -126,10 +126,10 @@ def test_blocks_that_have_kernels_of_their_own(channels: int, slopes: str, post:
     for seed, shift in enumerate([[], ["shift"]]):
         ops = [stem(channels, 5)]
         for x in (1, 2):
-            found = {role: numbers(channels, seed=seed + 9 * n + x) for n, role in enumerate([*roles, *shift])}
-            found |= {role: np.ones(channels, np.float32) for role in ones & set(found)}
-            found |= {"bits": bits(channels, 3, channels, seed + x), "bias": numbers(4, 4, channels, seed=x)}
-            ops.append(Op(kind="binary_block", inputs=(x, x), attributes=window, constants=found))
+            constants = {role: numbers(channels, seed=seed + 9 * n + x) for n, role in enumerate([*roles, *shift])}
+            constants |= {role: np.ones(channels, np.float32) for role in ones & set(constants)}
+            constants |= {"bits": bits(channels, 3, channels, seed + x), "bias": numbers(4, 4, channels, seed=x)}
+            ops.append(Op(kind="binary_block", inputs=(x, x), attributes=window, constants=constants))
         for height, width in ((1, 8), (3, 21)):
             assert_same(model(ended(ops, channels), multiple=1, pad=1), height, width, ways=WAYS[:3:2])
 

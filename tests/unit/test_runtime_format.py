@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.xnor_file import BROKEN, taken_apart, tiny
+from support.xnor_file import BROKEN, tiny, tiny_file
 
 from irnas.core.errors import FormatError
 from irnas.runtime import container, format, graph, reference
@@ -34,9 +34,9 @@ def test_every_rule_of_the_text_has_a_file_that_breaks_it() -> None:
 
 def test_what_is_written_is_read_back() -> None:
     model = tiny()
-    found = format.read(format.write(model))
-    assert found.input == model.input and found.reference == model.reference and found.name == model.name
-    for mine, theirs in zip(model.ops, found.ops, strict=True):
+    read = format.read(format.write(model))
+    assert read.input == model.input and read.reference == model.reference and read.name == model.name
+    for mine, theirs in zip(model.ops, read.ops, strict=True):
         assert (mine.kind, mine.inputs, dict(mine.attributes)) == (theirs.kind, theirs.inputs, dict(theirs.attributes))
         assert mine.constants.keys() == theirs.constants.keys()
         for role, part in mine.constants.items():
@@ -46,10 +46,10 @@ def test_what_is_written_is_read_back() -> None:
 def test_the_tiny_model_has_every_op_and_every_role() -> None:
     ops = tiny().ops
     assert {op.kind for op in ops} == set(graph.OPS)
-    found = {(op.kind, role) for op in ops for role in op.constants}
+    roles_of_tiny = {(op.kind, role) for op in ops for role in op.constants}
     for kind, shape in graph.OPS.items():
         roles = {*shape.required, *(role for group in shape.optional for role in group)}
-        missing = roles - {role for of, role in found if of == kind}
+        missing = roles - {role for of, role in roles_of_tiny if of == kind}
         assert missing <= {"g0", "a1", "b1"}, f"{kind} without {missing}"
 
 
@@ -59,14 +59,14 @@ def test_equal_models_give_equal_bytes() -> None:
 
 def test_another_order_of_tensors_and_keys_is_read_too() -> None:
     """R5 asks for no gaps, not for one order."""
-    file = taken_apart()
+    file = tiny_file()
     file.metadata = dict(reversed(file.metadata.items()))
     assert format.read(file.content()).reference == tiny().reference
 
 
 def test_rule_8_data_is_little_endian_in_c_order() -> None:
     values = np.arange(6, dtype=np.float32).reshape(2, 3)
-    parts = container.unpack(container.pack({}, {"x": values}))
+    parts = container.decode(container.encode({}, {"x": values}))
     assert parts.data == struct.pack("<6f", *range(6))
     np.testing.assert_array_equal(parts.tensors["x"], values)
 
@@ -87,18 +87,18 @@ def test_a_flipped_bit_is_refused_or_changes_no_network() -> None:
         broken = bytearray(content)
         broken[place] ^= 1 << (place % 7)
         try:
-            found = format.read(bytes(broken))
+            model = format.read(bytes(broken))
         except FormatError:
             continue
         assert 8 <= place < 8 + length
-        is_same = [op.document() for op in found.ops] == [op.document() for op in known.ops]
+        is_same = [op.document() for op in model.ops] == [op.document() for op in known.ops]
         # A digit of the input or of the reference may turn into another: the reference run then differs.
-        assert is_same or not reference.verify(found), f"byte {place}"
+        assert is_same or not reference.verify(model), f"byte {place}"
 
 
 def test_the_message_about_a_newer_version_names_both() -> None:
     with pytest.raises(FormatError, match=r"version '1\.1'; must be 1\.0"):
-        format.read(taken_apart().content(header=lambda h: h["__metadata__"].update(version="1.1", novel="x")))
+        format.read(tiny_file().content(header=lambda h: h["__metadata__"].update(version="1.1", novel="x")))
 
 
 def test_a_model_that_breaks_a_rule_is_not_written() -> None:

@@ -32,8 +32,8 @@ def nearest(value: Fraction) -> np.float32:
 @settings(max_examples=500, deadline=None)
 @given(floats, floats, floats)
 def test_fma_rounds_once(x: float, y: float, z: float) -> None:
-    found = arithmetic.fma(np.float32(x), np.float32(y), np.float32(z))
-    assert found == nearest(Fraction(x) * Fraction(y) + Fraction(z))
+    rounded = arithmetic.fma(np.float32(x), np.float32(y), np.float32(z))
+    assert rounded == nearest(Fraction(x) * Fraction(y) + Fraction(z))
 
 
 def test_fma_where_rounding_twice_goes_wrong() -> None:
@@ -48,9 +48,9 @@ def test_fma_where_rounding_twice_goes_wrong() -> None:
 def test_fma_among_subnormals() -> None:
     rng = np.random.default_rng(0)
     x, y, z = ((rng.standard_normal(500) * scale).astype(np.float32) for scale in (1e-20, 1e-20, 1e-40))
-    found = arithmetic.fma(x, y, z)
+    rounded = arithmetic.fma(x, y, z)
     for i in range(500):
-        assert found[i] == nearest(Fraction(float(x[i])) * Fraction(float(y[i])) + Fraction(float(z[i])))
+        assert rounded[i] == nearest(Fraction(float(x[i])) * Fraction(float(y[i])) + Fraction(float(z[i])))
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -62,7 +62,7 @@ def test_binary_sums_are_what_loops_count(channels: int, filters: int, groups: i
     x = np.where(numbers(height, width, channels, seed=1) < 0, np.float32(-1), np.float32(1))
     packed = bits(filters, 3, per_group, 2)
     attributes = {"kernel": 3, "stride": stride, "groups": groups, "pad": pad}
-    n_hwo, t_hwo = arithmetic.sums(x, packed, attributes)
+    n_hwo, t_hwo = arithmetic.sum_signs(x, packed, attributes)
     for i in range(n_hwo.shape[0]):
         for j in range(n_hwo.shape[1]):
             for o in range(filters):
@@ -82,7 +82,7 @@ def test_binary_sums_are_what_loops_count(channels: int, filters: int, groups: i
 def test_zero_of_either_sign_is_plus_one() -> None:
     op = tiny().ops[5]
     x = np.array([[[0.0, -0.0, 1e-45, -1e-45, 1.0, -1.0]]], np.float32)
-    np.testing.assert_array_equal(reference.signs(op, x), [[[1, 1, 1, -1, 1, -1]]])
+    np.testing.assert_array_equal(reference.compute_signs(op, x), [[[1, 1, 1, -1, 1, -1]]])
 
 
 def test_sigmoid_is_the_sigmoid() -> None:
@@ -119,20 +119,20 @@ def test_maximum_keeps_the_first_of_equals() -> None:
 def test_each_op_is_what_float64_makes_of_it(height: int, width: int) -> None:
     """Against torch's own layers in float64, op by op from the same inputs."""
     model = tiny()
-    found = reference.outputs(model, reference.reference_input(height, width, 2, 7))
+    tensors = reference.compute_tensors(model, reference.make_reference_input(height, width, 2, 7))
     for k, op in enumerate(model.ops):
-        wanted = xnor.apply(op, [found[i] for i in op.inputs])
+        wanted = xnor.apply(op, [tensors[i] for i in op.inputs])
         scale = np.abs(wanted).max() + 1
-        np.testing.assert_allclose(found[k + 1], wanted, atol=2e-6 * scale, err_msg=f"op {k} ({op.kind})")
+        np.testing.assert_allclose(tensors[k + 1], wanted, atol=2e-6 * scale, err_msg=f"op {k} ({op.kind})")
 
 
 def test_an_image_of_any_size_is_extended_and_cut_back() -> None:
     model = tiny()
     image = (numbers(11, 13, seed=5) * 60 + 120).astype(np.uint8)
-    found = reference.predict(model, image)
-    assert found.shape == (11, 13)
+    mask = reference.predict(model, image)
+    assert mask.shape == (11, 13)
     wide = np.pad(image, ((0, 5), (0, 3)), mode="edge")
-    np.testing.assert_array_equal(found, reference.predict(model, wide)[:11, :13])
+    np.testing.assert_array_equal(mask, reference.predict(model, wide)[:11, :13])
 
 
 @pytest.mark.parametrize("shape", [(10, 12), (12, 12, 3), (0, 12, 2), (12,)])
@@ -143,4 +143,4 @@ def test_a_map_that_does_not_fit_is_refused(shape: tuple[int, ...]) -> None:
 
 def test_the_reference_input_is_splitmix() -> None:
     """The first value of splitmix64 from seed 0 is 0xE220A8397B1DCDAF, from its author's code."""
-    assert reference.reference_input(1, 1, 1, 0)[0, 0, 0] == np.float32((0xE220A8397B1DCDAF >> 40) * 2.0**-24)
+    assert reference.make_reference_input(1, 1, 1, 0)[0, 0, 0] == np.float32((0xE220A8397B1DCDAF >> 40) * 2.0**-24)

@@ -176,14 +176,14 @@ def sign_flip_rate(
     binary = [op for op in model.ops if op.kind == "binary_block"]
     for image_hw in images:
         height, width = image_hw.shape
-        x_hwc = reference.prepared(model.input, image_hw)
-        tensors = reference.outputs(model, x_hwc)
+        x_hwc = reference.prepare(model.input, image_hw)
+        tensors = reference.compute_tensors(model, x_hwc)
         _require_equal(run(image_hw), tensors[-1][:height, :width, 0], engine)
         with _signs(blocks) as seen, torch.no_grad():
             network(torch.from_numpy(np.moveaxis(x_hwc, -1, 0)[None].copy()))
         for op, block in zip(binary, blocks, strict=True):
             ours_hwc = np.moveaxis(seen[block][0].numpy(), 0, -1)
-            flips += int((ours_hwc != reference.signs(op, tensors[op.inputs[0]])).sum())
+            flips += int((ours_hwc != reference.compute_signs(op, tensors[op.inputs[0]])).sum())
             total += ours_hwc.size
     return flips / max(total, 1)
 
@@ -199,7 +199,7 @@ def make_runner(model: Model) -> tuple[Run, str]:
         return lambda image_hw: reference.predict(model, image_hw), "numpy reference"
     run, name = engine
     here = model.reference
-    x_hwc = reference.reference_input(here.height, here.width, model.input.channels, here.seed)
+    x_hwc = reference.make_reference_input(here.height, here.width, model.input.channels, here.seed)
     grey_hw = (x_hwc[:, :, 0] * 255).astype(np.uint8)
     _require_equal(run(grey_hw), reference.predict(model, grey_hw), name)
     return run, name

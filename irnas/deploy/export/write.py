@@ -67,7 +67,7 @@ def convert(network: nn.Module, channels: int, origin: Origin) -> tuple[Model, L
 
 def _reference(model: Model) -> Reference:
     run = model.reference
-    x_hwc = reference.reference_input(run.height, run.width, model.input.channels, run.seed)
+    x_hwc = reference.make_reference_input(run.height, run.width, model.input.channels, run.seed)
     output_hwc = reference.run(model, x_hwc)
     if not np.isfinite(output_hwc).all():
         raise ExportError(f"{model.name} on its reference input: got NaN; must be finite everywhere")
