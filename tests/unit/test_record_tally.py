@@ -33,7 +33,10 @@ def test_the_totals_are_the_sums_of_the_trials() -> None:
 
 
 def test_epochs_trained_again_after_a_restart_count_once() -> None:
-    tally = tally_of((0, 1, 2.0), (0, 2, 4.0), (0, 3, 6.0), (0, 2, 1.0), (0, 3, 3.0), (0, 4, 5.0))
+    tally = tally_of((0, 1, 2.0), (0, 2, 4.0), (0, 3, 6.0), (0, 1, 1.0))
+    assert tally.epochs == tally.epochs_of(0) == 3
+    tally.add(0, 3, 3.0)
+    tally.add(0, 4, 5.0)
     assert tally.epochs == tally.epochs_of(0) == 4
 
 

@@ -36,7 +36,7 @@ def starts(asker: FreezeThaw, number: int) -> list[Proposal]:
     return [p for p in proposals if p]
 
 
-def test_the_first_networks_are_one_of_each_quantile_of_the_cost() -> None:
+def test_the_first_networks_are_one_of_each_cost_quantile() -> None:
     where = arena(60)
     ordered = sorted(p.free["ops"] for p in where.table.points)
     drawn = sorted(p.costs["ops"] for p in starts(freeze(where, num_first=6), 6))
@@ -72,7 +72,7 @@ def cost(where: Arena, name: str, seed: int) -> float:
     return replay(make_strategy(name, where.problem(seed)), where, until=0.95).cost
 
 
-def test_on_smooth_curves_it_needs_a_fraction_of_what_chance_needs() -> None:
+def test_on_smooth_curves_it_costs_a_fraction_of_random() -> None:
     where = arena(80, noise=0.003, num_seeds=1, epochs=27)
     ratios = [cost(where, "freeze-thaw", s) / cost(where, "random", s) for s in range(3)]
     assert sorted(ratios)[1] < 0.6
