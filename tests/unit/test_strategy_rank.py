@@ -22,8 +22,8 @@ def test_a_rank_is_one_above_the_best_that_dominates(points: list[tuple[float, .
 
 
 def test_crowding_by_hand() -> None:
-    found = crowding(np.array([[0.0, 4.0], [1.0, 3.0], [3.0, 1.0], [4.0, 0.0]]))
-    assert found.tolist() == [np.inf, 3 / 4 + 3 / 4, 3 / 4 + 3 / 4, np.inf]
+    crowding_n = crowding(np.array([[0.0, 4.0], [1.0, 3.0], [3.0, 1.0], [4.0, 0.0]]))
+    assert crowding_n.tolist() == [np.inf, 3 / 4 + 3 / 4, 3 / 4 + 3 / 4, np.inf]
     assert crowding(np.array([[2.0], [2.0], [2.0]])).tolist() == [np.inf, 0.0, np.inf]
 
 

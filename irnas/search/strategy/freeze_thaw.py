@@ -134,7 +134,7 @@ class FreezeThaw:
         """See ``Strategy.ask``."""
         option = self._next()
         # An option that was drawn was not weighed, whatever else was.
-        is_weighed = self._choice == (option,) and self._belief is not None
+        is_weighed = self._choice == (option,)
         memory = {"belief": self._belief.document()} if is_weighed and self._belief else {}
         self._note_change()
         if option is None:
