@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from irnas.deploy.bench.subject import Subject
 
 _MODELS = "FILE.xnor, FILE.onnx, SPACE:POINT (untrained), or block:C (a chain of binary blocks with C channels)."
-_SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm")
 
 
 def bench(

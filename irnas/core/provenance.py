@@ -12,20 +12,17 @@ import irnas
 
 
 def code_revision() -> str:
-    """The version, and the commit where the package lies in a git checkout: ``0.1.0+g1a2b3c4[.dirty]``.
+    """The version and the commit of the irnas that runs: ``0.1.0+g1a2b3c4[.dirty]``; no commit where none is known.
 
-    A wheel does not know its commit; whoever sent one to a cluster says it in ``IRNAS_CODE_REV``.
+    A git checkout is asked. An installed package has the file ``commit.txt``, which the build wrote; a package that was
+    put together without a build goes by ``IRNAS_CODE_REV``, which whoever sent it to a cluster sets.
     """
-    folder = Path(irnas.__file__).parent.parent
-    if not (folder / ".git").exists():
-        revision = os.environ.get("IRNAS_CODE_REV", "")
-        return revision if revision.startswith(irnas.__version__) else irnas.__version__
-    try:
-        commit = _git(folder, "rev-parse", "--short=7", "HEAD")
-        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return irnas.__version__
-    return f"{irnas.__version__}+g{commit}{'.dirty' if changed else ''}"
+    package = Path(irnas.__file__).parent
+    commit = _checkout_commit(package.parent) if (package.parent / ".git").exists() else _built_commit(package)
+    if commit:
+        return f"{irnas.__version__}+g{commit}"
+    revision = os.environ.get("IRNAS_CODE_REV", "")
+    return revision if revision.startswith(irnas.__version__) else irnas.__version__
 
 
 def device_name(device: str) -> str:
@@ -53,6 +50,22 @@ def _cpu_name() -> str:
     facts = {key.strip().lower(): value.strip() for key, value in pairs.items()}
     # x86 names the processor, single-board computers name the board.
     return facts.get("model name") or facts.get("model") or platform.processor() or platform.machine()
+
+
+def _checkout_commit(folder: Path) -> str:
+    try:
+        commit = _git(folder, "rev-parse", "--short=7", "HEAD")
+        changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return f"{commit}{'.dirty' if changes else ''}"
+
+
+def _built_commit(package: Path) -> str:
+    try:
+        return (package / "commit.txt").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 def _git(folder: Path, *words: str) -> str:

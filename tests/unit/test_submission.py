@@ -78,7 +78,7 @@ def test_what_is_no_wheel_of_irnas_is_refused(name: str, tmp_path: Path) -> None
 def test_an_installation_is_packed_again(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site, folder = tmp_path / "site", tmp_path / "made"
     folder.mkdir()
-    wheels.unpack(built, site)
+    wheels.extract(built, site)
     (site / f"irnas-{VERSION}.dist-info" / "INSTALLER").write_text("pip")
     # As a build writes it, and as an installer lists it.
     (site / "irnas" / "commit.txt").write_text("1a2b3c4\n")
@@ -87,7 +87,7 @@ def test_an_installation_is_packed_again(built: Path, tmp_path: Path, monkeypatc
     monkeypatch.setattr(wheels.irnas, "__file__", str(site / "irnas" / "__init__.py"))
     monkeypatch.syspath_prepend(site)
     made = wheels.make(folder)
-    wheels.unpack(made, tmp_path / "again")
+    wheels.extract(made, tmp_path / "again")
     assert made.name == built.name and not list((tmp_path / "again").rglob("INSTALLER"))
     assert (tmp_path / "again/irnas/commit.txt").read_text() == "1a2b3c4\n"
     assert (tmp_path / "again/irnas/cost/count.py").read_bytes() == (site / "irnas/cost/count.py").read_bytes()
