@@ -293,8 +293,8 @@ def finish_line(result: Result) -> str:
 
 
 def _metrics(values: Mapping[str, float]) -> str:
-    shown = {"miou": "mIoU", "niou": "nIoU", "pd": "Pd"}
-    parts = [f"{label} {values[name]:.3f}" for name, label in shown.items() if name in values]
+    labels = {"miou": "mIoU", "niou": "nIoU", "pd": "Pd"}
+    parts = [f"{label} {values[name]:.3f}" for name, label in labels.items() if name in values]
     if "fa" in values:
         parts.append(f"Fa {values['fa'] * 1e6:.0f}e-6")
     if "loss" in values:

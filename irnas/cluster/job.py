@@ -136,7 +136,7 @@ def specification(job: Job, folder: Path) -> dict[str, Any]:
             shutil.copy(job.wheel, folder / digest)
             runtime["pip"] = {"packages": [f"{_WORKING_DIR}/{digest}/{job.wheel.name}"], "pip_check": False}
         else:
-            wheel.unpack(job.wheel, folder)
+            wheel.extract(job.wheel, folder)
     return {
         "entrypoint": shlex.join(["python", "-m", "irnas", *job.words]),
         "runtime_env": runtime,

@@ -6,7 +6,6 @@ A wheel is what would be released, the engine included; a source folder is whate
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import irnas
 from irnas.core.errors import SettingsError
+from irnas.storage import hashing
 
 _ALSO = "--wheel takes one that is there, and --no-env none"
 
@@ -29,7 +29,7 @@ def make(folder: Path) -> Path:
         SettingsError: pip cannot build it, or nothing says which files belong to it.
     """
     source = Path(irnas.__file__).parent.parent
-    return _build(source, folder) if (source / "pyproject.toml").is_file() else _pack(folder)
+    return _build(source, folder) if (source / "pyproject.toml").is_file() else _bundle(folder)
 
 
 def check(path: Path) -> None:
@@ -45,7 +45,7 @@ def check(path: Path) -> None:
     raise SettingsError(f"wheel: got {str(path)!r}; must be a wheel of irnas, as `pip wheel --no-deps .` makes it")
 
 
-def unpack(path: Path, folder: Path) -> None:
+def extract(path: Path, folder: Path) -> None:
     """Put a wheel's modules where Python finds them when ``folder`` is on its path; its scripts are left out."""
     check(path)
     with zipfile.ZipFile(path) as archive:
@@ -54,46 +54,46 @@ def unpack(path: Path, folder: Path) -> None:
 
 def digest(path: Path) -> str:
     """The SHA-256 of a file, in hex."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashing.of_file(path)
 
 
 def _build(source: Path, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", str(folder), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = sorted(folder.glob("irnas-*.whl"))
-    if done.returncode or not found:
+    wheels = sorted(folder.glob("irnas-*.whl"))
+    if done.returncode or not wheels:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise SettingsError(f"wheel: got {last!r} while pip built {source}; must build ({_ALSO})")
-    return found[0]
+    return wheels[0]
 
 
-def _pack(folder: Path) -> Path:
+def _bundle(folder: Path) -> Path:
     try:
-        found = distribution("irnas")
+        installed = distribution("irnas")
     except PackageNotFoundError:
         raise SettingsError(f"wheel: got an irnas that pip did not install; must be installed ({_ALSO})") from None
     # Left out: what the installer wrote beside the wheel's own files, and programs in the environment's bin folder.
     mine = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
     names = [
         str(file)
-        for file in found.files or ()
+        for file in installed.files or ()
         if file.parts[0] != ".." and file.suffix != ".pyc" and not (".dist-info" in file.parts[0] and file.name in mine)
     ]
     if "irnas/__init__.py" not in names:
         raise SettingsError(f"wheel: got an irnas whose files pip does not know; must be installed as such ({_ALSO})")
-    path = folder / f"irnas-{found.version}-{_tag(found)}.whl"
-    record = f"irnas-{found.version}.dist-info/RECORD"
+    path = folder / f"irnas-{installed.version}-{_tag(installed)}.whl"
+    record = f"irnas-{installed.version}.dist-info/RECORD"
     lines = []
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in names:
-            content = Path(str(found.locate_file(name))).read_bytes()
+            content = Path(str(installed.locate_file(name))).read_bytes()
             archive.writestr(name, content)
-            hashed = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+            hashed = base64.urlsafe_b64encode(bytes.fromhex(hashing.of_bytes(content))).rstrip(b"=").decode()
             lines.append(f"{name},sha256={hashed},{len(content)}\n")
         archive.writestr(record, "".join([*lines, f"{record},,\n"]))
     return path
 
 
-def _tag(found: Distribution) -> str:
-    match = re.search(r"^Tag: *(\S+)$", found.read_text("WHEEL") or "", re.MULTILINE)
+def _tag(installed: Distribution) -> str:
+    match = re.search(r"^Tag: *(\S+)$", installed.read_text("WHEEL") or "", re.MULTILINE)
     return match[1] if match else "py3-none-any"

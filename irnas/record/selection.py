@@ -31,11 +31,11 @@ def select_trial(run: Run, text: str) -> Trial:
         return run.trials[(_best if text == BEST else _knee)(run).trial]
     if text.isdigit() and int(text) in run.trials:
         return run.trials[int(text)]
-    named = [trial for trial in run.trials.values() if text and trial.key.startswith(text)]
-    if len(named) == 1:
-        return named[0]
-    keys = sorted({trial.key for trial in named or run.trials.values()})
-    got = f"{len(named)} networks whose keys begin so" if named else "no such network"
+    matches = [trial for trial in run.trials.values() if text and trial.key.startswith(text)]
+    if len(matches) == 1:
+        return matches[0]
+    keys = sorted({trial.key for trial in matches or run.trials.values()})
+    got = f"{len(matches)} networks whose keys begin so" if matches else "no such network"
     must = f"a key ({', '.join(keys[:_MAX_NAMED])}{', ...' if len(keys) > _MAX_NAMED else ''}), " if keys else ""
     raise SettingsError(f"key {text!r} of {run.uri}: got {got}; must be {must}a trial's number, {BEST} or {KNEE}")
 

@@ -32,7 +32,7 @@ def write(uri: str, out: Path | None = None, *, images: bool = True) -> tuple[Pa
     from irnas.report.published import references
 
     run = Run.read(uri)
-    found, absent = references(run)
-    storage.write(str(out), page.html(run, found, absent, images=images).encode())
-    storage.write(str(picture), still.picture(run, figure.pairs(run), found))
+    designs, absent = references(run)
+    storage.write(str(out), page.html(run, designs, absent, images=images).encode())
+    storage.write(str(picture), still.picture(run, figure.pairs(run), designs))
     return out, picture

@@ -45,14 +45,14 @@ def pairs(run: Run) -> list[Pair]:
 def front(run: Run, pair: Pair, references: Sequence[Reference]) -> go.Figure:
     """The trials in the plane of two objectives, with the front's line and the published designs."""
     x, y = pair
-    shown = _shown(run, pair, references)
-    spots = [*(r.values for r in run.done), *(r.values for r in shown)]
+    designs = _designs_in_reach(run, pair, references)
+    spots = [*(r.values for r in run.done), *(r.values for r in designs)]
     figure = go.Figure(layout=look.layout(height=500, hovermode="closest"))
     figure.update_xaxes(**_axis(x, [s[x.name] for s in spots]))
     figure.update_yaxes(**_axis(y, [s[y.name] for s in spots]))
     _draw_trials(figure, run, pair)
-    for number, (name, found) in enumerate(by_count(shown).items()):
-        figure.add_trace(_published(name, SHAPES[number % len(SHAPES)][0], found, pair, figure))
+    for number, (name, of_kind) in enumerate(by_count(designs).items()):
+        figure.add_trace(_published(name, SHAPES[number % len(SHAPES)][0], of_kind, pair, figure))
     _draw_baselines(figure, run, pair, references)
     _draw_rug(figure, [r for r in references if x.name in r.values and y.name not in r.values], pair)
     return figure
@@ -73,18 +73,18 @@ def within_reach(run: Run, references: Sequence[Reference], x: Objective) -> lis
     return [r for r in references if r.values[x.name] < limit]
 
 
-def _shown(run: Run, pair: Pair, references: Sequence[Reference]) -> list[Reference]:
+def _designs_in_reach(run: Run, pair: Pair, references: Sequence[Reference]) -> list[Reference]:
     x, y = pair
     return within_reach(run, [r for r in references if x.name in r.values and y.name in r.values], x)
 
 
 def by_count(references: Sequence[Reference]) -> dict[str, list[Reference]]:
     """Published designs by how their cost was counted, as a legend says it."""
-    found: dict[str, list[Reference]] = {}
+    groups: dict[str, list[Reference]] = {}
     for reference in references:
         how = f"published, cost as printed at {reference.foreign}" if reference.foreign else "published, our count"
-        found.setdefault(how, []).append(reference)
-    return found
+        groups.setdefault(how, []).append(reference)
+    return groups
 
 
 def step_shape(pair: Pair) -> str:
@@ -97,31 +97,31 @@ def ticks(low: float, high: float) -> tuple[list[float], list[str]]:
     digits = (1, 2, 5) if high / low > 4 else (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     marks = [digit * 10.0**decade for decade in decades for digit in digits]
-    found = [mark for mark in marks if low <= mark <= high]
-    return found, [format_si(mark) for mark in found]
+    inside = [mark for mark in marks if low <= mark <= high]
+    return inside, [format_si(mark) for mark in inside]
 
 
 def shares(
     places: Mapping[str, Sequence[float]], pair: Pair, ranges: tuple[tuple[float, float], tuple[float, float]]
 ) -> list[tuple[float, float]]:
     """Places as shares, 0..1, of the axes; ``ranges`` are exponents of ten on a logarithmic axis."""
-    found = []
+    moved_axes = []
     for which, objective, (low, high) in zip(("x", "y"), pair, ranges, strict=True):
         moved = [math.log10(max(v, 1e-12)) if objective.is_free else v for v in places[which]]
-        found.append([(v - low) / (high - low) for v in moved])
-    return list(zip(*found, strict=True))
+        moved_axes.append([(v - low) / (high - low) for v in moved])
+    return list(zip(*moved_axes, strict=True))
 
 
 def with_room(spots: Sequence[tuple[float, float]]) -> list[bool]:
     """Which spots can be labelled, in order, without writing over the label of an earlier one."""
-    taken: list[tuple[float, float]] = []
-    found = []
+    labelled: list[tuple[float, float]] = []
+    rooms = []
     for x, y in spots:
-        has_room = all(abs(x - other_x) > 0.11 or abs(y - other_y) > 0.035 for other_x, other_y in taken)
-        found.append(has_room)
+        has_room = all(abs(x - other_x) > 0.11 or abs(y - other_y) > 0.035 for other_x, other_y in labelled)
+        rooms.append(has_room)
         if has_room:
-            taken.append((x, y))
-    return found
+            labelled.append((x, y))
+    return rooms
 
 
 def limits(values: Sequence[float], *, is_log: bool, pad: float = 0.08) -> tuple[float, float]:
@@ -136,8 +136,8 @@ def limits(values: Sequence[float], *, is_log: bool, pad: float = 0.08) -> tuple
 
 
 def _axis(objective: Objective, values: Sequence[float]) -> dict[str, Any]:
-    shown = [v * unit.scale(objective.name) for v in values]
-    low, high = limits(shown, is_log=objective.is_free)
+    scaled = [v * unit.scale(objective.name) for v in values]
+    low, high = limits(scaled, is_log=objective.is_free)
     title = unit.title(objective.name)
     if not objective.is_free:
         return look.axis(title, range=[low, high])
@@ -151,9 +151,9 @@ def _draw_trials(figure: go.Figure, run: Run, pair: Pair) -> None:
     winning = {r.key for r in winners}
     axes = differing([r.genotype for r in run.done], run.space)
     rest = [r for r in run.done if r.key not in winning]
-    for name, found, colour in _by_family(run, rest, "dominated", look.DOMINATED):
+    for name, results, colour in _by_family(run, rest, "dominated", look.DOMINATED):
         marker = {"size": 9, "color": colour, "opacity": 0.35 if families_of(run) else 0.85}
-        figure.add_trace(_points(found, pair, run, axes, name=name, mode="markers", marker=marker))
+        figure.add_trace(_points(results, pair, run, axes, name=name, mode="markers", marker=marker))
     edge = Front.of(run.results, pair).results
     # Both lists are sorted along the horizontal axis; the line needs no markers of its own.
     along = sorted(edge, key=lambda r: (r.values[pair[0].name], r.values[pair[1].name]))
@@ -168,12 +168,12 @@ def _draw_trials(figure: go.Figure, run: Run, pair: Pair) -> None:
         )
     )
     place = {r.key: n for n, r in enumerate(winners)}
-    for name, found, _ in _by_family(run, winners, "on the front", ""):
-        colours = [colours_of(run)[place[r.key]] for r in found]
+    for name, results, _ in _by_family(run, winners, "on the front", ""):
+        colours = [colours_of(run)[place[r.key]] for r in results]
         marker = {"size": 14, "color": colours, "line": {"color": "#ffffff", "width": 1.5}}
-        numbers = [str(place[r.key] + 1) for r in found]
+        numbers = [str(place[r.key] + 1) for r in results]
         style = {"mode": "markers+text", "text": numbers, "textposition": "top center", "textfont": {"size": 12}}
-        figure.add_trace(_points(found, pair, run, axes, name=name, marker=marker, **style))
+        figure.add_trace(_points(results, pair, run, axes, name=name, marker=marker, **style))
 
 
 def _by_family(run: Run, results: Sequence[Result], name: str, colour: str) -> list[tuple[str, Sequence[Result], str]]:
@@ -181,7 +181,7 @@ def _by_family(run: Run, results: Sequence[Result], name: str, colour: str) -> l
     if not families_of(run):
         return [(name, results, colour)]
     parts = ((f, [r for r in results if r.genotype.space == f], c) for f, c in families_of(run).items())
-    return [(f"{family}, {name}", found, colour) for family, found, colour in parts if found]
+    return [(f"{family}, {name}", members, colour) for family, members, colour in parts if members]
 
 
 def _points(results: Sequence[Result], pair: Pair, run: Run, axes: list[str], **style: Any) -> go.Scatter:
@@ -194,17 +194,17 @@ def _points(results: Sequence[Result], pair: Pair, run: Run, axes: list[str], **
     return go.Scatter(**places, hovertext=texts, hovertemplate="%{hovertext}<extra></extra>", **style)
 
 
-def _published(name: str, shape: str, shown: Sequence[Reference], pair: Pair, figure: go.Figure) -> go.Scatter:
-    names = sorted({n for r in shown for n in r.values}, key=list(OBJECTIVES).index)
+def _published(name: str, shape: str, designs: Sequence[Reference], pair: Pair, figure: go.Figure) -> go.Scatter:
+    names = sorted({n for r in designs for n in r.values}, key=list(OBJECTIVES).index)
     texts = [
         f"<b>{escape(r.name)}</b> · published<br>{_values(r.values, names)}"
         f"<br>cost: {escape(r.counted)}<br>{escape(r.source)}"
-        for r in shown
+        for r in designs
     ]
-    places = _places([r.values for r in shown], pair)
+    places = _places([r.values for r in designs], pair)
     spots = shares(places, pair, (tuple(figure.layout.xaxis.range), tuple(figure.layout.yaxis.range)))
-    labels = [escape(r.label) if room else "" for r, room in zip(shown, with_room(spots), strict=True)]
-    symbol = f"{shape}-open" if shown[0].foreign else shape
+    labels = [escape(r.label) if room else "" for r, room in zip(designs, with_room(spots), strict=True)]
+    symbol = f"{shape}-open" if designs[0].foreign else shape
     return go.Scatter(
         **places,
         name=escape(name),
@@ -221,7 +221,7 @@ def _published(name: str, shape: str, shown: Sequence[Reference], pair: Pair, fi
 def baselines(run: Run, pair: Pair, references: Sequence[Reference]) -> dict[str, bool]:
     """Level of each baseline, "global threshold (31.20 %)", and whether the figure reaches it."""
     y = pair[1]
-    spots = [*(r.values for r in run.done), *(r.values for r in _shown(run, pair, references))]
+    spots = [*(r.values for r in run.done), *(r.values for r in _designs_in_reach(run, pair, references))]
     low, high = limits([s[y.name] for s in spots], is_log=y.is_free)
     levels = {n: values[y.name] for n, values in run.baselines.items() if y.name in values}
     return {f"{n.replace('_', ' ')} ({unit.quantity(y.name, v)})": low < v < high for n, v in levels.items()}
@@ -232,8 +232,8 @@ def _draw_baselines(figure: go.Figure, run: Run, pair: Pair, references: Sequenc
     x, y = pair
     ends = [10.0**end if x.is_free else end for end in figure.layout.xaxis.range]
     levels = [values[y.name] * unit.scale(y.name) for values in run.baselines.values() if y.name in values]
-    named = baselines(run, pair, references).items()
-    for number, ((name, is_reached), level) in enumerate(zip(named, levels, strict=True)):
+    baselines_by_name = baselines(run, pair, references).items()
+    for number, ((name, is_reached), level) in enumerate(zip(baselines_by_name, levels, strict=True)):
         if not is_reached:
             continue
         line = {"color": look.MUTED, "width": 1.2, "dash": DASHES[number % len(DASHES)]}

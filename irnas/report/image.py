@@ -63,11 +63,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One picture of a row: its whole and its enlarged part, both as data URIs."""
+    """One picture of a row: its full view and its enlarged part, both as data URIs."""
 
     title: str
     caption: str
-    whole: str
+    full_view: str
     part: str
     colour: str = ""
     """Of the winner; empty for image and truth."""
@@ -156,16 +156,16 @@ def _scene(split: Scenes, index: int, predictors: dict[int, Predictor], run: Run
     # By its own range, or a dim target would stay invisible beside a bright roof.
     part_hw = frame.enlarged(_stretched(frame.cut(image_hw)))
     height, width = mask_hw.shape
-    whole, part = _png(_stretched(image_hw)), _png(part_hw)
-    cells = [Cell(title="image", caption=f"{height} x {width} pixels", whole=whole, part=part)]
-    whole, part = _judged(part_hw, mask_hw, mask_hw, frame)
-    cells.append(Cell(title="truth", caption=f"{int(mask_hw.sum())} target pixels", whole=whole, part=part))
+    full_view, part = _png(_stretched(image_hw)), _png(part_hw)
+    cells = [Cell(title="image", caption=f"{height} x {width} pixels", full_view=full_view, part=part)]
+    full_view, part = _judged(part_hw, mask_hw, mask_hw, frame)
+    cells.append(Cell(title="truth", caption=f"{int(mask_hw.sum())} target pixels", full_view=full_view, part=part))
     colours, winners = colours_of(run), run.winners
     for place, predict in predictors.items():
         found_hw = predict(index) > THRESHOLD
-        whole, part = _judged(part_hw, found_hw, mask_hw, frame)
+        full_view, part = _judged(part_hw, found_hw, mask_hw, frame)
         title, caption = f"{place + 1} · {winners[place].key[:8]}", f"IoU here {100 * iou(found_hw, mask_hw):.0f} %"
-        cells.append(Cell(title=title, caption=caption, whole=whole, part=part, colour=colours[place]))
+        cells.append(Cell(title=title, caption=caption, full_view=full_view, part=part, colour=colours[place]))
     return Scene(name=split.name(index), frame=frame, shape=(height, width), cells=tuple(cells))
 
 
@@ -177,11 +177,11 @@ def _stretched(image_hw: Array) -> Array:
 
 
 def _judged(part_hw: Array, found_hw: Array, mask_hw: Array, frame: Frame) -> tuple[str, str]:
-    """A prediction against the truth: the whole on black, and outlined on the framed part of the image."""
-    whole = _painted(np.zeros(mask_hw.shape, np.uint8), _areas(found_hw, mask_hw))
+    """A prediction against the truth: the full view on black, and outlined on the framed part of the image."""
+    full_view = _painted(np.zeros(mask_hw.shape, np.uint8), _areas(found_hw, mask_hw))
     areas = _areas(frame.enlarged(frame.cut(found_hw)), frame.enlarged(frame.cut(mask_hw)))
     outlines = [(area & ~ndimage.binary_erosion(area, iterations=2), colour) for area, colour in areas]
-    return _png(whole), _png(_painted(part_hw, outlines))
+    return _png(full_view), _png(_painted(part_hw, outlines))
 
 
 def _areas(found_hw: Array, mask_hw: Array) -> list[tuple[Array, str]]:

@@ -37,10 +37,10 @@ def explained(groups: Sequence[Hashable], values: Sequence[float]) -> float | No
     for group, value in zip(groups, values, strict=True):
         members[group].append(value)
     count, num_groups = len(values), len(members)
-    total = _spread(values)
+    total = _variation(values)
     if num_groups < 2 or num_groups >= count or total <= 0:
         return None
-    within = sum(_spread(found) for found in members.values())
+    within = sum(_variation(group) for group in members.values())
     return min(max(1 - (within / (count - num_groups)) / (total / (count - 1)), 0.0), 1.0)
 
 
@@ -55,8 +55,8 @@ def importances(run: Run) -> dict[str, dict[str, float]]:
 
 def ranked(shares: dict[str, dict[str, float]]) -> list[str]:
     """The axes that explain anything, most important first: by their largest share over the objectives."""
-    axes = {axis for found in shares.values() for axis, share in found.items() if share > 0}
-    return sorted(axes, key=lambda axis: (-max(found.get(axis, 0.0) for found in shares.values()), axis))
+    axes = {axis for share_of in shares.values() for axis, share in share_of.items() if share > 0}
+    return sorted(axes, key=lambda axis: (-max(share_of.get(axis, 0.0) for share_of in shares.values()), axis))
 
 
 def chance(run: Run) -> float:
@@ -84,11 +84,11 @@ def bars(shares: dict[str, dict[str, float]], threshold: float) -> go.Figure:
     axes = ranked(shares)[:MAX_BARS][::-1]
     figure = go.Figure(layout=look.layout(height=110 + 34 * max(len(axes), 2), barmode="group", bargap=0.3))
     # The largest bar of a group should be that of the first objective, read from above.
-    for number, (objective, found) in reversed(list(enumerate(shares.items()))):
+    for number, (objective, share_of) in reversed(list(enumerate(shares.items()))):
         figure.add_trace(
             go.Bar(
                 y=axes,
-                x=[100 * found.get(axis, 0.0) for axis in axes],
+                x=[100 * share_of.get(axis, 0.0) for axis in axes],
                 orientation="h",
                 name=unit.label(objective),
                 marker={"color": look.SERIES[number % len(look.SERIES)]},
@@ -104,10 +104,10 @@ def bars(shares: dict[str, dict[str, float]], threshold: float) -> go.Figure:
 
 def _of(objective: Objective, run: Run, axes: Sequence[str]) -> dict[str, float]:
     positions = [objective.position(r.values[objective.name]) for r in run.done]
-    found = {axis: explained([choice(r.genotype, axis) for r in run.done], positions) for axis in axes}
-    return {axis: share for axis, share in found.items() if share is not None}
+    share_of = {axis: explained([choice(r.genotype, axis) for r in run.done], positions) for axis in axes}
+    return {axis: share for axis, share in share_of.items() if share is not None}
 
 
-def _spread(values: Sequence[float]) -> float:
+def _variation(values: Sequence[float]) -> float:
     mean = sum(values) / len(values)
     return sum((v - mean) ** 2 for v in values)

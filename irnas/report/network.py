@@ -74,8 +74,8 @@ def choices(genotype: Genotype, axes: Sequence[str]) -> str:
 def phrases(genotype: Genotype, axes: Sequence[str]) -> list[str]:
     """The axes that exist in the genotype with their values: ``["base=8", "growth=2/2/1"]``."""
     names = grouped(axes).items()
-    there = ((name, m) for name, m in names if any(choice(genotype, axis) != INACTIVE for axis in m))
-    return [f"{name.rpartition('.')[2]}={choices(genotype, m)}" for name, m in there]
+    existing = ((name, m) for name, m in names if any(choice(genotype, axis) != INACTIVE for axis in m))
+    return [f"{name.rpartition('.')[2]}={choices(genotype, m)}" for name, m in existing]
 
 
 def _mark(value: Value) -> tuple[str, Value]:

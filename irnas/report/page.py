@@ -45,9 +45,9 @@ def html(run: Run, references: Sequence[Reference], absent: str = "", *, images:
         ("failures", "Trials that did not count", table.failures(run)),
         ("reading", "How to read this", _reading(run)),
     ]
-    shown = [part for part in parts if part[2]]
-    sections = "\n".join(f'<section id="{name}"><h2>{title}</h2>{body}</section>' for name, title, body in shown)
-    links = "".join(f'<a href="#{name}">{title}</a>' for name, title, _ in shown)
+    present = [part for part in parts if part[2]]
+    sections = "\n".join(f'<section id="{name}"><h2>{title}</h2>{body}</section>' for name, title, body in present)
+    links = "".join(f'<a href="#{name}">{title}</a>' for name, title, _ in present)
     title = escape(f"{run.space.name} on {run.opened.data.name}")
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>irnas: {title}</title>'
@@ -59,8 +59,8 @@ def html(run: Run, references: Sequence[Reference], absent: str = "", *, images:
 
 
 def _plot(drawing: Any, name: str) -> str:
-    found = drawing.to_html(full_html=False, include_plotlyjs=False, div_id=name, config=_CONFIG, default_width="100%")
-    return f'<div class="scroll">{found}</div>'
+    markup = drawing.to_html(full_html=False, include_plotlyjs=False, div_id=name, config=_CONFIG, default_width="100%")
+    return f'<div class="scroll">{markup}</div>'
 
 
 def _head(run: Run, title: str) -> str:
@@ -75,13 +75,13 @@ def _head(run: Run, title: str) -> str:
 def _fronts(run: Run, references: Sequence[Reference], absent: str) -> str:
     if not run.done:
         return "<p>No trial was trained to the end.</p>"
-    found = "<p>Numbers run from the cheapest to the dearest network and mean the same network all over this page.</p>"
+    markup = "<p>Numbers run from the cheapest to the dearest network and mean the same network all over this page.</p>"
     for number, pair in enumerate(figure.pairs(run)):
         x, y = pair
-        found += f"<h3>{unit.label(y.name)} against {unit.label(x.name)}</h3>"
-        found += _plot(figure.front(run, pair, references), f"front-{number}")
-        found += _beyond(run, references, pair)
-    return found + f'<p class="note">{_overlay(run, references, absent)}</p>'
+        markup += f"<h3>{unit.label(y.name)} against {unit.label(x.name)}</h3>"
+        markup += _plot(figure.front(run, pair, references), f"front-{number}")
+        markup += _beyond(run, references, pair)
+    return markup + f'<p class="note">{_overlay(run, references, absent)}</p>'
 
 
 def _beyond(run: Run, references: Sequence[Reference], pair: figure.Pair) -> str:
@@ -89,9 +89,9 @@ def _beyond(run: Run, references: Sequence[Reference], pair: figure.Pair) -> str
     known = [r for r in references if x.name in r.values and y.name in r.values]
     near = figure.within_reach(run, known, x)
     far = ", ".join(f"{r.label} ({unit.quantity(x.name, r.values[x.name])})" for r in known if r not in near)
-    found = f'<p class="note">Published and far to the right of the axis: {escape(far)}.</p>' if far else ""
+    markup = f'<p class="note">Published and far to the right of the axis: {escape(far)}.</p>' if far else ""
     off = ", ".join(name for name, is_reached in figure.baselines(run, pair, references).items() if not is_reached)
-    return found + (f'<p class="note">Baselines off the axis: {escape(off)}.</p>' if off else "")
+    return markup + (f'<p class="note">Baselines off the axis: {escape(off)}.</p>' if off else "")
 
 
 def _overlay(run: Run, references: Sequence[Reference], absent: str) -> str:
@@ -112,15 +112,15 @@ def _overlay(run: Run, references: Sequence[Reference], absent: str) -> str:
 
 
 def _detections(run: Run) -> str:
-    found, absent = image.detections(run)
-    if not found:
+    scenes, absent = image.detections(run)
+    if not scenes:
         return f"<p>{escape(absent or 'The validation split holds no image with a target.')}</p>"
     words = ((look.HIT, "found"), (look.MISS, "missed"), (look.FALSE_ALARM, "false alarm"))
     legend = " &nbsp; ".join(f"{table.chip(colour, is_round=False)}{word}" for colour, word in words)
     return (
         "<p>Validation images with a target, evenly over the split and not picked by hand. Below each, the framed part "
         f"enlarged. Contrast is stretched, in the enlarged part by its own range.</p><p>{legend}</p>"
-        + "".join(_scene(scene) for scene in found)
+        + "".join(_scene(scene) for scene in scenes)
     )
 
 
@@ -133,7 +133,7 @@ def _scene(scene: image.Scene) -> str:
     )
     cells = "".join(
         f'<div class="cell">{table.chip(c.colour) if c.colour else ""}<b>{escape(c.title)}</b>'
-        f'<div class="view"><img alt="" src="{c.whole}"><i style="{box}"></i></div>'
+        f'<div class="view"><img alt="" src="{c.full_view}"><i style="{box}"></i></div>'
         f'<div class="view"><img alt="" src="{c.part}"></div>{escape(c.caption)}</div>'
         for c in scene.cells
     )
@@ -141,7 +141,7 @@ def _scene(scene: image.Scene) -> str:
 
 
 def _progress(run: Run) -> str:
-    found = ""
+    markup = ""
     if run.done:
         box = "; ".join(
             f"{unit.label(o.name)} from {unit.quantity(o.name, run.bounds[o.name][1])} (worst) to "
@@ -149,9 +149,9 @@ def _progress(run: Run) -> str:
             for o in run.objectives
         )
         note = f"The box: {escape(box)}; costs count on a logarithmic axis. Large dots joined the front."
-        found += f'<h3>Hypervolume</h3>{_plot(curve.growth(run), "growth")}<p class="note">{note}</p>'
+        markup += f'<h3>Hypervolume</h3>{_plot(curve.growth(run), "growth")}<p class="note">{note}</p>'
     drawing = curve.learning(run)
-    return found + (f"<h3>Learning curves</h3>{_plot(drawing, 'learning')}" if drawing else "")
+    return markup + (f"<h3>Learning curves</h3>{_plot(drawing, 'learning')}" if drawing else "")
 
 
 def _axes(run: Run) -> str:
@@ -165,16 +165,17 @@ def _axes(run: Run) -> str:
             "as a hint."
         )
         drawing = _plot(importance.bars(shares, importance.chance(run)), "importance")
-        found = f'<h3>Importance of the axes</h3>{drawing}<p class="note">{note}</p>'
+        markup = f'<h3>Importance of the axes</h3>{drawing}<p class="note">{note}</p>'
     else:
         least = importance.MIN_TRIALS
-        found = f'<p class="note">With fewer than {least} comparable trials, nothing can be said about single axes.</p>'
+        note = f"With fewer than {least} comparable trials, nothing can be said about single axes."
+        markup = f'<p class="note">{note}</p>'
     if not run.done:
-        return found
+        return markup
     lines, num_hidden = parallel.lines(run, importance.ranked(shares))
     more = f" Axes left out because they matter less: {num_hidden}." if num_hidden else ""
     note = f'<p class="note">Each line is a trained trial; those on the front are in colour.{more}</p>'
-    return f"{found}<h3>Trials across axes and objectives</h3>{_plot(lines, 'parallel')}{note}"
+    return f"{markup}<h3>Trials across axes and objectives</h3>{_plot(lines, 'parallel')}{note}"
 
 
 def _reading(run: Run) -> str:

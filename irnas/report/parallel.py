@@ -104,10 +104,10 @@ def _draw_axis(figure: go.Figure, place: int, title: str, marks: Sequence[tuple[
 
 def _categories(run: Run, axis: str) -> Scale:
     """Declared order of the values, an inexistent axis at the foot."""
-    found = {choice(r.genotype, axis) for r in run.done}
+    values = {choice(r.genotype, axis) for r in run.done}
     declared = [str(v) for p in run.space.params if p.name == axis for v in p.values]
-    texts = [INACTIVE] * (INACTIVE in found) + [v for v in declared if v in found]
-    texts += sorted(found - set(texts))
+    texts = [INACTIVE] * (INACTIVE in values) + [v for v in declared if v in values]
+    texts += sorted(values - set(texts))
     steps = max(len(texts) - 1, 1)
     height = {text: i / steps for i, text in enumerate(texts)}
     # Lines of one value lie side by side instead of on top of each other, in the order of the first objective.

@@ -58,12 +58,12 @@ def references(run: Run, price: Price | None = None) -> tuple[list[Reference], s
         if rows and price is None:
             from irnas.cost.count import price
         assert price is not None or not rows
-        found = [_reference(row, run, price) for row in rows if price is not None]
+        designs = [_reference(row, run, price) for row in rows if price is not None]
     except (IrnasError, OSError) as error:
         return [], f"The published designs of this space could not be read: {error}."
-    if not found:
+    if not designs:
         return [], "No published designs come with this space."
-    return found, ""
+    return designs, ""
 
 
 def matches(name: str, dataset: str) -> bool:

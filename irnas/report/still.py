@@ -41,8 +41,8 @@ def picture(run: Run, pairs: Sequence[Pair], references: Sequence[Reference]) ->
 def _draw(panel: Any, run: Run, pair: Pair, references: Sequence[Reference]) -> None:
     x, y = pair
     winners = run.winners
-    shown = within_reach(run, [r for r in references if x.name in r.values and y.name in r.values], x)
-    _dress(panel, pair, [*(r.values for r in run.done), *(r.values for r in shown)])
+    designs = within_reach(run, [r for r in references if x.name in r.values and y.name in r.values], x)
+    _dress(panel, pair, [*(r.values for r in run.done), *(r.values for r in designs)])
     rest = [r for r in run.done if r not in winners]
     panel.scatter(*_xy([r.values for r in rest], pair), s=22, color=look.DOMINATED, label="dominated", zorder=2)
     edge = Front.of(run.results, pair).results
@@ -60,19 +60,19 @@ def _draw(panel: Any, run: Run, pair: Pair, references: Sequence[Reference]) -> 
         panel.scatter([], [], s=64, c=colour, edgecolors="white", label=family)
     for number, place in enumerate(zip(*places, strict=True), 1):
         panel.annotate(str(number), place, xytext=(0, 6), textcoords="offset points", fontsize=8, ha="center", zorder=6)
-    for number, (name, found) in enumerate(by_count(shown).items()):
-        _draw_published(panel, name, SHAPES[number % len(SHAPES)][1], found, pair)
+    for number, (name, of_kind) in enumerate(by_count(designs).items()):
+        _draw_published(panel, name, SHAPES[number % len(SHAPES)][1], of_kind, pair)
     panel.legend(fontsize=8, frameon=False, loc="best")
 
 
-def _draw_published(panel: Any, legend: str, shape: str, shown: Sequence[Reference], pair: Pair) -> None:
-    colour = "white" if shown[0].foreign else look.ACCENT
-    places = _xy([r.values for r in shown], pair)
+def _draw_published(panel: Any, legend: str, shape: str, designs: Sequence[Reference], pair: Pair) -> None:
+    colour = "white" if designs[0].foreign else look.ACCENT
+    places = _xy([r.values for r in designs], pair)
     panel.scatter(*places, s=36, marker=shape, color=colour, edgecolors=look.ACCENT, label=legend, zorder=3)
     ends = (_ends(panel.get_xlim(), pair[0]), _ends(panel.get_ylim(), pair[1]))
     spots = shares({"x": places[0], "y": places[1]}, pair, ends)
     style = {"textcoords": "offset points", "fontsize": 7, "color": look.ACCENT, "zorder": 5}
-    for reference, place, spot, room in zip(shown, zip(*places, strict=True), spots, with_room(spots), strict=True):
+    for reference, place, spot, room in zip(designs, zip(*places, strict=True), spots, with_room(spots), strict=True):
         if room:
             name = reference.label.replace("$", r"\$")
             side = {"xytext": (-6, -3), "ha": "right"} if spot[0] > 0.8 else {"xytext": (6, -3)}
@@ -87,8 +87,8 @@ def _dress(panel: Any, pair: Pair, values: Sequence[Any]) -> None:
     panel.grid(color=look.GRID, zorder=0)
     panel.spines[["top", "right"]].set_visible(False)
     for objective, which in zip(pair, ("x", "y"), strict=True):
-        found = [v[objective.name] * unit.scale(objective.name) for v in values]
-        low, high = limits(found, is_log=objective.is_free, pad=0.1)
+        scaled = [v[objective.name] * unit.scale(objective.name) for v in values]
+        low, high = limits(scaled, is_log=objective.is_free, pad=0.1)
         panel.set(**{f"{which}label": unit.title(objective.name)})
         axis = panel.xaxis if which == "x" else panel.yaxis
         if objective.is_free:

@@ -21,7 +21,7 @@ _MORE = ("miou", "niou", "f1", "pd", "fa", "ops", "params", "bytes", "fps", "lat
 
 def cards(run: Run) -> str:
     """The run in a few figures."""
-    found = [
+    figures = [
         (str(len(run.done)), "trials trained to the end"),
         (str(len(run.winners)), "of them on the front"),
         (_percent(100 * run.hypervolume()), "hypervolume of the box"),
@@ -30,9 +30,9 @@ def cards(run: Run) -> str:
         values = [r.values[objective.name] for r in run.done]
         best = min(values, key=objective.loss) if values else None
         word = "best" if objective.goal == "max" else "lowest"
-        found.append((unit.quantity(objective.name, best), f"{word} {unit.label(objective.name)}"))
-    found.append((format_duration(run.seconds()), "of searching"))
-    boxes = (f'<div class="card"><b>{escape(value)}</b><span>{escape(text)}</span></div>' for value, text in found)
+        figures.append((unit.quantity(objective.name, best), f"{word} {unit.label(objective.name)}"))
+    figures.append((format_duration(run.seconds()), "of searching"))
+    boxes = (f'<div class="card"><b>{escape(value)}</b><span>{escape(text)}</span></div>' for value, text in figures)
     return f'<div class="cards">{"".join(boxes)}</div>'
 
 
@@ -88,17 +88,17 @@ def metrics(values: Mapping[str, float]) -> str:
 
 def winners(run: Run) -> str:
     """The front as a table: objectives, other metrics, and the axes that differ."""
-    found = run.winners
-    axes, aims = differing([r.genotype for r in found], run.space), [o.name for o in run.objectives]
-    more = [n for n in _MORE if n in found[0].values and n not in aims]
+    results = run.winners
+    axes, aims = differing([r.genotype for r in results], run.space), [o.name for o in run.objectives]
+    more = [n for n in _MORE if n in results[0].values and n not in aims]
     # The axes of one family are no columns for another.
-    groups, alone = {"choices": axes} if families_of(run) else grouped(axes), run.measured
-    has_notes = any(r.note for r in found)
+    groups, measured = {"choices": axes} if families_of(run) else grouped(axes), run.measured
+    has_notes = any(r.note for r in results)
     head = [
         ("", True),
         ("key", True),
         *((unit.title(n), False) for n in (*aims, *more)),
-        *(((f"{unit.title(run.speed)} alone", False),) if alone else ()),
+        *(((f"{unit.title(run.speed)} alone", False),) if measured else ()),
         ("epochs", False),
         ("time", False),
         ("trial", False),
@@ -107,13 +107,13 @@ def winners(run: Run) -> str:
         *((("note", True),) if has_notes else ()),
     ]
     rows = []
-    for number, (result, colour) in enumerate(zip(found, colours_of(run), strict=True), 1):
+    for number, (result, colour) in enumerate(zip(results, colours_of(run), strict=True), 1):
         rows.append(
             [
                 f"{chip(colour)}{number}",
                 f"<code>{escape(result.key)}</code>",
                 *(_folded(figure_of(run, result, n)) for n in (*aims, *more)),
-                *((unit.figure(run.speed, run.measured_speed(result.key)),) if alone else ()),
+                *((unit.figure(run.speed, run.measured_speed(result.key)),) if measured else ()),
                 str(result.epochs),
                 format_duration(result.seconds),
                 str(result.trial),

@@ -58,8 +58,8 @@ def pricer(settings: SearchSettings, target: Target | None) -> Price:
 
     def price(genotype: Genotype) -> Mapping[str, float]:
         if genotype.key not in known:
-            found = cost.price(genotype, settings.cost_input)
-            known[genotype.key] = found if target is None else {**found, **_speed(target, genotype, settings)}
+            costs = cost.price(genotype, settings.cost_input)
+            known[genotype.key] = costs if target is None else {**costs, **_speed(target, genotype, settings)}
         return known[genotype.key]
 
     return price
@@ -76,13 +76,13 @@ def with_progress(price: Price, total: int, tell: Callable[[str, int, int], None
     """``price``, with ``tell`` hearing of the first ``total`` networks that strategies price at once."""
     known: set[str] = set()
 
-    def found(genotype: Genotype) -> Mapping[str, float]:
+    def price_and_tell(genotype: Genotype) -> Mapping[str, float]:
         known.add(genotype.key)
         if len(known) <= total and len(known) % 10 == 0:
             tell("pricing networks", len(known), total)
         return price(genotype)
 
-    return found
+    return price_and_tell
 
 
 def pool(
@@ -99,33 +99,33 @@ def pool(
     """
     rng, limits = random.Random(settings.seed), settings.limits
     size = MEASURED_POOL if target and target.profile is None else POOL
-    found = [price(space.default())]
-    while len(found) < MAX_REFUSED_IN_A_ROW:
-        found.append(price(space.sample(rng)))
-        if target and len(found) <= size:
-            tell("timing networks", len(found), size)
-        if len(found) > size and any(all(c[name] <= most for name, most in limits.items()) for c in found):
-            return found
-    least = ", ".join(f"{name} {min(c[name] for c in found):g}" for name in limits)
-    given = ", ".join(f"{name} {most:g}" for name, most in limits.items())
-    raise SettingsError(f"limits: got {given}; must admit some network: the least of {len(found)} drawn is {least}")
+    costs = [price(space.default())]
+    while len(costs) < MAX_REFUSED_IN_A_ROW:
+        costs.append(price(space.sample(rng)))
+        if target and len(costs) <= size:
+            tell("timing networks", len(costs), size)
+        if len(costs) > size and any(all(c[name] <= most for name, most in limits.items()) for c in costs):
+            return costs
+    least = ", ".join(f"{name} {min(c[name] for c in costs):g}" for name in limits)
+    wanted = ", ".join(f"{name} {most:g}" for name, most in limits.items())
+    raise SettingsError(f"limits: got {wanted}; must admit some network: the least of {len(costs)} drawn is {least}")
 
 
 def bounds(settings: SearchSettings, costs: Sequence[Mapping[str, float]]) -> Bounds:
     """The best and the worst value of each objective: of a pool of networks, or, of a metric, at all."""
-    found: dict[str, tuple[float, float]] = {}
+    box: dict[str, tuple[float, float]] = {}
     for objective in settings.objectives:
         if objective.best is not None and objective.worst is not None:
-            found[objective.name] = (objective.best, objective.worst)
+            box[objective.name] = (objective.best, objective.worst)
             continue
         values = [each[objective.name] for each in costs]
         if objective.goal == "min":
             worst = min(max(values), settings.limits.get(objective.name, max(values)))
-            found[objective.name] = (min(min(values), worst / 2), worst)
+            box[objective.name] = (min(min(values), worst / 2), worst)
         else:
             worst = min(values)
-            found[objective.name] = (max(max(values), worst * 2), worst)
-    return found
+            box[objective.name] = (max(max(values), worst * 2), worst)
+    return box
 
 
 def measure_alone(target: Target, settings: SearchSettings, results: Sequence[Result]) -> list[Measured]:

@@ -31,9 +31,9 @@ def tabulate(settings: SearchSettings, output: str, seeds: int, executor: Execut
         uri = storage.join(f"{output}.runs", f"seed-{seed}")
         _train(replace(settings, strategy="random", train_seed=seed), uri, executor, listener)
         uris.append(uri)
-    found = table.from_runs(Run.read(uri) for uri in uris)
-    table.write(output, found)
-    return found
+    trainings = table.from_runs(Run.read(uri) for uri in uris)
+    table.write(output, trainings)
+    return trainings
 
 
 def _train(settings: SearchSettings, uri: str, executor: Executor, listener: Listener) -> None:
