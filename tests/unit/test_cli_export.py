@@ -15,7 +15,7 @@ from irnas import cost
 from irnas.cli.export import export
 from irnas.core import catalog
 from irnas.core import result as results
-from irnas.core.errors import DataError, ExportError, IrnasError, SettingsError
+from irnas.core.errors import IrnasError
 from irnas.core.proposal import Proposal
 from irnas.core.settings import Budget, Recipe, SearchSettings
 from irnas.deploy.export import source
