@@ -20,7 +20,7 @@ _TINY = float(np.finfo(np.float32).tiny)
 
 
 def fma(x: Any, y: Any, z: Any) -> Map:
-    """x*y + z in float32 with one rounding; the arguments broadcast.
+    """Compute x*y + z in float32 with one rounding; the arguments broadcast.
 
     The product is exact in float64. The sum is rounded there first, and rounding that to float32 goes wrong only where
     it lies exactly half-way between two float32 values (or below their normal range); those few are rounded to odd
@@ -37,7 +37,7 @@ def fma(x: Any, y: Any, z: Any) -> Map:
 
 
 def _to_odd(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """x + y, where inexact the neighbour whose last bit is 1."""
+    """Add x and y; where the sum is inexact, return the neighbour whose last bit is 1."""
     total = x + y
     part = total - x
     error = (x - (total - part)) + (y - part)
@@ -47,7 +47,7 @@ def _to_odd(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArr
 
 
 def two_slope(x: Map, constants: Constants, role: str) -> Map:
-    """M(x) with the constants that ``role`` names, say post_{} for post_a, post_b, as far as they are there [A1]."""
+    """Apply the two-slope map M to x, with those constants that the pattern ``role`` (say post_{}) names [A1]."""
     a, b, lo, hi, g, c = (constants.get(role.format(part)) for part in ("a", "b", "lo", "hi", "g", "c"))
     w = x if a is None else fma(x, a, b)
     rest = c if g is None else fma(x, g, c)
@@ -55,7 +55,7 @@ def two_slope(x: Map, constants: Constants, role: str) -> Map:
 
 
 def bend(t: Map, lo: Map | None, hi: Map | None, rest: Map | None) -> Map:
-    """E(t) with rest [A7]."""
+    """Apply E to t: a slope on either side of 0, plus ``rest`` [A7]."""
     if lo is None or hi is None:
         return t if rest is None else t + rest
     slope = np.where(t < 0, lo, hi)
@@ -63,7 +63,7 @@ def bend(t: Map, lo: Map | None, hi: Map | None, rest: Map | None) -> Map:
 
 
 def slice_taps(x: Map, kernel: int, stride: int, pad: float) -> list[list[Map]]:
-    """For each tap (ky, kx), the values it sees at every output pixel [A2]."""
+    """Slice, for each tap (ky, kx), the values that it sees at every output pixel [A2]."""
     height, width = (-(-side // stride) for side in x.shape[:2])
     margin = kernel // 2
     wide = np.pad(x, ((margin, margin), (margin, margin), (0, 0)), constant_values=x.dtype.type(pad))
@@ -74,7 +74,7 @@ def slice_taps(x: Map, kernel: int, stride: int, pad: float) -> list[list[Map]]:
 
 
 def conv(x: Map, weight: Map, bias: Map | None, attributes: Mapping[str, Any]) -> Map:
-    """A full-precision convolution: taps in order, channels fastest [A3]."""
+    """Convolve in full precision: taps in order, channels fastest [A3]."""
     filters, groups = weight.shape[0], attributes["groups"]
     taps = slice_taps(x, attributes["kernel"], attributes["stride"], attributes["pad"])
     height, width = taps[0][0].shape[:2]
@@ -90,7 +90,7 @@ def conv(x: Map, weight: Map, bias: Map | None, attributes: Mapping[str, Any]) -
 
 
 def sum_signs(signs: Map, bits: npt.NDArray[np.uint8], attributes: Mapping[str, Any]) -> tuple[Map, Map]:
-    """N [H, W, O], and T of each filter's group [H, W, O] [A6]. Integers below 2^24 are exact in float32."""
+    """Sum the signs: N [H, W, O], and T of each filter's group [H, W, O] [A6]. They stay below 2^24, so exact."""
     filters, groups = bits.shape[0], attributes["groups"]
     per_group = signs.shape[2] // groups
     weight = 1 - 2 * np.unpackbits(bits, axis=-1, count=per_group, bitorder="little").astype(np.float32)
@@ -121,7 +121,7 @@ def select_bias(bias: Map, height: int, width: int, stride: int) -> Map:
 
 
 def center(x: Map) -> Map:
-    """x minus the mean over the map, summed in one order: channels, columns, rows [A10]."""
+    """Subtract from x its mean over the map, summed in one order: channels, columns, rows [A10]."""
     height, width, channels = x.shape
     pixels, rows, total = np.zeros((height, width)), np.zeros(height), np.float64(0)
     for c in range(channels):
@@ -134,7 +134,7 @@ def center(x: Map) -> Map:
 
 
 def pool(x: Map, kind: str) -> Map:
-    """Half the size [A11]."""
+    """Halve height and width by the rule ``kind`` [A11]."""
     p00, p01, p10, p11 = x[::2, ::2], x[::2, 1::2], x[1::2, ::2], x[1::2, 1::2]
     if kind == "first":
         return p00
@@ -147,7 +147,7 @@ def pool(x: Map, kind: str) -> Map:
 
 
 def upsample(x: Map, kind: str) -> Map:
-    """Twice the size [A12]."""
+    """Double height and width by the rule ``kind`` [A12]."""
     if kind == "nearest":
         return x.repeat(2, 0).repeat(2, 1)
     for axis in (0, 1):
@@ -160,7 +160,7 @@ def upsample(x: Map, kind: str) -> Map:
 
 
 def sigmoid(x: Map) -> Map:
-    """1 / (1 + exp(-x)) by Cephes' polynomial for exp, in one stated order [A14]."""
+    """Compute 1 / (1 + exp(-x)) by Cephes' polynomial for exp, in one stated order [A14]."""
     one = np.float32(1)
     t = np.minimum(np.abs(x), np.float32(87))
     n = np.rint(t * np.float32(1.44269504))

@@ -47,7 +47,7 @@ class Input:
     high: float = 1.0
 
     def document(self) -> dict[str, Any]:
-        """As the file spells it."""
+        """Return the JSON object that the file holds."""
         return {
             "channels": self.channels,
             "multiple": self.multiple,
@@ -67,7 +67,7 @@ class Reference:
     output_sha256: str
 
     def document(self) -> dict[str, Any]:
-        """As the file spells it."""
+        """Return the JSON object that the file holds."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
@@ -146,7 +146,7 @@ def write(model: Model) -> bytes:
 
 
 def check(ops: tuple[Op, ...], accepted: Input) -> tuple[Extent, ...]:
-    """The extents of a graph that fits its input; else FormatError."""
+    """Infer the extents of a graph; raise FormatError where it does not fit its input."""
     extents = graph.infer_extents(ops, accepted.channels)
     deepest = max(extent.level for extent in extents)
     if accepted.multiple % 2**deepest:

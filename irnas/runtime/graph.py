@@ -22,10 +22,10 @@ class Op:
     inputs: tuple[int, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[str, Constant] = field(default_factory=dict)
-    """By role."""
+    """float32 or uint8 arrays by role."""
 
     def document(self) -> dict[str, Any]:
-        """As the file's graph spells it; the constants are elsewhere in the file."""
+        """Return the JSON object that the file's graph holds; the constants are elsewhere in the file."""
         return {"op": self.kind, "in": list(self.inputs), **self.attributes}
 
 
@@ -178,7 +178,7 @@ def _infer_output(k: int, op: Op, inputs: Sequence[Extent], *, is_last: bool) ->
 
 
 def _check_window(k: int, op: Op, channels: int, filters: int) -> None:
-    """The attributes that both convolutions share."""
+    """Check the attributes that both convolutions share."""
     rule, attributes = OPS[op.kind].rule, op.attributes
     wanted = {"kernel": (1, 3), "stride": (1, 2), "pad": (0, 1, -1)}
     for name, values in wanted.items():
