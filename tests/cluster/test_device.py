@@ -20,20 +20,20 @@ KERNELS = "reference"
 def test_speed_is_measured_on_the_node_with_the_label(data: Path, library: Path, tmp_path: Path) -> None:  # noqa: F811
     (tmp_path / "cluster").mkdir()
     run = tmp_path / "run"
-    told = words(data, run, TRIALS, EPOCHS // 8, "--objective", "miou,fps", "--device", "node:board")
-    with cluster(tmp_path / "cluster", "a", XNOR_LIBRARY=str(library)) as found:
+    command = words(data, run, TRIALS, EPOCHS // 8, "--objective", "miou,fps", "--device", "node:board")
+    with cluster(tmp_path / "cluster", "a", XNOR_LIBRARY=str(library)) as machines:
 
         def search(*given: str) -> tuple[int, str]:
-            process = found.head.start(tmp_path, *given, "--address", found.address)
+            process = machines.head.start(tmp_path, *given, "--address", machines.address)
             return process.wait(600), (tmp_path / "out.txt").read_text()
 
-        code, said = search(*told)
+        code, said = search(*command)
         assert code == 2 and "device: got node:board, which no node of the cluster has; must be" in said
         assert not run.exists()
 
-        board = found.start_worker("board", cpus=0, label="board", XNOR_KERNELS=KERNELS)
-        found.wait_for("board")
-        code, said = search(*told)
+        board = machines.start_worker("board", cpus=0, label="board", XNOR_KERNELS=KERNELS)
+        machines.wait_for("board")
+        code, said = search(*command)
         assert code == 0, said
         assert account(run).is_whole and not board.trials()
         device = events(run, "opened")[0]["device"]
@@ -43,8 +43,8 @@ def test_speed_is_measured_on_the_node_with_the_label(data: Path, library: Path,
 
         # The record knows its device: a search that goes on needs the same one.
         board.kill()
-        found.start_worker("board", cpus=0, label="board", XNOR_KERNELS="")
-        found.wait_for("board")
+        machines.start_worker("board", cpus=0, label="board", XNOR_KERNELS="")
+        machines.wait_for("board")
         code, said = search("search", "--resume", str(run), "--trials", str(TRIALS + 1))
         assert code == 2 and "got the device node:board (" in said and "must be the one it began with" in said
 

@@ -55,5 +55,5 @@ def written(folder: Path, name: str = "board.json", **changes: Any) -> str:
 
 def document(**changes: Any) -> dict[str, Any]:
     """That profile as plain data that went through JSON."""
-    found: dict[str, Any] = json.loads(json.dumps(profile().document()))
-    return {**found, **changes}
+    profile_document: dict[str, Any] = json.loads(json.dumps(profile().document()))
+    return {**profile_document, **changes}

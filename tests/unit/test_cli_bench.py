@@ -40,11 +40,11 @@ def model(tmp_path: Path) -> Path:
 def test_bench_times_every_kernel_set_and_torch(model: Path) -> None:
     names = [model, "biisnet:stages=2,base=4"]
     printed = call("bench", *names, "--size", "16x24", "--seconds", 0, "--kernels", "all", "--json")
-    found = json.loads(printed)
-    assert [each["kernels"] for each in found["models"]] == [*engine.kernels(), "fp32 eager"]
-    assert all(0 < each["ms_min"] <= each["ms_median"] for each in found["models"])
-    assert (found["size"], found["threads"], found["clock"]) == ([16, 24], [1], "CPU time of the process")
-    for each in found["models"][1:-1]:
+    document = json.loads(printed)
+    assert [each["kernels"] for each in document["models"]] == [*engine.kernels(), "fp32 eager"]
+    assert all(0 < each["ms_min"] <= each["ms_median"] for each in document["models"])
+    assert (document["size"], document["threads"], document["clock"]) == ([16, 24], [1], "CPU time of the process")
+    for each in document["models"][1:-1]:
         assert (each["max_difference"], each["mask_agreement"]) == (0, 1)
         assert each["cycles_per_pixel"] > 0 and ("share_of_peak" in each) == (each["kernels"] != "reference")
 
@@ -55,21 +55,21 @@ def test_bench_prints_ratios_to_the_first(model: Path) -> None:
 
 
 def test_bench_times_several_numbers_of_threads(model: Path) -> None:
-    found = json.loads(call("bench", model, "--size", "16x16", "--seconds", 0, "--threads", "1,2", "--json"))
-    assert [each["threads"] for each in found["models"]] == [1, 2] and found["clock"] == "wall clock"
-    assert found["models"][1]["max_difference"] == 0
+    document = json.loads(call("bench", model, "--size", "16x16", "--seconds", 0, "--threads", "1,2", "--json"))
+    assert [each["threads"] for each in document["models"]] == [1, 2] and document["clock"] == "wall clock"
+    assert document["models"][1]["max_difference"] == 0
 
 
 def test_bench_times_a_block_against_rivals() -> None:
     call_ = ("bench", "block:8@16x24", "--rivals", "torch,litert", "--seconds", 0)
-    found = json.loads(call(*call_, "--json"))
-    ours, theirs = found["models"][:2]
+    document = json.loads(call(*call_, "--json"))
+    ours, theirs = document["models"][:2]
     assert (ours["engine"], ours["model"]) == ("xnor", "block:8@16x24") and theirs["kernels"] == "fp32 eager"
     assert theirs["max_difference"] < 1e-4 and theirs["mask_agreement"] > 0.99
     here = importlib.util.find_spec("ai_edge_litert") is not None
-    assert len(found["models"]) == 2 + here and len(found["notes"]) == 1 - here
+    assert len(document["models"]) == 2 + here and len(document["notes"]) == 1 - here
     if not here:
-        assert found["notes"][0]["engine"] == "litert" and "irnas[bench]" in found["notes"][0]["note"]
+        assert document["notes"][0]["engine"] == "litert" and "irnas[bench]" in document["notes"][0]["note"]
         assert "block:8@16x24 on litert: got no package" in call(*call_)
 
 
@@ -78,9 +78,9 @@ def test_bench_does_not_time_a_rival_that_computes_something_else(monkeypatch: p
         return rival.Runner(engine="wrong", kernels="fp32", run=lambda: np.full(source.image_hw.shape, 2, np.float32))
 
     monkeypatch.setitem(rival.RIVALS, "torch", wrong)
-    found = json.loads(call("bench", "block:8@16x24", "--rivals", "torch", "--seconds", 0, "--json"))
-    assert [each["engine"] for each in found["models"]] == ["xnor"]
-    assert found["notes"][0]["note"].startswith("wrong result: the mask agrees on")
+    document = json.loads(call("bench", "block:8@16x24", "--rivals", "torch", "--seconds", 0, "--json"))
+    assert [each["engine"] for each in document["models"]] == ["xnor"]
+    assert document["notes"][0]["note"].startswith("wrong result: the mask agrees on")
 
 
 def test_a_block_is_the_chain_less_what_surrounds_it() -> None:
@@ -93,7 +93,7 @@ def test_a_block_is_the_chain_less_what_surrounds_it() -> None:
 
 def test_binary_multiply_adds_are_counted() -> None:
     source = from_block("block:16", np.zeros((8, 8), np.uint8))
-    assert source.model is not None and contest.bit_macs(source.model, 8, 8) == 4 * 16 * 16 * 9 * 64
+    assert source.model is not None and contest.count_bit_macs(source.model, 8, 8) == 4 * 16 * 16 * 9 * 64
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_bench_runs_onnx(tmp_path: Path) -> None:
     graph = onnx.helper.make_graph([node], "one", values[:1], values[1:])
     proto = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
     (tmp_path / "one.onnx").write_bytes(proto.SerializeToString())
-    (found,) = json.loads(call("bench", tmp_path / "one.onnx", "--seconds", 0, "--json"))["models"]
-    assert found["engine"].startswith("onnxruntime") and found["kernels"] == "fp32"
+    (document,) = json.loads(call("bench", tmp_path / "one.onnx", "--seconds", 0, "--json"))["models"]
+    assert document["engine"].startswith("onnxruntime") and document["kernels"] == "fp32"
     (tmp_path / "one.onnx").write_bytes(b"no model")
     with pytest.raises(SettingsError, match="must be an ONNX model"):
         call("bench", tmp_path / "one.onnx")

@@ -40,8 +40,8 @@ def test_a_profile_is_written_and_shown(tmp_path: Path) -> None:
     path = tmp_path / "devices" / "board.json"
     made = call("profile", "-o", path, "--name", "a board", *SMALL, "--seed", 3)
     assert "a board" in made.stdout and "32x32" in made.stdout and "warning" not in made.stderr
-    shown = call("show", path).stdout
-    assert shown.startswith(made.stdout) and "block word" in shown and "block word" not in made.stdout
+    printed = call("show", path).stdout
+    assert printed.startswith(made.stdout) and "block word" in printed and "block word" not in made.stdout
     document = json.loads(call("show", path, "--json").stdout)
     assert document["name"] == "a board" and document["tables"][0]["kernels"] == profiles.KERNELS
     assert {k: v for k, v in document.items() if k not in ("file", "revision")} == json.loads(path.read_text())
@@ -52,16 +52,16 @@ def test_a_machine_that_gives_no_even_answer_is_warned_about(tmp_path: Path, mon
     calls = iter(range(1_000_000))
 
     def moody(run: speed.Run, threads: int = 1, seconds: float = 0.0) -> speed.Timing:
-        found = profiles.measure(run)
+        timing = profiles.measure(run)
         return speed.Timing(
-            engine="xnor", kernels=found.kernels, ms_min=found.ms_min * (1 + next(calls) % 7), ms_median=1.0, runs=5
+            engine="xnor", kernels=timing.kernels, ms_min=timing.ms_min * (1 + next(calls) % 7), ms_median=1.0, runs=5
         )
 
     monkeypatch.setattr(calibrate, "ROUNDS", 1)
     monkeypatch.setattr(speed, "measure", moody)
     done = call("profile", "-o", tmp_path / "p.json", *SMALL, "--json")
-    found = json.loads(done.stdout)
-    assert max(e["median"] for e in found["tables"][0]["errors"]) > 0.1
+    written = json.loads(done.stdout)
+    assert max(e["median"] for e in written["tables"][0]["errors"]) > 0.1
     assert "warning: half of the predictions are off by more than" in done.stderr
 
 

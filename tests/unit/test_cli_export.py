@@ -91,9 +91,9 @@ def test_a_key_or_its_beginning_names_the_same_network(folder: Path, tmp_path: P
 
 def test_a_point_of_a_space_is_exported_untrained(tmp_path: Path) -> None:
     out = tmp_path / "lit.xnor"
-    found = json.loads(run("biisnet", "LIT10", "--input", "1x256x256", "-o", out, "--json").stdout)
-    assert found["bytes"] == out.stat().st_size < 60_000 and "parity" not in found
-    assert reference.load(out).reference.output_sha256 == found["reference"]
+    exported = json.loads(run("biisnet", "LIT10", "--input", "1x256x256", "-o", out, "--json").stdout)
+    assert exported["bytes"] == out.stat().st_size < 60_000 and "parity" not in exported
+    assert reference.load(out).reference.output_sha256 == exported["reference"]
     wide = json.loads(run("biisnet", "base=4,in_ch=3", "--input", "3x64x64", "-o", out, "--json").stdout)
     assert wide["ops"] and reference.load(out).input.channels == 3
 

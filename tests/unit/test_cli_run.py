@@ -71,13 +71,13 @@ def test_run_writes_the_masks_of_the_reference(model: Path, tmp_path: Path) -> N
     (tmp_path / "images").mkdir()
     for n, image in enumerate(images):
         Image.fromarray(image).save(tmp_path / "images" / f"{n}.png")
-    found = json.loads(call("run", model, tmp_path / "images", "-o", tmp_path / "masks", "--json"))
-    assert found["kernels"] == engine.kernels()[0]
+    report = json.loads(call("run", model, tmp_path / "images", "-o", tmp_path / "masks", "--json"))
+    assert report["kernels"] == engine.kernels()[0]
     for n, image in enumerate(images):
         wanted = reference.predict(tiny(), image)
         mask = np.asarray(Image.open(tmp_path / "masks" / f"{n}.png"))
         np.testing.assert_array_equal(mask, np.where(wanted > 0.5, 255, 0))
-        assert found["images"][n]["pixels"] == int((wanted > 0.5).sum())
+        assert report["images"][n]["pixels"] == int((wanted > 0.5).sum())
     printed = call("run", model, tmp_path / "images" / "0.png", "-o", tmp_path / "maps", "--probability")
     grey = np.asarray(Image.open(tmp_path / "maps" / "0.png"))
     np.testing.assert_array_equal(grey, np.rint(reference.predict(tiny(), images[0]) * 255).astype(np.uint8))
@@ -96,8 +96,8 @@ def test_run_refuses_what_is_no_image(model: Path, tmp_path: Path) -> None:
 def test_a_model_of_many_frames_takes_a_folder_as_a_sequence(moving: Path, tmp_path: Path) -> None:
     images = np.random.default_rng(1).integers(0, 256, (4, 10, 13), dtype=np.uint8)
     first, second = written(tmp_path / "a", images), written(tmp_path / "b", images[::-1])
-    found = json.loads(call("run", moving, first, second, "-o", tmp_path / "masks", "--json"))
-    assert found["kernels"].startswith("onnxruntime ") and len(found["images"]) == 8
+    report = json.loads(call("run", moving, first, second, "-o", tmp_path / "masks", "--json"))
+    assert report["kernels"].startswith("onnxruntime ") and len(report["images"]) == 8
     for name, sequence in (("a", images), ("b", images[::-1])):
         for n in range(4):
             # Before the first frame stands the first frame; a sequence knows nothing of the one before it.

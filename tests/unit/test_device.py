@@ -36,8 +36,8 @@ def block(channels: int, source: int, **constants: Any) -> Op:
     attributes = {"kernel": 3, "stride": 1, "groups": 1, "pad": 0, "residual": "after", "channels": channels}
     one = np.ones(channels, np.float32)
     bits = np.zeros((channels, 3, 3, -(-channels // 8)), np.uint8)
-    found = {"bits": bits, "scale": one, "bias": one, **{role: one for role in constants}}
-    return Op(kind="binary_block", inputs=(source, source), attributes=attributes, constants=found)
+    constants_of_roles = {"bits": bits, "scale": one, "bias": one, **{role: one for role in constants}}
+    return Op(kind="binary_block", inputs=(source, source), attributes=attributes, constants=constants_of_roles)
 
 
 def counted(ops: list[Op], size: tuple[int, int] = (32, 64), kernels: str = "avx512", multiple: int = 1) -> Any:
@@ -47,15 +47,15 @@ def counted(ops: list[Op], size: tuple[int, int] = (32, 64), kernels: str = "avx
 def test_a_graph_is_counted_as_it_is_by_hand() -> None:
     ops = [conv(1, 20), block(20, 1, post_lo=1, post_hi=1), conv(20, 1, 1, 2), Op(kind="sigmoid", inputs=(3,))]
     pixels = 32 * 64
-    found = counted(ops)
+    counts = counted(ops)
     # 20 channels fill two vectors of 16, the second in part; a window has 3 * 3 * 3 bytes, which are 7 words.
-    assert found["block vector in part"] == found["post vector"] == 2 * pixels and "block vector" not in found
-    assert found["block word in part"] == 2 * 7 * pixels
-    assert found["window"] == pixels and found["window byte"] == 9 * pixels
-    assert found["residual value"] == 20 * pixels and found["sign vector"] == 2 * pixels
-    assert found["conv tap"] == 2 * 9 * pixels + 20 * pixels and found["padded value"] == 3 * pixels
-    assert found["sigmoid value"] == found["input pixel"] == pixels
-    assert found["row"] == 32 * 5 and found["image"] == 1
+    assert counts["block vector in part"] == counts["post vector"] == 2 * pixels and "block vector" not in counts
+    assert counts["block word in part"] == 2 * 7 * pixels
+    assert counts["window"] == pixels and counts["window byte"] == 9 * pixels
+    assert counts["residual value"] == 20 * pixels and counts["sign vector"] == 2 * pixels
+    assert counts["conv tap"] == 2 * 9 * pixels + 20 * pixels and counts["padded value"] == 3 * pixels
+    assert counts["sigmoid value"] == counts["input pixel"] == pixels
+    assert counts["row"] == 32 * 5 and counts["image"] == 1
 
 
 def test_narrower_vectors_take_more_steps_and_odd_sizes_are_extended() -> None:
@@ -110,13 +110,13 @@ def test_large_networks_do_not_drown_small_ones_in_the_fit() -> None:
 
 
 def test_errors_are_shares_of_what_was_measured() -> None:
-    found = calibrate.measure_errors("x", [1.1, 2.0, 2.0, 4.0], [1.0, 2.0, 2.5, 2.0])
-    assert (found.count, found.median, found.most) == (4, pytest.approx(0.15), pytest.approx(1.0))
+    errors = calibrate.measure_errors("x", [1.1, 2.0, 2.0, 4.0], [1.0, 2.0, 2.5, 2.0])
+    assert (errors.count, errors.median, errors.most) == (4, pytest.approx(0.15), pytest.approx(1.0))
 
 
 def test_a_calibration_predicts_networks_it_has_not_seen() -> None:
-    found = profiles.profile()
-    table = found.table("xnor")
+    profile = profiles.profile()
+    table = profile.table("xnor")
     assert (table.kernels, table.count, table.sizes) == ("avx512", 45, profiles.SIZES)
     assert [e.count for e in table.errors] == [10, 10] and table.median < 1e-9
     prices = {kind: profiles.price(kind) for kind in ("block word", "conv tap", "sign vector", "row")}
@@ -129,9 +129,9 @@ def test_no_network_is_both_fitted_and_unseen(monkeypatch: pytest.MonkeyPatch) -
     few = space.focus({**axes, "base": (4, 6, 8, 10), "stages": (2, 3, 4)})
     monkeypatch.setattr(catalog, "load", lambda _: few)
     # Twelve of twelve points, each once.
-    found = calibrate._lowered(6, 6, 0, lambda *_: None)
-    assert len({s.genotype.key for s in found}) == few.count() == 12
-    assert [s.is_searched for s in found] == [False, True, True] * 2 + [True] * 6
+    samples = calibrate._lowered(6, 6, 0, lambda *_: None)
+    assert len({s.genotype.key for s in samples}) == few.count() == 12
+    assert [s.is_searched for s in samples] == [False, True, True] * 2 + [True] * 6
 
 
 def test_too_few_points_are_refused() -> None:
@@ -149,17 +149,17 @@ def test_steps_that_no_calibration_saw_have_no_price() -> None:
 
 
 def test_a_profile_survives_its_file_and_its_revision_is_its_content(tmp_path: Path) -> None:
-    path, found = profiles.written(tmp_path), profiles.profile()
-    assert load(path) == found and load(path).revision == found.revision
-    assert replace(found, threads=2).revision != found.revision
+    path, loaded = profiles.written(tmp_path), profiles.profile()
+    assert load(path) == loaded and load(path).revision == loaded.revision
+    assert replace(loaded, threads=2).revision != loaded.revision
     assert [p.name for p in tmp_path.iterdir()] == ["board.json"]
 
 
 def first(**changes: Any) -> dict[str, Any]:
     """The document with a changed first table."""
-    found = profiles.document()
-    found["tables"][0] |= changes
-    return found
+    document = profiles.document()
+    document["tables"][0] |= changes
+    return document
 
 
 @pytest.mark.parametrize(
@@ -204,8 +204,8 @@ def board(tmp_path: Path) -> target.Target:
 
 def test_a_prediction_is_the_steps_at_their_prices(board: target.Target) -> None:
     genotype = catalog.find_point("biisnet", "LIT10")
-    found = speed.lower_genotype(genotype, 1)
-    wanted = sum(n * profiles.price(kind) for kind, n in speed.count_steps(found, CHW[1:], "avx512").items())
+    lowered = speed.lower_genotype(genotype, 1)
+    wanted = sum(n * profiles.price(kind) for kind, n in speed.count_steps(lowered, CHW[1:], "avx512").items())
     assert target.measure_or_predict_ms(board, genotype, CHW) == pytest.approx(wanted)
     assert target.measure_or_predict_ms(board, genotype, (1, 128, 96)) > 3 * wanted
 
@@ -231,8 +231,8 @@ def test_a_device_can_measure_when_processor_and_kernels_are(library: Path, tmp_
 def test_this_machine_is_measured(library: Path) -> None:  # noqa: F811
     genotype = catalog.find_point("biisnet", "base=4,stages=2")
     assert target.measure_or_predict_ms(target.open_target(None), genotype, CHW) > 0
-    found = target.measure(genotype, CHW, seconds=0.0)
-    assert found.engine == "xnor" and 0 < found.ms_min <= found.ms_median and found.runs == speed.MIN_RUNS
+    timing = target.measure(genotype, CHW, seconds=0.0)
+    assert timing.engine == "xnor" and 0 < timing.ms_min <= timing.ms_median and timing.runs == speed.MIN_RUNS
     assert target.to_objectives(4.0) == {"latency_ms": 4.0, "fps": 250.0}
     with pytest.raises(SettingsError, match="latency: got 0"):
         target.to_objectives(0.0)
@@ -246,8 +246,8 @@ NO_BITS = "sign0=0,base=4,stages=2,n_bot=0"
 def test_what_the_engine_refuses_runs_on_onnx_runtime() -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    found = target.measure(catalog.find_point("biisnet", NO_BITS), CHW, seconds=0.0)
-    assert found.engine == "onnx" and found.kernels.startswith("onnxruntime ") and found.ms_min > 0
+    timing = target.measure(catalog.find_point("biisnet", NO_BITS), CHW, seconds=0.0)
+    assert timing.engine == "onnx" and timing.kernels.startswith("onnxruntime ") and timing.ms_min > 0
 
 
 def test_a_profile_can_hold_prices_of_layers_for_what_the_engine_refuses(
@@ -278,9 +278,9 @@ def test_a_profile_can_hold_prices_of_layers_for_what_the_engine_refuses(
 
 
 def test_layers_are_counted_by_type() -> None:
-    found = layer.count_steps(catalog.find_point("biisnet", "base=4,stages=2"), (1, 8, 12))
-    assert found["Conv2d layer"] == 2e-6 and found["Conv2d value"] == (4 + 1) * 96 / 1e6
-    assert found["Conv2d MAC"] == pytest.approx((9 * 4 + 4) * 96 / 1e6) and "Identity MAC" not in found
+    counts = layer.count_steps(catalog.find_point("biisnet", "base=4,stages=2"), (1, 8, 12))
+    assert counts["Conv2d layer"] == 2e-6 and counts["Conv2d value"] == (4 + 1) * 96 / 1e6
+    assert counts["Conv2d MAC"] == pytest.approx((9 * 4 + 4) * 96 / 1e6) and "Identity MAC" not in counts
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,10 +307,10 @@ def test_a_profile_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
 def test_a_device_that_is_a_node_measures_there(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     called: list[str] = []
 
-    def call(function: Callable[..., Any], *given: Any) -> Any:
+    def call(function: Callable[..., Any], *arguments: Any) -> Any:
         called.append(function.__name__)
         # What crosses are plain values and functions of modules.
-        return pickle.loads(pickle.dumps(function(*pickle.loads(pickle.dumps(given)))))
+        return pickle.loads(pickle.dumps(function(*pickle.loads(pickle.dumps(arguments)))))
 
     monkeypatch.setenv("XNOR_KERNELS", "reference")
     node = target.open_node("board", call)

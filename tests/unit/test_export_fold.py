@@ -44,23 +44,23 @@ def through(layer: Layer, x_hwc: np.ndarray[Any, Any]) -> tuple[list[Op], float]
 
 @pytest.mark.parametrize("layer", [ChannelAffine(CHANNELS), ChannelShift(CHANNELS), nn.BatchNorm2d(CHANNELS)], ids=repr)
 def test_layers_that_are_affine(layer: nn.Module) -> None:
-    found = fold.affine_of(prepared(layer), CHANNELS)
+    folded = fold.affine_of(prepared(layer), CHANNELS)
     x = numbers(3, 4, CHANNELS)
-    assert relative(x * found.scale + found.shift, logits(layer, x)) < EXACT
+    assert relative(x * folded.scale + folded.shift, logits(layer, x)) < EXACT
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_as_two_slopes(name: str) -> None:
     layer = activation(name, CHANNELS)
-    found = fold.bend_of(None if layer is None else prepared(layer), CHANNELS)
+    bent = fold.bend_of(None if layer is None else prepared(layer), CHANNELS)
     if name == "hardtanh":
-        assert found is None
+        assert bent is None
         return
-    assert found is not None
+    assert bent is not None
     x = numbers(3, 4, CHANNELS)
-    w = x if found.knee is None else x - found.knee
-    y = w if found.lo is None else w * np.where(w < 0, found.lo, found.hi)
-    y = y if found.shift is None else y + found.shift
+    w = x if bent.knee is None else x - bent.knee
+    y = w if bent.lo is None else w * np.where(w < 0, bent.lo, bent.hi)
+    y = y if bent.shift is None else y + bent.shift
     assert relative(y, x if layer is None else logits(layer, x)) < EXACT
 
 
@@ -172,12 +172,12 @@ def test_half_a_term_is_half_of_it(roles: tuple[bool, ...]) -> None:
     line, slopes, rest, shift = roles
     kept = ["a", "b"] * line + ["lo", "hi"] * slopes + ["g", "c"] * rest + ["c"] * (shift and not rest)
     term = Term(tensor=0, channels=CHANNELS, slope=Slope(**{name: parts[name] for name in kept}))
-    found = []
+    sums = []
     for each in (term, term.halved()):
         draft = Draft(CHANNELS)
         tensor = draft.mix(each)
-        found.append(evaluate(draft.ops, numbers(3, 3, CHANNELS, seed=9))[tensor])
-    assert relative(2 * found[1], found[0]) < EXACT
+        sums.append(evaluate(draft.ops, numbers(3, 3, CHANNELS, seed=9))[tensor])
+    assert relative(2 * sums[1], sums[0]) < EXACT
 
 
 def conv(**changes: Any) -> BinaryConv2d:
@@ -186,11 +186,11 @@ def conv(**changes: Any) -> BinaryConv2d:
 
 
 def test_a_binary_weight_of_zero_has_no_bit() -> None:
-    found = conv(weight_sign=WeightSign("clip", at_zero=0), binarizer="sign")
+    layer = conv(weight_sign=WeightSign("clip", at_zero=0), binarizer="sign")
     with torch.no_grad():
-        found.weight[0, 0, 0, 0] = 0
+        layer.weight[0, 0, 0, 0] = 0
     with pytest.raises(ExportError, match=r"sign0: got a binary weight of 0; .*\.onnx"):
-        fold.filters_of(found)
+        fold.filters_of(layer)
 
 
 def test_layers_without_a_fold_are_refused() -> None:

@@ -45,12 +45,12 @@ def gap(genotype: Genotype, seed: int) -> float:
     model = network(genotype, seed).double()
     assert isinstance(model, BiisNet)
     channels = 1 if seed % 2 else model.in_channels
-    found = lower(model, channels)
-    extents = graph.infer_extents(round_constants(found.ops), channels)
-    assert 2 ** max(extent.level for extent in extents) == found.multiple
+    lowered = lower(model, channels)
+    extents = graph.infer_extents(round_constants(lowered.ops), channels)
+    assert 2 ** max(extent.level for extent in extents) == lowered.multiple
     # At its least size the bottom is one pixel high, which sees every border at once.
-    x_hwc = np.random.default_rng(seed).random((found.multiple, 3 * found.multiple, channels))
-    return relative(evaluate(found.ops, x_hwc)[-2], logits(model, x_hwc))
+    x_hwc = np.random.default_rng(seed).random((lowered.multiple, 3 * lowered.multiple, channels))
+    return relative(evaluate(lowered.ops, x_hwc)[-2], logits(model, x_hwc))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -135,12 +135,12 @@ def test_float32_gives_torchs_masks_but_for_a_few_signs() -> None:
 
 
 def test_lit10_is_small_and_its_layers_are_fused() -> None:
-    model, found = convert(network(PUBLISHED["LIT10"]), 1, Origin(name="LIT10"))
+    model, lowered = convert(network(PUBLISHED["LIT10"]), 1, Origin(name="LIT10"))
     assert len(format.write(model)) < 60_000
-    kinds = Counter(op.kind for op in model.ops)
-    assert kinds == {"conv": 2, "binary_block": 6, "pool": 3, "upsample": 3, "mix": 9, "sigmoid": 1}
+    lowered = Counter(op.kind for op in model.ops)
+    assert lowered == {"conv": 2, "binary_block": 6, "pool": 3, "upsample": 3, "mix": 9, "sigmoid": 1}
     assert all("post_lo" in op.constants for op in model.ops if op.kind == "binary_block")
-    assert len(found.blocks) == 6
+    assert len(lowered.blocks) == 6
 
 
 def test_three_channels_stay_three_and_one_is_summed() -> None:
@@ -170,9 +170,9 @@ def test_the_same_network_gives_the_same_bytes() -> None:
 
 def test_a_file_runs_as_it_says() -> None:
     model, _ = convert(network(SPACE.complete({"base": 4})), 1, Origin(name="x", trial="t", data_rev="d"))
-    found = format.read(format.write(model))
-    assert reference.verify(found) and (found.trial, found.data_rev) == ("t", "d")
-    assert not reference.verify(replace(found, reference=replace(found.reference, seed=1)))
+    read_back = format.read(format.write(model))
+    assert reference.verify(read_back) and (read_back.trial, read_back.data_rev) == ("t", "d")
+    assert not reference.verify(replace(read_back, reference=replace(read_back.reference, seed=1)))
 
 
 def test_what_cannot_be_exported_is_refused() -> None:

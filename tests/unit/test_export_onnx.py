@@ -48,15 +48,15 @@ def test_a_file_runs_in_onnx_runtime_at_any_size() -> None:
     pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
     pytest.importorskip("onnxscript", reason="the extra 'export' is not installed")
     model = network(SPACE.complete({"base": 4, "stages": 2, "sign0": 0, "a_bin": "norm", "trans": "BC", "in_ch": 3}))
-    taken = onnx.input_of(model, 1)
-    proto = onnx.convert(model, taken, Origin(name="x", trial="t"))
+    accepted = onnx.input_of(model, 1)
+    proto = onnx.convert(model, accepted, Origin(name="x", trial="t"))
     run, name = onnx.make_runner(proto)
     assert name.startswith("onnxruntime ")
     for height, width in ((64, 64), (50, 70), (16, 16)):
         image = np.random.default_rng(height).integers(0, 256, (height, width), dtype=np.uint8)
-        found, wanted = run(image), predict(model, image)
-        assert found.shape == (height, width)
-        assert ((found > 0.5) != (wanted > 0.5)).mean() <= 1e-3
+        probability_hw, wanted = run(image), predict(model, image)
+        assert probability_hw.shape == (height, width)
+        assert ((probability_hw > 0.5) != (wanted > 0.5)).mean() <= 1e-3
     facts = {item.key: item.value for item in proto.metadata_props}
     assert (facts["trial"], facts["multiple"], facts["pad"]) == ("t", "4", "16")
     text = str(proto)

@@ -37,10 +37,14 @@ def exported() -> tuple[nn.Module, Model, Lowered]:
 def test_a_faithful_file_passes_and_says_by_how_much(exported: tuple[nn.Module, Model, Lowered]) -> None:
     model, converted, _ = exported
     run, engine = parity.make_runner(converted)
-    found = parity.compare(model, run, engine, tiny().split("val"), RULES, 100)
-    assert found.images == len(tiny().split("val")) and found.moved_points <= parity.POINTS_MOST
-    assert found.mask_flip_rate <= 1e-3 and found.network.keys() == found.file.keys() >= {"miou", "pd", "fa"}
-    assert found.dataset == "tiny/val" and found.document()["engine"] == engine
+    comparison = parity.compare(model, run, engine, tiny().split("val"), RULES, 100)
+    assert comparison.images == len(tiny().split("val")) and comparison.moved_points <= parity.POINTS_MOST
+    assert comparison.mask_flip_rate <= 1e-3 and comparison.network.keys() == comparison.file.keys() >= {
+        "miou",
+        "pd",
+        "fa",
+    }
+    assert comparison.dataset == "tiny/val" and comparison.document()["engine"] == engine
 
 
 def test_a_file_whose_metrics_move_is_refused(exported: tuple[nn.Module, Model, Lowered]) -> None:
@@ -92,8 +96,8 @@ def test_mask_pixels_are_those_above_the_rules_threshold(exported: tuple[nn.Modu
     low, high = np.sort(np.unique(wanted[truth == 0]))[20:22]
     rules = replace(RULES, threshold=float(low / 2 + high / 2))
     assert rules.threshold < 0.5 and (wanted == high).sum() < 4
-    found = parity.compare(model, lambda _: np.where(wanted == high, low, wanted), "x", split, rules, 1)
-    assert found.mask_flip_rate == (wanted == high).sum() / wanted.size > 0
+    comparison = parity.compare(model, lambda _: np.where(wanted == high, low, wanted), "x", split, rules, 1)
+    assert comparison.mask_flip_rate == (wanted == high).sum() / wanted.size > 0
 
 
 def test_a_file_that_yields_nan_is_refused(exported: tuple[nn.Module, Model, Lowered]) -> None:
@@ -162,6 +166,6 @@ def test_real_images_pass_the_gate(tmp_path: Path) -> None:
     model = network(catalog.find_point("biisnet", "LIT10"), 4)
     converted, graph = convert(model, 1, Origin(name="LIT10"))
     run, engine = parity.make_runner(converted)
-    found = parity.compare(model, run, engine, split, RULES, 3)
-    assert found.mask_flip_rate <= 1e-3
+    comparison = parity.compare(model, run, engine, split, RULES, 3)
+    assert comparison.mask_flip_rate <= 1e-3
     assert parity.sign_flip_rate(model, converted, graph.blocks, run, engine, [split.image(0)]) <= 1e-4
