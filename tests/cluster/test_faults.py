@@ -104,7 +104,7 @@ def test_a_machine_that_is_cut_off_and_returns_disturbs_nothing(
         victim.kill()
 
 
-def test_a_node_dies_then_the_head_and_the_search_is_resumed_elsewhere(
+def test_a_search_outlives_a_node_and_then_the_head(
     data: Path, expected: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "first").mkdir()

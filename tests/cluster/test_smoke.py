@@ -12,7 +12,7 @@ from support.command import events
 pytestmark = pytest.mark.cluster
 
 
-def test_a_search_on_three_machines_outlives_one_and_finds_what_one_process_finds(
+def test_three_machines_minus_one_find_what_one_process_finds(
     cluster: Cluster, data: Path, expected: dict[str, object], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"

@@ -91,7 +91,7 @@ def test_a_store_that_is_slow_and_fails_for_a_while_is_waited_for(
     assert not store.keys("a/checkpoints/") and len(store.keys("a/weights/")) == TRIALS
 
 
-def test_a_store_that_stays_away_ends_a_search_that_goes_on_once_it_is_back(
+def test_a_search_whose_store_stayed_away_goes_on_later(
     on: tuple[Cluster, Store], data: Path, expected: dict[str, Any], tmp_path: Path
 ) -> None:
     (nodes, store), search = on, begun(on, "b", data, tmp_path)

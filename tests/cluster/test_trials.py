@@ -90,7 +90,7 @@ def test_a_training_that_takes_too_much_memory_fails_alone(
     assert (found.finished, found.failed, found.lost, found.repeated, found.retried) == (TRIALS, 1, 0, 0, 2), found
 
 
-def test_a_machine_that_runs_out_of_memory_fails_the_training_that_took_it(
+def test_the_training_that_took_all_memory_is_the_one_that_fails(
     sabotage: Sabotage, data: Path, expected: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without --memory it is Ray that kills, in a way that Tune does not expect and would end the search at."""

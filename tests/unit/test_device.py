@@ -64,7 +64,7 @@ def test_narrower_vectors_take_more_steps_and_odd_sizes_are_extended() -> None:
     assert counted(ops, (31, 50), multiple=16) == counted(ops, (32, 64))
 
 
-def test_the_two_halves_of_an_upsampled_map_are_one_stage_as_in_the_engine() -> None:
+def test_both_halves_of_an_upsampled_map_are_one_stage() -> None:
     def graph(starts: list[int], kind: str) -> list[Op]:
         return [
             conv(1, 32),
@@ -250,9 +250,7 @@ def test_what_the_engine_refuses_runs_on_onnx_runtime() -> None:
     assert timing.engine == "onnx" and timing.kernels.startswith("onnxruntime ") and timing.ms_min > 0
 
 
-def test_a_profile_can_hold_prices_of_layers_for_what_the_engine_refuses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_profile_prices_layers_that_the_engine_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known: dict[bytes, Genotype] = {}
 
     def export_genotype(genotype: Genotype, channels: int) -> speed.Program:

@@ -65,7 +65,7 @@ def test_shortcuts_behind_a_redistribution_fold_exactly(a_bin: str, trans_skip: 
     assert gap(SPACE.complete({**values, "trans_skip": trans_skip, "a_bin": a_bin}), 1) < EXACT
 
 
-def test_points_of_the_full_space_fold_exactly_or_are_refused_by_name() -> None:
+def test_points_of_the_space_fold_exactly_or_are_refused() -> None:
     refused = 0
     for seed, genotype in enumerate(DRAWN):
         if has_zero_sign(network(genotype)):

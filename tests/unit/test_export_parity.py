@@ -73,7 +73,7 @@ class Level(Tied):
         return super().forward(torch.ones_like(x_nchw))
 
 
-def test_a_network_that_hangs_on_rounding_is_told_from_one_that_does_not(
+def test_a_network_that_hangs_on_rounding_is_recognised(
     exported: tuple[nn.Module, Model, Lowered],
 ) -> None:
     split = tiny().split("val")

@@ -27,7 +27,7 @@ def test_errors_of_memory_are_known(error: str, is_memory: bool) -> None:
     assert memory_limit.is_out_of_memory(error) is is_memory
 
 
-def test_more_than_the_limit_is_an_error_while_it_trains_and_at_no_other_time() -> None:
+def test_only_a_training_is_held_to_the_limit() -> None:
     is_training = False
     is_over = memory_limit.enforce(memory_limit.resident_bytes() + 30_000_000, lambda: is_training)
     kept = bytearray(b"x") * 60_000_000

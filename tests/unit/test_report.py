@@ -324,7 +324,7 @@ def test_a_run_for_speed_says_whose_and_how_it_was_checked(uri: str) -> None:
     assert f"{run.measured_speed(first.key):.4g}" in html
 
 
-def test_a_prediction_for_another_device_says_that_nothing_was_measured(uri: str) -> None:
+def test_a_prediction_says_that_nothing_was_measured(uri: str) -> None:
     run = Run.read(with_speed(uri, predicted=True))
     html = page.html(run, [], images=False)
     assert "predicted from the profile abcdefabcdef" in html and "nothing was measured again" in html

@@ -41,7 +41,7 @@ def opened(output: Path, seed: int) -> list[Any]:
     return [e.KIND for e in Ledger(f"{output}.runs/seed-{seed}").events()]
 
 
-def test_every_network_is_trained_with_every_seed_and_grows_with_the_same_command(tmp_path: Path) -> None:
+def test_the_same_command_trains_every_seed_and_grows_the_table(tmp_path: Path) -> None:
     output = tmp_path / "t.parquet"
     first = go(output)
     assert [list(p.curves) for p in first.points] == [[0, 1]] * 2

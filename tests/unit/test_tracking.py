@@ -492,7 +492,7 @@ class Refusing(BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize(("status", "kind"), [(403, SettingsError), (404, SettingsError), (503, ServiceError)])
-def test_a_server_that_refuses_is_a_mistake_and_one_that_is_ill_is_not(
+def test_a_server_that_refuses_is_no_service_error(
     status: int, kind: type[Exception], runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracking, "_WAITS_S", ())

@@ -198,7 +198,7 @@ def fast(**changes: Any) -> dict[str, Any]:
     return {"objectives": parse("miou,ops,fps"), "axes": {"base": (4,), "stages": (2,)}, **changes}
 
 
-def test_a_search_for_speed_measures_this_machine_and_its_front_once_more(
+def test_a_search_for_speed_measures_its_front_once_more(
     tmp_path: Path,
     library: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,

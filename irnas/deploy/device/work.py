@@ -169,7 +169,8 @@ def _concat(place: _Place, counts: Tally) -> None:
 
 
 def _vectors(place: _Place, counts: Tally) -> None:
-    kind = place.op.attributes.get("kind", "")
+    attributes = place.op.attributes
+    kind = attributes["kind"] if "kind" in attributes else ""
     counts[f"{kind} {place.op.kind} vector".strip()] += place.vectors
 
 
