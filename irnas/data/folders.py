@@ -6,8 +6,10 @@ files are found by looking. ``published`` says which set they are.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 from irnas.core.errors import DataError
 from irnas.data import lists
@@ -18,33 +20,40 @@ _MASK_ENDINGS = ("", "_pixels0", "_mask")
 
 
 class FolderLayout(Layout):
-    """A set whose images and masks lie in folders of pairs; a sub-class says how its images are called."""
+    """A set whose images and masks lie in folders of pairs; a sub-class says how its images or folders are called."""
+
+    image_folders: ClassVar[Sequence[str]] = IMAGE_FOLDERS
+    """Names that a folder of images may have, the likeliest first."""
+    mask_folders: ClassVar[Sequence[str]] = MASK_FOLDERS
+    """Names that a folder of masks may have; where a sub-class has its own, they tell it from every other layout."""
+
+    def owns(self, root: Path) -> bool:
+        """Whether there are masks, here or in a part, in a folder that only this layout has."""
+        own = set(self.mask_folders) - set(MASK_FOLDERS)
+        return any((root / part / name).is_dir() for part in ("", *lists.PARTS) for name in own)
 
     def list_files(self, root: Path) -> Listing:
         """The pairs of a folder with images and masks, or of its parts, such as train and test, which have these."""
-        if folders := _pair_of_folders(root):
+        if folders := self._pair_of_folders(root):
             return Listing(entries=tuple(_pair(*folders)))
-        return _list_parts(root)
+        pairs = {part: self._pair_of_folders(root / part) for part in lists.PARTS}
+        return _list_parts(root, {part: _pair(*folders) for part, folders in pairs.items() if folders})
 
     def recognises(self, root: Path, listing: Listing) -> bool:
-        """Whether the names are those of this set, which must not be any names then."""
-        return self.image_names != Layout.image_names and self.has_names(listing)
+        """Whether the folder of masks is of this set alone, or the names of images, where they are not any, are its."""
+        return self.owns(root) or (self.image_names != Layout.image_names and self.has_names(listing))
+
+    def _pair_of_folders(self, root: Path) -> tuple[Path, Path] | None:
+        images = next((root / n for n in self.image_folders if (root / n).is_dir()), None)
+        masks = next((root / n for n in self.mask_folders if (root / n).is_dir()), None)
+        if images and not masks:
+            got = f"got {images.name} without masks"
+            raise DataError(f"source {root}: {got}; must have a folder {self.mask_folders[0]}")
+        return (images, masks) if images and masks else None
 
 
-def _pair_of_folders(root: Path) -> tuple[Path, Path] | None:
-    images = next((root / n for n in IMAGE_FOLDERS if (root / n).is_dir()), None)
-    masks = next((root / n for n in MASK_FOLDERS if (root / n).is_dir()), None)
-    if images and not masks:
-        raise DataError(f"source {root}: got {images.name} without masks; must have a folder {MASK_FOLDERS[0]}")
-    return (images, masks) if images and masks else None
-
-
-def _list_parts(root: Path) -> Listing:
+def _list_parts(root: Path, entries_of: Mapping[str, list[Entry]]) -> Listing:
     """The files of a layout that keeps each split's images and masks in a folder of its own."""
-    entries_of = {}
-    for part in lists.PARTS:
-        if (root / part).is_dir() and (folders := _pair_of_folders(root / part)):
-            entries_of[part] = _pair(*folders)
     if not entries_of:
         got = describe_folder(root)
         raise DataError(f"source {root}: got {got}; must have images and masks, or train and test with these")

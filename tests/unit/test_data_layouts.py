@@ -243,6 +243,13 @@ class Thermal(FolderLayout):
     num_images = 4
 
 
+class GroundTruth(FolderLayout):
+    """A set that is told by its folder of masks alone."""
+
+    name = "ground-truth"
+    mask_folders = ("gt",)
+
+
 class InvertedReader(ImageReader):
     """Reads images whose targets are dark."""
 
@@ -276,8 +283,8 @@ class Flat(Layout):
 
 @pytest.fixture
 def rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table with two layouts more, before the generic one."""
-    added = {**LAYOUTS, "thermal": Thermal(), "flat": Flat()}
+    """The table with three layouts more, before the generic one."""
+    added = {**LAYOUTS, "thermal": Thermal(), "ground-truth": GroundTruth(), "flat": Flat()}
     added["generic"] = added.pop("generic")
     for name in list(LAYOUTS):
         monkeypatch.delitem(LAYOUTS, name)
@@ -290,8 +297,22 @@ def test_a_class_and_a_row_make_a_layout(tmp_path: Path, rows: None) -> None:
     source = discover(tmp_path)
     assert source.format == "thermal"
     assert "got 3 images where the published set has 4" in source.warnings
-    with pytest.raises(DataError, match=r"got 'cold'; one of auto, sirst, .*, thermal, flat, generic"):
+    with pytest.raises(DataError, match=r"got 'cold'; one of auto, sirst, .*, thermal, ground-truth, flat, generic"):
         discover(tmp_path, "cold")
+
+
+def test_a_folder_of_masks_of_its_own_tells_a_layout(tmp_path: Path, rows: None) -> None:
+    layouts.pairs(tmp_path / "one" / "img", tmp_path / "one" / "gt", ["a", "b"])
+    for part in ("train", "test"):
+        layouts.pairs(tmp_path / "two" / part / "img", tmp_path / "two" / part / "gt", [f"{part}-1"])
+    one, two = discover(tmp_path / "one"), discover(tmp_path / "two")
+    assert one.format == two.format == "ground-truth"
+    assert [e.name for e in one.entries] == ["a", "b"]
+    assert two.splits == {"train": ("train-1",), "test": ("test-1",)}
+    layouts.pairs(tmp_path / "three" / "images", tmp_path / "three" / "masks", ["a"])
+    assert discover(tmp_path / "three").format == "generic"
+    with pytest.raises(DataError, match=r"got images without masks; must have a folder gt"):
+        discover(tmp_path / "three", "ground-truth")
 
 
 def test_a_layout_may_find_and_read_files_its_own_way(tmp_path: Path, rows: None) -> None:
