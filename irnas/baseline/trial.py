@@ -13,7 +13,7 @@ from irnas.baseline.scale import Score
 from irnas.baseline.threshold import CHOICES, Threshold
 from irnas.core.errors import SettingsError
 from irnas.data import Split
-from irnas.metrics import Counts, Rules, count, summarize
+from irnas.metrics import Counts, Rules, count_labels, summarize
 
 Tick = Callable[[str, int, int], None]
 """Called as tick(what, done, total) after each image."""
@@ -45,7 +45,7 @@ def judge(
     """
     rows, passed = [], []
     for index, score_hw, times in _scores(method, split, images, tick):
-        rows.append(count(threshold.probability(score_hw), split.mask(index), rules))
+        rows.append(count_labels(threshold.probability(score_hw), split.mask(index), rules))
         passed.append(times)
     seconds, processor = zip(*passed, strict=True)
     return Outcome(counts=Counts.concat(rows), seconds=float(np.median(seconds)), cpu_seconds=float(np.mean(processor)))
@@ -57,7 +57,7 @@ def choose(method: Method, split: Split, rules: Rules, *, images: int | None, ti
     rows: list[list[Counts]] = [[] for _ in rules_of]
     for index, score_hw, _ in _scores(method, split, images, tick):
         for row, rule in zip(rows, rules_of, strict=True):
-            row.append(count(rule.probability(score_hw), split.mask(index), rules))
+            row.append(count_labels(rule.probability(score_hw), split.mask(index), rules))
     reached = [summarize(Counts.concat(row))["miou"] for row in rows]
     best = max(range(len(CHOICES)), key=lambda i: (reached[i], CHOICES[i]))
     return rules_of[best]

@@ -113,7 +113,7 @@ def _percent(name: str, label: str, about: str) -> Objective:
     )
 
 
-def _cost(name: str, label: str, about: str, limit_help: str, unit: str = "") -> Objective:
+def _cost(name: str, label: str, about: str, limit_help: str = "", unit: str = "") -> Objective:
     """Make the row of a count to minimise that a pass over the network gives."""
     return Objective(
         name=name,
@@ -132,6 +132,7 @@ OBJECTIVES: Mapping[str, Objective] = {
     for o in (
         _percent("miou", "mIoU", "foreground IoU of all pixels of the split"),
         _percent("niou", "nIoU", "mean of the per-image IoU"),
+        _percent("hiou", "hIoU", "mean IoU of the detected targets, times their share in all targets and false blobs"),
         _percent("f1", "F1", "pixel F1 over the split"),
         _percent("precision", "precision", "pixel precision over the split"),
         _percent("recall", "recall", "pixel recall over the split"),
@@ -176,9 +177,19 @@ OBJECTIVES: Mapping[str, Objective] = {
         _cost(
             "bytes",
             "size",
-            "size of the stored network: one bit a binary weight, four bytes any other",
+            "size of the .xnor file; where there is none, four bytes a number and one bit a binary weight",
             "Largest stored size: 64K.",
             unit="B",
+        ),
+        _cost(
+            "ops_paper",
+            "OPs, as papers count",
+            "OPs of the network as it is trained, with what only its loss needs",
+        ),
+        _cost(
+            "params_paper",
+            "parameters, as papers count",
+            "parameters of the network as it is trained, with what only its loss needs",
         ),
         Objective(
             name="fps",

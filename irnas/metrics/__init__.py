@@ -10,18 +10,23 @@ whatever was predicted in it.
 """
 
 from irnas.metrics.baseline import above, all_background, global_threshold, score_baselines
-from irnas.metrics.rules import PRESETS, Rules, preset
-from irnas.metrics.tally import Counts, count
+from irnas.metrics.contest import contest_score
+from irnas.metrics.rules import LIMITIRSTD, PRESETS, Rules, preset
+from irnas.metrics.tally import IGNORED, Counts, count, count_labels
 from irnas.metrics.value import Curve, image_iou, roc, summarize
 
 __all__ = [
+    "IGNORED",
+    "LIMITIRSTD",
     "PRESETS",
     "Counts",
     "Curve",
     "Rules",
     "above",
     "all_background",
+    "contest_score",
     "count",
+    "count_labels",
     "global_threshold",
     "image_iou",
     "preset",

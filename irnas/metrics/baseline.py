@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from irnas.core.errors import DataError
 from irnas.metrics.rules import PRESETS, Rules
-from irnas.metrics.tally import Counts, count
+from irnas.metrics.tally import Counts, count_labels
 from irnas.metrics.value import summarize
 
 Pair = tuple[NDArray[np.uint8], NDArray[Any]]
-"""image_hw of grey levels 0..255, and mask_hw of the same shape whose non-zero pixels are target."""
+"""image_hw of grey levels 0..255, and mask_hw of the same shape: 1 is target, 0 background, ``IGNORED`` neither."""
 
 
 def all_background(image_hw: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -45,9 +45,8 @@ def global_threshold(train: Iterable[Pair]) -> int:
                 f"global threshold: got image {images} of {image_hw.dtype} {image_hw.shape} with a mask of shape "
                 f"{mask_hw.shape}; must be uint8 [H, W] and equal"
             )
-        of_target = np.bincount(image_hw[mask_hw != 0], minlength=256)
-        target += of_target
-        background += np.bincount(image_hw.ravel(), minlength=256) - of_target
+        target += np.bincount(image_hw[mask_hw == 1], minlength=256)
+        background += np.bincount(image_hw[mask_hw == 0], minlength=256)
         images += 1
     if not images:
         raise DataError("global threshold: got no images; must be one or more")
@@ -67,6 +66,6 @@ def score_baselines(
     threshold = global_threshold(train)
     counts: dict[str, list[Counts]] = {"all_background": [], "global_threshold": []}
     for image_hw, mask_hw in validation:
-        counts["all_background"].append(count(all_background(image_hw), mask_hw != 0, rules))
-        counts["global_threshold"].append(count(above(image_hw, threshold), mask_hw != 0, rules))
+        counts["all_background"].append(count_labels(all_background(image_hw), mask_hw, rules))
+        counts["global_threshold"].append(count_labels(above(image_hw, threshold), mask_hw, rules))
     return {name: summarize(Counts.concat(rows)) for name, rows in counts.items()}

@@ -2,8 +2,8 @@
 
 The codes: BasicIRSTD (github.com/XinyiYing/BasicIRSTD), SCTransNet (xdFai/SCTransNet), DNANet
 (YeRen123455/Infrared-Small-Target-Detection), RPCANet (fengyiwu98/RPCANet), RDIAN (sun11999/RDIAN) and DTUM
-(TinaLRJ/Multi-frame-infrared-small-target-detection-DTUM). Their quirks are kept on purpose: a preset exists to
-reproduce a printed number.
+(TinaLRJ/Multi-frame-infrared-small-target-detection-DTUM); and LimitIRSTD, the contest at ICPR 2024. Their quirks are
+kept on purpose: a preset exists to reproduce a printed number.
 """
 
 from __future__ import annotations
@@ -93,6 +93,9 @@ class Rules:
             )
 
 
+LIMITIRSTD = "limitirstd"
+"""The preset of the contest that has a score of its own (``contest.contest_score``)."""
+
 PRESETS: Mapping[str, Rules] = {
     "basicirstd": Rules(),
     "sctransnet": Rules(
@@ -140,6 +143,8 @@ PRESETS: Mapping[str, Rules] = {
         smoothing=1e-3,
         roc="pixel",
     ),
+    # The contest is BasicIRSTD's authors'.
+    LIMITIRSTD: Rules(),
 }
 """Rules by the name that ``--preset`` takes.
 

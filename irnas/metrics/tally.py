@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from irnas.core.errors import DataError
 from irnas.metrics.component import Bool, Components, Float, Int, Score, best_score, far_from, find, match
+from irnas.metrics.hierarchy import pair
 from irnas.metrics.rules import PRESETS, Rules
 
 _LADDERS: dict[str, Float] = {
@@ -34,6 +35,9 @@ _LADDERS: dict[str, Float] = {
     ),
 }
 _STRICT_LADDERS = ("pixel", "sigmoid")
+
+IGNORED = 2
+"""In a mask of a data set: a pixel that is neither target nor background."""
 
 
 def thresholds(rules: Rules) -> Float:
@@ -64,6 +68,12 @@ class Counts:
     """[n] pixels that could be false alarms: all, or the background, or none for a skipped image."""
     pixels: Int
     """[n] pixels of the image as counted."""
+    pairs: Int
+    """[n] targets that OPDC matching pairs with a blob; 0 for a skipped image."""
+    overlap: Float
+    """[n] sum of the IoU of these pairs."""
+    objects: Int
+    """[n] pairs, targets without a blob and blobs without a target (``hierarchy.Pairing``); 0 for a skipped image."""
     roc_true: Int
     """[n, 1 + r] targets (or target pixels): all of them, then those that pass each threshold."""
     roc_false: Int
@@ -87,7 +97,13 @@ class Counts:
         return cls(rules=parts[0].rules, **{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
 
 
-def count(probability_hw: NDArray[Any], truth_hw: NDArray[Any], rules: Rules = PRESETS["basicirstd"]) -> Counts:
+def count(
+    probability_hw: NDArray[Any],
+    truth_hw: NDArray[Any],
+    rules: Rules = PRESETS["basicirstd"],
+    *,
+    ignored_hw: Bool | None = None,
+) -> Counts:
     """Count one image.
 
     Args:
@@ -96,6 +112,7 @@ def count(probability_hw: NDArray[Any], truth_hw: NDArray[Any], rules: Rules = P
         truth_hw: bool; or float 0..1, where 1 is target and anything between is grey; or integers, where a largest
             value of 0 or 1 means that the mask holds 0 and 1, and anything above that it holds 0..255.
         rules: how to count.
+        ignored_hw: pixels that nobody cares about: neither target nor background, and never predicted.
 
     Returns:
         Counts with one row.
@@ -105,17 +122,43 @@ def count(probability_hw: NDArray[Any], truth_hw: NDArray[Any], rules: Rules = P
     """
     score_hw = _checked(probability_hw, truth_hw)
     full_hw, grey_hw = _truth(truth_hw)
+    if ignored_hw is not None and ignored_hw.any():
+        return _count_cared(score_hw, full_hw & ~ignored_hw, grey_hw & ~ignored_hw, ~ignored_hw, rules)
+    return _count_cared(score_hw, full_hw, grey_hw, None, rules)
+
+
+def count_labels(
+    probability_hw: NDArray[Any], label_hw: NDArray[np.uint8], rules: Rules = PRESETS["basicirstd"]
+) -> Counts:
+    """``count`` against a mask of a data set: 1 is target, ``IGNORED`` nobody cares about, 0 is background.
+
+    Raises:
+        DataError: as of ``count``.
+    """
+    return count(probability_hw, label_hw == 1, rules, ignored_hw=label_hw == IGNORED)
+
+
+def _count_cared(score_hw: Score, full_hw: Bool, grey_hw: Bool, cared_hw: Bool | None, rules: Rules) -> Counts:
+    """Count the pixels of ``cared_hw``; all of them where that is None."""
     if rules.size is not None:
         score_hw, full_hw, grey_hw = (_resampled(x, rules.size) for x in (score_hw, full_hw, grey_hw))
+        cared_hw = None if cared_hw is None else _resampled(cared_hw, rules.size)
+    if cared_hw is not None:
+        score_hw = np.where(cared_hw, score_hw, score_hw.dtype.type(0))
     targets = find(full_hw, rules.connectivity)
     row = _pixels(score_hw, full_hw, grey_hw, rules)
     if rules.empty == "count" or len(targets):
         row |= _detection(score_hw, full_hw, targets, rules)
-        roc_true, roc_false = _roc_rows(score_hw, full_hw, targets, rules)
+        roc_true, roc_false = _roc_rows(score_hw, full_hw, targets, cared_hw, rules)
     else:
-        row |= {"targets": 0, "hits": 0, "false_alarm_pixels": 0, "false_alarm_area": 0}
+        row |= dict.fromkeys(("targets", "hits", "false_alarm_pixels", "false_alarm_area", "pairs", "objects"), 0)
+        row["overlap"] = 0.0
         roc_true = roc_false = np.zeros(len(thresholds(rules)) + 1, np.int64)
-    columns = {name: np.array([value], dtype=np.int64) for name, value in row.items()}
+    if cared_hw is not None:
+        num_ignored = cared_hw.size - _num(cared_hw)
+        row["pixels"] -= num_ignored
+        row["false_alarm_area"] -= num_ignored if row["false_alarm_area"] else 0
+    columns = {name: np.array([value]) for name, value in row.items()}
     return Counts(rules=rules, roc_true=roc_true[None], roc_false=roc_false[None], **columns)
 
 
@@ -170,7 +213,7 @@ def _predicted(score: Score, rules: Rules) -> Bool:
     return score > rules.threshold if rules.threshold_strict else score >= rules.threshold
 
 
-def _pixels(score_hw: Score, full_hw: Bool, grey_hw: Bool, rules: Rules) -> dict[str, int]:
+def _pixels(score_hw: Score, full_hw: Bool, grey_hw: Bool, rules: Rules) -> dict[str, float]:
     """The counts that hold for every image."""
     predicted_hw = _predicted(score_hw if rules.threshold_of == "absolute" else _scaled(score_hw), rules)
     tp = _num(predicted_hw & full_hw)
@@ -183,13 +226,15 @@ def _pixels(score_hw: Score, full_hw: Bool, grey_hw: Bool, rules: Rules) -> dict
     }
 
 
-def _detection(score_hw: Score, full_hw: Bool, targets: Components, rules: Rules) -> dict[str, int]:
-    """Targets, hits, false-alarm pixels and the area in which these could lie."""
+def _detection(score_hw: Score, full_hw: Bool, targets: Components, rules: Rules) -> dict[str, float]:
+    """Targets, hits, pairs, false-alarm pixels and the area in which these could lie."""
     score_hw = score_hw if rules.threshold_of == "absolute" else _scaled(score_hw)
     predicted_hw = _predicted(score_hw, rules)
-    row = {"targets": len(targets), "false_alarm_area": full_hw.size}
+    blobs = find(predicted_hw, rules.connectivity)
+    pairing = pair(targets, blobs, full_hw.shape[1])
+    row: dict[str, float] = {"targets": len(targets), "false_alarm_area": full_hw.size}
+    row |= {"pairs": pairing.pairs, "overlap": pairing.overlap, "objects": pairing.objects}
     if rules.hit == "centroid":
-        blobs = find(predicted_hw, rules.connectivity)
         matched = match(targets, blobs, rules)
         excused = np.isin(blobs.area_k, blobs.area_k[matched]) if rules.false_alarm == "area_list" else matched
         row |= {"hits": _num(matched), "false_alarm_pixels": int(blobs.area_k[~excused].sum())}
@@ -203,22 +248,26 @@ def _detection(score_hw: Score, full_hw: Bool, targets: Components, rules: Rules
     return row
 
 
-def _roc_rows(score_hw: Score, full_hw: Bool, targets: Components, rules: Rules) -> tuple[Int, Int]:
+def _roc_rows(
+    score_hw: Score, full_hw: Bool, targets: Components, cared_hw: Bool | None, rules: Rules
+) -> tuple[Int, Int]:
     """The rows ``roc_true`` and ``roc_false`` of one image."""
+    cared_hw = np.ones_like(full_hw) if cared_hw is None else cared_hw
     if rules.roc == "levels":
         level_hw = (score_hw * 255 + 0.5).astype(np.uint8)
         of_full = np.bincount(level_hw[targets.row_m, targets.column_m], minlength=256)
-        of_rest = np.bincount(level_hw.ravel(), minlength=256) - of_full
+        of_rest = np.bincount(level_hw[cared_hw], minlength=256) - of_full
         return np.cumsum(of_full[::-1])[::-1], np.cumsum(of_rest[::-1])[::-1]
     if rules.roc in ("pixel", "sigmoid"):
         of_full = _passing(score_hw[full_hw], rules)
-        return of_full, _passing(score_hw.ravel(), rules) - of_full
+        return of_full, _passing(score_hw[cared_hw], rules) - of_full
     if rules.roc == "target":
         score_hw = _scaled(score_hw)
-        return _passing(best_score(score_hw, targets, "overlap"), rules), _passing(score_hw[~full_hw], rules)
+        rest = score_hw[cared_hw & ~full_hw]
+        return _passing(best_score(score_hw, targets, "overlap"), rules), _passing(rest, rules)
     # The false-alarm rate is over all pixels; those near a target never pass.
-    of_far = _passing(score_hw[far_from(targets, full_hw.shape)], rules)
-    of_far[0] = full_hw.size
+    of_far = _passing(score_hw[cared_hw & far_from(targets, full_hw.shape)], rules)
+    of_far[0] = _num(cared_hw)
     return _passing(best_score(score_hw, targets, "near"), rules), of_far
 
 

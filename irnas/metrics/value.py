@@ -1,6 +1,6 @@
 """From counts to metrics: one formula each, and a named reduction.
 
-Pooled over the split: miou, precision, recall, f1, pd, fa, auc. Mean over images: niou.
+Pooled over the split: miou, hiou, precision, recall, f1, pd, fa, auc. Mean over images: niou.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ def summarize(counts: Counts) -> dict[str, float]:
     - miou: sum of intersections / sum of unions. It is foreground IoU pooled over all pixels of the set, whatever its
       name says: large targets dominate. A set without target and prediction: 0.
     - niou: mean over images of intersection / union. An image without targets adds 0.
+    - hiou: mean IoU of the pairs of a target and a blob (``hierarchy.pair``), times pairs / (pairs + targets without a
+      blob + blobs without a target), both over the whole set. No pair: 0.
     - precision, recall, f1: pixels pooled over the set. No predicted pixel: precision and f1 are 0. No target pixel:
       recall and f1 are 0.
     - pd: detected targets / targets. A set without targets: 0.
@@ -54,6 +56,7 @@ def summarize(counts: Counts) -> dict[str, float]:
     return {
         "miou": tp / (int(_union(counts, rules.grey_miou).sum()) + EPSILON),
         "niou": float(image_iou(counts).mean()),
+        "hiou": _hierarchical_iou(counts),
         "f1": 2 * precision * recall / (precision + recall + rules.f1_smoothing),
         "precision": precision,
         "recall": recall,
@@ -67,6 +70,12 @@ def image_iou(counts: Counts) -> Float:
     """Intersection over union of each image, [n]; 0 where both are empty."""
     iou: Float = counts.tp / (_union(counts, counts.rules.grey_niou) + EPSILON)
     return iou
+
+
+def _hierarchical_iou(counts: Counts) -> float:
+    """Mean IoU of the pairs times the share of the pairs in all objects."""
+    pairs, objects = int(counts.pairs.sum()), int(counts.objects.sum())
+    return float(counts.overlap.sum()) / pairs * (pairs / objects) if pairs else 0.0
 
 
 def roc(counts: Counts) -> Curve:

@@ -21,7 +21,7 @@ from irnas.core.errors import TrainingError
 from irnas.core.settings import OWN, Budget, Recipe
 from irnas.data import Split
 from irnas.data.loader import Batch, batches
-from irnas.metrics import Counts, Rules, count, summarize
+from irnas.metrics import Counts, Rules, count_labels, summarize
 from irnas.nn import fused, parameter_groups, set_progress, traits
 from irnas.nn.loss import make_loss
 from irnas.training.checkpoint import Stateful, read_checkpoint, write_checkpoint
@@ -150,7 +150,7 @@ def validate(model: nn.Module, split: Split, rules: Rules) -> tuple[dict[str, fl
     images = windows(model, split, range(len(split)))
     is_blank = True
     for index, probability_hw in enumerate(predictions(model, images)):
-        rows.append(count(probability_hw, split.mask(index), rules))
+        rows.append(count_labels(probability_hw, split.mask(index), rules))
         is_blank = is_blank and not (probability_hw > 0.5).any()
     return summarize(Counts.concat(rows)), is_blank
 

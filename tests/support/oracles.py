@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from irnas.metrics import Rules
 
@@ -84,6 +85,36 @@ def _best_assignments(targets: list[list[Pixel]], blobs: list[list[Pixel]], allo
     most = max(hits for hits, _, _ in scored)
     least = min(total for hits, total, _ in scored if hits == most)
     return [matched for hits, total, matched in scored if hits == most and total <= least + 1e-9]
+
+
+def opdc(targets: list[list[Pixel]], blobs: list[list[Pixel]]) -> dict[str, float]:
+    """Pairs of OPDC matching (arXiv 2509.16888), their IoU and all objects, from sets of pixels.
+
+    Only the assignment of least total distance is the library's.
+    """
+    objects = max(len(targets), 1) + max(len(blobs), 1)
+    iou = {}
+    for t, b in itertools.product(range(len(targets)), range(len(blobs))):
+        common = len(set(targets[t]) & set(blobs[b]))
+        iou[t, b] = common / len(set(targets[t]) | set(blobs[b]))
+    pairs: list[tuple[int, int]] = []
+    if any(value >= 0.5 for value in iou.values()):
+        pairs += [at for at in _assigned(targets, blobs, range(len(targets)), range(len(blobs))) if iou[at] >= 0.5]
+    open_targets = [t for t in range(len(targets)) if t not in [pair[0] for pair in pairs]]
+    open_blobs = [b for b in range(len(blobs)) if b not in [pair[1] for pair in pairs]]
+    for t, b in _assigned(targets, blobs, open_targets, open_blobs):
+        if distance(targets[t], blobs[b]) < 3:
+            pairs.append((t, b))
+    return {"pairs": len(pairs), "overlap": math.fsum(iou[at] for at in pairs), "objects": objects - len(pairs)}
+
+
+def _assigned(
+    targets: list[list[Pixel]], blobs: list[list[Pixel]], rows: Sequence[int], columns: Sequence[int]
+) -> list[tuple[int, int]]:
+    if not rows or not columns:
+        return []
+    costs = [[distance(targets[t], blobs[b]) for b in columns] for t in rows]
+    return [(rows[r], columns[c]) for r, c in zip(*linear_sum_assignment(costs), strict=True)]
 
 
 def scaled(score_hw: Any) -> Any:
@@ -203,6 +234,7 @@ def count_slowly(score_hw: Any, full_hw: Any, grey_hw: Any, rules: Rules) -> dic
     row["roc_true"], row["roc_false"] = roc_counts(score_hw, full_hw, targets, rules.roc)
     on_hw = np.array([[(r, c) in on for c in range(full_hw.shape[1])] for r in range(full_hw.shape[0])])
     blobs = components(on_hw, rules.connectivity)
+    row |= opdc(targets, blobs)
     choices = matchings(targets, blobs, rules) if rules.hit == "centroid" else []
     if rules.hit == "centroid":
         row["hits"] = len(choices[0])
@@ -217,6 +249,7 @@ def count_slowly(score_hw: Any, full_hw: Any, grey_hw: Any, rules: Rules) -> dic
         row["false_alarm_pixels"] = {_unmatched_area(blobs, matched, rules) for matched in choices}
     if rules.empty == "skip" and not targets:
         row |= {"targets": 0, "hits": 0, "false_alarm_pixels": {0}, "false_alarm_area": 0}
+        row |= {"pairs": 0, "overlap": 0.0, "objects": 0}
         row["roc_true"] = row["roc_false"] = [0] * (len(ladder(rules.roc)[0]) + 1)
     return row
 
@@ -250,6 +283,7 @@ def summarize_slowly(rows: Sequence[dict[str, Any]], rules: Rules) -> dict[str, 
     return {
         "miou": ratio(total("tp"), union),
         "niou": sum(ious) / len(ious),
+        "hiou": ratio(math.fsum(row["overlap"] for row in rows), total("objects")),
         "f1": ratio(2 * precision * recall, precision + recall + f1_smoothing),
         "precision": precision,
         "recall": recall,

@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 
 from irnas.core.errors import DataError, SettingsError
-from irnas.metrics import PRESETS, Counts, Rules, count, preset, summarize
+from irnas.data.sample import DO_NOT_CARE
+from irnas.metrics import (
+    IGNORED,
+    LIMITIRSTD,
+    PRESETS,
+    Counts,
+    Rules,
+    contest_score,
+    count,
+    count_labels,
+    preset,
+    summarize,
+)
 
 
 def image(seed: int) -> tuple[Any, Any]:
@@ -86,7 +98,7 @@ def test_wrong_rules_are_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_presets_are_found_by_name() -> None:
-    assert list(PRESETS) == ["basicirstd", "sctransnet", "dnanet256", "rpcanet", "dtum", "rdian"]
+    assert list(PRESETS) == ["basicirstd", "sctransnet", "dnanet256", "rpcanet", "dtum", "rdian", LIMITIRSTD]
     assert preset("basicirstd") == Rules()
     with pytest.raises(SettingsError, match=r"'mshnet'.*basicirstd"):
         preset("mshnet")
@@ -114,3 +126,40 @@ def test_the_window_of_rdian_lies_above_and_left_of_centre(
     truth_hw[tuple(zip(*target, strict=True))] = True
     score_hw[predicted] = 1
     assert count(score_hw, truth_hw, PRESETS["rdian"]).hits[0] == hits
+
+
+@pytest.mark.parametrize(
+    ("miou", "pd", "params", "gflops", "score"),
+    [
+        (0.3387, 0.7845, 28.8e3, 0.0426, 77.67),
+        (0.3825, 0.7538, 46.9e3, 0.4065, 77.07),
+        (0.3057, 0.7727, 19.9e3, 0.2530, 76.23),
+        (0.3647, 0.7080, 26.2e3, 0.3379, 75.85),
+        (0.3311, 0.6976, 7.5e3, 0.3438, 74.95),
+        (0.3457, 0.5556, 0.914e6, 5.179, 51.95),
+    ],
+)
+def test_the_contest_s_score_is_that_of_its_leaderboard(
+    miou: float, pd: float, params: float, gflops: float, score: float
+) -> None:
+    assert contest_score({"miou": miou, "pd": pd}, params=params, flops=gflops * 1e9) == pytest.approx(score, abs=6e-3)
+
+
+@pytest.mark.parametrize("rules", PRESETS.values(), ids=PRESETS)
+def test_what_nobody_cares_about_changes_nothing(rules: Rules) -> None:
+    rng = np.random.default_rng(5)
+    label_hw = np.zeros((40, 40), np.uint8)
+    label_hw[5:8, 5:9] = label_hw[30:33, 30:32] = 1
+    label_hw[18:22, 10:20] = label_hw[28, 28:35] = IGNORED
+    score_hw = np.clip(0.7 * (label_hw == 1) + rng.normal(0.2, 0.1, label_hw.shape), 0, 1)
+    counts = [count_labels(np.where(label_hw == IGNORED, score, score_hw), label_hw, rules) for score in (0, 0.4, 1)]
+    assert summarize(counts[0]) == summarize(counts[1]) == summarize(counts[2])
+    if rules.size is None:
+        assert counts[0].pixels == 1600 - np.count_nonzero(label_hw == IGNORED)
+    background = count(score_hw, label_hw == 1, rules)
+    assert counts[0].false_alarm_area < background.false_alarm_area and counts[0].tp == background.tp
+    assert counts[0].roc_false[0, 0] < background.roc_false[0, 0]
+
+
+def test_the_number_of_what_nobody_cares_about_is_the_data_sets() -> None:
+    assert IGNORED == DO_NOT_CARE

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from irnas import runtime
 from irnas.core.errors import ExportError
 from irnas.data import Split
-from irnas.metrics import Counts, Rules, count, summarize
+from irnas.metrics import Counts, Rules, count_labels, summarize
 from irnas.nn.binary import BinaryConv2d
 from irnas.runtime import format, reference
 from irnas.runtime.format import Model
@@ -81,7 +81,7 @@ def compare(network: nn.Module, run: Run, engine: str, split: Split, rules: Rule
         flips += int(((found_hw > rules.threshold) != (wanted_hw > rules.threshold)).sum())
         pixels += found_hw.size
         for row, probability_hw in zip(rows, (wanted_hw, found_hw), strict=True):
-            row.append(count(probability_hw, split.mask(index), rules))
+            row.append(count_labels(probability_hw, split.mask(index), rules))
     ours, theirs = (summarize(Counts.concat(row)) for row in rows)
     moved = _points(ours, theirs)
     if not moved <= POINTS_MOST:
@@ -154,7 +154,7 @@ def _steps(probability_hw: Probability, random: np.random.Generator) -> Probabil
 
 def _metrics(maps: Iterable[Probability], split: Split, rules: Rules) -> dict[str, float]:
     """Metrics of maps of the first images of a split."""
-    rows = [count(probability_hw, split.mask(index), rules) for index, probability_hw in enumerate(maps)]
+    rows = [count_labels(probability_hw, split.mask(index), rules) for index, probability_hw in enumerate(maps)]
     return summarize(Counts.concat(rows))
 
 
