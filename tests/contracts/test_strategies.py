@@ -155,6 +155,29 @@ def test_a_strategy_pauses_trainings_if_its_row_says_so(name: str) -> None:
     assert set(decisions) <= set(Decision)
 
 
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_what_breaks_a_limit_is_refused_by_name(name: str) -> None:
+    problem = replace(ARENA.problem(0), num_trials=TRIALS, pool_size=40)
+    costs = sorted(problem.price(g)["ops"] for g in problem.space.points())
+    # Some ask for refused networks and say so; others ask for none.
+    most = costs[len(costs) // 4]
+    asker = make_strategy(name, replace(problem, limits={"ops": most}))
+    proposals = [proposal for _ in range(16) if (proposal := asker.ask())]
+    admitted = [p for p in proposals if not p.refused]
+    assert admitted and all(p.costs["ops"] <= most for p in admitted)
+    refused = [p for p in proposals if p.refused]
+    assert all(p.costs["ops"] > most and p.refused.startswith("ops: got ") for p in refused)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_the_networks_to_begin_with_come_first(name: str) -> None:
+    problem = replace(ARENA.problem(0), num_trials=TRIALS, pool_size=40)
+    *_, second, first = problem.space.points()
+    asker = make_strategy(name, replace(problem, first=(("published A", first), ("published B", second))))
+    proposals = [asker.ask(), asker.ask()]
+    assert [(p.origin, p.key) for p in proposals if p] == [("published A", first.key), ("published B", second.key)]
+
+
 # The Gaussian process takes seconds a search: one order, one crash.
 @pytest.mark.parametrize(
     ("name", "workers", "order"),

@@ -4,13 +4,19 @@ import pytest
 from support.results import tiny_space
 from support.strategies import answer, strategy, wide_space
 
+from irnas.core.errors import SettingsError
 from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
 from irnas.core.strategies import STRATEGIES
 from irnas.search.strategy import History
 from irnas.search.strategy.optuna_sampler import WINDOW, SamplerStrategy
 
-SAMPLERS = [name for name, entry in STRATEGIES.items() if not entry.is_multi_fidelity]
+SAMPLERS = [name for name, entry in STRATEGIES.items() if entry.module == "optuna_sampler"]
+
+
+def test_a_row_without_a_sampler_is_not_drawn_at_random() -> None:
+    with pytest.raises(SettingsError, match="sampler: got 'grid'; one of tpe, nsga2, nsga3, gp, random"):
+        strategy("grid")
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

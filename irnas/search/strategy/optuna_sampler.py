@@ -34,6 +34,8 @@ WINDOW = {"tpe": 500, "gp": 200}
 """Asks, of which a sampler whose cost grows with its study knows the newest, and up to as many before them."""
 
 
+SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random")
+"""The samplers that can be asked."""
 _POPULATIONS = {"nsga2-20": ("nsga2", 20)}
 """Strategies that are a sampler with a population of its own."""
 
@@ -76,13 +78,18 @@ class SamplerStrategy:
             space: the part that is searched.
             objectives: what is optimised, in the order of the Optuna study's directions.
             price: called once for each new genotype.
-            sampler: tpe, nsga2, nsga3, gp or random.
+            sampler: one of ``SAMPLERS``.
             seed: of all random choices.
             num_trials: the planned number, from which start-up and population sizes follow.
             limits: cost name to its largest value.
             first: (origin, genotype) to propose before anything else; may lie outside ``space``.
             population: of the genetic samplers; None for one that fits ``num_trials``, at most Optuna's own 50.
+
+        Raises:
+            SettingsError: no such sampler.
         """
+        if sampler not in SAMPLERS:
+            raise SettingsError(f"sampler: got {sampler!r}; one of {', '.join(SAMPLERS)}")
         self._space, self._objectives, self._price = space, tuple(objectives), price
         self._sampler, self._seed, self._num_trials = sampler, seed, num_trials
         self._population = population or max(4, min(50, num_trials // 4))
