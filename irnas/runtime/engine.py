@@ -19,10 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from irnas.core.errors import DataError, ExportError, FormatError, SettingsError
+from irnas.runtime.value_range import ValueRange, map_counts
 
 Masks = npt.NDArray[np.float32]
 
-_ABI = 2
+_ABI = 3
 _MODES = {"auto": 0, "streamed": 1, "layers": 2}
 _NAMES = ("_xnor.so", "_xnor.dylib", "_xnor.dll")
 _BUILD = "cmake -S . -B build && cmake --build build"
@@ -39,6 +40,8 @@ class _Info(ctypes.Structure):
         ("num_ops", ctypes.c_int32),
         ("mode", ctypes.c_int32),
         ("arena_bytes", ctypes.c_size_t),
+        ("has_counts", ctypes.c_int32),
+        ("counts", ctypes.c_double * 2),
     )
 
 
@@ -57,6 +60,8 @@ class Facts:
     num_ops: int
     metadata: Mapping[str, str]
     """The file's metadata (FORMAT.md, section 2) without the graph."""
+    counts: ValueRange | None = None
+    """How training mapped images of more than 8 bits (FORMAT.md, section 8); None where there were none."""
 
 
 def kernels() -> list[str]:
@@ -132,6 +137,7 @@ class Model:
     def facts(self) -> Facts:
         """What the model says about itself."""
         info = self._info()
+        counts = info.counts[:] if info.has_counts else None
         return Facts(
             kernels=info.kernels.decode(),
             channels=info.channels,
@@ -139,6 +145,7 @@ class Model:
             pad=info.pad,
             num_ops=info.num_ops,
             metadata=json.loads(info.metadata.decode()),
+            counts=ValueRange(*counts) if counts else None,
         )
 
     @property
@@ -151,20 +158,32 @@ class Model:
         """How the last run went: "streamed" (depth first, in bands of rows) or "layers"; "auto" before the first."""
         return next(name for name, code in _MODES.items() if code == self._info().mode)
 
-    def run(self, images: npt.NDArray[Any], threads: int = 1, *, extend: bool = True, mode: str = "auto") -> Masks:
+    def run(
+        self,
+        images: npt.NDArray[Any],
+        threads: int = 1,
+        *,
+        extend: bool = True,
+        mode: str = "auto",
+        value_range: ValueRange | None = None,
+    ) -> Masks:
         """Compute the probability of a target at each pixel, float32 [N, H, W]; a mask is where it exceeds 0.5.
 
         Args:
-            images: [N, H, W] or [N, H, W, channels], uint8 of 0..255 or float32 of the range that the file states.
+            images: [N, H, W] or [N, H, W, channels], uint8 of 0..255 or float32 of the range that the file states, or
+                counts, uint16 [N, H, W], which become 0..255 as in training (FORMAT.md, section 8).
             threads: to share the work among; the result does not depend on it.
             extend: extends images of other sizes to multiples of ``facts.pad`` while they run; without it their height
                 and width must be multiples of ``facts.multiple``.
             mode: "auto", or one way of running: "streamed" or "layers". The result does not depend on it either.
+            value_range: of counts, instead of the one in the file; without either it is that of all these images.
 
         Raises:
             DataError: images of another kind or shape.
             SettingsError: a size that the model cannot take, a number of threads out of 1..256, or an unknown mode.
         """
+        if images.dtype == np.uint16 and images.ndim == 3 and images.size:
+            images = map_counts(images, self.facts.counts, value_range)
         images, channels = self._check_images(images)
         num, height, width = images.shape[:3]
         self._prepare(height, width, extend, threads, mode)
@@ -188,7 +207,7 @@ class Model:
 
     def _check_images(self, images: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
         if images.dtype not in (np.uint8, np.float32):
-            raise DataError(f"images: got {images.dtype}; must be uint8 or float32")
+            raise DataError(f"images: got {images.dtype}; must be uint8 or float32, or uint16 [N, H, W]")
         own = self._info().channels
         channels = images.shape[3] if images.ndim == 4 else 1
         if images.ndim not in (3, 4) or channels not in (1, own) or 0 in images.shape[1:]:

@@ -11,9 +11,10 @@ from typing import Any
 from irnas.runtime import container, graph
 from irnas.runtime.container import is_integer, refuse
 from irnas.runtime.graph import Extent, Op
+from irnas.runtime.value_range import COUNT_MOST, ValueRange
 
 FORMAT = "xnor"
-VERSION = "1.0"
+VERSION, VERSION_WITH_COUNTS = "1.0", "1.1"
 ARITHMETIC = "fold-fma-1"
 TEXT_MOST = 786432
 REFERENCE_MOST = 1024
@@ -45,6 +46,13 @@ class Input:
     """Images are extended to multiples of it (FORMAT.md, section 6)."""
     low: float = 0.0
     high: float = 1.0
+    counts: ValueRange | None = None
+    """How training mapped images of more than 8 bits (FORMAT.md, section 8); None where there were none."""
+
+    @property
+    def version(self) -> str:
+        """The version of the format that a file of this input needs."""
+        return VERSION if self.counts is None else VERSION_WITH_COUNTS
 
     def document(self) -> dict[str, Any]:
         """Return the JSON object that the file holds."""
@@ -53,6 +61,7 @@ class Input:
             "multiple": self.multiple,
             "pad": self.pad,
             "range": [self.low, self.high],
+            **({} if self.counts is None else {"counts": [self.counts.low, self.counts.high]}),
         }
 
 
@@ -100,7 +109,7 @@ def read(content: bytes) -> Model:
     metadata = _check_metadata(parts.metadata)
     if metadata["sha256"] != hashlib.sha256(parts.data).hexdigest():
         refuse("R13", f"sha256 {metadata['sha256'][:64]!r}", f"{hashlib.sha256(parts.data).hexdigest()}, the data's")
-    accepted = _parse_input(container.loads(metadata["input"], "R14"))
+    accepted = _parse_input(container.loads(metadata["input"], "R14"), metadata["version"])
     reference = _parse_reference(container.loads(metadata["reference"], "R15"), accepted)
     parity = container.loads(metadata["parity"], "R17")
     if not isinstance(parity, dict):
@@ -128,7 +137,7 @@ def write(model: Model) -> bytes:
     tensors = {f"{k}.{role}": tensor for k, op in enumerate(model.ops) for role, tensor in op.constants.items()}
     metadata = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": model.input.version,
         "arithmetic": ARITHMETIC,
         "input": container.dumps(model.input.document()),
         "reference": container.dumps(model.reference.document()),
@@ -158,8 +167,9 @@ def _check_metadata(metadata: Mapping[str, Any]) -> Mapping[str, str]:
     # A file of another version may have other keys: its version is the first thing to say.
     if "format" in metadata and metadata["format"] != FORMAT:
         refuse("R10", f"format {str(metadata['format'])[:64]!r}", repr(FORMAT))
-    if "version" in metadata and metadata["version"] != VERSION:
-        refuse("R11", f"version {str(metadata['version'])[:64]!r}", f"{VERSION}, which this reader knows")
+    if "version" in metadata and metadata["version"] not in (VERSION, VERSION_WITH_COUNTS):
+        must = f"{VERSION} or {VERSION_WITH_COUNTS}, which this reader knows"
+        refuse("R11", f"version {str(metadata['version'])[:64]!r}", must)
     if set(metadata) != _KEYS:
         refuse("R9", f"metadata {sorted(metadata)}"[:300], ", ".join(sorted(_KEYS)))
     for key, value in metadata.items():
@@ -172,8 +182,8 @@ def _check_metadata(metadata: Mapping[str, Any]) -> Mapping[str, str]:
     return metadata
 
 
-def _parse_input(document: Any) -> Input:
-    if not isinstance(document, dict) or set(document) != {"channels", "multiple", "pad", "range"}:
+def _parse_input(document: Any, version: str) -> Input:
+    if not isinstance(document, dict) or set(document) - {"counts"} != {"channels", "multiple", "pad", "range"}:
         refuse("R14", "another input specification", "an object of channels, multiple, pad, range")
     multiple, pad, bounds = document["multiple"], document["pad"], document["range"]
     if not is_integer(document["channels"], 1, 16):
@@ -182,11 +192,34 @@ def _parse_input(document: Any) -> Input:
         refuse("R14", f"multiple {multiple!r}", f"1..{graph.MULTIPLE_MOST}")
     if not is_integer(pad, 1, graph.MULTIPLE_MOST) or pad % multiple:
         refuse("R14", f"pad {pad!r}", f"a multiple of {multiple} up to {graph.MULTIPLE_MOST}")
-    if not isinstance(bounds, list) or len(bounds) != 2 or not all(type(b) in (int, float) for b in bounds):
+    if not _are_two_numbers(bounds):
         refuse("R14", f"range {bounds!r}", "two numbers")
     if not bounds[0] < bounds[1]:
         refuse("R14", f"range {bounds!r}", "ascending")
-    return Input(channels=document["channels"], multiple=multiple, pad=pad, low=float(bounds[0]), high=float(bounds[1]))
+    return Input(
+        channels=document["channels"],
+        multiple=multiple,
+        pad=pad,
+        low=float(bounds[0]),
+        high=float(bounds[1]),
+        counts=_parse_counts(document, version),
+    )
+
+
+def _parse_counts(document: Mapping[str, Any], version: str) -> ValueRange | None:
+    if ("counts" in document) != (version == VERSION_WITH_COUNTS):
+        got = "counts" if "counts" in document else "no counts"
+        refuse("R35", f"an input with {got} in version {version}", f"counts in {VERSION_WITH_COUNTS} alone")
+    if "counts" not in document:
+        return None
+    ends = document["counts"]
+    if not _are_two_numbers(ends) or not -COUNT_MOST <= ends[0] < ends[1] <= COUNT_MOST:
+        refuse("R36", f"counts {str(ends)[:64]}", "two ascending numbers of a magnitude of at most 2^53")
+    return ValueRange(float(ends[0]), float(ends[1]))
+
+
+def _are_two_numbers(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(type(end) in (int, float) for end in value)
 
 
 def _parse_reference(document: Any, accepted: Input) -> Reference:

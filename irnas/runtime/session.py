@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from irnas.core.errors import DataError, ExportError, FormatError
+from irnas.core.errors import DataError, ExportError, FormatError, SettingsError
 from irnas.runtime.format import Input
 from irnas.runtime.reference import prepare
+from irnas.runtime.value_range import ValueRange, map_counts
 
 Masks = npt.NDArray[np.float32]
 
@@ -78,6 +80,11 @@ class SessionFacts:
     frames: int
     """Length of the windows that the network sees; 1 for a network of single images."""
 
+    @property
+    def counts(self) -> ValueRange | None:
+        """How training mapped images of more than 8 bits; None where there were none."""
+        return self.input.counts
+
 
 class Session:
     """An .onnx file that ``irnas export`` wrote, loaded.
@@ -98,24 +105,30 @@ class Session:
         metadata = self._session.get_modelmeta().custom_metadata_map
         try:
             accepted = Input(
-                channels=int(model_input.shape[1]), multiple=int(metadata["multiple"]), pad=int(metadata["pad"])
+                channels=int(model_input.shape[1]),
+                multiple=int(metadata["multiple"]),
+                pad=int(metadata["pad"]),
+                counts=_parse_counts(metadata.get("counts")),
             )
             self.facts = SessionFacts(kernels=onnx_engine(), input=accepted, frames=int(metadata.get("frames", 1)))
-        except (KeyError, ValueError, TypeError, IndexError):
+        except (KeyError, ValueError, TypeError, IndexError, SettingsError):
             raise FormatError("got an .onnx file without its input described; must come from irnas export") from None
 
-    def run(self, images: npt.NDArray[np.uint8], threads: int = 1) -> Masks:
+    def run(self, images: npt.NDArray[Any], threads: int = 1, *, value_range: ValueRange | None = None) -> Masks:
         """Compute the probability of a target at each pixel, float32 [N, H, W].
 
         Args:
-            images: uint8 [N, H, W], or windows [N, frames, H, W] with the newest frame last.
+            images: uint8 [N, H, W], or windows [N, frames, H, W] with the newest frame last; or counts, uint16, which
+                become 0..255 as in training (FORMAT.md, section 8).
             threads: share the work.
+            value_range: of counts, instead of the one in the file; without either it is that of all these images.
 
         Raises:
             DataError: images of another kind or shape.
         """
-        if images.dtype != np.uint8 or images.ndim not in (3, 4) or 0 in images.shape:
-            raise DataError(f"images: got {images.dtype} {images.shape}; must be uint8 [N, H, W] or windows")
+        if images.dtype not in (np.uint8, np.uint16) or images.ndim not in (3, 4) or 0 in images.shape:
+            raise DataError(f"images: got {images.dtype} {images.shape}; must be uint8 or uint16 [N, H, W] or windows")
+        images = map_counts(images, self.facts.input.counts, value_range)
         if threads != self._threads:
             self._threads, self._session = threads, onnx_session(self._content, threads)
         return np.stack([self._run(image) for image in images])
@@ -139,3 +152,10 @@ def load(path: str | Path) -> Session:
         return Session(Path(path).read_bytes())
     except FormatError as problem:
         raise FormatError(f"{path}: {problem}") from None
+
+
+def _parse_counts(text: str | None) -> ValueRange | None:
+    if text is None:
+        return None
+    low, high = json.loads(text)
+    return ValueRange(float(low), float(high))

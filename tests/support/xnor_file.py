@@ -17,6 +17,7 @@ import numpy as np
 from irnas.runtime import format, reference
 from irnas.runtime.format import Input, Model, Reference
 from irnas.runtime.graph import Op
+from irnas.runtime.value_range import ValueRange
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -83,6 +84,12 @@ def tiny() -> Model:
     return replace(model, reference=replace(run, **hashes))
 
 
+def tiny_with_counts(low: float = 22000.0, high: float = 23155.5) -> Model:
+    """The tiny model as one that was trained on images of more than 8 bits."""
+    model = tiny()
+    return replace(model, input=replace(model.input, counts=ValueRange(low, high)))
+
+
 @dataclass
 class File:
     """The parts of a file, to be put together with one thing wrong."""
@@ -145,6 +152,11 @@ def _meta(key: str, value: object) -> bytes:
 
 def _part(part: str, key: str, value: object) -> bytes:
     return _with(lambda f: f.metadata[part].update({key: value}))
+
+
+def _counts(value: object) -> bytes:
+    """A file of version 1.1 with these counts."""
+    return _with(lambda f: f.metadata.update(version="1.1") or f.metadata["input"].update(counts=value))
 
 
 def _op(k: int, **changes: object) -> bytes:
@@ -228,7 +240,7 @@ BROKEN: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
     ("R9", "number", lambda: _header(lambda h: h["__metadata__"].update(trial=1))),
     ("R9", "no metadata", lambda: _header(lambda h: h.pop("__metadata__"))),
     ("R10", "format", lambda: _meta("format", "onnx")),
-    ("R11", "newer minor", lambda: _meta("version", "1.1")),
+    ("R11", "newer minor", lambda: _meta("version", "1.2")),
     ("R11", "newer major", lambda: _meta("version", "2.0")),
     ("R12", "arithmetic", lambda: _meta("arithmetic", "fold-fma-2")),
     ("R13", "checksum", lambda: tiny_file().content(is_true=False)),
@@ -303,5 +315,17 @@ BROKEN: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
     ("R30", "pool", lambda: _op(2, kind="median")),
     ("R31", "upsample", lambda: _op(10, kind="cubic")),
     ("R34", "stray bits", lambda: _tensor("1.bits", _stray_bits())),
+    ("R35", "no counts in 1.1", lambda: _meta("version", "1.1")),
+    ("R35", "counts in 1.0", lambda: _part("input", "counts", [0, 4095])),
+    ("R36", "descending", lambda: _counts([4095, 0])),
+    ("R36", "equal", lambda: _counts([7, 7.0])),
+    ("R36", "one number", lambda: _counts([7])),
+    ("R36", "three numbers", lambda: _counts([7, 8, 9])),
+    ("R36", "text", lambda: _counts([7, "8"])),
+    ("R36", "true for 1", lambda: _counts([0, True])),
+    ("R36", "no array", lambda: _counts(7)),
+    ("R36", "nothing", lambda: _counts(None)),
+    ("R36", "too large", lambda: _counts([0, 2**53 + 2])),
+    ("R36", "too small", lambda: _counts([-1e300, 0])),
 )
 """(rule, what is wrong, the file): every reader refuses it and names the rule."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.xnor_file import BROKEN, tiny, tiny_file
+from support.xnor_file import BROKEN, tiny, tiny_file, tiny_with_counts
 
 from irnas.core.errors import FormatError
 from irnas.runtime import container, format, graph, reference
@@ -78,9 +79,10 @@ def test_a_file_cut_anywhere_is_refused() -> None:
             format.read(content[:end])
 
 
-def test_a_flipped_bit_is_refused_or_changes_no_network() -> None:
+@pytest.mark.parametrize("make", [tiny, tiny_with_counts])
+def test_a_flipped_bit_is_refused_or_changes_no_network(make: Callable[[], format.Model]) -> None:
     """In the data the checksum tells; in the header a rule does, unless the bit lies in free text."""
-    content = format.write(tiny())
+    content = format.write(make())
     known = format.read(content)
     length = int.from_bytes(content[:8], "little")
     for place in [*range(8), *range(8, 8 + length, 5), *range(8 + length, len(content), 101)]:
@@ -97,8 +99,18 @@ def test_a_flipped_bit_is_refused_or_changes_no_network() -> None:
 
 
 def test_the_message_about_a_newer_version_names_both() -> None:
-    with pytest.raises(FormatError, match=r"version '1\.1'; must be 1\.0"):
-        format.read(tiny_file().content(header=lambda h: h["__metadata__"].update(version="1.1", novel="x")))
+    with pytest.raises(FormatError, match=r"version '1\.2'; must be 1\.0 or 1\.1"):
+        format.read(tiny_file().content(header=lambda h: h["__metadata__"].update(version="1.2", novel="x")))
+
+
+def test_counts_make_version_1_1_and_are_read_back() -> None:
+    model = tiny_with_counts()
+    content = format.write(model)
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+    assert header["version"] == "1.1" and json.loads(header["input"])["counts"] == [22000.0, 23155.5]
+    assert format.read(content).input == model.input and format.write(format.read(content)) == content
+    plain = format.write(tiny())
+    assert b'"version":"1.0"' in plain and b"counts" not in plain
 
 
 def test_a_model_that_breaks_a_rule_is_not_written() -> None:

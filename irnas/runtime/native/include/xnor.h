@@ -18,7 +18,7 @@ extern "C" {
 #endif
 
 /* Rises when this interface changes. */
-#define XNOR_ABI 2
+#define XNOR_ABI 3
 
 typedef struct xnor_model xnor_model;
 
@@ -74,6 +74,9 @@ typedef struct {
   /* Of the last xnor_prepare, 0 before it: */
   int32_t mode;       /* XNOR_STREAMED or XNOR_LAYERS */
   size_t arena_bytes; /* memory for maps */
+  /* Of the file again: 1 where training saw images of more than 8 bits, and the counts that became 0 and 255. */
+  int32_t has_counts;
+  double counts[2];
 } xnor_info;
 
 XNOR_API void xnor_describe(const xnor_model* model, xnor_info* info);
@@ -90,6 +93,10 @@ XNOR_API int xnor_prepare(xnor_model* model, int32_t height, int32_t width, int3
  *
  * channels: those of the model, or 1, which is repeated. */
 XNOR_API int xnor_run(xnor_model* model, const void* image, int32_t type, int32_t channels, float* out);
+
+/* Counts of more than 8 bits as the bytes that xnor_run takes (FORMAT.md, section 8): low becomes 0 and high 255, which
+ * should be the model's `counts`. */
+XNOR_API void xnor_map_counts(const uint16_t* counts, size_t num, double low, double high, uint8_t* out);
 
 /* Repeats the file's reference run (FORMAT.md, section 7); XNOR_FILE if a single bit of the result differs. The model
  * must be prepared anew afterwards. */

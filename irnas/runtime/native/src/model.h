@@ -109,6 +109,9 @@ struct Network {
   std::vector<Op> ops;
   ReferenceRun reference;
   std::string metadata;  // the file's metadata as a JSON object
+  // Section 8: the counts that training mapped to 0 and 255.
+  bool has_counts = false;
+  double counts[2] = {0, 0};
 
   // Channels and level of tensor `id`.
   int channels_of(int id) const { return id == 0 ? channels : ops[id - 1].channels; }

@@ -8,6 +8,8 @@ namespace {
 
 using Kind = json::Value::Kind;
 
+constexpr char kWithCounts[] = "1.1";
+
 bool is_digest(const std::string& text) {
   if (text.size() != 64) return false;
   for (char c : text)
@@ -25,8 +27,9 @@ Status check_names(const Container& file) {
   // A file of another version may have other keys: its version is the first thing to say.
   const std::string *format = file.note("format"), *version = file.note("version");
   if (format && *format != "xnor") return refuse_file("R10: format", "'" + format->substr(0, 64) + "'", "xnor");
-  if (version && *version != "1.0") {
-    Status status = refuse_file("R11: version", "'" + version->substr(0, 64) + "'", "1.0, which this engine reads");
+  if (version && *version != "1.0" && *version != kWithCounts) {
+    Status status =
+        refuse_file("R11: version", "'" + version->substr(0, 64) + "'", "1.0 or 1.1, which this engine reads");
     status.code = Code::kNewer;
     return status;
   }
@@ -46,21 +49,39 @@ Status read_object(const Container& file, const char* key, const char* rule, jso
   return {};
 }
 
+bool are_ascending(const json::Value* value) {
+  return value != nullptr && value->is(Kind::kArray) && value->items.size() == 2 && value->items[0].is_number() &&
+         value->items[1].is_number() && value->items[0].real < value->items[1].real;
+}
+
+Status read_counts(const Container& file, const json::Value& input, Network* out) {
+  const json::Value* counts = input.find("counts");
+  const bool expected = *file.note("version") == kWithCounts;
+  if ((counts != nullptr) != expected)
+    return refuse_file("R35: input.counts", counts ? "some" : "none", "there in version 1.1 alone");
+  if (counts == nullptr) return {};
+  if (!are_ascending(counts) || counts->items[0].real < -0x1p53 || counts->items[1].real > 0x1p53)
+    return refuse_file("R36: input.counts", "another value", "two ascending numbers of a magnitude of at most 2^53");
+  out->has_counts = true;
+  for (int end = 0; end < 2; ++end) out->counts[end] = counts->items[end].real;
+  return {};
+}
+
 Status read_input(const Container& file, Network* out) {
   json::Value input;
   XNOR_TRY(read_object(file, "input", "R14", &input));
   const json::Value *channels = input.find("channels"), *multiple = input.find("multiple"), *pad = input.find("pad");
   const json::Value* range = input.find("range");
-  if (input.members.size() != 4 || !is_integer(channels, 1, 16) || !is_integer(multiple, 1, 256) ||
+  const size_t members = input.find("counts") == nullptr ? 4 : 5;
+  if (input.members.size() != members || !is_integer(channels, 1, 16) || !is_integer(multiple, 1, 256) ||
       !is_integer(pad, 1, 256) || pad->integer % multiple->integer)
     return refuse_file("R14: input", "other values", "channels 1..16, multiple 1..256, pad a multiple of it, range");
-  if (range == nullptr || !range->is(Kind::kArray) || range->items.size() != 2 || !range->items[0].is_number() ||
-      !range->items[1].is_number() || !(range->items[0].real < range->items[1].real))
+  if (!are_ascending(range))
     return refuse_file("R14: input.range", "another value", "the lowest and the highest number");
   out->channels = static_cast<int>(channels->integer);
   out->multiple = static_cast<int>(multiple->integer);
   out->pad = static_cast<int>(pad->integer);
-  return {};
+  return read_counts(file, input, out);
 }
 
 Status read_reference(const Container& file, Network* out) {

@@ -1,6 +1,8 @@
 // The C interface: translates, and lets no exception out.
 #include "xnor.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -117,6 +119,8 @@ void xnor_describe(const xnor_model* model, xnor_info* info) {
   info->num_ops = static_cast<int32_t>(network.ops.size());
   info->mode = !model->prepared ? XNOR_AUTO : plan.mode == xnor::Mode::kStreamed ? XNOR_STREAMED : XNOR_LAYERS;
   info->arena_bytes = plan.total_bytes;
+  info->has_counts = network.has_counts;
+  std::copy_n(network.counts, 2, info->counts);
 }
 
 int xnor_prepare(xnor_model* model, int32_t height, int32_t width, int32_t extend, int32_t threads, int32_t mode) {
@@ -138,6 +142,13 @@ int xnor_run(xnor_model* model, const void* image, int32_t type, int32_t channel
     return report(model, {Code::kArgument, "run: got another image; must be bytes or floats of the model's channels"});
   model->session.run({image, type == XNOR_U8, channels}, out);
   return XNOR_OK;
+}
+
+void xnor_map_counts(const uint16_t* counts, size_t num, double low, double high, uint8_t* out) {
+  for (size_t i = 0; i < num; ++i) {
+    const double level = (static_cast<double>(counts[i]) - low) * 255.0 / (high - low);
+    out[i] = static_cast<uint8_t>(std::nearbyint(std::min(std::max(level, 0.0), 255.0)));
+  }
 }
 
 int xnor_verify(xnor_model* model, int32_t threads, int32_t mode) {

@@ -1,5 +1,7 @@
 #include "image_file.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -48,18 +50,23 @@ std::string read_pgm(const std::string& path, const std::vector<uint8_t>& file, 
     out->bytes.assign(file.begin() + at, file.begin() + at + count);
     return "";
   }
-  out->is_float = true;
-  out->bytes.resize(count * sizeof(float));
+  out->bytes.resize(count * wide);
+  if (wide == 1) {
+    // As other readers of PGM do it.
+    for (size_t i = 0; i < count; ++i)
+      out->bytes[i] = static_cast<uint8_t>(std::min(255.0, std::nearbyint(double(file[at + i]) / top * 255)));
+    return "";
+  }
+  out->kind = Kind::kCounts;
   for (size_t i = 0; i < count; ++i) {
-    const int value = wide == 2 ? file[at + 2 * i] << 8 | file[at + 2 * i + 1] : file[at + i];
-    const float scaled = static_cast<float>(value) / static_cast<float>(top);
-    std::memcpy(&out->bytes[i * sizeof(float)], &scaled, sizeof scaled);
+    const uint16_t value = static_cast<uint16_t>(file[at + 2 * i] << 8 | file[at + 2 * i + 1]);
+    std::memcpy(&out->bytes[2 * i], &value, 2);
   }
   return "";
 }
 
 std::string read_npy(const std::string& path, const std::vector<uint8_t>& file, Frames* out) {
-  const std::string must = "an array of uint8 or float32, [H,W] or [N,H,W], in C order";
+  const std::string must = "an array of uint8, uint16 or float32, [H,W] or [N,H,W], in C order";
   if (file.size() < 12) return complain(path, "too few bytes", must);
   const bool long_header = file[6] >= 2;
   size_t length = file[8] | file[9] << 8, at = 10;
@@ -70,10 +77,11 @@ std::string read_npy(const std::string& path, const std::vector<uint8_t>& file, 
   if (length > file.size() - at) return complain(path, "too few bytes", must);
   const std::string header(file.begin() + at, file.begin() + at + length);
   at += length;
-  out->is_float = header.find("'<f4'") != std::string::npos;
+  const bool is_float = header.find("'<f4'") != std::string::npos, is_count = header.find("'<u2'") != std::string::npos;
   const bool is_bytes = header.find("'|u1'") != std::string::npos;
+  out->kind = is_float ? Kind::kFloats : is_count ? Kind::kCounts : Kind::kBytes;
   const size_t open = header.find("'shape': (");
-  if (out->is_float == is_bytes || header.find("'fortran_order': False") == std::string::npos ||
+  if (is_float + is_count + is_bytes != 1 || header.find("'fortran_order': False") == std::string::npos ||
       open == std::string::npos)
     return complain(path, "another array", must);
   std::vector<long> sizes;
@@ -88,7 +96,7 @@ std::string read_npy(const std::string& path, const std::vector<uint8_t>& file, 
   out->count = sizes.size() == 3 ? static_cast<int>(sizes[0]) : 1;
   out->height = static_cast<int>(sizes[sizes.size() - 2]);
   out->width = static_cast<int>(sizes.back());
-  const size_t bytes = size_t(out->count) * out->height * out->width * (out->is_float ? sizeof(float) : 1);
+  const size_t bytes = size_t(out->count) * out->height * out->width * out->item_bytes();
   if (file.size() - at != bytes) return complain(path, std::to_string(file.size() - at) + " bytes of data", must);
   out->bytes.assign(file.begin() + at, file.end());
   return "";

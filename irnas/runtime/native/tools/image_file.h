@@ -1,4 +1,5 @@
-// Images from files: PGM (P5, 8 or 16 bits), NumPy arrays (uint8 or float32, [H,W] or [N,H,W]), raw 8-bit frames.
+// Images from files: PGM (P5, 8 or 16 bits), NumPy arrays (uint8, uint16 or float32, [H,W] or [N,H,W]), raw 8-bit
+// frames.
 #pragma once
 
 #include <cstdint>
@@ -7,10 +8,14 @@
 
 namespace xnor::tools {
 
+enum class Kind : uint8_t { kBytes, kCounts, kFloats };  // 0..255, uint16 of any range, 0..1
+
 struct Frames {
   int count = 0, height = 0, width = 0;
-  bool is_float = false;       // 0..1 floats, or bytes 0..255
-  std::vector<uint8_t> bytes;  // count * height * width items
+  Kind kind = Kind::kBytes;
+  std::vector<uint8_t> bytes;  // count * height * width items in the order of this machine
+
+  size_t item_bytes() const { return kind == Kind::kFloats ? 4 : kind == Kind::kCounts ? 2 : 1; }
 };
 
 // Both return an empty text on success and one line of complaint otherwise.

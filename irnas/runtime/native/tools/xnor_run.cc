@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "image_file.h"
+#include "value_range.h"
 #include "xnor.h"
 
 namespace {
@@ -16,11 +17,14 @@ namespace {
 constexpr char kUsage[] =
     "usage: xnor-run MODEL IMAGE... [options]\n"
     "       xnor-run MODEL --verify [--threads N] [--kernels NAME]   repeat the reference run that the file holds\n"
-    "  IMAGE            PGM (8 or 16 bits), NumPy array (uint8 or float32, [H,W] or [N,H,W]), or raw 8-bit frames\n"
+    "  IMAGE            PGM (8 or 16 bits), NumPy array (uint8, uint16 or float32, [H,W] or [N,H,W]), or raw 8-bit\n"
+    "                   frames\n"
     "  -o FOLDER        write each mask as FOLDER/NAME.pgm (255 where the probability exceeds the threshold)\n"
     "  --probability    write 255 times the probability instead\n"
     "  --threshold P    default 0.5\n"
     "  --raw HxW        size of raw frames\n"
+    "  --range LOW,HIGH counts of 16-bit images that become 0 and 255, or P%,Q%: percentiles of all images given;\n"
+    "                   default: those that the model holds, else 0.01%,99.99%\n"
     "  --threads N      default 1\n"
     "  --kernels NAME   one of those that run here, instead of the best; XNOR_KERNELS does the same\n"
     "  --repeat N       run each image N times for the timing, default 1\n";
@@ -31,6 +35,8 @@ struct Options {
   bool probability = false, verify = false;
   double threshold = 0.5;
   int raw_height = 0, raw_width = 0, threads = 1, repeat = 1;
+  bool has_range = false;
+  xnor::tools::RangeChoice range;
 };
 
 int fail(const std::string& text) {
@@ -65,7 +71,10 @@ std::string parse(int argc, char** argv, Options* out) {
       out->repeat = std::atoi(value);
     else if (word == "--threshold")
       out->threshold = std::atof(value);
-    else if (word != "--raw")
+    else if (word == "--range") {
+      if (std::string error = xnor::tools::parse_range(value, &out->range); !error.empty()) return error;
+      out->has_range = true;
+    } else if (word != "--raw")
       return word + ": got an unknown option; see --help";
     else if (std::sscanf(value, "%dx%d", &out->raw_height, &out->raw_width) != 2)
       return "--raw: got " + std::string(value) + "; must be HxW, such as 256x256";
@@ -102,21 +111,63 @@ struct Times {
   std::vector<double> wall, cpu;  // milliseconds for each run
 };
 
+// The counts that become 0 and 255: of the option, of the model, or of all images given, which are one set then.
+struct Mapping {
+  xnor::tools::Range range;
+  const char* source = nullptr;  // null where no image has more than 8 bits
+};
+
+std::string find_mapping(const Options& options, const xnor_model* model, Mapping* out) {
+  xnor_info info;
+  xnor_describe(model, &info);
+  xnor::tools::RangeMeter meter(options.range.percentiles);
+  for (size_t i = 1; i < options.paths.size(); ++i) {
+    xnor::tools::Frames frames;
+    std::string error = xnor::tools::read_frames(options.paths[i], options.raw_height, options.raw_width, &frames);
+    if (!error.empty()) return error;
+    if (frames.kind != xnor::tools::Kind::kCounts) continue;
+    if (options.range.is_fixed || (info.has_counts && !options.has_range)) {
+      *out = {options.range.fixed, "--range"};
+      if (!options.range.is_fixed) *out = {{info.counts[0], info.counts[1]}, "the model"};
+      return "";
+    }
+    const size_t count = size_t(frames.height) * frames.width;
+    std::vector<uint16_t> frame(count);
+    for (int n = 0; n < frames.count; ++n) {
+      std::memcpy(frame.data(), &frames.bytes[2 * n * count], 2 * count);
+      meter.add(frame.data(), frames.height, frames.width);
+    }
+  }
+  if (!meter.is_empty()) *out = {meter.measure(), "these images"};
+  return "";
+}
+
+void map_frames(const Mapping& mapping, xnor::tools::Frames* frames) {
+  if (frames->kind != xnor::tools::Kind::kCounts) return;
+  std::vector<uint16_t> counts(frames->bytes.size() / 2);
+  std::memcpy(counts.data(), frames->bytes.data(), 2 * counts.size());
+  frames->bytes.resize(counts.size());
+  frames->kind = xnor::tools::Kind::kBytes;
+  xnor_map_counts(counts.data(), counts.size(), mapping.range.low, mapping.range.high, frames->bytes.data());
+}
+
 // All frames of one file. Timed are runs alone, with the CPU time of all threads.
-std::string run_file(const Options& options, const std::string& path, xnor_model* model, Times* times) {
+std::string run_file(const Options& options, const Mapping& mapping, const std::string& path, xnor_model* model,
+                     Times* times) {
   xnor::tools::Frames frames;
   std::string error = xnor::tools::read_frames(path, options.raw_height, options.raw_width, &frames);
   if (!error.empty()) return error;
   if (xnor_prepare(model, frames.height, frames.width, 1, options.threads, XNOR_AUTO) != XNOR_OK)
     return path + ": " + xnor_error(model);
-  const size_t count = size_t(frames.height) * frames.width, bytes = count * (frames.is_float ? sizeof(float) : 1);
+  map_frames(mapping, &frames);
+  const size_t count = size_t(frames.height) * frames.width, bytes = count * frames.item_bytes();
+  const int32_t type = frames.kind == xnor::tools::Kind::kFloats ? XNOR_F32 : XNOR_U8;
   std::vector<float> probabilities(count);
   for (int n = 0; n < frames.count; ++n) {
     const uint8_t* image = frames.bytes.data() + n * bytes;
     for (int r = 0; r < options.repeat; ++r) {
       const double wall = now_ms(CLOCK_MONOTONIC), cpu = now_ms(CLOCK_PROCESS_CPUTIME_ID);
-      if (xnor_run(model, image, frames.is_float ? XNOR_F32 : XNOR_U8, 1, probabilities.data()) != XNOR_OK)
-        return path + ": " + xnor_error(model);
+      if (xnor_run(model, image, type, 1, probabilities.data()) != XNOR_OK) return path + ": " + xnor_error(model);
       times->wall.push_back(now_ms(CLOCK_MONOTONIC) - wall);
       times->cpu.push_back(now_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu);
     }
@@ -160,8 +211,13 @@ int main(int argc, char** argv) {
     if (code != XNOR_OK) error = options.paths[0] + ": " + xnor_error(model);
     options.paths.resize(1);
   }
+  Mapping mapping;
+  if (error.empty()) error = find_mapping(options, model, &mapping);
   for (size_t i = 1; i < options.paths.size() && error.empty(); ++i)
-    error = run_file(options, options.paths[i], model, &times);
+    error = run_file(options, mapping, options.paths[i], model, &times);
+  if (error.empty() && mapping.source)
+    std::printf("counts %.10g..%.10g read as 0..255, the range of %s\n", mapping.range.low, mapping.range.high,
+                mapping.source);
   xnor_info info;
   xnor_describe(model, &info);
   if (options.verify && error.empty()) {
