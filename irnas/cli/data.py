@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from irnas.cli.console import make_console, progress_bars
-from irnas.core.errors import DataError
+from irnas.core.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
     from irnas.data.manifest import Manifest
@@ -30,16 +30,64 @@ def import_(
     format: Annotated[
         str, typer.Option(help="Name of the layout, or auto to look for it; an unknown name lists all.")
     ] = "auto",
+    protocol: Annotated[
+        str, typer.Option(help="Which split lists lead, by their folder or by what their names end in, such as v1.")
+    ] = "",
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the images, in SOURCE or from its top; with --masks.")
+    ] = None,
+    masks: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the masks; with --images.")] = None,
+    mask_suffix: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What a mask's name has after its image's, such as _gt.")
+    ] = None,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Leave out what cannot be read; the manifest names it.")
+    ] = False,
+    allow_large_targets: Annotated[
+        bool, typer.Option("--allow-large-targets", help="Import even if over 20 % of all pixels are target.")
+    ] = False,
     val_fraction: Fraction = 0.2,
     val_seed: Annotated[int, typer.Option(help="Seed of that cut.")] = 0,
+    value_range: Annotated[
+        str | None,
+        typer.Option(
+            "--range",
+            metavar="LOW,HIGH",
+            help="Of more than 8 bits: the counts that become 0 and 255, or percentiles P%,Q% of the set.",
+            show_default="0.01%,99.99%",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Read a published data set and write it as Parquet shards with a manifest."""
-    from irnas.data.importer import import_folder
+    """Read a published data set, or one's own, and write it as Parquet shards with a manifest.
 
+      irnas data import SIRST -o data/sirst
+
+      irnas data import own -o data/own --images infrared --masks truth --mask-suffix _gt
+
+    In a mask 0 is background. Where its brightest value is 255, values above 127 are target; else its values are
+    numbers and every other one is target. A colour palette counts by index, 255 meaning that nobody cares.
+    """
+    from irnas.data.importer import import_folder
+    from irnas.data.layouts import Folders
+    from irnas.runtime.value_range import parse_choice
+
+    if (images is None) != (masks is None) or (mask_suffix is not None and images is None):
+        raise SettingsError("import: got a part of --images, --masks and --mask-suffix; must be both folders, or none")
+    folders = Folders(images=images, masks=masks, suffix=mask_suffix) if images and masks else None
     with progress_bars() as progress:
         manifest = import_folder(
-            source, output, format=format, val_fraction=val_fraction, val_seed=val_seed, progress=progress
+            source,
+            output,
+            format=format,
+            protocol=protocol,
+            folders=folders,
+            skip_broken=skip_broken,
+            allow_large_targets=allow_large_targets,
+            val_fraction=val_fraction,
+            val_seed=val_seed,
+            range_choice=parse_choice(value_range),
+            progress=progress,
         )
     _print_manifest(output, manifest, as_json)
 

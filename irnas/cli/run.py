@@ -3,96 +3,115 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irnas.core.errors import DataError, SettingsError
+from irnas.core.errors import SettingsError
 
 if TYPE_CHECKING:
+    from irnas.data.pictures import Picture
     from irnas.runtime import Model
     from irnas.runtime.session import Session
-
-_SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm")
+    from irnas.runtime.value_range import ValueRange
 
 
 def run(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="FILE.xnor or FILE.onnx")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of them.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="FILE.xnor, FILE.onnx, or FILE.pt of irnas import-weights.")
+    ],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="Images, folders of them, folders of sequences.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the masks, one PNG for each image.")],
     threshold: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="A target is where the probability exceeds it.")
     ] = 0.5,
     probability: Annotated[bool, typer.Option(help="Write 255 times the probability instead of masks.")] = False,
+    value_range: Annotated[
+        str | None,
+        typer.Option(
+            "--range",
+            metavar="LOW,HIGH",
+            help="Of more than 8 bits: the counts that become 0 and 255, or percentiles P%,Q% of all images given.",
+            show_default="as in training, which the model holds; else 0.01%,99.99%",
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, max=256)] = 1,
     kernels: Annotated[str | None, typer.Option(metavar="NAME", show_default="the best")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run an exported model on images and write masks: 255 where there is a target.
 
-    A model of many frames takes the images of a folder, in the order of their names, as one sequence.
+    A model of many frames takes the images of a folder as one sequence, in the order of the numbers in their names; its
+    window does not reach across a gap in them. Masks of several folders lie in folders of their names where file names
+    repeat. The pages of a TIFF are frames.
 
       irnas run model.xnor images/ -o masks/
 
-      irnas run moving.onnx sequence/ -o masks/
+      irnas run moving.onnx sequences/ -o masks/
+
+      irnas run moving.onnx monday/cam1 tuesday/cam1 -o masks/
     """
     from irnas.cli.console import progress_bars
+    from irnas.data.files import legible
+    from irnas.data.pictures import list_pictures
+    from irnas.data.value_range import measure_files
+    from irnas.runtime.value_range import parse_choice
 
+    choice = parse_choice(value_range)
     loaded = _load(model, kernels)
-    paths = _images(images)
+    pictures = list_pictures(images)
+    counts = measure_files([(picture.path, picture.page) for picture in pictures], choice, loaded.facts.counts)
     output.mkdir(parents=True, exist_ok=True)
     masks: list[dict[str, Any]] = []
     with progress_bars() as tell:
-        for path, window in _windows(paths, getattr(loaded.facts, "frames", 1)):
-            masks.append(_run_one(loaded, path, window, output, threshold, probability, threads))
-            tell("images", len(masks), len(paths))
+        for picture, window in _windows(pictures, getattr(loaded.facts, "frames", 1), counts):
+            masks.append(_run_one(loaded, picture, window, output, threshold, probability, threads))
+            tell("images", len(masks), len(pictures))
     if as_json:
-        typer.echo(json.dumps({"model": str(model), "kernels": loaded.facts.kernels, "images": masks}))
+        read_by = {"counts": [counts.low, counts.high]} if counts else {}
+        typer.echo(json.dumps({"model": str(model), "kernels": loaded.facts.kernels, **read_by, "images": masks}))
         return
     for each in masks:
-        typer.echo(f"{each['mask']}: {each['pixels']} target pixels, highest probability {each['highest']:.4f}")
+        typer.echo(
+            f"{legible(each['mask'])}: {each['pixels']} target pixels, highest probability {each['highest']:.4f}"
+        )
+    if counts:
+        source = "--range" if choice.fixed else "the model" if counts == loaded.facts.counts else "these images"
+        typer.echo(f"counts {counts} read as 0..255, the range of {source}")
     typer.echo(f"{len(masks)} images, kernels {loaded.facts.kernels}")
 
 
-def _images(arguments: list[Path]) -> list[Path]:
-    paths: list[Path] = []
-    for path in arguments:
-        if not path.exists():
-            raise DataError(f"image {path}: got no such file or folder; must be there")
-        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES) if path.is_dir() else [path]
-        if not inside:
-            raise DataError(f"folder {path}: got no images; must hold some ({', '.join(_SUFFIXES)})")
-        paths += inside
-    stems = [path.stem for path in paths]
-    for path in paths:
-        if stems.count(path.stem) > 1:
-            raise DataError(f"image {path}: got a name twice; must differ, for each mask bears its image's name")
-    return paths
-
-
-def _windows(paths: list[Path], frames: int) -> Iterator[tuple[Path, Any]]:
-    """Each image [H, W], or the window [frames, H, W] that it ends; before a folder's first image stands that image."""
+def _windows(pictures: Sequence[Picture], frames: int, counts: ValueRange | None) -> Iterator[tuple[Picture, Any]]:
+    """Each image [H, W], or the window [frames, H, W] that it ends; what begins a window stands before itself too."""
     import numpy as np
 
     from irnas.data.decode import Notes, read_image
 
+    notes = Notes(value_range=counts)
     seen: list[Any] = []
-    folder = None
-    for path in paths:
-        image_hw = read_image(path, Notes())
+    for picture in pictures:
+        image_hw = read_image(picture.path, notes, picture.page)
         if frames == 1:
-            yield path, image_hw
+            yield picture, image_hw
             continue
-        if path.parent != folder or image_hw.shape != seen[-1].shape:
-            folder, seen = path.parent, [image_hw] * frames
+        if picture.begins or image_hw.shape != seen[-1].shape:
+            seen = [image_hw] * frames
         seen = [*seen[1:], image_hw]
-        yield path, np.stack(seen)
+        yield picture, np.stack(seen)
 
 
 def _run_one(
-    model: Model | Session, path: Path, image: Any, output: Path, threshold: float, probability: bool, threads: int
+    model: Model | Session,
+    picture: Picture,
+    image: Any,
+    output: Path,
+    threshold: float,
+    probability: bool,
+    threads: int,
 ) -> dict[str, Any]:
     import numpy as np
     from PIL import Image
@@ -102,10 +121,24 @@ def _run_one(
     found_hw = model.run(image[None], threads)[0]
     hits = found_hw > threshold
     pixels = np.rint(found_hw * 255).astype(np.uint8) if probability else np.where(hits, 255, 0).astype(np.uint8)
-    target = output / f"{path.stem}.png"
+    target = output / f"{picture.output}.png"
+    target.parent.mkdir(parents=True, exist_ok=True)
     with atomic.new_file(target) as part:
         Image.fromarray(pixels).save(part, "PNG")
-    return {"image": str(path), "mask": str(target), "pixels": int(hits.sum()), "highest": float(found_hw.max())}
+    return {
+        "image": str(picture.path),
+        "page": picture.page,
+        "mask": str(target),
+        "pixels": int(hits.sum()),
+        "highest": float(found_hw.max()),
+    }
+
+
+def _load_weights(path: Path) -> Session:
+    """Imported weights, which nobody exported yet."""
+    from irnas.deploy.export import convert, source
+
+    return convert.open_session(source.from_weights(str(path), None))
 
 
 def _load(path: Path, kernels: str | None) -> Model | Session:
@@ -113,10 +146,11 @@ def _load(path: Path, kernels: str | None) -> Model | Session:
     from irnas.runtime import session
 
     try:
-        if path.suffix != ".onnx":
+        if path.suffix not in (".onnx", ".pt"):
             return runtime.load(path, kernels=kernels)
         if kernels:
-            raise SettingsError(f"--kernels: got {kernels!r} with an .onnx file; must be left out, or the file a .xnor")
-        return session.load(path)
+            got = f"{kernels!r} with a {path.suffix} file"
+            raise SettingsError(f"--kernels: got {got}; must be left out, or the file a .xnor")
+        return session.load(path) if path.suffix == ".onnx" else _load_weights(path)
     except OSError as problem:
         raise SettingsError(f"model {path}: got {problem.strerror}; must be a .xnor or .onnx file") from None

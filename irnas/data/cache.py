@@ -61,7 +61,7 @@ class Store:
         return self._images[row].reshape(self.heights[row], self.widths[row])
 
     def mask(self, row: int) -> Bytes:
-        """uint8 [H, W] of 0 and 1."""
+        """uint8 [H, W] of 0, 1 and 2 (see ``Sample.mask``)."""
         return self._masks[row].reshape(self.heights[row], self.widths[row])
 
     def pixels(self, row: int) -> Pixels:
@@ -97,7 +97,7 @@ def _build(path: Path, root: Path, folder_manifest: Manifest, progress: Progress
     ):
         for rows in shards.read(root, folder_manifest):
             for row in rows:
-                row["pixels"] = np.flatnonzero(shards.to_sample(row).mask).astype(np.uint32)
+                row["pixels"] = np.flatnonzero(shards.to_sample(row).mask == 1).astype(np.uint32)
             file.write_batch(pa.RecordBatch.from_pylist(rows, schema=schema))
             done += len(rows)
             if progress:

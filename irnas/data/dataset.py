@@ -9,6 +9,7 @@ from pathlib import Path
 from irnas.core.errors import DataError
 from irnas.data import cache, manifest
 from irnas.data.cache import Pixels, Store
+from irnas.data.frames import usual_step
 from irnas.data.manifest import Manifest
 from irnas.data.sample import Bytes, Progress
 
@@ -58,7 +59,7 @@ class Split:
         return self._store.image(self._rows[i])
 
     def mask(self, i: int) -> Bytes:
-        """Mask ``i``: uint8 [H, W] of 0 and 1, a read-only view."""
+        """Mask ``i``: uint8 [H, W], 1 is target, 2 nobody cares about, 0 is background; a read-only view."""
         return self._store.mask(self._rows[i])
 
     def pixels(self, i: int) -> Pixels:
@@ -68,7 +69,8 @@ class Split:
     def window(self, i: int, frames: int) -> list[Bytes]:
         """The ``frames`` images of a sequence that end with image ``i``, oldest first: read-only views [H, W].
 
-        Before the start of a sequence its first frame stands in; a single image is a sequence that never changed.
+        Before the start of a sequence its first frame stands in, and after a gap, or where the size of the frames
+        changes, the first one after it. A single image is a sequence that never changed.
         """
         rows = [self._rows[i]]
         if frames > 1 and self._before is None:
@@ -105,12 +107,20 @@ class Dataset:
         """Names of the splits: official ones, and ``fit`` and ``val`` for a search."""
         return tuple(self.manifest.splits)
 
+    def _lacks(self, name: str) -> str:
+        """Why there is no split to train on, or to validate on."""
+        if name == "fit":
+            return f"no split to train on (only {', '.join(self.splits)})"
+        return "no split 'val', as it was imported with --val-fraction 0, or has one sequence, or is to test on only"
+
     def split(self, name: str, progress: Progress | None = None) -> Split:
         """The split of that name, or ``EVERY`` image; builds this node's cache on first use.
 
         Raises:
             DataError: no such split, or shards that do not match the manifest.
         """
+        if name in ("fit", "val") and name not in self.manifest.splits:
+            raise DataError(f"data set {self.name}: got {self._lacks(name)}; {name!r} is needed here")
         if name != EVERY and name not in self.manifest.splits:
             raise DataError(f"split of {self.name}: got {name!r}; one of {', '.join(self.splits)}")
         return Split(self, name, cache.open_store(self.root, self.manifest, progress))
@@ -141,10 +151,17 @@ def open_dataset(name_or_path: str, progress: Progress | None = None) -> Dataset
 
 
 def _find_predecessors(store: Store) -> dict[int, int]:
-    """Row of each frame that is not the first of its sequence, to the row of the frame before it."""
+    """Row of each frame to the row of the frame before it, where the two follow each other and are of one size."""
     rows = sorted(range(len(store.names)), key=lambda row: (store.sequences[row], store.frames[row]))
-    of = store.sequences
-    return {row: before for before, row in itertools.pairwise(rows) if of[row] and of[before] == of[row]}
+    before_of: dict[int, int] = {}
+    for sequence, group in itertools.groupby(rows, key=lambda row: store.sequences[row]):
+        members = list(group)
+        step = usual_step([store.frames[row] for row in members]) if sequence else 0
+        for before, row in itertools.pairwise(members if sequence else ()):
+            is_next = store.frames[row] - store.frames[before] <= step
+            if is_next and (store.heights[row], store.widths[row]) == (store.heights[before], store.widths[before]):
+                before_of[row] = before
+    return before_of
 
 
 def _open_folder(folder: Path, name: str) -> Dataset:

@@ -1,13 +1,14 @@
 """Image files as uint8 arrays. Every decision beyond plain reading is noted, and ends up in the manifest.
 
 Published sets come as palette, colour, alpha, 1-bit and 16-bit files. An array taken straight from a palette file holds
-palette indices, and one from a 16-bit file is cut off at 255; both look plausible and are wrong.
+palette indices, and one from a 16-bit file is cut off at 255; both look plausible and are wrong. What more than 8 bits
+become is said by ``irnas.runtime.value_range``.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,12 @@ import numpy.typing as npt
 
 from irnas.core.errors import DataError
 from irnas.data.sample import Bytes
+from irnas.runtime.value_range import Counts, ValueRange, measure_range
 
-EXTENSIONS = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")
-THRESHOLD = 127
-"""A grey mask value above it is target."""
-_ASPECT_TOLERANCE = 0.02
+EXTENSIONS = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm")
 _DEEP = ("I", "F")
+_STORED = "irnas_stored"
+"""Where an opened image says how its file stores pixels: Pillow's raw mode, and a PNM file's largest value or 0."""
 
 
 @dataclass(slots=True)
@@ -35,11 +36,11 @@ class Notes:
     chroma: int = 0
     """Largest difference between the channels of one pixel."""
     deep: list[str] = field(default_factory=list)
-    grey: list[str] = field(default_factory=list)
-    grey_pixels: int = 0
-    labels: list[str] = field(default_factory=list)
-    resized: list[str] = field(default_factory=list)
-    empty: int = 0
+    """Images of more than 8 bits."""
+    value_range: ValueRange | None = None
+    """What these are read by; None reads each by a range of its own."""
+    measure: Callable[[Counts], None] | None = None
+    """Is called with the counts [H, W] of each of them, before they are read by a range."""
 
     def sentences(self) -> list[str]:
         """The notes as warnings, worst last."""
@@ -50,101 +51,69 @@ class Notes:
             sentences.append(
                 f"{self.coloured} images are not exactly grey (channels up to {self.chroma} apart): took the luma"
             )
-        if self.empty:
-            sentences.append(f"{self.empty} masks are empty")
         if self.deep:
-            sentences.append(
-                f"{_count_files(self.deep)} of more than 8 bits: stretched from each image's own range to 0..255"
-            )
-        if self.grey:
-            grey = f"{_count_files(self.grey)} with grey mask values ({self.grey_pixels} pixels)"
-            sentences.append(f"{grey}: above {THRESHOLD} is target")
-        if self.labels:
-            sentences.append(
-                f"{_count_files(self.labels)} with mask values of at most {THRESHOLD}: every value but 0 is target"
-            )
-        sentences.extend(f"{text}: resized to nearest neighbours" for text in self.resized)
+            source = self.value_range or "the range of each image"
+            sentences.append(f"{count_files(self.deep)} of more than 8 bits: {source} became 0..255")
         return sentences
 
 
-def read_image(path: Path, notes: Notes) -> Bytes:
-    """A grey image, uint8 [H, W].
+def read_image(path: Path, notes: Notes, page: int = 0) -> Bytes:
+    """A grey image, uint8 [H, W]; of a file of many pages, one page.
 
-    Colour becomes ITU-R 601 luma. More than 8 bits are scaled exactly where they are 8 bits times 257, else stretched
-    from the image's smallest..largest value to 0..255.
+    Colour becomes ITU-R 601 luma. Of more than 8 bits, the range of ``notes`` becomes 0..255.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, or has more than 8 bits and colour or alpha.
     """
-    with _open_image(path) as file:
+    with open_image(path, page) as file:
         mode = file.mode
         if mode.startswith(_DEEP):
-            return _to_8_bits(np.asarray(file), path, notes)
+            return _to_8_bits(_counts_of(file), path, notes)
+        if _is_deep_colour(file):
+            got = "colour or alpha of more than 8 bits"
+            raise DataError(f"image {path}: got {got}; must be grey of 16 bits, or have 8 bits a channel")
         notes.palette += mode == "P"
         if mode != "L":
             _note_colour(file, notes)
         return np.asarray(file.convert("L"), dtype=np.uint8)
 
 
-def read_mask(path: Path, shape: tuple[int, int], notes: Notes) -> Bytes:
-    """A target mask of 0 and 1, uint8 [H, W] of the image's ``shape``.
-
-    Values above 127 are target; where a mask has none above 127 (values 0 and 1, or numbered objects), every value but
-    0 is. A mask of another size but the same aspect ratio is resized to nearest neighbours.
-
-    Raises:
-        DataError: the file cannot be read, or its aspect ratio is not the image's.
-    """
-    with _open_image(path) as file:
-        got = (file.height, file.width)
-        if got != shape:
-            what = f"mask {path.name}: got {got[1]}x{got[0]} for an image of {shape[1]}x{shape[0]}"
-            if abs(got[1] * shape[0] / (got[0] * shape[1]) - 1) > _ASPECT_TOLERANCE:
-                raise DataError(f"{what}; must be of one size, or of one aspect ratio")
-            notes.resized.append(what)
-        deep = file.mode.startswith(_DEEP)
-        values = np.asarray(file) if deep else np.asarray(file.convert("L"))
-    if deep and values.max(initial=0) > 255:
-        values = values // 257
-    mask = _to_binary(values, path, notes)
-    if got != shape:
-        mask = resize_nearest(mask, shape)
-    notes.empty += not mask.any()
-    return mask
-
-
-def resize_nearest(mask: Bytes, shape: tuple[int, int]) -> Bytes:
-    """The mask at another size: each pixel takes the one its centre falls on.
-
-    Left to Pillow because centres that fall between two pixels are a matter of rounding, and published loaders use it.
-    """
-    from PIL import Image
-
-    size = (shape[1], shape[0])
-    return np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST), dtype=np.uint8)
-
-
-def _to_binary(values: npt.NDArray[Any], path: Path, notes: Notes) -> Bytes:
-    top = values.max(initial=0)
-    if top <= THRESHOLD:
-        if top > 1:
-            notes.labels.append(path.name)
-        return np.asarray(values > 0, dtype=np.uint8)
-    grey = int(np.count_nonzero((values > 0) & (values < top)))
-    if grey:
-        notes.grey.append(path.name)
-        notes.grey_pixels += grey
-    return np.asarray(values > THRESHOLD, dtype=np.uint8)
-
-
 def _to_8_bits(values: npt.NDArray[Any], path: Path, notes: Notes) -> Bytes:
     if not np.isfinite(values).all():
         raise DataError(f"image {path}: got values that are not finite; must be numbers")
-    if values.min() >= 0 and values.max() > 255 and values.max() <= 65535 and not np.any(values % 257):
-        return np.asarray(values // 257, dtype=np.uint8)
     notes.deep.append(path.name)
-    low, high = float(values.min()), float(values.max())
-    return np.asarray(np.rint((values.astype(np.float64) - low) * (255 / max(high - low, 1e-12))), dtype=np.uint8)
+    if notes.measure is not None:
+        notes.measure(values)
+    return (notes.value_range or measure_range(values)).map(values)
+
+
+def is_deep(path: Path) -> bool:
+    """Whether an image file has more than 8 bits, by its header alone; False where it cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as file:
+            return str(file.mode).startswith(_DEEP)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
+
+
+def _counts_of(file: Any) -> Counts:
+    """The numbers in the file: Pillow scales those of a PNM file of 10, 12 or 14 bits to 16."""
+    values, most = np.asarray(file), file.info[_STORED][1]
+    return np.rint(values * (most / 65535)).astype(np.uint16) if most else values
+
+
+def _is_deep_colour(file: Any) -> bool:
+    raw_mode, most = file.info[_STORED]
+    return ";16" in raw_mode or most > 255
+
+
+def _storage_of(file: Any) -> tuple[str, int]:
+    arguments = file.tile[0][3] if file.tile else ""
+    raw_mode, *more = arguments if isinstance(arguments, tuple) else (arguments,)
+    is_pnm = file.format == "PPM" and more and isinstance(more[0], int)
+    return str(raw_mode), more[0] if is_pnm else 0
 
 
 def _note_colour(file: Any, notes: Notes) -> None:
@@ -155,19 +124,27 @@ def _note_colour(file: Any, notes: Notes) -> None:
 
 
 @contextlib.contextmanager
-def _open_image(path: Path) -> Iterator[Any]:
+def open_image(path: Path, page: int = 0) -> Iterator[Any]:
+    """An image file opened at one of its pages, decoded, as Pillow's image.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
     from PIL import Image
 
     try:
         # The picture is decoded here, so that a file cut short fails inside this block and is named.
         with Image.open(path) as file:
+            file.seek(page)
+            file.info[_STORED] = _storage_of(file)
             file.load()
             yield file
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"image {path}: got a file that cannot be read ({error}); must be a whole image") from None
 
 
-def _count_files(names: list[str]) -> str:
+def count_files(names: list[str]) -> str:
+    """How many files these are, and which is the first."""
     return f"{len(names)} {'file' if len(names) == 1 else 'files'} ({names[0]}{', ...' if len(names) > 1 else ''})"

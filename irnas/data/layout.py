@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from irnas.core.errors import DataError
-from irnas.data.decode import EXTENSIONS, Notes, read_image
+from irnas.data import files
+from irnas.data.decode import Notes, read_image
 from irnas.data.sample import Bytes
 
-IMAGE_FOLDERS = ("images", "IRSTD1k_Img", "img", "mixed")
+IMAGE_FOLDERS = ("images", "IRSTD1k_Img", "img", "mixed", "image", "imgs")
 """Names that published sets give to a folder of images."""
 
 
@@ -28,11 +29,15 @@ class Entry:
     name: str
     image: Path
     """An image file, or what the layout's reader understands."""
-    mask: Path
+    mask: Path | None
+    """None for an image without any target, where the layout has no mask for it."""
     sequence: str = ""
     """The sequence that the image is a frame of; "" for a single image."""
     frame: int = 0
     """Its number in the sequence."""
+    page: int = 0
+    """Which picture of a file of many pages."""
+    mask_page: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +71,7 @@ class ImageReader:
 
     def read(self, entry: Entry) -> Bytes:
         """The image file of an entry, uint8 [H, W]."""
-        return read_image(entry.image, self.notes)
+        return read_image(entry.image, self.notes, entry.page)
 
     def sentences(self) -> list[str]:
         """Nothing beyond the notes."""
@@ -84,6 +89,9 @@ class Layout(ABC):
     """Images of the published set; 0 where there is no such number."""
     split_sizes: ClassVar[Mapping[str, int]] = {}
     """Images of the published set per split."""
+
+    protocol: ClassVar[str] = ""
+    """Which lists lead, where the user names none: a folder of lists, or what their names end in; "" for the usual."""
 
     def owns(self, root: Path) -> bool:
         """Whether the folder is built as only this layout is, so that no other one needs to be tried."""
@@ -135,41 +143,13 @@ class Layout(ABC):
         return sentences
 
 
-def image_files(folder: Path) -> dict[str, Path]:
-    """Image files below a folder by relative path without extension; bounding boxes and other files are passed over.
-
-    Raises:
-        DataError: two files have one name but for the extension.
-    """
-    path_of: dict[str, Path] = {}
-    paths = folder.rglob("*") if folder.is_dir() else ()
-    for path in sorted(p for p in paths if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".")):
-        key = path.relative_to(folder).with_suffix("").as_posix()
-        if key in path_of:
-            raise DataError(f"image {key!r}: got {path_of[key].name} and {path.name}; must be one file")
-        path_of[key] = path
-    return path_of
-
-
-def frame_numbers(names: Mapping[str, object]) -> dict[str, int]:
-    """Frame numbers: the last number in each name, or its place in its folder where the name has none."""
-    number_of: dict[str, int] = {}
-    num_before: dict[str, int] = {}
-    for name in names:
-        folder, _, leaf = name.rpartition("/")
-        num_before[folder] = num_before.get(folder, -1) + 1
-        digits = re.findall(r"\d+", leaf)
-        number_of[name] = int(digits[-1]) if digits else num_before[folder]
-    return number_of
-
-
 def describe_folder(root: Path) -> str:
     """What a folder holds, in words that help whoever named the wrong one."""
     archives = sorted(p.name for p in root.glob("*.zip"))
     if archives:
         return f"{', '.join(archives)} still packed"
-    inner = sorted(p.name for p in root.iterdir() if p.is_dir() and any((p / n).is_dir() for n in IMAGE_FOLDERS))
+    inner = [p.name for p in files.folders(root) if any((p / n).is_dir() for n in IMAGE_FOLDERS)]
     if inner:
         return f"the folder above {', '.join(inner[:3])}"
-    names = sorted(p.name for p in root.iterdir())
+    names = [files.legible(p.name) for p in files.children(root)]
     return f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''}" if names else "an empty folder"

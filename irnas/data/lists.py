@@ -6,20 +6,18 @@ their plain names (train, test); those of any other carry the folder's name (``i
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from irnas.core.errors import DataError
+from irnas.data import files
 from irnas.data.decode import EXTENSIONS
+from irnas.data.part import split_part
 
-PARTS = ("train", "trainval", "val", "test")
-"""Folder names that hold a split's own images/ and masks/."""
 _LEADING = ("img_idx", "50_50", "", "splits", "idx_427", "idx_320")
 """Protocols in order of preference; "" is the top folder. Others come after these, by name."""
-_LIST = re.compile(r"(train|trainval|val|valid|validation|test|trainvaltest)(\d*)(?:[_-].*)?", re.IGNORECASE)
-_SAME = {"valid": "val", "validation": "val"}
 _FOLDERS = ("images", "masks", "Mix", "img", "mask")
 """Path components of a list line that say which file is meant, not which image."""
 ROOT = "root"
@@ -67,60 +65,115 @@ def clean(line: str) -> str:
     return "/".join(p for p in PurePosixPath(entry.lstrip("/")).parts if p not in (*_FOLDERS, "."))
 
 
-def read(root: Path, names: Names, warnings: list[str]) -> dict[str, tuple[str, ...]]:
+def read(
+    root: Path, names: Names, warnings: list[str], protocol: str = "", *, is_asked: bool = False
+) -> dict[str, tuple[str, ...]]:
     """All split lists below a data folder, the leading protocol's first.
 
+    Args:
+        root: the data folder.
+        names: what lines may mean.
+        warnings: is appended to.
+        protocol: what leads: a folder of lists, or what the names of lists end in; "" for the usual order.
+        is_asked: whether there must be lists of that protocol.
+
     Raises:
-        DataError: a line that names no image, or a list that cannot be read.
+        DataError: a line that names no image, a list that cannot be read, no lists of the protocol that is asked for,
+            or several protocols in one folder and none that leads.
     """
-    protocols = {k: v for k, v in _protocols(root, warnings).items() if v}
-    order = sorted(protocols, key=lambda k: (_LEADING.index(k) if k in _LEADING else len(_LEADING), k))
-    leading = next((k for k in order if {"train", "trainval"} & protocols[k].keys()), None)
-    if leading is not None:
-        order.remove(leading)
-        order.insert(0, leading)
+    all_lists = _find(root, names, warnings)
+    protocols = _protocols(all_lists, protocol)
+    order = sorted(protocols, key=_rank)
+    leading = next((k for k in order if {"train", "trainval"} & protocols[k].keys()), order[0] if order else None)
+    if protocol and (chosen := [k for k in order if protocol.casefold() in _labels(k)]):
+        leading = chosen[0]
+    elif is_asked:
+        known = ", ".join(dict.fromkeys(ending or folder or ROOT for folder, ending in order)) or "no lists at all"
+        raise DataError(f"protocol: got {protocol!r}; one of {known}")
+    elif rivals := _rivals(all_lists, protocols):
+        raise DataError(f"lists: got {' and '.join(rivals)}; must be one to train on (--protocol names an ending)")
     splits: dict[str, tuple[str, ...]] = {}
-    for protocol in order:
-        prefix = "" if protocol == leading else f"{protocol or ROOT}/"
-        for split, path in protocols[protocol].items():
-            splits[f"{prefix}{split}"] = _read_list(path, root, names, warnings)
+    for key in sorted(order, key=lambda k: k != leading):
+        for split, path in protocols[key].items():
+            name = split if key == leading or not key[1] else path.stem
+            splits[name if key == leading else f"{key[0] or ROOT}/{name}"] = _read_list(path, root, names, warnings)
     return splits
 
 
-def _protocols(root: Path, warnings: list[str]) -> dict[str, dict[str, Path]]:
-    folders = [p for p in sorted(root.iterdir()) if p.is_dir() and p.name not in _FOLDERS]
-    lists_of = {"": _lists_in(sorted(root.glob("*.txt")), [])}
-    for folder in folders:
-        strangers: list[str] = []
-        lists_of[folder.name] = _lists_in(sorted(folder.glob("*.txt")), strangers)
+_Key = tuple[str, str]
+"""A protocol: its folder, and what its lists end in where a folder holds several protocols."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _List:
+    path: Path
+    folder: str
+    split: str
+    ending: str
+
+
+def _rank(key: _Key) -> tuple[int, str, str]:
+    folder = key[0].casefold()
+    return _LEADING.index(folder) if folder in _LEADING else len(_LEADING), *key
+
+
+def _labels(key: _Key) -> set[str]:
+    """What a user may call a protocol."""
+    folder, ending = (part.casefold() for part in key)
+    return {ending or folder or ROOT, f"{folder or ROOT}/{ending}" if ending else folder or ROOT}
+
+
+def _protocols(all_lists: Sequence[_List], protocol: str) -> dict[_Key, dict[str, Path]]:
+    """Split to list of each protocol; rival lists of one split keep their whole names, unless their ending leads."""
+    protocols: dict[_Key, dict[str, Path]] = {}
+    for folder in dict.fromkeys(each.folder for each in all_lists):
+        inner = [each for each in all_lists if each.folder == folder]
+        inner.sort(key=lambda each: (not each.split.startswith("train"), each.split.startswith("test"), each.split))
+        splits = [each.split for each in inner]
+        for each in inner:
+            by_ending = protocol and any(e.ending.casefold() == protocol.casefold() for e in inner)
+            name = each.split if by_ending or splits.count(each.split) == 1 else each.path.stem
+            protocols.setdefault((folder, each.ending if by_ending else ""), {})[name] = each.path
+    return protocols
+
+
+def _rivals(all_lists: Sequence[_List], protocols: Mapping[_Key, Mapping[str, Path]]) -> list[str]:
+    """The lists to train on, where there are several and none of them leads."""
+    if any({"train", "trainval"} & splits.keys() for splits in protocols.values()):
+        return []
+    return [each.path.name for each in all_lists if each.split in ("train", "trainval")]
+
+
+def _find(root: Path, names: Names, warnings: list[str]) -> list[_List]:
+    all_lists = []
+    known = {name.casefold() for name in _FOLDERS}
+    for folder in (root, *(f for f in files.folders(root) if f.name.casefold() not in known)):
+        name = "" if folder == root else folder.name
+        strangers = []
+        for path in files.children(folder):
+            if path.suffix.lower() != ".txt" or not path.is_file():
+                continue
+            if part := split_part(path.stem):
+                all_lists.append(_List(path=path, folder=name, split=part[0], ending=part[1]))
+            elif name or _names_images(path, names):
+                strangers.append(files.legible(path.name))
         if strangers:
-            warnings.append(
-                f"{len(strangers)} text files of {folder.name} are no split lists (the first {strangers[0]})"
-            )
-    return lists_of
+            where = f"of {files.legible(name)} are" if name else "at the top are"
+            warnings.append(f"{len(strangers)} text files {where} no split lists (the first {strangers[0]})")
+    return all_lists
 
 
-def _lists_in(paths: Iterable[Path], strangers: list[str]) -> dict[str, Path]:
-    matches = []
-    for path in paths:
-        match = _LIST.fullmatch(path.stem)
-        if match is None:
-            strangers.append(path.name)
-            continue
-        part = match[1].lower()
-        matches.append((_SAME.get(part, part) + match[2], path))
-    matches.sort(key=lambda pair: (not pair[0].startswith("train"), pair[0].startswith("test"), pair[0]))
-    short = [name for name, _ in matches]
-    # train_a.txt and train_b.txt are two splits; only a list without rivals may drop its ending.
-    return {name if short.count(name) == 1 else path.stem: path for name, path in matches}
+def _names_images(path: Path, names: Names) -> bool:
+    """Whether the first line of a text file names an image."""
+    with contextlib.suppress(DataError):
+        lines = files.read_text(path).splitlines()
+        return bool(lines and names.find(lines[0]))
+    return False
 
 
 def _read_list(path: Path, root: Path, names: Names, warnings: list[str]) -> tuple[str, ...]:
-    where = f"list {path.relative_to(root).as_posix()}"
-    try:
-        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{where}: got a file that cannot be read ({error}); must be text") from None
+    where = f"list {files.legible(path.relative_to(root).as_posix())}"
+    lines = [line for line in files.read_text(path).splitlines() if line.strip()]
     names_of_lines = [names.find(line) for line in lines]
     missing = [line.strip() for line, hits in zip(lines, names_of_lines, strict=True) if not hits]
     if missing:

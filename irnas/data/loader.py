@@ -34,7 +34,8 @@ def batches(
     augment: bool = True,
     frames: int = 1,
 ) -> Iterator[Batch]:
-    """One pass over a split, shuffled: x float32 in 0..1 [N, frames, crop, crop], y uint8 of 0 or 1 [N, 1, crop, crop].
+    """One pass over a split, shuffled: x float32 in 0..1 [N, frames, crop, crop], y uint8 [N, 1, crop, crop]: 0, 1,
+    or 2 where nobody cares.
 
     The order and every crop depend on (seed, epoch) only, not on how far another epoch was read. The last batch may be
     smaller; a last batch of a single image is left out where there are others, because batch statistics of one image

@@ -55,7 +55,9 @@ class Manifest:
     warnings: tuple[str, ...] = ()
     """What the importer had to decide, one sentence each."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    """The generator's parameters; empty for imported data."""
+    """The generator's parameters; of imported data, the images ``skipped`` as broken, where there are any."""
+    value_range: Mapping[str, Any] | None = None
+    """Which counts became 0 and 255 (``low``, ``high``), by what, and how many levels are left; None for 8 bits."""
     revision: str = field(init=False)
     """16 hex digits that name the data."""
 
@@ -70,6 +72,8 @@ class Manifest:
     def document(self) -> dict[str, Any]:
         """The manifest as plain data."""
         fields = {"schema": SCHEMA, "revision": self.revision, **asdict(self)}
+        if self.value_range is None:
+            del fields["value_range"]
         # The long lists go last, where they do not hide the rest from a reader.
         return {**{k: v for k, v in fields.items() if k != "splits"}, "splits": fields["splits"]}
 
@@ -93,6 +97,7 @@ class Manifest:
                 splits={k: tuple(v) for k, v in document["splits"].items()},
                 shards=tuple(Shard(**s) for s in document["shards"]),
                 warnings=tuple(document["warnings"]),
+                value_range=document.get("value_range"),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(

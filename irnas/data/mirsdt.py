@@ -14,7 +14,9 @@ import numpy as np
 
 from irnas.core.errors import DataError
 from irnas.data.decode import Notes, read_image
-from irnas.data.layout import Entry, Layout, Listing, Reader, describe_folder, frame_numbers, image_files
+from irnas.data.files import children, image_files
+from irnas.data.frames import frame_numbers
+from irnas.data.layout import Entry, Layout, Listing, Reader, describe_folder
 from irnas.data.sample import Bytes
 
 WINDOW = 5
@@ -50,7 +52,9 @@ class NudtMirsdt(Layout):
 
 
 def _list_sequence(folder: Path) -> list[Entry]:
-    images = image_files(folder / "images") or {p.stem: p for p in sorted((folder / "Mix").glob("*.mat"))}
+    images = image_files(folder / "images") or {
+        p.stem: p for p in children(folder / "Mix") if p.suffix.lower() == ".mat"
+    }
     masks = image_files(folder / "masks")
     for what, unpaired in (
         ("images without a mask", images.keys() - masks),
@@ -87,7 +91,7 @@ class MixReader:
             DataError: the file cannot be read, or has no stack of at least five slices of grey levels in 0..255.
         """
         if entry.image.suffix.lower() != ".mat":
-            return read_image(entry.image, self.notes)
+            return read_image(entry.image, self.notes, entry.page)
         stack = _read_stack(entry.image)
         if entry.sequence != self.sequence:
             self.sequence, self.frames = entry.sequence, []

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from irnas.core.errors import DataError
 
 Bytes = npt.NDArray[np.uint8]
+IGNORED = 2
+"""In a mask: neither target nor background, whatever a network says there."""
 Progress = Callable[[str, int, int], None]
 """Called as progress(what, done, total) while something long is going on."""
 
@@ -27,7 +29,7 @@ class Sample:
     image: Bytes
     """uint8 [H, W], grey."""
     mask: Bytes
-    """uint8 [H, W], 1 on targets and 0 elsewhere."""
+    """uint8 [H, W], 1 on targets, ``IGNORED`` where nobody cares, and 0 elsewhere."""
     sequence: str = ""
     frame: int = 0
 
@@ -39,8 +41,8 @@ class Sample:
         if self.image.shape != self.mask.shape:
             got = f"an image of {_size(self.image)} with a mask of {_size(self.mask)}"
             raise DataError(f"{where}: got {got}; must be of one size")
-        if self.mask.max() > 1:
-            raise DataError(f"{where}: got a mask value {self.mask.max()}; must be 0 or 1")
+        if self.mask.max() > IGNORED:
+            raise DataError(f"{where}: got a mask value {self.mask.max()}; must be 0, 1 or {IGNORED}")
 
 
 def _size(array: Bytes) -> str:

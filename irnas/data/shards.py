@@ -57,10 +57,10 @@ class _Tally:
 
 
 def count_targets(mask: Bytes) -> int:
-    """Number of 8-connected components of a mask [H, W]."""
+    """Number of 8-connected components of the targets of a mask [H, W]."""
     from scipy import ndimage
 
-    return int(ndimage.label(mask, structure=np.ones((3, 3), dtype=np.uint8))[1])
+    return int(ndimage.label(mask == 1, structure=np.ones((3, 3), dtype=np.uint8))[1])
 
 
 def update_digest(digest: Any, sample: Sample) -> None:
@@ -81,6 +81,7 @@ def write(
     validation: Mapping[str, Any],
     warnings: list[str],
     parameters: Mapping[str, Any] | None = None,
+    value_range: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
     """Write a data folder: shards and manifest.json, or nothing at all.
@@ -108,6 +109,7 @@ def write(
             content=tally.digest.hexdigest(),
             warnings=tuple(warnings),
             parameters=parameters or {},
+            value_range=value_range,
         )
         manifest.write(folder, folder_manifest)
     return folder_manifest
@@ -140,7 +142,7 @@ def to_sample(row: Mapping[str, Any]) -> Sample:
     """The sample of a row of ``read``.
 
     Raises:
-        DataError: the bytes do not fit the size, or the mask holds something other than 0 and 1.
+        DataError: the bytes do not fit the size, or the mask holds something other than 0, 1 and 2.
     """
     height, width = row["height"], row["width"]
     for what in ("image", "mask"):

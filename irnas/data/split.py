@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,19 +23,21 @@ def with_validation(
     An official ``val`` is used as it is, with ``fit`` = ``train``. Otherwise the share ``fraction`` of ``train`` (or
     ``trainval``) with the smallest sha256 of seed and name becomes ``val``: order and company of a name do not matter,
     and new images move few old ones. Frames of one sequence (``sequence_of`` maps names to them) stay together.
-    With fraction 0, ``fit`` is all of it and there is no ``val``.
+    With fraction 0, or with one sequence only, ``fit`` is all of it and there is no ``val``. Without a training split
+    there is neither: such a set can be tested on only.
 
     Raises:
-        DataError: no training split, too little in it to cut, or a fraction outside 0..1.
+        DataError: too little in the training split to cut, or a fraction outside 0..1.
     """
     if not 0 <= fraction < 1:
         raise DataError(f"validation fraction: got {fraction}; must be at least 0 and below 1")
     train = next((name for name in _TRAIN if name in splits), None)
     if train is None:
-        raise DataError(f"splits: got {', '.join(splits) or 'none'}; must have one called {' or '.join(_TRAIN)}")
+        return dict(splits), {"kind": "none"}
     if train == "train" and "val" in splits:
         return {**splits, "fit": splits["train"]}, {"kind": "official", "fit": "train", "val": "val"}
-    if fraction == 0:
+    sequences = {sequence_of.get(name) for name in splits[train]}
+    if fraction == 0 or (len(sequences) == 1 and any(sequences)):
         return {**splits, "fit": splits[train]}, {"kind": "none", "fit": train}
     unit_of = {name: sequence_of.get(name) or name for name in splits[train]}
     chosen = _smallest(sorted(set(unit_of.values())), fraction, seed, train)
@@ -79,6 +82,30 @@ def leaks(splits: Mapping[str, Sequence[str]]) -> list[str]:
                 of = f"{shared} of the {len(tested)} images of split {test} are in {train}"
                 sentences.append(f"{of}: results and networks of the two protocols must never be mixed")
     return sentences
+
+
+def shared_sequences(splits: Mapping[str, Sequence[str]], sequence_of: Mapping[str, str]) -> list[str]:
+    """One sentence for each two splits that must be apart and hold frames of one sequence."""
+    sequences = {name: {sequence_of[n] for n in names if sequence_of.get(n)} for name, names in splits.items()}
+    sentences = []
+    for first, second in itertools.combinations(splits, 2):
+        is_apart = _protocol(first) == _protocol(second) and (_leaf(first), _leaf(second)) in _APART
+        is_cut = "fit" in splits and (first, second) == ("train", "val")
+        if is_apart and not is_cut and (shared := sorted(sequences[first] & sequences[second])):
+            which = f"{len(shared)} {'sequence has' if len(shared) == 1 else 'sequences have'} frames"
+            what = f"{which} in {first} and in {second} (the first {shared[0]})"
+            sentences.append(f"{what}: neighbouring frames are near copies, so {second} says too much of a network")
+    return sentences
+
+
+def describe_search(splits: Mapping[str, Sequence[str]]) -> list[str]:
+    """A sentence where a set lacks what a search needs."""
+    if "fit" not in splits:
+        return ["there is no split to train on: the set can be tested on only"]
+    if "val" not in splits:
+        why = "a fraction of 0, or one sequence only"
+        return [f"there is no split val ({why}): the set can be trained on, but a search needs one"]
+    return []
 
 
 _APART = {

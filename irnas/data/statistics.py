@@ -36,7 +36,7 @@ class TargetFigures:
 
 def measure(image: Bytes, mask: Bytes) -> list[TargetFigures]:
     """The targets of one image [H, W], in raster order."""
-    labels, _ = ndimage.label(mask, structure=_EIGHT)
+    labels, _ = ndimage.label(mask == 1, structure=_EIGHT)
     figures = []
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         height, width = (s.stop - s.start for s in box)

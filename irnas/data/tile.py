@@ -49,6 +49,7 @@ def write(
         validation=about,
         warnings=[],
         parameters={**about, "source": dataset.manifest.format},
+        value_range=dataset.manifest.value_range,
         progress=progress,
     )
 
@@ -76,7 +77,7 @@ def _tiles(chosen: Sequence[tuple[Split, list[int]]], size: int, seed: int) -> I
 
 def _place(rng: np.random.Generator, mask: np.ndarray, size: int) -> tuple[int, int]:
     """The upper left corner of a tile with a target in it, if there is one."""
-    boxes = ndimage.find_objects(ndimage.label(mask, structure=np.ones((3, 3)))[0])
+    boxes = ndimage.find_objects(ndimage.label(mask == 1, structure=np.ones((3, 3)))[0])
     box = boxes[rng.integers(len(boxes))] if boxes else None
     corner = []
     for axis, side in enumerate(mask.shape):

@@ -109,7 +109,7 @@ def scenes(split: Scenes, predictors: dict[int, Predictor], run: Run) -> list[Sc
         predictors: place of a winner to its network.
         run: the run.
     """
-    with_target = [i for i in range(len(split)) if split.mask(i).any()]
+    with_target = [i for i in range(len(split)) if (split.mask(i) == 1).any()]
     num = min(len(with_target), MAX_SCENES)
     places = sorted({round(p) for p in np.linspace(0, len(with_target) - 1, num)}) if num else []
     return [_scene(split, with_target[place], predictors, run) for place in places]
@@ -137,7 +137,7 @@ def iou(prediction_hw: Array, mask_hw: Array) -> float:
 def _open(run: Run) -> tuple[Scenes, dict[int, Predictor]]:
     # Torch comes in here and only here: a report without pictures needs none.
     from irnas.data import open_dataset
-    from irnas.training.fit import predict, windows
+    from irnas.training.prediction import predict, windows
     from irnas.training.weights import restore
 
     split = open_dataset(run.opened.data.path).split("val")
@@ -151,7 +151,7 @@ def _open(run: Run) -> tuple[Scenes, dict[int, Predictor]]:
 
 
 def _scene(split: Scenes, index: int, predictors: dict[int, Predictor], run: Run) -> Scene:
-    image_hw, mask_hw = split.image(index), split.mask(index).astype(bool)
+    image_hw, mask_hw = split.image(index), split.mask(index) == 1
     frame = frame_of(mask_hw)
     # By its own range, or a dim target would stay invisible beside a bright roof.
     part_hw = frame.enlarged(_stretched(frame.cut(image_hw)))

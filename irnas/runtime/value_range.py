@@ -81,6 +81,8 @@ class RangeChoice:
 
     fixed: ValueRange | None = None
     percentiles: tuple[float, float] = PERCENTILES
+    are_percentiles_chosen: bool = False
+    """Whether the user named the percentiles: then they go before a range that a model holds."""
 
 
 def parse_choice(text: str | None) -> RangeChoice:
@@ -101,7 +103,7 @@ def parse_choice(text: str | None) -> RangeChoice:
     if are_percentiles:
         if not 0 <= low < high <= 100:
             raise wrong
-        return RangeChoice(percentiles=(low, high))
+        return RangeChoice(percentiles=(low, high), are_percentiles_chosen=True)
     if not (-COUNT_MOST <= low < high <= COUNT_MOST):
         raise wrong
     return RangeChoice(fixed=ValueRange(low, high))

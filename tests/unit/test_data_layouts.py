@@ -286,10 +286,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """The table with three layouts more, before the generic one."""
     added = {**LAYOUTS, "thermal": Thermal(), "ground-truth": GroundTruth(), "flat": Flat()}
     added["generic"] = added.pop("generic")
-    for name in list(LAYOUTS):
-        monkeypatch.delitem(LAYOUTS, name)
-    for name, layout in added.items():
-        monkeypatch.setitem(LAYOUTS, name, layout)
+    monkeypatch.setattr("irnas.data.layouts.LAYOUTS", added)
 
 
 def test_a_class_and_a_row_make_a_layout(tmp_path: Path, rows: None) -> None:

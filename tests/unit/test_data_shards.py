@@ -101,7 +101,7 @@ def test_a_set_that_makes_no_sense_is_not_written(
         (np.zeros((4, 4), np.float32), np.zeros((4, 4), np.uint8), "got a image of float32"),
         (np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8), r"got a image of uint8 \[4, 4, 3\]"),
         (np.zeros((4, 5), np.uint8), np.zeros((5, 4), np.uint8), "got an image of 5x4 with a mask of 4x5"),
-        (np.zeros((4, 4), np.uint8), np.full((4, 4), 255, np.uint8), "got a mask value 255; must be 0 or 1"),
+        (np.zeros((4, 4), np.uint8), np.full((4, 4), 255, np.uint8), "got a mask value 255; must be 0, 1 or 2"),
     ],
 )
 def test_a_sample_refuses_wrong_shapes(image: Any, mask: Any, message: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irnas.core.errors import DataError
-from irnas.data.split import check_disjoint, leaks, with_validation
+from irnas.data.split import check_disjoint, describe_search, leaks, shared_sequences, with_validation
 
 _names = st.lists(
     st.text(st.characters(codec="ascii", min_codepoint=33), min_size=1), min_size=2, max_size=60, unique=True
@@ -67,6 +67,30 @@ def test_an_official_validation_split_is_used_as_it_is() -> None:
     assert (splits["fit"], splits["val"], about["kind"]) == (["a", "b"], ["c"], "official")
 
 
+def test_a_set_to_test_on_only_has_neither_fit_nor_val() -> None:
+    splits, about = with_validation({"test": ["a"]}, {})
+    assert (splits, about) == ({"test": ["a"]}, {"kind": "none"})
+    assert describe_search(splits) == ["there is no split to train on: the set can be tested on only"]
+
+
+def test_one_sequence_is_not_cut_and_that_is_said() -> None:
+    sequence_of = {f"s/{t}": "s" for t in range(6)}
+    splits, about = with_validation({"train": list(sequence_of)}, sequence_of)
+    assert "val" not in splits and len(splits["fit"]) == 6 and about["kind"] == "none"
+    assert "a search needs one" in describe_search(splits)[0]
+
+
+def test_frames_of_one_sequence_in_two_splits_are_told() -> None:
+    sequence_of = {f"{s}/{t}": s for s in "abc" for t in range(4)}
+    official = {"train": ["a/0", "a/2", "b/0"], "val": ["c/0"], "test": ["a/1", "a/3"], "other/test": ["b/1"]}
+    (sentence,) = shared_sequences(official, sequence_of)
+    assert sentence.startswith("1 sequence has frames in train and in test (the first a)")
+    # A cut that keeps sequences whole, and images of none, tell nothing.
+    whole, _ = with_validation({"train": [n for n in sequence_of if n[0] != "c"], "test": ["c/0"]}, sequence_of)
+    assert shared_sequences(whole, sequence_of) == []
+    assert shared_sequences({"train": ["x"], "test": ["y"]}, {"x": "", "y": ""}) == []
+
+
 def test_no_validation_where_none_is_wanted() -> None:
     splits, _ = with_validation({"train": ["a"]}, {}, fraction=0)
     assert splits == {"train": ["a"], "fit": ["a"]}
@@ -76,7 +100,6 @@ def test_no_validation_where_none_is_wanted() -> None:
     ("splits", "fraction", "message"),
     [
         ({"train": ["a"]}, 0.2, "split 'train': got 1 to cut a validation split from; must be at least 2"),
-        ({"test": ["a"]}, 0.2, "splits: got test; must have one called train or trainval"),
         ({"train": ["a", "b"]}, 1.0, "validation fraction: got 1.0; must be at least 0 and below 1"),
         ({"train": ["a", "b"]}, -0.1, "validation fraction: got -0.1"),
     ],
