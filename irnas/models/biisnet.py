@@ -18,6 +18,8 @@ from irnas.core.space import Value
 from irnas.nn import traits
 from irnas.nn.block import Down, Fuse, Layer, Recipe, Up
 from irnas.nn.channel import Gain, Subsample
+from irnas.nn.loss import softiou
+from irnas.nn.reach import reach
 
 Values = Mapping[str, Value]
 
@@ -60,6 +62,9 @@ class BiisNet(nn.Module):
         self.project = _projection(values, recipe, base)
         self.head = _convolution(base, 1, int(values["head_k"]))
         self.attenuate = Gain(1 / gain) if gain != 1 else None
+        if values["a_bin"] != "norm":
+            # That one takes the mean of the image.
+            self.halo = self._halo()
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         """[N, 1, H, W] or [N, in_ch, H, W] in 0..1 to logits [N, 1, H, W]; one channel is repeated where three are due.
@@ -82,6 +87,17 @@ class BiisNet(nn.Module):
             x_nchw = self.dec[level](x_nchw)
         logits_n1hw: Tensor = self.head(self.project(x_nchw))
         return logits_n1hw if self.attenuate is None else self.attenuate(logits_n1hw)
+
+    def _halo(self) -> int:
+        """How far a logit looks: a pixel of level l is 2^l pixels of the image."""
+        halo = reach(self.stem, self.embed, self.project, self.head)
+        for level, (enc, dec, fuse) in enumerate(zip(self.enc, self.dec, self.fuse, strict=True)):
+            halo += (reach(enc, dec, fuse) + 2 * reach(self.down[level], self.up[level])) << level
+        return halo + (reach(self.bottom) << len(self.enc))
+
+    def paper_loss(self, x_nchw: Tensor, truth_n1hw: Tensor) -> Tensor:
+        """Soft IoU; sums over the batch and smooth term 1 are ours, the paper says nothing of them; a scalar."""
+        return softiou(self(x_nchw).float(), truth_n1hw)
 
 
 def build(values: Values) -> nn.Module:

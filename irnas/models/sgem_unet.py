@@ -17,6 +17,7 @@ from irnas.nn.channel import Concat
 from irnas.nn.gap import SemanticGap
 from irnas.nn.loss import softiou
 from irnas.nn.phase import PhaseConv2d
+from irnas.nn.reach import reach
 from irnas.nn.slim import fold
 
 Values = Mapping[str, Value]
@@ -64,6 +65,10 @@ class SgemUnet(nn.Module):
             joined = width if self.gap is not None and level == self.gap_level else 2 * width
             self.dec.append(nn.Sequential(_unit(joined, width, is_binary), _unit(width, width, is_binary)))
         self.head = nn.Conv2d(base, 1, 1)
+        if self.gap is None:
+            # Attention looks everywhere.
+            self.halo = sum(2**level * reach(self.enc[level], self.pool) for level in range(depth))
+            self.halo += sum(2 ** (level + 1) * reach(self.up[level], self.dec[level]) for level in range(depth - 1))
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         """[N, 1, H, W] or [N, in_ch, H, W] in 0..1 to logits [N, 1, H, W]; one channel is repeated where three are due.

@@ -7,9 +7,13 @@ Each trait is a Protocol of one attribute, and each is optional: a network has i
 * ``per_frame()``: a network of the same layers that does what one more frame takes, where features of earlier frames
   are kept; its cost is what a search sees.
 * ``stride``: height and width must be multiples of it. Default 1.
+* ``halo``: how far away, in pixels, what a logit depends on lies at most; an image that is too large is then taken in
+  parts. Default: anywhere in the image.
 * ``learning_rate``: peak rate of AdamW at which the network trains well. Default 1e-2, which suits binary layers.
 * ``deploy()``: an equal network in eval mode that computes less; without it, a network is deployed as it is.
-* ``loss(x_nchw, truth_n1hw)``: the loss of its paper, with whatever else the network computes on the way; a scalar.
+* ``loss(x_nchw, truth_n1hw)``: what it trains with unless told otherwise, with whatever else it computes on the way; a
+  scalar. Default: softiou+bce.
+* ``paper_loss(x_nchw, truth_n1hw)``: the loss of its paper, where that is another one.
 
 A misspelt trait would silently leave the default in force. So ``check`` refuses an attribute whose name is near that of
 a trait without being one; what a network keeps for itself under such a name begins with an underscore.
@@ -47,6 +51,13 @@ class HasStride(Protocol):
 
 
 @runtime_checkable
+class HasHalo(Protocol):
+    """A network whose logits look at their surroundings only."""
+
+    halo: int
+
+
+@runtime_checkable
 class HasLearningRate(Protocol):
     """A network that knows at which rate it trains well."""
 
@@ -55,10 +66,18 @@ class HasLearningRate(Protocol):
 
 @runtime_checkable
 class HasLoss(Protocol):
-    """A network that brings the loss of its paper."""
+    """A network that brings the loss that it trains well with."""
 
     def loss(self, x_nchw: Tensor, truth_n1hw: Tensor) -> Tensor:
         """The loss on a batch; a scalar."""
+
+
+@runtime_checkable
+class HasPaperLoss(Protocol):
+    """A network whose paper trains it with another loss than we do."""
+
+    def paper_loss(self, x_nchw: Tensor, truth_n1hw: Tensor) -> Tensor:
+        """The paper's loss on a batch; a scalar."""
 
 
 @runtime_checkable
@@ -94,8 +113,10 @@ def _is_method(value: object) -> bool:
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "frames": (_is_count, "an integer of at least 1"),
     "stride": (_is_count, "an integer of at least 1"),
+    "halo": (_is_count, "an integer of at least 1"),
     "learning_rate": (_is_rate, "a number above 0 and at most 1"),
     "loss": (_is_method, "a function of input and truth"),
+    "paper_loss": (_is_method, "a function of input and truth"),
     "deploy": (_is_method, "a function without arguments"),
     "per_frame": (_is_method, "a function without arguments"),
 }
@@ -146,6 +167,11 @@ def stride(network: nn.Module) -> int:
     return network.stride if isinstance(network, HasStride) else 1
 
 
+def halo(network: nn.Module) -> int | None:
+    """How far from a pixel, in pixels, what its logit depends on lies at most; None: anywhere in the image."""
+    return network.halo if isinstance(network, HasHalo) else None
+
+
 def learning_rate(network: nn.Module) -> float:
     """The peak learning rate that suits a network."""
     return network.learning_rate if isinstance(network, HasLearningRate) else LEARNING_RATE
@@ -161,9 +187,14 @@ def per_frame(network: nn.Module) -> nn.Module:
     return network.per_frame() if isinstance(network, Streaming) else network
 
 
+def default_loss(network: nn.Module) -> Callable[[Tensor, Tensor], Tensor] | None:
+    """What the network trains with unless told otherwise, as a function of its input and the truth; None: any loss."""
+    return network.loss if isinstance(network, HasLoss) else None
+
+
 def own_loss(network: nn.Module) -> Callable[[Tensor, Tensor], Tensor] | None:
     """The loss of the network's paper as a function of its input and the truth; None where it has none."""
-    return network.loss if isinstance(network, HasLoss) else None
+    return network.paper_loss if isinstance(network, HasPaperLoss) else default_loss(network)
 
 
 def admit(x_nchw: Tensor, channels: int, multiple: int) -> Tensor:

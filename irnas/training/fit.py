@@ -1,4 +1,4 @@
-"""Trains one network and predicts with it; knows images, masks and a budget, and nothing of who asked.
+"""Trains one network; knows images, masks and a budget, and nothing of who asked.
 
 ``fit`` is a generator of epochs rather than a caller of a callback: whoever drives it stops it by not asking for more,
 so a scheduler needs no special return value and a paused trial is one that nobody iterates.
@@ -10,26 +10,26 @@ import copy
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from irnas.core.errors import TrainingError
-from irnas.core.settings import OWN, Budget, Recipe
+from irnas.core.settings import DEFAULT, OWN, Budget, Recipe
 from irnas.data import Split
 from irnas.data.loader import Batch, batches
-from irnas.metrics import Counts, Rules, count_labels, summarize
 from irnas.nn import fused, parameter_groups, set_progress, traits
 from irnas.nn.loss import make_loss
 from irnas.training.checkpoint import Stateful, read_checkpoint, write_checkpoint
 
-PAD = 16
-"""Images are padded to a multiple of this and of the network's stride on their way through it."""
+_SURE = -30.0
+"""A logit whose probability is 0 in every loss."""
 
-_PREDICT_BATCH = 8
+Criterion = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""The loss of input, truth, and which pixels of it nobody cares about; None where these are none."""
+
 DEFAULT_LOSS = "softiou+bce"
 """The loss of families whose papers name none."""
 
@@ -106,55 +106,6 @@ def pace(model: nn.Module, split: Split, budget: Budget, recipe: Recipe, *, step
     return seconds[-1] / min(steps, steps_of_pass) * steps_of_pass
 
 
-def predict(model: nn.Module, image: np.ndarray) -> np.ndarray:
-    """The target probability of each pixel, float32 [H, W], of one uint8 image [H, W] or window [T, H, W].
-
-    The newest frame of a window comes last. A network of many frames sees a single image as one that never changed.
-    """
-    return next(predictions(model, [image]))
-
-
-@torch.no_grad()
-def predictions(model: nn.Module, images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    """``predict`` for many images in order; neighbours of one size share a batch."""
-    model.eval()
-    device = next(model.parameters()).device
-    start = 0
-    while start < len(images):
-        stop = start + 1
-        while stop < len(images) and stop - start < _PREDICT_BATCH and images[stop].shape == images[start].shape:
-            stop += 1
-        height, width = images[start].shape[-2:]
-        stack = np.stack(images[start:stop]).reshape(stop - start, -1, height, width)
-        x_nchw = torch.from_numpy(stack.astype(np.float32) / 255).to(device)
-        if x_nchw.shape[1] == 1:
-            x_nchw = x_nchw.expand(-1, traits.frames(model), -1, -1)
-        # Repeating the edge adds no step that a network could take for a target.
-        multiple = math.lcm(PAD, traits.stride(model))
-        padding = (0, -width % multiple, 0, -height % multiple)
-        logits = model(nn.functional.pad(x_nchw, padding, mode="replicate"))
-        probabilities = logits[:, 0, :height, :width].float().sigmoid().cpu().numpy()
-        yield from probabilities
-        start = stop
-
-
-def windows(model: nn.Module, split: Split, indices: Iterable[int]) -> list[np.ndarray]:
-    """What a network sees of those images of a split: each image [H, W], or the window [T, H, W] that it ends."""
-    num = traits.frames(model)
-    return [split.image(i) if num == 1 else np.stack(split.window(i, num)) for i in indices]
-
-
-def validate(model: nn.Module, split: Split, rules: Rules) -> tuple[dict[str, float], bool]:
-    """The metrics of a model on a split, and whether it marks no pixel at all."""
-    rows: list[Counts] = []
-    images = windows(model, split, range(len(split)))
-    is_blank = True
-    for index, probability_hw in enumerate(predictions(model, images)):
-        rows.append(count_labels(probability_hw, split.mask(index), rules))
-        is_blank = is_blank and not (probability_hw > 0.5).any()
-    return summarize(Counts.concat(rows)), is_blank
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Training:
     """What stays the same from the first step of a training to its last; its parts change their state."""
@@ -164,7 +115,7 @@ class _Training:
     """The moving average of the model; the model itself where the recipe asks for none."""
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
-    loss_of: Callable[[Tensor, Tensor], Tensor]
+    loss_of: Criterion
     split: Split
     budget: Budget
     recipe: Recipe
@@ -213,8 +164,9 @@ class _Training:
         for step, (x_nchw, truth_n1hw) in enumerate(itertools.islice(self._batches(epoch), max_steps), 1):
             x = torch.from_numpy(x_nchw).to(self.device, memory_format=torch.channels_last)
             truth = torch.from_numpy(truth_n1hw).to(self.device, torch.float32)
+            ignored = truth > 1 if truth_n1hw.max(initial=0) > 1 else None
             with torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.amp and self.device != "cpu"):
-                loss = self.loss_of(x, truth)
+                loss = self.loss_of(x, truth, ignored)
             if not torch.isfinite(loss):
                 raise TrainingError(f"epoch {epoch}, step {step}: got loss {loss.item()}; must be finite")
             self.optimizer.zero_grad(set_to_none=True)
@@ -246,13 +198,40 @@ def _steps_of(split: Split, budget: Budget) -> int:
     return math.ceil(len(split) / budget.batch)
 
 
-def _criterion(model: nn.Module, recipe: Recipe) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss as a function of input and truth: the network's own, or one of its logits."""
-    own = traits.own_loss(model) if recipe.loss == OWN else None
-    if own is not None:
-        return own
-    of_logits = make_loss(DEFAULT_LOSS if recipe.loss == OWN else recipe.loss)
-    return lambda x_nchw, truth_n1hw: of_logits(model(x_nchw).float(), truth_n1hw)
+def _criterion(model: nn.Module, recipe: Recipe) -> Criterion:
+    """The loss of input and truth, less the pixels that nobody cares about: one that the network brings, or of logits.
+
+    Raises:
+        TrainingError: the recipe asks for the loss of the network's paper, and the network has none.
+    """
+    brought = {DEFAULT: traits.default_loss, OWN: traits.own_loss}.get(recipe.loss, lambda _: None)(model)
+    if brought is not None:
+        return lambda x_nchw, truth_n1hw, ignored_n1hw: _refuse_ignored(brought(x_nchw, truth_n1hw), ignored_n1hw)
+    if recipe.loss == OWN:
+        raise TrainingError(
+            f"recipe.loss: got {OWN} with a {type(model).__name__}, which has no loss of its own; must be {DEFAULT} or "
+            "named"
+        )
+    of_logits = make_loss(DEFAULT_LOSS if recipe.loss == DEFAULT else recipe.loss)
+    return lambda x_nchw, truth_n1hw, ignored_n1hw: of_logits(
+        *without_ignored(model(x_nchw).float(), truth_n1hw, ignored_n1hw)
+    )
+
+
+def without_ignored(logits_n1hw: Tensor, truth_n1hw: Tensor, ignored_n1hw: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Logits and truth with ignored pixels as background that the network is sure of: no loss, and no gradient."""
+    if ignored_n1hw is None:
+        return logits_n1hw, truth_n1hw
+    return logits_n1hw.masked_fill(ignored_n1hw, _SURE), truth_n1hw.masked_fill(ignored_n1hw, 0)
+
+
+def _refuse_ignored(loss: Tensor, ignored_n1hw: Tensor | None) -> Tensor:
+    if ignored_n1hw is not None:
+        raise TrainingError(
+            "recipe.loss: got a loss that a network brings, on masks with pixels that nobody cares about; must be one of "
+            f"logits, which can leave them out (--loss {DEFAULT_LOSS})"
+        )
+    return loss
 
 
 @torch.no_grad()

@@ -19,7 +19,8 @@ from irnas.core.space import Genotype
 from irnas.data import open_dataset
 from irnas.metrics import PRESETS
 from irnas.training.checkpoint import checkpoint_uri
-from irnas.training.fit import fit, validate
+from irnas.training.fit import fit
+from irnas.training.prediction import validate
 from irnas.training.weights import write_weights
 
 MAX_REPORTS = 20

@@ -15,7 +15,8 @@ from irnas.core.settings import SearchSettings
 from irnas.core.space import Genotype
 from irnas.data import Split, open_dataset
 from irnas.search import pricing
-from irnas.training.fit import pace, predictions, windows
+from irnas.training.fit import pace
+from irnas.training.prediction import predictions, windows
 from irnas.training.trial import MAX_REPORTS
 
 DRAWN = 100

@@ -44,7 +44,7 @@ from irnas.deploy.export import parity, write  # noqa: E402
 from irnas.metrics import PRESETS, Rules  # noqa: E402
 from irnas.nn import loss as losses  # noqa: E402
 from irnas.nn import parameter_groups, traits  # noqa: E402
-from irnas.training.fit import predict  # noqa: E402
+from irnas.training.prediction import predict  # noqa: E402
 
 RULES = PRESETS["basicirstd"]
 BATCH, CROP = 4, 32

@@ -43,7 +43,8 @@ from irnas.nn.loss import make_loss  # noqa: E402
 from irnas.nn.traits import LEARNING_RATE  # noqa: E402
 from irnas.search.strategy.feature import features  # noqa: E402
 from irnas.simulation import table  # noqa: E402
-from irnas.training.fit import fit, validate  # noqa: E402
+from irnas.training.fit import fit  # noqa: E402
+from irnas.training.prediction import validate  # noqa: E402
 
 TABLE = Path(__file__).parents[2] / "docs" / "bench" / "biisnet-nudt.parquet"
 AXES = ("base", "stages", "n_enc0", "n_dec0", "trans")

@@ -23,7 +23,8 @@ from irnas.cost.count import survey
 from irnas.data import Split, open_dataset, synthetic
 from irnas.data.target import TargetSettings
 from irnas.metrics import Rules
-from irnas.training.fit import fit, validate
+from irnas.training.fit import fit
+from irnas.training.prediction import validate
 
 
 def main() -> None:

@@ -16,7 +16,8 @@ from irnas.data import Split, open_dataset, synthetic
 from irnas.data.dataset import EVERY
 from irnas.data.loader import batches
 from irnas.metrics import Rules
-from irnas.training.fit import fit, predictions, validate, windows
+from irnas.training.fit import fit
+from irnas.training.prediction import predictions, validate, windows
 
 
 @pytest.fixture(scope="module")

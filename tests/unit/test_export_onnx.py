@@ -13,7 +13,7 @@ from irnas.core import catalog
 from irnas.core.errors import ExportError
 from irnas.deploy.export import onnx
 from irnas.deploy.export.write import Origin
-from irnas.training.fit import predict
+from irnas.training.prediction import predict
 
 SPACE = catalog.load("biisnet")
 

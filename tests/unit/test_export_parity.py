@@ -20,7 +20,7 @@ from irnas.deploy.export.lower import Lowered
 from irnas.deploy.export.write import Origin, convert
 from irnas.metrics import PRESETS
 from irnas.runtime.format import Model
-from irnas.training.fit import predict
+from irnas.training.prediction import predict
 
 RULES = PRESETS["basicirstd"]
 

@@ -17,7 +17,7 @@ from irnas.deploy.export import onnx
 from irnas.deploy.export.write import Origin
 from irnas.models.rpcanet_plus import RPCANetPlus, Stage
 from irnas.nn import BinaryConv2d
-from irnas.training.fit import predict
+from irnas.training.prediction import predict
 
 VARIANTS = (
     "default",
@@ -138,6 +138,9 @@ def test_the_loss_is_soft_iou_and_a_tenth_of_the_fidelity() -> None:
     torch.testing.assert_close(
         losses[0], (soft_iou(logits[0], truth[0]) + soft_iou(logits[2], truth[2])) / 2 + fidelity
     )
+    with torch.no_grad():
+        paper = network.paper_loss(x, truth)
+    torch.testing.assert_close(paper, sum(soft_iou(t, g) for t, g in zip(logits, truth, strict=True)) / 3 + fidelity)
     # Without any target, predicting nothing is what is left to learn.
     torch.testing.assert_close(losses[1], sum(soft_iou(t, torch.zeros_like(t)) for t in logits) / 3 + fidelity)
 

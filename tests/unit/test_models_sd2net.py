@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support import literal_sd2net
 from support.decomposition import literal
 from torch import Tensor, nn
 
@@ -23,7 +24,7 @@ from irnas.nn.decomposition import SD2M, SD3M, InceptionPool
 from irnas.nn.difference import HighPass, Recombination, directional
 from irnas.nn.dynamic import DynamicFilter, with_dynamic_filters
 from irnas.nn.rsu import RSU
-from irnas.training.fit import predict
+from irnas.training.prediction import predict
 
 SPACE = catalog.load("sd2net")
 
@@ -45,8 +46,7 @@ class Literal(nn.Module):
         self.layer = layer
 
     def forward(self, origin: Tensor, source: Tensor) -> Tensor:
-        extra = self.layer.extra_map(source)
-        return literal(origin, [*self.layer.bank.maps(source), *([] if extra is None else [extra])])
+        return literal(origin, [*self.layer.bank.maps(source), *self.layer.extra_maps(source)])
 
 
 def test_a_small_u_has_fourteen_convolutions_and_a_residual() -> None:
@@ -83,6 +83,40 @@ def test_decompositions_without_basis_maps_change_nothing(values: dict[str, Any]
     x = torch.rand(2, 1, 32, 64, dtype=torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(quick(x), slow(x), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("xin", [False, True])
+def test_the_way_up_is_the_literal_one(xin: bool) -> None:
+    model = network(xin=xin, kernel="haar").double()
+    x = torch.rand(2, 1, 32, 64, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), literal_sd2net.sd2net(model, x, xin=xin), rtol=1e-12, atol=1e-12)
+        other = literal_sd2net.sd2net(model, x, xin=not xin)
+    assert (model(x) - other).abs().max() > 1e-3
+
+
+def test_a_wide_sd3m_is_the_literal_one() -> None:
+    torch.manual_seed(0)
+    layer, x = SD3M(4, "wide").double(), torch.randn(2, 4, 12, 8, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), literal_sd2net.wide_sd3m(layer, x), rtol=1e-12, atol=1e-12)
+    assert layer.recombine.terms == 5 and SD3M(4, "stack").recombine.terms == 4
+
+
+@pytest.mark.parametrize("values", [{"xin": True}, {"kernel": "fourier"}, {"sd3m_origin": "wide"}], ids=str)
+def test_weights_of_what_was_mended_are_refused(values: dict[str, Any]) -> None:
+    model = network(**values)
+    state = model.state_dict()
+    model.load_state_dict(state)
+    for of_layer in state._metadata.values():
+        of_layer["version"] = min(of_layer["version"], 1)
+    with pytest.raises(DataError, match=r"weights of \S+: got some from before .* was mended; must be trained again"):
+        model.load_state_dict(state)
+    plain = network()
+    state = plain.state_dict()
+    for of_layer in state._metadata.values():
+        of_layer["version"] = min(of_layer["version"], 1)
+    plain.load_state_dict(state)
 
 
 def test_a_deployed_network_is_equal_without_normalisation() -> None:

@@ -14,6 +14,7 @@ from irnas.core.errors import FormatError, TrainingError
 from irnas.core.settings import Budget, Recipe
 from irnas.core.space import Genotype
 from irnas.metrics import PRESETS, Counts, count, summarize
+from irnas.nn.loss import make_loss
 from irnas.training.checkpoint import (
     Stateful,
     checkpoint_uri,
@@ -21,7 +22,8 @@ from irnas.training.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from irnas.training.fit import PAD, fit, predict, predictions, validate
+from irnas.training.fit import _criterion, fit
+from irnas.training.prediction import PAD, predict, predictions, validate
 
 BUDGET = Budget(epochs=4, batch=4, crop=32)
 RECIPE = Recipe()
@@ -83,6 +85,20 @@ def test_a_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
     next(fit(other, tiny().split("fit"), BUDGET, RECIPE, seed=1, checkpoint=str(path)))
     with pytest.raises(FormatError, match="must be a checkpoint of this trial"):
         trace(checkpoint=str(path))
+
+
+def test_the_paper_s_loss_needs_a_paper() -> None:
+    """Where a network brings no loss, the default is softiou+bce, and its own is refused rather than made up."""
+    model, (x, truth) = nn.Conv2d(1, 1, 1), (torch.rand(2, 1, 8, 8), (torch.rand(2, 1, 8, 8) > 0.9).float())
+    wanted = make_loss("softiou+bce")(model(x), truth)
+    torch.testing.assert_close(_criterion(model, Recipe())(x, truth), wanted)
+    with pytest.raises(
+        TrainingError, match="recipe.loss: got own with a Conv2d, which has no loss of its own; must be"
+    ):
+        _criterion(model, Recipe(loss="own"))
+    biisnet = models.build(catalog.load("biisnet").complete({"base": 4}))
+    losses = {name: _criterion(biisnet, Recipe(loss=name))(x, truth).item() for name in ("default", "own", "softiou")}
+    assert losses["own"] == losses["softiou"] < losses["default"]
 
 
 def test_a_loss_that_is_nan_names_epoch_and_step() -> None:

@@ -14,7 +14,7 @@ from irnas.core.provenance import device_name
 from irnas.core.result import Result, Status
 from irnas.core.settings import Budget, Recipe
 from irnas.nn import fused
-from irnas.training.fit import predict
+from irnas.training.prediction import predict
 from irnas.training.trial import BLANK, Assignment, Report, evaluate
 from irnas.training.weights import restore, weights_uri
 

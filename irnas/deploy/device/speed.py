@@ -23,7 +23,7 @@ from irnas.deploy.export.lower import lower
 from irnas.deploy.export.write import Origin
 from irnas.nn import traits
 from irnas.runtime import format, session
-from irnas.training.fit import PAD
+from irnas.training.prediction import PAD
 
 MIN_RUNS, MAX_RUNS, SECONDS = 5, 30, 0.05
 """A measurement repeats itself this often at least, at most, and for about so long."""

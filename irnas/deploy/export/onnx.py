@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import json
 import logging
 import math
 import warnings
@@ -24,7 +25,7 @@ from irnas.nn.binary import BinaryConv2d, DotBinaryConv2d
 from irnas.nn.weight import binarize
 from irnas.runtime.format import Input
 from irnas.runtime.session import Session
-from irnas.training.fit import PAD
+from irnas.training.prediction import PAD
 
 INPUT, OUTPUT = "x_nchw", "probability_n1hw"
 
@@ -176,6 +177,7 @@ def _cleaned(proto: Any, accepted: Input, frames: int, origin: Origin) -> Any:
             "multiple": str(accepted.multiple),
             "pad": str(accepted.pad),
             "frames": str(frames),
+            **({} if (counts := origin.counts) is None else {"counts": json.dumps([counts.low, counts.high])}),
         },
     )
     return proto

@@ -23,7 +23,7 @@ from irnas.metrics import Counts, Rules, count_labels, summarize
 from irnas.nn.binary import BinaryConv2d
 from irnas.runtime import format, reference
 from irnas.runtime.format import Model
-from irnas.training.fit import predictions, windows
+from irnas.training.prediction import predictions, windows
 
 Image = npt.NDArray[np.uint8]
 Probability = npt.NDArray[np.float32]

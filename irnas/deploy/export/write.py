@@ -14,7 +14,8 @@ from irnas.deploy.export.lower import Lowered, lower
 from irnas.runtime import format, reference
 from irnas.runtime.container import DATA_MOST
 from irnas.runtime.format import Input, Model, Reference
-from irnas.training.fit import PAD
+from irnas.runtime.value_range import ValueRange
+from irnas.training.prediction import PAD
 
 _SIDE = 24
 """Least height of the reference run: enough for every border and for a few pixels that see none."""
@@ -28,6 +29,8 @@ class Origin:
     name: str
     trial: str = ""
     data_rev: str = ""
+    counts: ValueRange | None = None
+    """How images of more than 8 bits became those it was trained on; None where there were none."""
 
 
 def convert(network: nn.Module, channels: int, origin: Origin) -> tuple[Model, Lowered]:
@@ -46,7 +49,7 @@ def convert(network: nn.Module, channels: int, origin: Origin) -> tuple[Model, L
     size = sum(part.nbytes for op in ops for part in op.constants.values())
     if size > DATA_MOST:
         raise ExportError(f"{origin.name}: got {size} bytes of weights; must be at most {DATA_MOST} in a .xnor file")
-    accepted = Input(channels=channels, multiple=graph.multiple, pad=PAD)
+    accepted = Input(channels=channels, multiple=graph.multiple, pad=PAD, counts=origin.counts)
     height, width = (-(-side // graph.multiple) * graph.multiple for side in (_SIDE, _SIDE + graph.multiple))
     run = Reference(height=height, width=width, seed=_SEED, input_sha256="0" * 64, output_sha256="0" * 64)
     model = Model(
@@ -63,6 +66,23 @@ def convert(network: nn.Module, channels: int, origin: Origin) -> tuple[Model, L
     except FormatError as error:
         raise ExportError(f"{origin.name}: got a graph beyond the .xnor format ({error}); must be within it") from error
     return replace(model, reference=_reference(model)), graph
+
+
+def count_bytes(network: nn.Module, channels: int) -> int:
+    """The size of a network's file, but for its name and what else is known of where it comes from.
+
+    Raises:
+        ExportError: the format has no faithful form of the network.
+    """
+    graph, none = lower(network, channels), "0" * 64
+    # Nobody repeats the reference run of a file that is not kept; here only its text takes room.
+    side = graph.multiple
+    run = Reference(height=side, width=side, seed=_SEED, input_sha256=none, output_sha256=none)
+    accepted = Input(channels=channels, multiple=graph.multiple, pad=PAD)
+    try:
+        return len(format.write(Model(input=accepted, ops=round_constants(graph.ops), reference=run)))
+    except FormatError as error:
+        raise ExportError(f"network: got a graph beyond the .xnor format ({error}); must be within it") from error
 
 
 def _reference(model: Model) -> Reference:
