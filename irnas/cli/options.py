@@ -68,7 +68,9 @@ class TrainingOptions(Options):
     loss: Annotated[
         str,
         _option(
-            _TRAIN, "softiou, softiou_image, bce, dice, focal, or a sum: softiou+bce; own: that of the family's paper."
+            _TRAIN,
+            "softiou, softiou_image, bce, dice, focal, or a sum: softiou+bce; default: what trains the family well; "
+            "own: that of its paper, to the letter.",
         ),
     ] = DEFAULTS.recipe.loss
     lr: Annotated[float | None, _option(_TRAIN, "Peak learning rate of AdamW.", show_default="the family's own")] = (
@@ -130,7 +132,14 @@ class SearchOptions(TrainingOptions):
             _WHAT, "End when one more percent of hypervolume is expected to take more training: 1h. With freeze-thaw."
         ),
     ] = None
-    warm_start: Annotated[str, _option(_WHAT, "'published': train the papers' designs first.")] = "none"
+    warm_start: Annotated[
+        str,
+        _option(
+            _WHAT,
+            "Train published designs first: NAME,NAME (see irnas spaces), published for the papers' headlines, "
+            "published/all with their ablations.",
+        ),
+    ] = "none"
     seed: Annotated[int, _option(_WHAT, "Seed of the search and, through it, of each trial.")] = DEFAULTS.seed
     grace_period: Annotated[
         int | None,
@@ -152,8 +161,12 @@ class SearchOptions(TrainingOptions):
             SpaceError: there is no such space, or it has no such axis.
         """
         default_trials = TRIALS_WITH_BUDGET if self.budget else DEFAULTS.trials
-        if self.warm_start not in ("none", "published"):
-            raise SettingsError(f"warm-start: got {self.warm_start!r}; must be none or published")
+        warm_start = "" if self.warm_start == "none" else self.warm_start
+        if warm_start:
+            # A wrong name is said here, before anything is opened.
+            from irnas.core import catalog
+
+            catalog.find_designs(self.space, warm_start)
         return SearchSettings(
             **self._training(),
             trials=default_trials if self.trials is None else self.trials,
@@ -165,7 +178,7 @@ class SearchOptions(TrainingOptions):
             finalists=self.finalists,
             seeds=self.seeds,
             limits=self.limits,
-            warm_start=self.warm_start == "published",
+            warm_start=warm_start,
         )
 
 

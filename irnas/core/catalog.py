@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from irnas.core.errors import SpaceError
+from irnas.core.errors import SettingsError, SpaceError
+from irnas.core.settings import ALL_PUBLISHED, HEADLINES
 from irnas.core.space import Genotype, Space
 from irnas.core.union import unite
 
@@ -24,10 +26,14 @@ class Published:
     genotype: Genotype | None
     """The design as a point of this space, where it is one."""
     about: str = ""
+    is_headline: bool = False
+    """Whether it is what the family's paper stands for, and no step of an ablation or another paper's network."""
     counts: tuple[Mapping[str, Any], ...] = ()
     """What was printed about its size: {input: [C, H, W], params: ..., ops: ...}."""
     results: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Data set to metric to value, as fractions: {"NUDT-SIRST": {"miou": 0.8288}}."""
+    speeds: tuple[Mapping[str, Any], ...] = ()
+    """What was printed about its speed: {input: [C, H, W], fps: ... or seconds: ... an image, on: the processor}."""
 
 
 def _roots() -> tuple[Path, ...]:
@@ -101,6 +107,35 @@ def find_point(space: str, text: str) -> Genotype:
     return parsed.complete({axis: parse_value(parsed, axis, value) for axis, value in pairs.items()})
 
 
+def find_designs(space: str, text: str) -> list[tuple[str, Genotype]]:
+    """The published designs that a text names, with their names, in the order of the text.
+
+    Args:
+        space: name or path of a space, or names joined by commas.
+        text: names joined by commas; ``published`` stands for the headlines, ``published/all`` for every row that is a
+            point of the space. Empty: none.
+
+    Raises:
+        SettingsError: no such name.
+        SpaceError: no such space.
+    """
+    if not text:
+        return []
+    rows = [row for row in load_published(space) if row.genotype is not None]
+    designs: list[tuple[str, Genotype]] = []
+    for word in (part.strip() for part in text.split(",")):
+        wanted = [row for row in rows if word in (row.name, ALL_PUBLISHED) or (word == HEADLINES and row.is_headline)]
+        if not wanted:
+            near = difflib.get_close_matches(word, [row.name for row in rows], n=1)
+            hint = f"; did you mean {near[0]}" if near else ""
+            raise SettingsError(
+                f"warm-start: got {word!r}; must be none, {HEADLINES}, {ALL_PUBLISHED}, or names of published designs "
+                f"(irnas spaces {space}){hint}"
+            )
+        designs += [(row.name, row.genotype) for row in wanted if row.genotype is not None]
+    return designs
+
+
 def parse_value(space: Space, axis: str, text: str) -> Any:
     """The value of an axis that prints as ``text``."""
     for value in space[axis].values:
@@ -140,6 +175,9 @@ def _parse_published(row: Mapping[str, Any], source: str, space: Space) -> Publi
         source=str(row.get("source", source)),
         genotype=None if values is None else space.complete(values),
         about=str(row.get("about", "")),
+        # "LIT-O/2 DySoftSign" is a step of an ablation: it documents a count, and is no design to compete with.
+        is_headline=values is not None and bool(row.get("headline", "/" not in str(row["name"]))),
         counts=tuple(row.get("counts", ())),
         results=row.get("results", {}),
+        speeds=tuple(row.get("speeds", ())),
     )

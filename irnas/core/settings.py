@@ -18,8 +18,12 @@ from irnas.core.strategies import MULTI_FIDELITY, STRATEGIES
 from irnas.core.text import duration_option, number_option, parse_duration, parse_quantity
 
 LOSSES = ("softiou", "softiou_image", "bce", "dice", "focal")
+DEFAULT = "default"
+"""The loss that trains a family well: its paper's where that does, else one made of it; its README says which."""
 OWN = "own"
-"""The loss that the family's paper trains with; ``softiou+bce`` for families that have none."""
+"""The loss that the family's paper trains with, to the letter."""
+HEADLINES, ALL_PUBLISHED = "published", "published/all"
+"""Instead of names of designs to begin with: the headlines of the papers, and all of their points."""
 NODE = "node:"
 """Ahead of the label of a cluster's node, in the place of a profile's file."""
 
@@ -85,8 +89,8 @@ class Budget:
 class Recipe:
     """How a trial is trained."""
 
-    loss: str = OWN
-    """``own``, or names of ``LOSSES`` joined by '+': their sum."""
+    loss: str = DEFAULT
+    """``default``, ``own``, or names of ``LOSSES`` joined by '+': their sum."""
     lr: float | None = None
     """Peak learning rate of AdamW; None for the family's own."""
     lr_end: float = 1e-5
@@ -104,10 +108,11 @@ class Recipe:
     """Flips, transposes, gain and offset."""
 
     def __post_init__(self) -> None:
-        for name in [] if self.loss == OWN else self.loss.split("+"):
+        for name in [] if self.loss in (DEFAULT, OWN) else self.loss.split("+"):
             if name not in LOSSES:
                 raise SettingsError(
-                    f"recipe.loss: got {name!r}; one of {', '.join(LOSSES)}, a sum such as softiou+bce, or {OWN}"
+                    f"recipe.loss: got {name!r}; one of {', '.join(LOSSES)}, a sum such as softiou+bce, {DEFAULT} or "
+                    f"{OWN}"
                 )
         most = 1.0 if self.lr is None else self.lr
         if not 0 < most <= 1 or not 0 <= self.lr_end <= most:
@@ -146,8 +151,9 @@ class SearchSettings:
     """Cost name to the largest value that may be trained."""
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """Axis to the values to search, instead of those the space suggests."""
-    warm_start: bool = False
-    """Train the published points first."""
+    warm_start: str = ""
+    """The published designs that are trained first: names joined by commas, ``published`` for the headlines of the
+    space, ``published/all`` for all of its points; empty for none."""
     preset: str = "basicirstd"
     """Metric conventions."""
     cost_input: tuple[int, int, int] = (1, 256, 256)
@@ -239,6 +245,11 @@ class SearchSettings:
             SettingsError: the document holds settings that this version refuses.
         """
         values = {_NAMES_OF_0_1.get(name, name): value for name, value in document.items()}
+        recipe = dict(values["recipe"])
+        if isinstance(values["warm_start"], bool):
+            # As long as it was yes or no, the family's default loss was called own.
+            values["warm_start"] = HEADLINES if values["warm_start"] else ""
+            recipe["loss"] = DEFAULT if recipe["loss"] == OWN else recipe["loss"]
         limit, worth = values.get("budget_limit"), values.get("worth")
         values.update(
             objectives=parse(values["objectives"]),
@@ -247,7 +258,7 @@ class SearchSettings:
             axes={axis: tuple(choices) for axis, choices in values["axes"].items()},
             cost_input=tuple(values["cost_input"]),
             budget=Budget(**values["budget"]),
-            recipe=Recipe(**values["recipe"]),
+            recipe=Recipe(**recipe),
         )
         return cls(**values)
 

@@ -218,6 +218,7 @@ RULES: Mapping[type[nn.Module], Rule] = {
     channel.Add: Rule(_each(1)),
     channel.Average: Rule(_each(2)),
     channel.Concat: Rule(_each(0), lambda layer, *parts: (parts[0][0], sum(part[1] for part in parts), *parts[0][2:])),
+    channel.Unapplied: Rule(_each(0)),
     channel.Subsample: Rule(_each(0), lambda layer, x: _windowed(x[1], 1, 2, 0, x)),
     excite.SpatialMean: Rule(lambda layer, x, y: Work(elementwise=math.prod(x)), lambda layer, x: (*x[:2], 1, 1)),
     excite.Scale: Rule(_each(1)),

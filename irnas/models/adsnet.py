@@ -1,6 +1,6 @@
 """ADSNet: a residual pyramid whose deep levels guide the finer ones and decide which of their patches are computed.
 
-Backbone, adaptive feature distribution (irnas/nn/guide.py), a top-down pyramid with activation blocks that skip patches
+Backbone, Aware Fusion Distribute (irnas/nn/guide.py), a top-down pyramid with activation blocks that skip patches
 (irnas/nn/patch.py), and heads that classify patches, rate them and choose among them. The paper publishes a graph and
 no widths; search_spaces/adsnet/README.md says which choices are whose.
 """
@@ -93,10 +93,17 @@ class AdsNet(nn.Module):
         return self._run(x_nchw)[0]
 
     def loss(self, x_nchw: Tensor, truth_n1hw: Tensor) -> Tensor:
-        """Segmentation, classification and IoU of patches, equally weighted; where asked for, the share of active ones.
+        """The paper's loss and, where asked for, a term that holds the share of active patches near its target."""
+        return self._loss(x_nchw, truth_n1hw, has_ratio=self.has_ratio)
+
+    def paper_loss(self, x_nchw: Tensor, truth_n1hw: Tensor) -> Tensor:
+        """Segmentation, classification and IoU of patches, equally weighted; a scalar.
 
         Classification and IoU are means over the two levels that have heads.
         """
+        return self._loss(x_nchw, truth_n1hw, has_ratio=False)
+
+    def _loss(self, x_nchw: Tensor, truth_n1hw: Tensor, *, has_ratio: bool) -> Tensor:
         logits_n1hw, outputs = self._run(x_nchw)
         truth_n1hw = truth_n1hw.to(logits_n1hw.dtype)
         pixels = REFERENCE_SIDE // self.grid
@@ -108,7 +115,7 @@ class AdsNet(nn.Module):
             total = total + focal(output.head[:, 2:3], has_target_n1hw) / 2
             if self.has_iou:
                 total = total + F.binary_cross_entropy_with_logits(output.head[:, 3:], iou_n1hw) / 2
-            if self.has_ratio and output.active is not None:
+            if has_ratio and output.active is not None:
                 total = total + _RATIO_WEIGHT * (output.active.mean() - (1 - dropped / 100)).square()
         return total
 
@@ -153,6 +160,15 @@ class AdsNet(nn.Module):
             nn.init.constant_(conv.bias if share is None else conv.bias[2:], _PRIOR)
             if share is not None and share < 1:
                 nn.init.constant_(conv.bias[:1], math.log(share / (1 - share)))
+
+
+def representative(values: Values) -> Values:
+    """The values of the one point that stands for all that deploy to the same network.
+
+    Without a patch that is skipped nobody sees how an image is cut into patches, but for the loss. ``iou`` and
+    ``ratio`` stay: they are there to shape the training.
+    """
+    return values if any(_dropped(str(values["drop"]))) else {**values, "grid": 16}
 
 
 def build(values: Values) -> nn.Module:

@@ -24,12 +24,15 @@ from irnas.nn.channel import Add
 from irnas.nn.collapse import Collapsed
 from irnas.nn.excite import SqueezeExcite
 from irnas.nn.loss import softiou_image
+from irnas.nn.slim import fold
 from irnas.nn.step import Balance, Step
 
 Values = Mapping[str, Value]
 
 _FIDELITY = 0.1
 """Weight of the mean squared difference between the last D and the image, from the authors' code."""
+_UNSEEN: Values = {"merge_bc": 0, "depth_n": 6, "depth_m": 3, "carry_n": False}
+"""What makes N and the next D, as published."""
 
 
 class Estimator(nn.Module):
@@ -163,12 +166,18 @@ class RPCANetPlus(nn.Module):
         as a target found, for predicting nothing, and soon nothing is what a network predicts; here such crops count
         for the second term alone. Source: the slides' loss, with the weight of the authors' code.
         """
+        holds_n = truth_n1hw.flatten(1).amax(1) > 0
+        return self._loss(x_n1hw, truth_n1hw, holds_n if holds_n.any() else ~holds_n)
+
+    def paper_loss(self, x_n1hw: Tensor, truth_n1hw: Tensor) -> Tensor:
+        """The same with the SoftIoU of every image, as the authors have it."""
+        return self._loss(x_n1hw, truth_n1hw, truth_n1hw.flatten(1).amax(1) >= 0)
+
+    def _loss(self, x_n1hw: Tensor, truth_n1hw: Tensor, counts_n: Tensor) -> Tensor:
+        """SoftIoU of the images that count, averaged, and 0.1 times the fidelity of all."""
         d_n1hw, logits_n1hw = self._unroll(x_n1hw)
         assert d_n1hw is not None, "a deployed network does not learn"
-        holds_n = truth_n1hw.flatten(1).amax(1) > 0
-        if not holds_n.any():
-            holds_n = ~holds_n
-        overlap = softiou_image(logits_n1hw[holds_n].float(), truth_n1hw[holds_n])
+        overlap = softiou_image(logits_n1hw[counts_n].float(), truth_n1hw[counts_n])
         return overlap + _FIDELITY * F.mse_loss(d_n1hw.float(), x_n1hw.float())
 
     def trim(self) -> Self:
@@ -180,8 +189,9 @@ class RPCANetPlus(nn.Module):
         return trimmed
 
     def deploy(self) -> Self:
-        """A copy for inference with the same logits but for rounding: trimmed, and its estimators collapsed."""
+        """A copy for inference with the same logits but for rounding: trimmed, estimators collapsed, norms folded."""
         deployed = self.trim()
+        fold(deployed)
         for stage in deployed.stages:
             for name, part in list(stage.named_children()):
                 if isinstance(part, Estimator):
@@ -200,6 +210,15 @@ class RPCANetPlus(nn.Module):
                 n_n1hw = None
         assert t_n1hw is not None
         return d_n1hw, t_n1hw
+
+
+def representative(values: Values) -> Values:
+    """The values of the one point that stands for all that deploy to the same network.
+
+    A single stage is also the last one, so nothing but the loss sees its N and the next D: whatever makes these counts
+    as published.
+    """
+    return values if int(values["stages"]) > 1 else {**values, **_UNSEEN}
 
 
 def build(values: Values) -> nn.Module:

@@ -19,6 +19,7 @@ from irnas.nn.difference import HAAR, Bank, HighPass, directional
 from irnas.nn.dynamic import with_dynamic_filters
 from irnas.nn.gap import Multiply
 from irnas.nn.loss import softiou
+from irnas.nn.revision import Revised
 from irnas.nn.rsu import DEPTH, RSU, unit
 
 Values = Mapping[str, Value]
@@ -52,9 +53,8 @@ class SD2Net(nn.Module):
             Residual(widths[level], widths[level + 1], binary=binary) for level in range(LEVELS)
         )
         self.skip = nn.ModuleList(_skip(values, level, widths[level]) for level in range(LEVELS))
-        self.add = nn.ModuleList(Add() for _ in range(LEVELS)) if values.get("xin", False) else None
-        outs = (2 * c, 2 * c, 2 * c, 4 * c)
-        self.decoder = nn.ModuleList(Up(widths[level], outs[level], binary=binary) for level in range(LEVELS))
+        outs, xin = (2 * c, 2 * c, 2 * c, 4 * c), bool(values.get("xin", False))
+        self.decoder = nn.ModuleList(Up(widths[level], outs[level], binary=binary, xin=xin) for level in range(LEVELS))
         self.leave = RSU(2 * c, c, c if head == "7x7" else 2 * c, binary=binary)
         self.head = _head(head, c, outputs)
 
@@ -70,13 +70,13 @@ class SD2Net(nn.Module):
         if channels != 1:
             raise DataError(f"network input: got {channels} channels; must be 1")
         x_nchw = self.enter(x_n1hw)
-        skips: list[Tensor] = []
+        maps: list[Tensor] = []
         for level in range(LEVELS):
-            skip_nchw = self.skip[level](x_nchw)
-            skips.append(skip_nchw if self.add is None else self.add[level](skip_nchw, x_nchw))
+            maps.append(x_nchw)
             x_nchw = self.encoder[level](self.down[level](x_nchw))
         for level in reversed(range(LEVELS)):
-            x_nchw = self.decoder[level](x_nchw, skips.pop())
+            map_nchw = maps.pop()
+            x_nchw = self.decoder[level](x_nchw, self.skip[level](map_nchw), map_nchw)
         y_nchw: Tensor = self.head(self.leave(x_nchw))
         return y_nchw
 
@@ -110,21 +110,37 @@ class Residual(nn.Module):
         return y_nchw
 
 
-class Up(nn.Module):
-    """A deep map at twice the size, gated by the skip connection, and two units over both."""
+class Up(Revised):
+    """A deep map at twice the size, gated by the skip connection, and two units over both.
 
-    def __init__(self, channels: int, out_channels: int, *, binary: bool) -> None:
+    Args:
+        channels: of the deep map and of the skip connection.
+        out_channels: of the result.
+        binary: whether the units are binary.
+        xin: whether the encoder's map is added to the enlarged one, ahead of the gate.
+    """
+
+    def __init__(self, channels: int, out_channels: int, *, binary: bool, xin: bool = False) -> None:
         super().__init__()
         self.scale = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+        self.add = Add() if xin else None
         self.gate = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.Sigmoid())
         self.multiply, self.concat = Multiply(), Concat()
         self.units = nn.Sequential(
             unit(2 * channels, out_channels, binary=binary), unit(out_channels, out_channels, binary=binary)
         )
 
-    def forward(self, deep_nchw: Tensor, skip_nchw: Tensor) -> Tensor:
-        """[N, c, H/2, W/2] and [N, c, H, W] to [N, out, H, W]."""
-        gated_nchw = self.multiply(self.gate(skip_nchw), self.scale(deep_nchw))
+    @property
+    def revised(self) -> str:
+        """As of ``Revised``."""
+        return "" if self.add is None else "xin=true"
+
+    def forward(self, deep_nchw: Tensor, skip_nchw: Tensor, map_nchw: Tensor) -> Tensor:
+        """[N, c, H/2, W/2], the skip connection and the encoder's map, both [N, c, H, W], to [N, out, H, W]."""
+        large_nchw = self.scale(deep_nchw)
+        if self.add is not None:
+            large_nchw = self.add(large_nchw, map_nchw)
+        gated_nchw = self.multiply(self.gate(skip_nchw), large_nchw)
         y_nchw: Tensor = self.units(self.concat(skip_nchw, gated_nchw))
         return y_nchw
 

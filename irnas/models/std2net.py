@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from irnas.core.errors import DataError, SpaceError
 from irnas.core.space import Value
 from irnas.models.sd2net import STRIDE, SD2Net
-from irnas.nn.channel import Concat
+from irnas.nn.channel import Concat, Unapplied
 from irnas.nn.difference import TemporalRecombination
 from irnas.nn.dynamic import with_dynamic_filters
 from irnas.nn.loss import softiou
@@ -69,8 +69,12 @@ class STD2Net(nn.Module):
         return _PerFrame(self)
 
     def deploy(self) -> nn.Module:
-        """An equal network in eval mode whose spatial decompositions are dynamic filters."""
-        return with_dynamic_filters(self)
+        """An equal network in eval mode whose spatial decompositions are dynamic filters, without what is unapplied."""
+        deployed = with_dynamic_filters(self)
+        for part in deployed.modules():
+            if isinstance(part, HeavyHead):
+                part.origin[1] = nn.Identity()
+        return deployed
 
     def loss(self, x_ntchw: Tensor, truth_n1hw: Tensor) -> Tensor:
         """The paper's: soft IoU of the newest frame, sums over the whole batch, smooth term 1; a scalar."""
@@ -106,16 +110,16 @@ class HeavyHead(nn.Module):
     """The same beside a convolution over all frames and one of the newest, and a U over the three (the authors' code).
 
     Features are normalised first, by one scale and shift for each place in the window; hence what is kept of a frame
-    from one window to the next is what comes before that. Arguments as of ``LightHead``.
+    from one window to the next is what comes before that. The authors declare one more normalisation and never apply
+    it: its parameters count, and do nothing. Arguments as of ``LightHead``.
     """
 
     def __init__(self, frames: int, features: int, basis: str, *, binary: bool) -> None:
         super().__init__()
         self.frames, self.features = frames, features
         self.norm = nn.BatchNorm3d(frames)
-        # The normalisation is inferred: without it the head has 2c parameters less than the authors' code.
         self.origin = nn.Sequential(
-            nn.Conv2d(features, features, 1), nn.BatchNorm2d(features), nn.Conv2d(features, features, 1)
+            nn.Conv2d(features, features, 1), Unapplied(features), nn.Conv2d(features, features, 1)
         )
         self.recombine = TemporalRecombination(frames, basis)
         self.local = nn.Sequential(unit(frames * features, features, binary=binary), nn.Conv2d(features, features, 1))

@@ -131,6 +131,18 @@ class Concat(nn.Module):
         return torch.cat(parts_nchw, 1)
 
 
+class Unapplied(nn.Module):
+    """A scale and a shift per channel that a paper's code declares and never applies: they count as parameters."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        """The map itself."""
+        return x_nchw
+
+
 class Subsample(nn.Module):
     """Every second pixel of every second row."""
 

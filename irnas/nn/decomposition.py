@@ -47,7 +47,8 @@ class SD3M(nn.Module):
     Args:
         channels: of input and output.
         origin: what follows the mean: "conv" a 1x1 convolution, "stack" four convolutions; or "wide", those behind a
-            channel-wise 6x6 convolution of stride 2 in place of the mean.
+            channel-wise 6x6 convolution of stride 2 in place of the mean, and with the maximum less the mean, and the
+            mean less that of the map, in place of the maximum.
         orthogonal: see ``Recombination``.
     """
 
@@ -57,7 +58,8 @@ class SD3M(nn.Module):
         if origin == "wide":
             mean = nn.Conv2d(channels, channels, 6, stride=2, padding=2, groups=channels)
         self.origin = nn.Sequential(mean, nn.Conv2d(channels, channels, 1) if origin == "conv" else stack(channels))
-        self.recombine = Recombination(QUAD, extra="max", orthogonal=orthogonal)
+        extra = "deviations" if origin == "wide" else "max"
+        self.recombine = Recombination(QUAD, extra=extra, orthogonal=orthogonal)
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         """[N, c, H, W] to [N, c, H/2, W/2]."""

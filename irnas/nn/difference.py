@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from irnas.core.errors import SpaceError
+from irnas.nn.revision import Revised
 
 FLOOR = 1e-24
 """Least squared norm of a basis map: a map of zeros contributes nothing."""
@@ -86,27 +87,39 @@ def recombine(origin_nchw: Tensor, maps: Iterable[Tensor]) -> Tensor:
     return sum((_gain(origin_nchw, map_nchw)[0] * map_nchw for map_nchw in maps), torch.zeros_like(origin_nchw))
 
 
-class Recombination(nn.Module):
+EXTRAS = {"none": 0, "max": 1, "deviations": 2, "contrast": 1}
+"""Basis maps that are no difference of a bank, by the name of their set."""
+_WORK_OF_DEVIATIONS = 5
+"""Beyond one subtraction a map: the mean of four pixels, and the mean of those means."""
+
+
+class Recombination(Revised):
     """The decomposition of a map over the differences that a bank takes of it.
 
     Args:
         bank: the differences.
-        extra: one more basis map: "max", the maximum of each block of a bank with stride; "contrast", the maximum of
-            the 3x3 pixels around less their mean; "none".
+        extra: further basis maps, one of ``EXTRAS``. "max": the maximum of each 2x2 block of a bank with stride.
+            "deviations": that less the mean of the block, and the mean less its own mean over the map. "contrast": the
+            maximum of the 3x3 pixels around less their mean.
         orthogonal: make the basis orthonormal first (singular value decomposition, U V^T); what remains is the
             projection of the origin onto the basis maps, which is computed as such.
     """
 
     def __init__(self, bank: Bank, *, extra: str = "none", orthogonal: bool = False) -> None:
         super().__init__()
-        if extra not in ("none", "max", "contrast"):
-            raise SpaceError(f"extra basis map: got {extra!r}; one of none, max, contrast")
+        if extra not in EXTRAS:
+            raise SpaceError(f"extra basis map: got {extra!r}; one of {', '.join(EXTRAS)}")
         self.bank, self.extra, self.orthogonal = bank, extra, orthogonal
 
     @property
     def terms(self) -> int:
         """Basis maps per channel."""
-        return len(self.bank.filters) + (self.extra != "none")
+        return len(self.bank.filters) + EXTRAS[self.extra]
+
+    @property
+    def revised(self) -> str:
+        """As of ``Revised``."""
+        return "the basis of sd3m_origin=wide" if self.extra == "deviations" else ""
 
     def products(self, shape: Sequence[int]) -> tuple[int, int, int]:
         """Multiply-accumulates, operations and element-wise work of a decomposition of a map [N, c, H, W].
@@ -116,29 +129,31 @@ class Recombination(nn.Module):
         """
         gram = self.terms**2 * math.prod(shape) if self.orthogonal else 0
         macs, ops, elementwise = _products(self.terms, self.bank.filters, shape)
-        return macs + gram, ops + 2 * gram, elementwise
+        means = _WORK_OF_DEVIATIONS * math.prod(shape) if self.extra == "deviations" else 0
+        return macs + gram, ops + 2 * gram, elementwise + means
 
     def forward(self, origin_nchw: Tensor, source_nchw: Tensor) -> Tensor:
         """Origin [N, c, H, W] and source [N, c, H * stride, W * stride] to [N, c, H, W]."""
         kind = torch.promote_types(origin_nchw.dtype, torch.float32)
         origin_nchw, source_nchw = origin_nchw.to(kind), source_nchw.to(kind)
-        extra_nchw = self.extra_map(source_nchw)
+        extra_maps = self.extra_maps(source_nchw)
         if self.orthogonal:
-            others = [] if extra_nchw is None else [extra_nchw]
-            return _project(origin_nchw, torch.stack([*self.bank.maps(source_nchw), *others], 2))
+            return _project(origin_nchw, torch.stack([*self.bank.maps(source_nchw), *extra_maps], 2))
         y_nchw: Tensor = _Filter.apply(origin_nchw, source_nchw, self.bank)  # type: ignore[no-untyped-call]
-        if extra_nchw is not None:
-            y_nchw = y_nchw + recombine(origin_nchw, [extra_nchw])
-        return y_nchw
+        return y_nchw + recombine(origin_nchw, extra_maps) if extra_maps else y_nchw
 
-    def extra_map(self, source_nchw: Tensor) -> Tensor | None:
-        """The basis map that is no difference; None where there is none."""
+    def extra_maps(self, source_nchw: Tensor) -> list[Tensor]:
+        """The basis maps [N, c, H, W] that are no differences of the bank."""
         match self.extra:
             case "max":
-                return F.max_pool2d(source_nchw, self.bank.stride)
+                return [F.max_pool2d(source_nchw, self.bank.stride)]
+            case "deviations":
+                mean_nchw = F.avg_pool2d(source_nchw, self.bank.stride)
+                peak_nchw = F.max_pool2d(source_nchw, self.bank.stride) - mean_nchw
+                return [peak_nchw, mean_nchw - mean_nchw.mean((2, 3), keepdim=True)]
             case "contrast":
-                return F.max_pool2d(source_nchw, 3, 1, 1) - F.avg_pool2d(source_nchw, 3, 1, 1)
-        return None
+                return [F.max_pool2d(source_nchw, 3, 1, 1) - F.avg_pool2d(source_nchw, 3, 1, 1)]
+        return []
 
 
 class TemporalRecombination(nn.Module):
@@ -181,14 +196,21 @@ class TemporalRecombination(nn.Module):
             yield newest_nchw - torch.stack(earlier).mean(0)
 
 
-class HighPass(nn.Module):
-    """Each channel without its low frequencies, as a magnitude (SD2Net's comparison with a Fourier basis).
+class HighPass(Revised):
+    """A map without its low frequencies, as a magnitude (SD2Net's comparison with a Fourier basis).
 
-    The frequencies left out form a centred square, the smallest that holds a share of the channel's energy.
+    What is left out is a square of frequencies from -c up to and without c in either direction. An image's c is the
+    smallest from 1 on whose square holds a share of the energy of its first channel; 5 where none below half of the
+    map's shorter side does. The square ends where the map's frequencies end.
 
     Args:
         share: of the energy, in 0..1.
     """
+
+    @property
+    def revised(self) -> str:
+        """As of ``Revised``."""
+        return "kernel=fourier"
 
     def __init__(self, share: float) -> None:
         super().__init__()
@@ -198,17 +220,32 @@ class HighPass(nn.Module):
         """[N, c, H, W] to the same shape."""
         kind = torch.promote_types(x_nchw.dtype, torch.float32)
         spectrum = torch.fft.fft2(x_nchw.to(kind))
-        height, width = x_nchw.shape[2:]
-        rows, columns = (torch.arange(side, device=x_nchw.device) for side in (height, width))
-        rows, columns = torch.minimum(rows, height - rows), torch.minimum(columns, width - columns)
-        ring_hw = torch.maximum(rows[:, None], columns)
+        rows, columns = (_reach(side, x_nchw.device) for side in x_nchw.shape[2:])
+        reach_hw = torch.maximum(rows[:, None], columns)
         with torch.no_grad():
-            energy = spectrum.abs().square().flatten(2)
-            rings = energy.new_zeros(*energy.shape[:2], max(height, width) // 2 + 1)
-            within = rings.index_add(2, ring_hw.flatten(), energy).cumsum(2)
-            cutoff_nc11 = (within < self.share * within[:, :, -1:]).sum(2)[..., None, None]
-        y_nchw: Tensor = torch.fft.ifft2(spectrum * (ring_hw > cutoff_nc11)).abs()
+            cutoff_n111 = self._cutoff(spectrum[:, 0], reach_hw)[:, None, None, None]
+        y_nchw: Tensor = torch.fft.ifft2(spectrum * (reach_hw > cutoff_n111)).abs()
         return y_nchw
+
+    def _cutoff(self, spectrum_nhw: Tensor, reach_hw: Tensor) -> Tensor:
+        """The c of each image, [N], from the spectrum of its first channel."""
+        energy_np = spectrum_nhw.abs().square().flatten(1)
+        largest = max(spectrum_nhw.shape[1:]) // 2 + 1
+        squares = energy_np.new_zeros(len(energy_np), largest + 1).index_add(1, reach_hw.flatten(), energy_np).cumsum(1)
+        tried = squares[:, 1 : max(min(spectrum_nhw.shape[1:]) // 2, 1)]
+        enough = tried >= self.share * squares[:, -1:]
+        # The first that holds enough: as many as hold too little, and one more.
+        cutoff_n = (~enough).sum(1) + 1
+        return torch.where(enough.any(1), cutoff_n, _FALLBACK)
+
+
+_FALLBACK = 5
+
+
+def _reach(side: int, device: torch.device) -> Tensor:
+    """For each frequency of an axis the least c whose square holds it: 1 for 0 and -1, 2 for 1 and -2, and so on."""
+    places = torch.arange(side, device=device)
+    return torch.where(places < (side + 1) // 2, places + 1, side - places)
 
 
 def _gain(origin_nchw: Tensor, map_nchw: Tensor) -> tuple[Tensor, Tensor]:

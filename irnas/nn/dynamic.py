@@ -46,8 +46,8 @@ class DynamicFilter(nn.Module):
             for reach in self.reaches
         ]
         y_nchw = torch.stack(parts).sum(0).reshape(origin_nchw.shape)
-        extra_nchw = self.layer.extra_map(source_nchw)
-        return y_nchw if extra_nchw is None else y_nchw + recombine(origin_nchw, [extra_nchw])
+        extra_maps = self.layer.extra_maps(source_nchw)
+        return y_nchw + recombine(origin_nchw, extra_maps) if extra_maps else y_nchw
 
     def _part(self, weight: Tensor, reach: int, origin: Tensor, source: Tensor) -> Tensor:
         """What the differences of one reach contribute; all images and channels lie along the channels."""

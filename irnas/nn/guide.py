@@ -1,4 +1,4 @@
-"""Adaptive feature distribution (ADSNet, eqs 2-5): one map of all scales guides the maps of single levels.
+"""Aware Fusion Distribute (ADSNet, eqs 2-5): one map of all scales guides the maps of single levels.
 
 The maps of all levels are brought to the size of the middle one, mixed, and split into one part per guided level. A
 level's part is resized back and added through a channel gate and a spatial gate, which look at the sum of both maps.

@@ -1,4 +1,4 @@
-"""Patches of an image that later, finer levels of a pyramid may skip (ADSNet, adaptive cross-scale sparsity).
+"""Patches of an image that later, finer levels of a pyramid may skip (ADSNet, Aware Cascaded Sparse).
 
 The published networks cut a 256x256 image into P x P patches. Here a patch is 256/P pixels a side at every image size,
 so a crop that a network is trained on and a full image that it is run on are cut alike. Where a side is no multiple of

@@ -18,7 +18,7 @@ from irnas.core.text import format_si
 from irnas.record.run import Run
 from irnas.report import look, unit
 from irnas.report.network import colours_of, differing, families_of, phrases
-from irnas.report.published import Reference
+from irnas.report.published import Reference, size_of
 
 REACH = 20.0
 """How many times the cost of the dearest trial the axis reaches, if there is something to see."""
@@ -28,6 +28,9 @@ SHAPES = (("diamond", "D"), ("square", "s"), ("triangle-up", "^"))
 
 DASHES = ("dot", "dash", "dashdot", "longdash")
 """Lines of baselines, one after the other."""
+
+_OF_ANY_INPUT = ("params", "bytes")
+"""Costs that do not depend on the size of the input."""
 
 Pair = tuple[Objective, Objective]
 """The objective on the horizontal axis, and the one on the vertical axis."""
@@ -54,7 +57,8 @@ def front(run: Run, pair: Pair, references: Sequence[Reference]) -> go.Figure:
     for number, (name, of_kind) in enumerate(by_count(designs).items()):
         figure.add_trace(_published(name, SHAPES[number % len(SHAPES)][0], of_kind, pair, figure))
     _draw_baselines(figure, run, pair, references)
-    _draw_rug(figure, [r for r in references if x.name in r.values and y.name not in r.values], pair)
+    costs_alone = [r for r in references if x.name in r.values and y.name not in r.values and has_cost_here(run, r, x)]
+    _draw_rug(figure, costs_alone, pair)
     return figure
 
 
@@ -63,6 +67,20 @@ def describe(genotype: Genotype, axes: Sequence[str], width: int = 3) -> str:
     parts = [escape(phrase) for phrase in phrases(genotype, axes)]
     lines = [", ".join(parts[i : i + width]) for i in range(0, len(parts), width)]
     return "<br>".join(lines)
+
+
+def comparable(run: Run, pair: Pair, references: Sequence[Reference]) -> list[Reference]:
+    """The published designs with both values of which a cost is that at the run's own input.
+
+    What was printed at another input belongs nowhere among costs that depend on it.
+    """
+    return [r for r in references if all(o.name in r.values and has_cost_here(run, r, o) for o in pair)]
+
+
+def has_cost_here(run: Run, reference: Reference, objective: Objective) -> bool:
+    """Whether a published design's cost is our count, or was printed at the run's input or for any input."""
+    is_anywhere = not objective.is_free or objective.name in _OF_ANY_INPUT
+    return is_anywhere or reference.foreign in ("", size_of(run.settings.cost_input))
 
 
 def within_reach(run: Run, references: Sequence[Reference], x: Objective) -> list[Reference]:
@@ -74,8 +92,7 @@ def within_reach(run: Run, references: Sequence[Reference], x: Objective) -> lis
 
 
 def _designs_in_reach(run: Run, pair: Pair, references: Sequence[Reference]) -> list[Reference]:
-    x, y = pair
-    return within_reach(run, [r for r in references if x.name in r.values and y.name in r.values], x)
+    return within_reach(run, comparable(run, pair, references), pair[0])
 
 
 def by_count(references: Sequence[Reference]) -> dict[str, list[Reference]]:

@@ -86,10 +86,17 @@ def _fronts(run: Run, references: Sequence[Reference], absent: str) -> str:
 
 def _beyond(run: Run, references: Sequence[Reference], pair: figure.Pair) -> str:
     x, y = pair
-    known = [r for r in references if x.name in r.values and y.name in r.values]
+    known = figure.comparable(run, pair, references)
     near = figure.within_reach(run, known, x)
+    elsewhere = ", ".join(
+        f"{r.label} ({unit.quantity(x.name, r.values[x.name])} at {r.foreign})"
+        for r in references
+        if x.name in r.values and y.name in r.values and r not in known
+    )
     far = ", ".join(f"{r.label} ({unit.quantity(x.name, r.values[x.name])})" for r in known if r not in near)
     markup = f'<p class="note">Published and far to the right of the axis: {escape(far)}.</p>' if far else ""
+    if elsewhere:
+        markup += f'<p class="note">Published with a cost at another input, and not drawn: {escape(elsewhere)}.</p>'
     off = ", ".join(name for name, is_reached in figure.baselines(run, pair, references).items() if not is_reached)
     return markup + (f'<p class="note">Baselines off the axis: {escape(off)}.</p>' if off else "")
 
@@ -107,7 +114,7 @@ def _overlay(run: Run, references: Sequence[Reference], absent: str) -> str:
         f"Orange marks are accuracies that papers printed for {name}, after full training and on their test split. The "
         f"trials here had {run.settings.budget.epochs} epochs and were measured on the validation split, so this is "
         "no fair race. A filled mark's cost is our own count at this run's input; an open one keeps the cost that "
-        "was printed, counted at an input of its own. Sources stand in the hover texts."
+        "was printed for that input. Sources stand in the hover texts."
     )
 
 

@@ -11,7 +11,18 @@ from irnas.core.front import Front
 from irnas.core.objective import Objective
 from irnas.record.run import Run
 from irnas.report import look, unit
-from irnas.report.figure import SHAPES, Pair, by_count, limits, shares, step_shape, ticks, with_room, within_reach
+from irnas.report.figure import (
+    SHAPES,
+    Pair,
+    by_count,
+    comparable,
+    limits,
+    shares,
+    step_shape,
+    ticks,
+    with_room,
+    within_reach,
+)
 from irnas.report.network import colours_of, families_of
 from irnas.report.published import Reference
 
@@ -41,7 +52,7 @@ def picture(run: Run, pairs: Sequence[Pair], references: Sequence[Reference]) ->
 def _draw(panel: Any, run: Run, pair: Pair, references: Sequence[Reference]) -> None:
     x, y = pair
     winners = run.winners
-    designs = within_reach(run, [r for r in references if x.name in r.values and y.name in r.values], x)
+    designs = within_reach(run, comparable(run, pair, references), x)
     _dress(panel, pair, [*(r.values for r in run.done), *(r.values for r in designs)])
     rest = [r for r in run.done if r not in winners]
     panel.scatter(*_xy([r.values for r in rest], pair), s=22, color=look.DOMINATED, label="dominated", zorder=2)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from irnas.core.result import Status
-from irnas.core.settings import SearchSettings
+from irnas.core.settings import DEFAULT, OWN, SearchSettings
 from irnas.core.space import Genotype
 from irnas.core.text import format_duration, format_si
 from irnas.record.events import Device
@@ -17,6 +17,7 @@ from irnas.report.published import size_of
 
 _MORE = ("miou", "niou", "f1", "pd", "fa", "ops", "params", "bytes", "fps", "latency_ms")
 """What the table of winners shows beside the objectives, where it was measured."""
+_LOSSES = {DEFAULT: "the family's default", OWN: "that of the family's paper"}
 
 
 def cards(run: Run) -> str:
@@ -50,7 +51,7 @@ def facts(run: Run) -> str:
             "budget",
             f"{budget.epochs} epochs of batches of {budget.batch}, crops of {budget.crop} x {budget.crop} pixels",
         ),
-        ("loss", "the family's own" if settings.recipe.loss == "own" else settings.recipe.loss),
+        ("loss", _LOSSES.get(settings.recipe.loss, settings.recipe.loss)),
         ("learning rate", f"{settings.recipe.lr:g}" if settings.recipe.lr else "the family's own"),
         ("strategy", f"{settings.strategy}, {spending(settings)}"),
         ("run seed", f"{settings.seed}; each trial's derives from {settings.seed_of_trainings} and its key"),

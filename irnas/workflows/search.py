@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from irnas import storage
 from irnas.core import catalog
-from irnas.core.errors import ExportError, ServiceError, SettingsError, StorageError
+from irnas.core.errors import ExportError, ServiceError, SettingsError, SpaceError, StorageError
 from irnas.core.provenance import code_revision, versions
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Genotype, Space
@@ -94,7 +94,8 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
     space = catalog.load(settings.space).focus(settings.axes)
     with executor.reaching(settings) as target:
         dataset = open_dataset(settings.dataset, progress=listener.progress)
-        # Before anything is priced: files other than DVC's lock names are refused.
+        # Before anything is priced: refused are a set that cannot tell accuracy, and files other than DVC's lock names.
+        _require_targets(dataset, settings)
         dvc_digest = lock.dvc_digest_or_raise(dataset.root)
         work = _work(settings, space, dataset, ledger, target)
         opened = _opening(work, listener, dvc_digest)
@@ -112,9 +113,7 @@ def resume(uri: str, trials: int | None, executor: Executor, listener: Listener)
     """
     before = Run.read(uri)
     settings = before.settings if trials is None else replace(before.settings, trials=trials)
-    space = catalog.load(settings.space).focus(settings.axes)
-    if space.fingerprint != before.space.fingerprint:
-        raise SettingsError(f"run {uri}: got a space {space.name} that has changed; must be the one it began with")
+    space = _space_of(before)
     data = before.opened.data
     dataset = open_dataset(DEFAULT if settings.dataset == DEFAULT else data.path)
     if dataset.revision != data.revision:
@@ -128,6 +127,7 @@ def resume(uri: str, trials: int | None, executor: Executor, listener: Listener)
         with ledger.writing():
             # Another search may have gone on with it until now.
             run = Run.of(uri, ledger.events())
+            pricing.require_same_costs(run, work.price)
             resumed = Resumed(trials=settings.trials, code_rev=code_revision())
             ledger.append(resumed)
             run.add(resumed)
@@ -136,9 +136,33 @@ def resume(uri: str, trials: int | None, executor: Executor, listener: Listener)
             return _run(work, executor, listener, run)
 
 
+def _space_of(run: Run) -> Space:
+    """The part of today's space that a run explores: the axes and values that it began with.
+
+    What a search of today would vary may be another part of it.
+
+    Raises:
+        SettingsError: the space no longer has all of that.
+    """
+    today, before = catalog.load(run.settings.space), run.space
+    with contextlib.suppress(SpaceError):
+        space = today.restrict({param.name: param.values for param in before.params})
+        if space.fingerprint == before.fingerprint:
+            return space
+    raise SettingsError(f"run {run.uri}: got a space {today.name} that has changed; must be the one it began with")
+
+
 def _work(settings: SearchSettings, space: Space, dataset: Dataset, ledger: Ledger, target: Target | None) -> _Work:
     pricer = pricing.pricer(settings, target)
     return _Work(settings=settings, space=space, dataset=dataset, target=target, price=pricer, ledger=ledger)
+
+
+def _require_targets(dataset: Dataset, settings: SearchSettings) -> None:
+    """Refuse a validation split by which every network is as accurate as the next."""
+    accuracies = [objective.name for objective in settings.objectives if objective.kind == "metric"]
+    if accuracies and "val" in dataset.splits and not dataset.manifest.counts["val"]["targets"]:
+        got = f"{len(dataset.manifest.splits['val'])} images without any target in 'val'"
+        raise SettingsError(f"data set {dataset.name}: got {got}; must have some for a search by {accuracies[0]}")
 
 
 def _require_same(target: Target | None, before: Device | None, uri: str) -> None:
@@ -253,11 +277,11 @@ def _pairs(split: Split) -> Iterator[tuple[Bytes, Bytes]]:
 
 
 def _first(settings: SearchSettings) -> list[tuple[str, Genotype]]:
-    if not settings.warm_start:
-        return []
-    rows = catalog.load_published(settings.space)
-    # "LIT-O/2 estimator" is a step of an ablation: it documents a count, and is no design to compete with.
-    return [(f"published {row.name}", row.genotype) for row in rows if row.genotype and "/" not in row.name]
+    """The published designs to begin with; two names of one network count once."""
+    first: dict[str, tuple[str, Genotype]] = {}
+    for name, genotype in catalog.find_designs(settings.space, settings.warm_start):
+        first.setdefault(genotype.key, (f"published {name}", genotype))
+    return list(first.values())
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from irnas.core.objective import OBJECTIVES
 from irnas.core.space import Genotype
 from irnas.cost.rules import RULES
 from irnas.nn import traits
+from irnas.nn.channel import Unapplied
 
 SIDE = 32
 # Moving and viewing are no arithmetic.
@@ -80,7 +81,12 @@ def test_it_builds_runs_learns_and_has_a_cost(genotype: Genotype, request: pytes
     # fail, but each parameter must still take part.
     must_be_finite = "-all-" not in request.node.callspec.id
     assert logits.isfinite().all() or not must_be_finite
+    # What a paper's code declares and never applies counts, and has no part in anything.
+    idle = {id(p) for part in network.modules() if isinstance(part, Unapplied) for p in part.parameters()}
     for name, parameter in network.named_parameters():
+        if id(parameter) in idle:
+            assert parameter.grad is None, name
+            continue
         assert parameter.grad is not None, f"{name} takes no part"
         assert parameter.grad.isfinite().all() or not must_be_finite, name
 
@@ -169,6 +175,29 @@ def test_published_names_are_distinct_and_numbers_plausible() -> None:
                 assert len(printed["input"]) == 3 and set(printed) <= {"input", *OBJECTIVES}
             for values in row.results.values():
                 assert values and all(0 <= value <= 1 and OBJECTIVES[n].kind == "metric" for n, value in values.items())
+
+
+@pytest.mark.parametrize("name", catalog.list_names())
+def test_a_search_can_find_what_the_papers_stand_for(name: str) -> None:
+    space, rows = catalog.load(name).focus(), catalog.load_published(name)
+    headlines = [row for row in rows if row.is_headline]
+    assert headlines
+    for row in headlines:
+        assert row.genotype is not None
+        assert space.genotype(row.genotype.values).key == row.genotype.key
+
+
+def test_printed_speeds_are_numbers_of_a_named_processor() -> None:
+    speeds = [s for name in catalog.list_names() for row in catalog.load_published(name) for s in row.speeds]
+    assert len(speeds) > 30
+    for speed in speeds:
+        assert (
+            speed["on"]
+            and len({"fps", "seconds"} & set(speed)) == 1
+            and set(speed) <= {"fps", "seconds", "on", "input"}
+        )
+        assert speed.get("fps", speed.get("seconds")) > 0
+        assert len(speed.get("input", (1, 1, 1))) == 3
 
 
 def digits_of(number: float) -> int:

@@ -32,7 +32,7 @@ from irnas.core import catalog
         (["--max-ops", "1"], "limits: got ops 1; must admit some network: the least of 400 drawn is ops"),
         (["--input", "512"], "--input: got '512'; must be channels x height x width"),
         (["--preset", "mine"], "preset: got 'mine'; one of basicirstd"),
-        (["--warm-start", "yes"], "warm-start: got 'yes'; must be none or published"),
+        (["--warm-start", "yes"], "warm-start: got 'yes'; must be none, published, published/all, or names of"),
         (["--executor", "slurm"], "executor: got 'slurm'"),
         (["--device", "node:pi4"], "device: got node:pi4 with the objectives miou, ops; must come with"),
         (["--device", "node:pi4", "--objective", "miou,fps"], "device: got node:pi4, which no node of the cluster has"),

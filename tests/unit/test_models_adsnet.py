@@ -12,6 +12,7 @@ from irnas.core.errors import DataError, SpaceError
 from irnas.deploy.export import onnx
 from irnas.deploy.export.write import Origin
 from irnas.models.adsnet import AdsNet, build, patch_iou
+from irnas.nn import traits
 from irnas.nn.patch import PatchActivation
 
 SPACE = catalog.load("adsnet")
@@ -129,6 +130,10 @@ def test_the_ratio_term_is_the_squared_miss_of_both_shares() -> None:
     miss = [0.0 if a is None else a.mean().item() - left for a, left in zip(active, (0.75, 0.5), strict=True)]
     assert min(map(abs, miss)) > 0
     assert losses[0] - losses[1] == pytest.approx(2 * miss[0] ** 2 + 2 * miss[1] ** 2, rel=1e-3)
+    # The paper prints no such term, whatever the axis says.
+    ads.has_ratio = True
+    torch.manual_seed(1)
+    assert traits.own_loss(ads)(x, truth).item() == losses[1] != traits.default_loss(ads)(x, truth).item()
 
 
 def test_iou_of_patches() -> None:

@@ -14,7 +14,8 @@ from irnas.core import catalog
 from irnas.core.errors import DataError, SpaceError
 from irnas.core.space import Genotype
 from irnas.models.biisnet import BiisNet
-from irnas.nn import BinaryConv2d
+from irnas.nn import BinaryConv2d, traits
+from irnas.nn.loss import softiou
 
 POINTS = [row.name for row in catalog.load_published("biisnet") if row.genotype]
 
@@ -26,6 +27,12 @@ def build(point: str) -> nn.Module:
 
 def image(channels: int = 1, side: int = 32) -> Tensor:
     return torch.rand(2, channels, side, side, generator=torch.Generator().manual_seed(1))
+
+
+def test_its_paper_trains_with_soft_iou_and_we_with_more() -> None:
+    network, truth = build("LIT10"), (image() > 0.95).float()
+    torch.testing.assert_close(traits.own_loss(network)(image(), truth), softiou(network(image()), truth))
+    assert traits.default_loss(network) is None
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from support.literal_sd2net import heavy_head
 
 from irnas import cost, models
 from irnas.core import catalog
 from irnas.core.errors import DataError, SpaceError
 from irnas.nn import loss, traits
+from irnas.nn.channel import Unapplied
 from irnas.nn.stream import Stream
 
 SPACE = catalog.load("std2net")
@@ -74,6 +76,22 @@ def test_a_single_image_is_a_window_that_never_changed() -> None:
     model, x = network(), torch.rand(2, 1, 32, 32)
     with torch.no_grad():
         torch.testing.assert_close(model(x), model(x.expand(-1, 3, -1, -1)))
+
+
+def test_the_heavy_head_is_the_literal_one() -> None:
+    model = network(**HEADS[1]).double()
+    features = torch.randn(2, 3, 4, 32, 64, dtype=torch.float64)
+    with torch.no_grad():
+        logits = model.decode(features.flatten(1, 2))
+        torch.testing.assert_close(logits, heavy_head(model.temporal, features), rtol=1e-12, atol=1e-12)
+
+
+def test_what_the_authors_never_apply_counts_and_is_not_deployed() -> None:
+    model = network(**HEADS[1])
+    unapplied = [part for part in model.modules() if isinstance(part, Unapplied)]
+    assert sum(p.numel() for part in unapplied for p in part.parameters()) == 2 * 4
+    assert not any(isinstance(part, Unapplied) for part in model.deploy().modules())
+    assert any(isinstance(part, Unapplied) for part in model.modules())
 
 
 @pytest.mark.parametrize("values", HEADS, ids=str)

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from support.decomposition import literal, orthonormal, shifted
+from support.literal_sd2net import high_pass
 from torch import Tensor
 
 from irnas.core.errors import SpaceError
@@ -19,6 +20,7 @@ CASES = [
     (HAAR, "contrast"),
     (QUAD, "none"),
     (QUAD, "max"),
+    (QUAD, "deviations"),
 ]
 COMPASS = [(-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1)]
 
@@ -32,8 +34,7 @@ def drawn(stride: int, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 def maps_of(bank: Bank, extra: str, source: Tensor) -> list[Tensor]:
     layer = Recombination(bank, extra=extra)
-    extra_map = layer.extra_map(source)
-    return [*bank.maps(source), *([] if extra_map is None else [extra_map])]
+    return [*bank.maps(source), *layer.extra_maps(source)]
 
 
 @pytest.mark.parametrize(("bank", "extra"), CASES)
@@ -147,16 +148,39 @@ def test_frames_are_a_weighted_sum_of_features() -> None:
 
 def test_a_high_pass_cuts_the_smallest_square_of_enough_energy() -> None:
     y, x = torch.meshgrid(torch.arange(16.0), torch.arange(12.0), indexing="ij")
-    coarse, fine = 3 * torch.cos(2 * torch.pi * y / 16), torch.cos(2 * torch.pi * 5 * x / 12)
+    coarse, fine = 3 * torch.cos(2 * torch.pi * y / 16), torch.cos(2 * torch.pi * 3 * x / 12)
     map_nchw = (coarse + fine)[None, None].double()
-    # Nine tenths of the energy lie at frequency 1, one tenth at 5.
+    # Nine tenths of the energy lie at frequency 1, one tenth at 3; the mean is 0, and a square of 1 leaves both.
     torch.testing.assert_close(HighPass(0.8)(map_nchw)[0, 0], fine.abs().double(), rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(HighPass(0.0)(map_nchw), map_nchw.abs(), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(HighPass(0.0)(map_nchw + 7)[0, 0], without_the_square_of_1(map_nchw[0, 0] + 7))
     assert HighPass(0.95)(map_nchw).abs().max() < 1e-5
 
 
+def without_the_square_of_1(map_hw: Tensor) -> Tensor:
+    spectrum = torch.fft.fft2(map_hw)
+    spectrum[:1, :1] = spectrum[-1:, :1] = spectrum[:1, -1:] = spectrum[-1:, -1:] = 0
+    return torch.fft.ifft2(spectrum).abs()
+
+
+@pytest.mark.parametrize("share", [0.8, 0.4, 0.2, 0.1])
+@pytest.mark.parametrize("shape", [(3, 4, 16, 12), (2, 3, 32, 32), (2, 2, 9, 15), (2, 2, 4, 4), (1, 2, 2, 6)])
+def test_a_high_pass_is_the_literal_one(share: float, shape: tuple[int, ...]) -> None:
+    x_nchw = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    # The further down the spectrum, the earlier its square is full: images and channels differ in their cut-offs.
+    x_nchw[0, 0] += torch.linspace(0, 4, shape[2], dtype=torch.float64)[:, None]
+    wanted = high_pass(x_nchw, share)
+    torch.testing.assert_close(HighPass(share)(x_nchw), wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_channel_0_decides_for_all() -> None:
+    x_nchw = torch.randn(1, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    x_nchw[:, 0] += 5
+    swapped = HighPass(0.8)(x_nchw.flip(1)).flip(1)
+    assert (HighPass(0.8)(x_nchw) - swapped).abs().max() > 0.1
+
+
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(SpaceError, match="extra basis map: got 'mean'; one of none, max, contrast"):
+    with pytest.raises(SpaceError, match="extra basis map: got 'mean'; one of none, max, deviations, contrast"):
         Recombination(QUAD, extra="mean")
     with pytest.raises(SpaceError, match="temporal basis: got 'all'; one of difference, current, means"):
         TemporalRecombination(3, "all")

@@ -105,7 +105,9 @@ def test_a_network_is_taken_at_its_word() -> None:
     other = Network()
     network = Network(**SAYS_ALL, loss=min, deploy=lambda: other, per_frame=lambda: other)
     assert {name: getattr(traits, name)(network) for name in SAYS_ALL} == SAYS_ALL
-    assert traits.own_loss(network) is min
+    assert traits.own_loss(network) is traits.default_loss(network) is min
+    both = Network(loss=min, paper_loss=max)
+    assert (traits.default_loss(both), traits.own_loss(both)) == (min, max)
     assert traits.deploy(network) is other and traits.per_frame(network) is other
 
 

@@ -24,9 +24,9 @@ from irnas.report import curve, figure, importance, look, page, parallel, publis
 @pytest.fixture(autouse=True)
 def _toy_prices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Toys have no network to count; and torch would take seconds to load."""
-    stand_in = types.ModuleType("irnas.cost.count")
+    stand_in = types.ModuleType("irnas.deploy.price")
     stand_in.price = price  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "irnas.cost.count", stand_in)
+    monkeypatch.setitem(sys.modules, "irnas.deploy.price", stand_in)
 
 
 @pytest.fixture
@@ -141,14 +141,30 @@ def test_the_front_figure_shows_each_trial_once_and_the_published(run: Run) -> N
     assert len(traces["dominated"].x) + len(traces["on the front"].x) == 12
     assert list(traces["on the front"].y) == [100 * r.values["miou"] for r in run.winners]
     assert set(traces["published, our count"].text) == {"TOY-8", "TOY-32"}
-    assert set(traces["published, cost as printed at 3x512x512"].text) == {"OTHER-NET"}
+    assert "published, cost as printed at 3x512x512" not in traces
     assert drawn.layout.xaxis.type == "log"
     assert drawn.layout.yaxis.title.text == "mIoU (%)"
 
 
+def test_a_cost_at_another_input_is_said_and_not_drawn(tmp_path: Path) -> None:
+    run = Run.read(write_run(tmp_path / "one", space_folder(tmp_path)))
+    references, _ = published.references(run)
+    assert "another input, and not drawn: OTHER-NET (500 M at 3x512x512)." in page.html(run, references, images=False)
+
+
+def test_a_cost_printed_at_the_run_s_input_is_drawn(tmp_path: Path) -> None:
+    space = space_folder(tmp_path)
+    (space / "published.yaml").write_text(PUBLISHED_YAML.replace("[3, 512, 512]", "[1, 256, 256]"))
+    run = Run.read(write_run(tmp_path / "one", space))
+    references, _ = published.references(run)
+    traces = {t.name: t for t in figure.front(run, figure.pairs(run)[0], references).data}
+    assert set(traces["published, cost as printed at 1x256x256"].text) == {"OTHER-NET"}
+    assert "not drawn" not in page.html(run, references, images=False)
+
+
 def test_published_giants_do_not_dwarf_the_run(tmp_path: Path) -> None:
     space = space_folder(tmp_path)
-    giant = PUBLISHED_YAML.replace("ops: 5.0e+8", "ops: 5.0e+11")
+    giant = PUBLISHED_YAML.replace("ops: 5.0e+8", "ops: 5.0e+11").replace("[3, 512, 512]", "[1, 256, 256]")
     (space / "published.yaml").write_text(giant)
     run = Run.read(write_run(tmp_path / "one", space))
     references, _ = published.references(run)

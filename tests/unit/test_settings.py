@@ -41,6 +41,17 @@ def test_a_record_of_version_0_1_opens() -> None:
     assert SearchSettings.from_document(document) == EVERYTHING
 
 
+@pytest.mark.parametrize(("before", "now"), [(False, ""), (True, "published")])
+def test_what_was_called_own_is_now_the_default(before: bool, now: str) -> None:
+    document = SearchSettings(space="tiny").document()
+    assert (document["recipe"]["loss"], document["warm_start"]) == ("default", "")
+    document |= {"warm_start": before, "recipe": {**document["recipe"], "loss": "own"}}
+    assert SearchSettings.from_document(document) == SearchSettings(space="tiny", warm_start=now)
+    document |= {"warm_start": "D10"}
+    settings = SearchSettings.from_document(document)
+    assert (settings.recipe.loss, settings.warm_start) == ("own", "D10")
+
+
 def test_the_document_names_and_writes_as_typed() -> None:
     document = EVERYTHING.document()
     assert document["objectives"] == ["niou", "fa", "params"]

@@ -91,14 +91,13 @@ def test_the_paper_s_loss_needs_a_paper() -> None:
     """Where a network brings no loss, the default is softiou+bce, and its own is refused rather than made up."""
     model, (x, truth) = nn.Conv2d(1, 1, 1), (torch.rand(2, 1, 8, 8), (torch.rand(2, 1, 8, 8) > 0.9).float())
     wanted = make_loss("softiou+bce")(model(x), truth)
-    torch.testing.assert_close(_criterion(model, Recipe())(x, truth), wanted)
-    with pytest.raises(
-        TrainingError, match="recipe.loss: got own with a Conv2d, which has no loss of its own; must be"
-    ):
+    torch.testing.assert_close(_criterion(model, Recipe())(x, truth, None), wanted)
+    with pytest.raises(TrainingError, match=r"^recipe.loss: got own with a Conv2d, which has no loss of its own; must"):
         _criterion(model, Recipe(loss="own"))
     biisnet = models.build(catalog.load("biisnet").complete({"base": 4}))
-    losses = {name: _criterion(biisnet, Recipe(loss=name))(x, truth).item() for name in ("default", "own", "softiou")}
-    assert losses["own"] == losses["softiou"] < losses["default"]
+    recipes = [Recipe(loss=name) for name in ("default", "own", "softiou")]
+    default, own, softiou = (_criterion(biisnet, recipe)(x, truth, None).item() for recipe in recipes)
+    assert own == softiou < default
 
 
 def test_a_loss_that_is_nan_names_epoch_and_step() -> None:

@@ -96,9 +96,39 @@ def test_the_opening_says_all_that_numbers_depend_on(tmp_path: Path) -> None:
 
 
 def test_published_points_come_first_when_asked(tmp_path: Path) -> None:
-    _, events = go(tmp_path / "run", warm_start=True, trials=2)
+    _, events = go(tmp_path / "run", warm_start="published", trials=2)
     origins = [e["origin"] for e in events if e["kind"] == "proposed"]
     assert origins[0] == "published LIT10" and all(o.startswith("published ") and "/" not in o for o in origins)
+
+
+def test_named_designs_come_first_in_their_order(tmp_path: Path) -> None:
+    _, events = go(tmp_path / "run", warm_start="D10, LIT-P,LIT10,BNN", trials=3)
+    # LIT-P and LIT10 are one network.
+    assert [e["origin"] for e in events if e["kind"] == "proposed"] == [
+        f"published {n}" for n in ("D10", "LIT-P", "BNN")
+    ]
+
+
+def test_all_published_points_can_be_asked_for() -> None:
+    headlines, every = (dict(catalog.find_designs("biisnet", word)) for word in ("published", "published/all"))
+    assert list(headlines) == ["LIT10", "LIT-O", "LIT-P"]
+    assert set(every) == {row.name for row in catalog.load_published("biisnet") if row.genotype}
+    with pytest.raises(SettingsError, match=r"warm-start: got 'LIT11'; must be none, .*; did you mean LIT10$"):
+        catalog.find_designs("biisnet", "LIT11")
+
+
+def test_a_run_goes_on_in_the_part_of_the_space_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go(tmp_path / "run")
+    whole = catalog.load("biisnet")
+    widened = replace(whole, params=tuple(replace(p, search=p.values) for p in whole.params))
+    monkeypatch.setattr(catalog, "load", lambda name: widened)
+    listener, _ = heard()
+    outcome = search_workflow.resume(str(tmp_path / "run"), 3, LOOP, listener)
+    began = outcome.run.space
+    assert len(outcome.run.results) == 3
+    assert all(began.genotype(r.genotype.values) for r in outcome.run.results)
 
 
 def test_a_limit_keeps_the_dear_ones_untrained(tmp_path: Path) -> None:
