@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from irnas.core.errors import SettingsError
+from irnas.core.objective import OBJECTIVES
 
 if TYPE_CHECKING:
     from irnas.baseline import Method
@@ -128,6 +129,6 @@ def _print(document: dict[str, Any], counts: Counts) -> None:
     table.add_column("value", justify="right")
     table.add_column("what it is over")
     for name, value in values.items():
-        table.add_row(name, f"{value:.3e}" if name == "fa" else f"{value:.4f}", notes.get(name, "pixels, pooled"))
+        table.add_row(name, f"{value:.3e}" if name == "fa" else f"{value:.4f}", notes.get(name, OBJECTIVES[name].about))
     table.add_row("seconds", f"{document['seconds_per_image']:.4f}", "per image, median")
     make_console().print(table)

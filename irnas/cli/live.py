@@ -6,10 +6,11 @@ import collections
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from irnas.core.objective import Objective
 from irnas.core.result import Result, Status
 from irnas.core.settings import SearchSettings
 from irnas.core.text import format_duration, format_si
@@ -96,6 +97,10 @@ class SearchView:
         """Trials that ended with that status."""
         return sum(r.status is status for r in self.run.outcomes) if self.run else 0
 
+    def metrics(self, values: Mapping[str, float]) -> str:
+        """The best known metrics in a line, and whatever else the search optimises."""
+        return _metrics(values, self.run.objectives if self.run else ())
+
     @property
     def eta_s(self) -> float | None:
         """Seconds to the planned end at the pace so far; None before the first epoch, or where time is the budget."""
@@ -152,17 +157,17 @@ class Lines:
             case Continued(trial=trial):
                 _say(f"trial {trial} goes on")
             case Reported(paused=True):
-                _say(f"trial {event.trial} paused after epoch {event.epoch}: {_metrics(event.values)}")
+                _say(f"trial {event.trial} paused after epoch {event.epoch}: {view.metrics(event.values)}")
                 _say(status_line(view))
             case Reported():
                 epochs = view.run.settings.budget.epochs if view.run else 1
                 if event.epoch in (1, epochs) or event.epoch % max(epochs // 4, 1) == 0:
-                    _say(f"trial {event.trial} epoch {event.epoch}/{epochs}: {_metrics(event.values)}")
+                    _say(f"trial {event.trial} epoch {event.epoch}/{epochs}: {view.metrics(event.values)}")
             case Finished(result=result) if result.status is not Status.REJECTED:
-                _say(finish_line(result))
+                _say(finish_line(result, view))
                 _say(status_line(view))
             case Repeated():
-                _say(f"{event.key} trained again (seed {event.seed}): {_metrics(event.values)}")
+                _say(f"{event.key} trained again (seed {event.seed}): {view.metrics(event.values)}")
             case Measured():
                 _say(f"{event.key} alone: {event.ms_min:.3g} ms, {event.expected_ms:.3g} ms in the search")
 
@@ -221,7 +226,7 @@ class Screen:
             for trial in view.running:
                 values = trial.reports[-1].values if trial.reports else {}
                 row = (str(trial.number), trial.key, f"{trial.epoch}/{epochs}")
-                table.add_row(*row, _metrics(values), _amounts(trial.proposal.costs))
+                table.add_row(*row, view.metrics(values), _amounts(trial.proposal.costs))
             parts.append(table)
         if self._state:
             parts.append(Text(self._state + " ...", style="dim"))
@@ -284,19 +289,21 @@ def status_line(view: SearchView) -> str:
     )
 
 
-def finish_line(result: Result) -> str:
+def finish_line(result: Result, view: SearchView) -> str:
     """How one trial ended."""
     after = f" after epoch {result.epochs}" if result.status is Status.STOPPED else ""
     text = f"trial {result.trial} {result.key} {result.status}{after}: "
-    text += result.error or f"{_metrics(result.values)} | {_amounts(result.values)}"
+    text += result.error or f"{view.metrics(result.values)} | {_amounts(result.values)}"
     return text + (f" ({result.note})" if result.note else "")
 
 
-def _metrics(values: Mapping[str, float]) -> str:
+def _metrics(values: Mapping[str, float], objectives: Sequence[Objective]) -> str:
     labels = {"miou": "mIoU", "niou": "nIoU", "pd": "Pd"}
     parts = [f"{label} {values[name]:.3f}" for name, label in labels.items() if name in values]
     if "fa" in values:
         parts.append(f"Fa {values['fa'] * 1e6:.0f}e-6")
+    others = (o for o in objectives if not o.is_free and o.name not in (*labels, "fa") and o.name in values)
+    parts += [f"{o.label} {o.quantity(values[o.name])}" for o in others]
     if "loss" in values:
         parts.append(f"loss {values['loss']:.3f}")
     return ", ".join(parts)

@@ -7,6 +7,7 @@ from support.opened import opened as opening
 from support.results import proposed, result, tiny_space
 
 from irnas.cli.live import Lines, Screen, SearchView, status_line
+from irnas.core.objective import parse
 from irnas.core.result import Status
 from irnas.core.settings import Budget, SearchSettings
 from irnas.record.events import Continued, DataSource, Event, Finished, Measured, Opened, Proposed, Reported, Resumed
@@ -65,6 +66,18 @@ def test_the_counts_follow_the_events() -> None:
     text = status_line(view)
     assert text.startswith("2/4: 1 done, 1 running, 1 failed, 1 over a limit; front 1, hypervolume 0.3333;")
     assert "left" in text
+
+
+def test_what_is_optimised_is_shown_whatever_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = replace(opened().settings, objectives=parse("auc,fa,ops"))
+    lines, values = Lines("runs/x"), {"miou": 0.5, "fa": 2e-5, "auc": 0.875, "f1": 0.25, "ops": 1e7, "params": 1e3}
+    for event in (
+        opening(settings, space=tiny_space(), bounds={"auc": (1, 0), "fa": (0, 1e-3), "ops": (1e6, 1e9)}),
+        proposed(0),
+        Finished(result=result(0, values)),
+    ):
+        lines.watch(event)
+    assert "mIoU 0.500, Fa 20e-6, AUC 87.50 % | ops 10 M" in capsys.readouterr().err
 
 
 def test_a_paused_trial_waits_until_it_is_continued() -> None:
