@@ -81,6 +81,33 @@ def test_a_folder_inside_a_tracked_one_stands_and_falls_with_it(tmp_path: Path) 
         lock.dvc_digest_or_raise(outer / "sub")
 
 
+@pytest.mark.parametrize(
+    ("where", "patterns", "extra", "is_same"),
+    [
+        ("", "*.tmp\n", "a.tmp", True),
+        ("", "# a note\n\n*.tmp\n", "sub/b.tmp", True),
+        ("", "cache/\n", "cache/deep/c", True),
+        ("data", "/a/notes\n", "notes", True),
+        ("", "*.tmp\n!keep.tmp\n", "keep.tmp", False),
+        ("", "*.tmp\n", "a.txt", False),
+        ("elsewhere", "*.tmp\n", "a.tmp", False),
+        ("", "", ".git/HEAD", True),
+    ],
+)
+def test_what_dvc_ignores_is_no_change(tmp_path: Path, where: str, patterns: str, extra: str, is_same: bool) -> None:
+    locked(tmp_path, DIGEST)
+    folder = made(tmp_path / "data" / "a")
+    (tmp_path / where).mkdir(exist_ok=True)
+    (tmp_path / where / ".dvcignore").write_text(patterns)
+    (folder / extra).parent.mkdir(parents=True, exist_ok=True)
+    (folder / extra).write_text("left by a tool")
+    if is_same:
+        assert lock.dvc_digest_or_raise(folder) == DIGEST
+    else:
+        with pytest.raises(DataError, match=f"must be {DIGEST}"):
+            lock.dvc_digest_or_raise(folder)
+
+
 @pytest.mark.parametrize("case", ["no repository", "another output", "no lock", "empty lock", "never run"])
 def test_what_dvc_does_not_track(tmp_path: Path, case: str) -> None:
     folder = made(tmp_path / "data" / "a")
