@@ -247,7 +247,7 @@ class GroundTruth(FolderLayout):
     """A set that is told by its folder of masks alone."""
 
     name = "ground-truth"
-    mask_folders = ("gt",)
+    mask_folders = ("made_up_gt",)
 
 
 class InvertedReader(ImageReader):
@@ -299,16 +299,16 @@ def test_a_class_and_a_row_make_a_layout(tmp_path: Path, rows: None) -> None:
 
 
 def test_a_folder_of_masks_of_its_own_tells_a_layout(tmp_path: Path, rows: None) -> None:
-    layouts.pairs(tmp_path / "one" / "img", tmp_path / "one" / "gt", ["a", "b"])
+    layouts.pairs(tmp_path / "one" / "img", tmp_path / "one" / "made_up_gt", ["a", "b"])
     for part in ("train", "test"):
-        layouts.pairs(tmp_path / "two" / part / "img", tmp_path / "two" / part / "gt", [f"{part}-1"])
+        layouts.pairs(tmp_path / "two" / part / "img", tmp_path / "two" / part / "made_up_gt", [f"{part}-1"])
     one, two = discover(tmp_path / "one"), discover(tmp_path / "two")
     assert one.format == two.format == "ground-truth"
     assert [e.name for e in one.entries] == ["a", "b"]
     assert two.splits == {"train": ("train-1",), "test": ("test-1",)}
     layouts.pairs(tmp_path / "three" / "images", tmp_path / "three" / "masks", ["a"])
     assert discover(tmp_path / "three").format == "generic"
-    with pytest.raises(DataError, match=r"got images without masks; must have a folder gt"):
+    with pytest.raises(DataError, match=r"got images without masks; must have a folder made_up_gt"):
         discover(tmp_path / "three", "ground-truth")
 
 
