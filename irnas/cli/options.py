@@ -226,9 +226,13 @@ class RunOptions(WorkerOptions):
     """Where the record of a search is, and who runs its trials."""
 
     run: Annotated[str | None, _option(_HOW, "Folder or URI of the record.", show_default="runs/SPACE-TIME")] = None
-    resume: Annotated[str | None, _option(_HOW, "Go on with this run, with its settings; --trials may extend it.")] = (
-        None
-    )
+    resume: Annotated[
+        str | None,
+        _option(
+            _HOW,
+            "Go on with this run, with its settings; --trials may extend it, --dataset say where its data is now.",
+        ),
+    ] = None
     executor: Annotated[str, _option(_HOW, "ray, or loop: one trial after the other in this process.")] = "ray"
 
     def make_executor(self) -> Executor:
@@ -251,7 +255,7 @@ class RunOptions(WorkerOptions):
         Raises:
             SettingsError: there is one: a resumed search keeps its settings.
         """
-        allowed = {"--trials", *(f"--{f.name}" for f in fields(RunOptions) if f.name != "run")}
+        allowed = {"--trials", "--dataset", *(f"--{f.name}" for f in fields(RunOptions) if f.name != "run")}
         for name in self.typed:
             if name not in allowed:
                 raise SettingsError(f"resume: got {name} too; must keep the settings of the run")

@@ -47,7 +47,8 @@ def search(options: SearchOptions, where: RunOptions) -> None:
         if where.resume is None:
             outcome = search_workflow.search(settings, uri, executor, listener)
         else:
-            outcome = search_workflow.resume(uri, options.trials, executor, listener)
+            moved_to = options.dataset if "--dataset" in options.typed else None
+            outcome = search_workflow.resume(uri, options.trials, executor, listener, moved_to)
     _print_outcome(outcome)
 
 

@@ -6,10 +6,10 @@ import contextlib
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
 from irnas.cluster.resources import Resources
+from irnas.core.errors import SettingsError
 from irnas.core.settings import SearchSettings
 from irnas.search import pricing
 from irnas.search.stage import Stage
@@ -35,7 +35,9 @@ class Executor:
             ServiceError: the device is a cluster's node, and the cluster is out of reach.
         """
         if settings.node and settings.is_timed and self.kind == "ray":
-            with self._joined() as connection:
+            with self.joined():
+                from irnas.cluster import connection
+
                 yield pricing.target_of(settings, connection.caller(settings.node))
         else:
             yield pricing.target_of(settings)
@@ -56,20 +58,44 @@ class Executor:
             for stage in stages:
                 local_executor.run(stage)
             return
-        with self._joined():
+        with self.joined():
             from irnas.search import ray_executor
 
             for stage in stages:
                 ray_executor.run(stage, self.resources, warn)
 
+    def require_gpus(self) -> None:
+        """Refuse GPUs that this machine does not have, before anything is opened; a cluster is asked when it is joined.
+
+        Raises:
+            SettingsError: trials are to take more of a GPU than there is.
+        """
+        resources = self.resources
+        if self.kind != "ray" or resources.address is not None or not resources.gpus:
+            return
+        import torch
+
+        if resources.gpus > (num_gpus := torch.cuda.device_count()):
+            raise SettingsError(
+                f"--gpus: got {resources.gpus:g} for each trial; must be at most the {num_gpus} of this machine"
+            )
+
     @contextlib.contextmanager
-    def _joined(self) -> Iterator[ModuleType]:
-        """On the cluster; whoever joined it first leaves it."""
+    def joined(self) -> Iterator[None]:
+        """On the cluster, where there is one; whoever joined it first leaves it.
+
+        Raises:
+            SettingsError: the cluster is none to work on, or has no room for a trial.
+            ServiceError: the cluster is out of reach.
+        """
+        if self.kind == "loop":
+            yield
+            return
         from irnas.cluster import connection
 
         is_first = connection.connect(self.resources)
         try:
-            yield connection
+            yield
         finally:
             if is_first:
                 connection.disconnect()

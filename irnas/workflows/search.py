@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from irnas import storage
 from irnas.core import catalog
-from irnas.core.errors import ExportError, ServiceError, SettingsError, SpaceError, StorageError
+from irnas.core.errors import DataError, ExportError, ServiceError, SettingsError, SpaceError, StorageError
 from irnas.core.provenance import code_revision, versions
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Genotype, Space
@@ -31,6 +31,7 @@ from irnas.search.stage import Stage
 from irnas.search.strategy import Price, SearchProblem
 from irnas.search.strategy.catalogue import make_strategy
 from irnas.workflows.executor import Executor
+from irnas.workflows.fitting import require_fitting_crop
 
 if TYPE_CHECKING:
     from irnas.deploy.device.target import Target
@@ -91,6 +92,7 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
     ledger = Ledger(uri)
     if ledger.exists():
         raise SettingsError(f"run {uri}: got a folder that holds a run; must be new, or be given to --resume")
+    executor.require_gpus()
     space = catalog.load(settings.space).focus(settings.axes)
     with executor.reaching(settings) as target:
         dataset = open_dataset(settings.dataset, progress=listener.progress)
@@ -98,33 +100,37 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
         _require_targets(dataset, settings)
         dvc_digest = lock.dvc_digest_or_raise(dataset.root)
         work = _work(settings, space, dataset, ledger, target)
+        require_fitting_crop(space, settings)
         opened = _opening(work, listener, dvc_digest)
-        with ledger.writing():
+        # Joined first: a cluster that is not there, or has no room, leaves no folder behind.
+        with executor.joined(), ledger.writing():
             ledger.append(opened)
             listener.watch(opened)
             return _run(work, executor, listener, Run(uri, opened))
 
 
-def resume(uri: str, trials: int | None, executor: Executor, listener: Listener) -> Outcome:
+def resume(
+    uri: str, trials: int | None, executor: Executor, listener: Listener, dataset_at: str | None = None
+) -> Outcome:
     """Go on with the search recorded at ``uri``; with ``trials``, up to that many trained networks.
+
+    Its data set may have moved to ``dataset_at``, as long as it is the same one.
 
     Raises:
         SettingsError: there is no run at ``uri``, or its space or data set is no longer the one it began with.
     """
+    executor.require_gpus()
     before = Run.read(uri)
     settings = before.settings if trials is None else replace(before.settings, trials=trials)
     space = _space_of(before)
-    data = before.opened.data
-    dataset = open_dataset(DEFAULT if settings.dataset == DEFAULT else data.path)
-    if dataset.revision != data.revision:
-        raise SettingsError(f"run {uri}: got data revision {dataset.revision}; must be {data.revision}")
+    dataset = _reopen(before, dataset_at)
     # Files may change below a manifest that does not.
     lock.dvc_digest_or_raise(dataset.root)
     ledger = Ledger(uri)
     with executor.reaching(settings) as target:
         _require_same(target, before.opened.device, uri)
         work = _work(settings, space, dataset, ledger, target)
-        with ledger.writing():
+        with executor.joined(), ledger.writing():
             # Another search may have gone on with it until now.
             run = Run.of(uri, ledger.events())
             pricing.require_same_costs(run, work.price)
@@ -134,6 +140,27 @@ def resume(uri: str, trials: int | None, executor: Executor, listener: Listener)
             for event in run.events:
                 listener.watch(event)
             return _run(work, executor, listener, run)
+
+
+def _reopen(run: Run, moved_to: str | None) -> Dataset:
+    """The data set that a run began with, where it lay or where it has moved to.
+
+    Raises:
+        SettingsError: it is not there any more, or it is another one.
+    """
+    data = run.opened.data
+    is_default = run.settings.dataset == DEFAULT
+    try:
+        dataset = open_dataset(moved_to or (DEFAULT if is_default else data.path))
+    except DataError as error:
+        if moved_to or is_default:
+            raise
+        moved = f"must be there (--dataset names the place where revision {data.revision} is now)"
+        raise SettingsError(f"run {run.uri}: got a data set that cannot be opened ({error}); {moved}") from None
+    if dataset.revision != data.revision:
+        where = f" at {moved_to}" if moved_to else ""
+        raise SettingsError(f"run {run.uri}: got data revision {dataset.revision}{where}; must be {data.revision}")
+    return dataset
 
 
 def _space_of(run: Run) -> Space:
@@ -198,7 +225,8 @@ def _run(work: _Work, executor: Executor, listener: Listener, run: Run) -> Outco
 
 def _everywhere(work: _Work) -> str:
     """How each node finds the data set: the default one is made where it is needed, and kept in the node's cache."""
-    return DEFAULT if work.settings.dataset == DEFAULT else str(work.dataset.root)
+    is_default = work.settings.dataset == DEFAULT == work.dataset.name
+    return DEFAULT if is_default else str(work.dataset.root)
 
 
 def _session(work: _Work, run: Run, append: Append, listener: Listener) -> Session:

@@ -15,8 +15,9 @@ from support.native import library, products  # noqa: F401
 
 import irnas
 from irnas import runtime
+from irnas.cluster.resources import Resources
 from irnas.core import catalog, provenance
-from irnas.core.errors import DataError, SettingsError, TrainingError
+from irnas.core.errors import DataError, ServiceError, SettingsError, TrainingError
 from irnas.core.objective import parse
 from irnas.core.result import Status
 from irnas.core.settings import Budget, SearchSettings
@@ -25,6 +26,7 @@ from irnas.deploy.device.profile import load
 from irnas.record.events import Measured
 from irnas.record.ledger import Ledger
 from irnas.search import pricing
+from irnas.workflows import fitting
 from irnas.workflows import search as search_workflow
 from irnas.workflows.executor import Executor
 
@@ -200,6 +202,16 @@ def test_a_missing_split_is_refused_before_anything_is_written(tmp_path: Path, m
     assert not (tmp_path / "run").exists()
 
 
+def test_a_validation_split_without_targets_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = tiny()
+    counts = {**dataset.manifest.counts, "val": {"images": 2, "targets": 0}}
+    empty = replace(dataset, manifest=replace(dataset.manifest, counts=counts))
+    monkeypatch.setattr(search_workflow, "open_dataset", lambda *_, **__: empty)
+    with pytest.raises(SettingsError, match="images without any target in 'val'; must have some for a search by"):
+        go(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_too_many_failures_end_the_search_and_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> object:
         raise TrainingError("always")
@@ -359,3 +371,50 @@ def test_a_job_without_a_tracking_server_leaves_no_store_behind(
     assert len(said) == 1 and said[0].startswith("MLflow: got no MLFLOW_TRACKING_URI")
     assert "irnas track rebuild s3://bucket/run" in said[0]
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_goes_on_where_its_data_moved_to(tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    shutil.copytree(tiny().root, before)
+    go(tmp_path / "run", dataset=str(before), trials=1)
+    before.rename(after)
+    listener, uri = heard()[0], str(tmp_path / "run")
+    with pytest.raises(SettingsError, match=rf"run {uri}: got a data set that cannot be opened .*--dataset names"):
+        search_workflow.resume(uri, 2, LOOP, listener)
+    another = tmp_path / "another"
+    shutil.copytree(tiny(images=10).root, another)
+    with pytest.raises(SettingsError, match=f"got data revision .* at {another}; must be {tiny().revision}"):
+        search_workflow.resume(uri, 2, LOOP, listener, str(another))
+    outcome = search_workflow.resume(uri, 2, LOOP, listener, str(after))
+    assert [result.status for result in outcome.run.results] == [Status.OK, Status.OK]
+
+
+def test_a_crop_that_no_network_takes_is_refused_first(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"crop: got 48, which none of 65 networks of sd2net takes .*multiple"):
+        go(tmp_path / "run", space="sd2net", axes={}, budget=Budget(epochs=1, batch=4, crop=48))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("space", "crop"), [("biisnet", 48), ("sd2net", 64), ("biisnet,sd2net", 48)])
+def test_a_crop_that_some_networks_take_is_taken(space: str, crop: int) -> None:
+    wanted = settings(space=space, axes={}, budget=Budget(epochs=1, batch=4, crop=crop))
+    fitting.require_fitting_crop(catalog.load(space).focus({}), wanted)
+
+
+def test_gpus_that_are_not_there_are_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = Executor(resources=Resources(gpus=1))
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    monkeypatch.setattr(search_workflow, "open_dataset", lambda *_, **__: pytest.fail("not at once"))
+    with pytest.raises(SettingsError, match=r"--gpus: got 1 for each trial; must be at most the 0 of this machine"):
+        search_workflow.search(settings(), str(tmp_path / "run"), executor, heard()[0])
+    assert not (tmp_path / "run").exists()
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    executor.require_gpus()
+    Executor(resources=Resources(gpus=1, address="10.0.0.1:6379")).require_gpus()
+
+
+def test_a_cluster_that_is_not_there_leaves_no_folder(tmp_path: Path) -> None:
+    executor = Executor(resources=Resources(address="127.0.0.1:1"))
+    with pytest.raises(ServiceError, match=r"address: got '127\.0\.0\.1:1'"):
+        search_workflow.search(settings(), str(tmp_path / "run"), executor, heard()[0])
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,45 @@
+"""Whether the crops of a search fit the networks of its space, before a trial is spent on finding out."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+
+from irnas import models
+from irnas.core.errors import IrnasError, SettingsError
+from irnas.core.settings import SearchSettings
+from irnas.core.space import Genotype, Space
+from irnas.nn import traits
+
+NUM_TRIED = 64
+"""Random networks that are asked before a crop is refused; one that takes it is enough."""
+
+
+def require_fitting_crop(space: Space, settings: SearchSettings) -> None:
+    """Refuse crops that no network of a space takes.
+
+    Raises:
+        SettingsError: the space's default and ``NUM_TRIED`` random networks all refuse such an input.
+    """
+    drawn, crop, reasons = random.Random(settings.seed), settings.budget.crop, []
+    for number in range(NUM_TRIED + 1):
+        reason = _refusal(space.sample(drawn) if number else space.default(), crop)
+        if reason is None:
+            return
+        reasons.append(reason)
+    raise SettingsError(
+        f"crop: got {crop}, which none of {len(reasons)} networks of {space.name} takes (the first: {reasons[0]}); "
+        "must be a multiple of what their down-sampling asks for, such as 64"
+    )
+
+
+def _refusal(genotype: Genotype, crop: int) -> str | None:
+    """Why a network does not take crops of that side; None where it does."""
+    with torch.device("meta"), torch.no_grad():
+        network = models.build(genotype).eval()
+        try:
+            network(torch.empty(1, traits.frames(network), crop, crop))
+        except (IrnasError, RuntimeError, ValueError) as error:
+            return " ".join(str(error).split())[:160]
+    return None
