@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from irnas.deploy.bench.contest import Contest
     from irnas.deploy.bench.subject import Subject
 
-_MODELS = "FILE.xnor, FILE.onnx, SPACE:POINT (untrained), or block:C (a chain of binary blocks with C channels)."
+_MODELS = (
+    "FILE.xnor, FILE.onnx, FILE.pt (imported weights), RUN:KEY (best, knee, a key, a trial's number), SPACE:POINT "
+    "(untrained), or block:C (a chain of binary blocks with C channels)."
+)
 
 
 def bench(
@@ -33,7 +36,7 @@ def bench(
         typer.Option(
             metavar="NAME,...|all",
             help="Time each MODEL on the engine and on these: onnxruntime, onnxruntime-int8, torch, torch-compile, "
-            "litert, openvino, openvino-binary.",
+            "litert, openvino, openvino-int8, openvino-binary.",
             show_default="none",
         ),
     ] = None,
@@ -41,8 +44,9 @@ def bench(
 ) -> None:
     """Time models on one image, in turn, so that all meet the same disturbances.
 
-    Without rivals a .xnor file and a block run on the engine, an .onnx file in ONNX Runtime and a SPACE:POINT in torch;
-    ratios are to the first. With rivals every model runs on the engine and on each of them; ratios are to the engine.
+    Without rivals a .xnor file and a block run on the engine, an .onnx file in ONNX Runtime and any other network in
+    torch; ratios are to the first. With rivals every model runs on the engine and on each of them, and ratios are to
+    the engine.
     Results are compared first, and a rival that computes something else is not timed.
 
     With one thread the clock is the CPU time of the process: what others do on the machine counts only through caches

@@ -35,20 +35,26 @@ def cost(
 
     OPs and Params follow the binary papers: a binary operation is 1/64, a binary weight 1/32. The full-precision work
     around convolutions, which those papers leave out, is listed beside them.
+
+    Counted is the network as it is deployed, which is what a search compares. Papers count it as it is trained, with
+    what only the loss needs; where that differs it is said below the table. The bytes below the table are those of the
+    .xnor file where the network has one.
     """
     from irnas.core import catalog
+    from irnas.deploy.price import price
 
     input_chw = parse_size(size)
     genotype = catalog.find_point(space, point)
     counted = _count(space, genotype, input_chw)
+    prices = {channels: price(genotype, (channels, *input_chw[1:])) for channels in counted}
     speed = {} if device is None else _speed(device, genotype, input_chw)
     window = _window(genotype, input_chw, counted[input_chw[0]].frames)
     if as_json:
-        totals = {str(c): each.values() for c, each in counted.items()}
+        totals = {str(channels): costs for channels, costs in prices.items()}
         document = {"space": genotype.space, "point": point, "key": genotype.key, "input": size}
         typer.echo(json.dumps({**document, **totals[str(input_chw[0])], **speed, "channels": totals, **window}))
         return
-    _print_cost(f"{genotype.space} {point}", input_chw, counted)
+    _print_cost(f"{genotype.space} {point}", input_chw, counted, prices)
     if window:
         ops, macs = (window["window"][name] / 1e9 for name in ("ops", "macs"))
         note = f"above: one more frame; all {window['frames']} frames of a window: {ops:.3f} G OPs, {macs:.3f} G MACs"
@@ -97,7 +103,7 @@ def _group(layer: LayerCost) -> str:
     return ".".join([head, *itertools.takewhile(str.isdecimal, rest)])
 
 
-def _print_cost(title: str, input_chw: Chw, counted: dict[int, Cost]) -> None:
+def _print_cost(title: str, input_chw: Chw, counted: dict[int, Cost], prices: dict[int, dict[str, float]]) -> None:
     from rich.table import Table
 
     table = Table(title=f"{title}, input {'x'.join(map(str, input_chw))}", title_justify="left")
@@ -113,15 +119,19 @@ def _print_cost(title: str, input_chw: Chw, counted: dict[int, Cost]) -> None:
     console = make_console()
     console.print(table)
     for channels, each in counted.items():
-        total = each.total
+        total, costs = each.total, prices[channels]
         console.print(
             f"{channels} channel{'s' if channels > 1 else ''}: "
             f"{total.params / 1e3:.2f} K Params, {total.ops / 1e9:.3f} G OPs ("
             f"{total.ops_full / 1e6:.1f} M full precision + {total.ops_binary / 64e6:.1f} M binary/64), "
-            f"{total.elementwise / 1e9:.3f} G element-wise, {total.macs / 1e9:.3f} G MACs, {total.bytes} bytes",
+            f"{total.elementwise / 1e9:.3f} G element-wise, {total.macs / 1e9:.3f} G MACs, {costs['bytes']:.0f} bytes",
             highlight=False,
             soft_wrap=True,
         )
+        if (costs["params_paper"], costs["ops_paper"]) != (total.params, total.ops):
+            params, ops = costs["params_paper"] / 1e3, costs["ops_paper"] / 1e9
+            line = f"as papers count, with what only training needs: {params:.2f} K Params, {ops:.3f} G OPs"
+            console.print(line, highlight=False, soft_wrap=True)
 
 
 def _rows(cost: Cost) -> Iterator[tuple[str, tuple[int, ...], str, Work]]:

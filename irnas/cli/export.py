@@ -12,15 +12,22 @@ from irnas.core.errors import SettingsError
 
 
 def export(
-    source: Annotated[str, typer.Argument(metavar="RUN|SPACE", help="A run's folder, or the name of a space.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|SPACE|FILE.pt", help="A run's folder, the name of a space, or a file of irnas import-weights."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="FILE.xnor or FILE.onnx.")],
     name: Annotated[
         str,
         typer.Argument(
             metavar="KEY|POINT",
-            help="Of a run: a genotype's key, or 'best'. Of a space: a published name, or axis=value,...",
+            help="Of a run: best, knee, a network's key or its beginning, or a trial's number. Of a space: a published "
+            "name, or axis=value,... Of a file: nothing.",
+            show_default=False,
         ),
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="FILE.xnor or FILE.onnx.")],
+    ] = "",
     size: Annotated[
         str, typer.Option("--input", metavar="CxHxW", help="Input channels; height and width stay free.")
     ] = "1x256x256",
@@ -31,7 +38,7 @@ def export(
     seed: Annotated[int, typer.Option(help="Seed of the random weights of a space's point.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write a trained network, or a point of a space with random weights, as a .xnor or .onnx file.
+    """Write a trained network, imported weights, or a point of a space with random weights, as a .xnor or .onnx file.
 
     Before a file is written, file and network run on validation images; where a metric differs by more than 0.1
     points there will be no file. Without a data set, as for a point of a space, this is left out.
@@ -39,6 +46,8 @@ def export(
       irnas export runs/biisnet-20261121-101500 best -o winner.xnor
 
       irnas export biisnet LIT10 --input 1x256x256 -o lit10.onnx
+
+      irnas import-weights NUDT.pkl -o nudt.pt; irnas export nudt.pt -o nudt.onnx
     """
     from irnas import storage
     from irnas.cli.options import parse_size
@@ -49,16 +58,26 @@ def export(
     if output.suffix not in SUFFIXES:
         raise SettingsError(f"--output: got {str(output)!r}; must end in {' or '.join(SUFFIXES)}")
     channels = parse_size(size)[0]
-    if Ledger(source).exists():
+    if source.endswith(sources.WEIGHTS):
+        if name:
+            raise SettingsError(f"name: got {name!r} with a file of weights; must be left out")
+        chosen = sources.from_weights(source, dataset)
+    elif not name:
+        raise SettingsError("name: got nothing; must be a network of the run (best, a key), or a point of the space")
+    elif Ledger(source).exists():
         chosen = sources.from_run(source, name, dataset)
     else:
         chosen = sources.from_space(source, name, dataset, seed)
     exported = convert(chosen, output.suffix, channels, images)
     storage.write(str(output), exported.content)
+    if not chosen.is_range_known:
+        message = "the data set it was trained on is not there: the file does not say how to read more than 8 bits"
+        typer.echo(f"warning: {message}", err=True)
     facts = {
         "file": str(output),
         "bytes": len(exported.content),
         "name": chosen.origin.name,
+        **({} if (counts := chosen.origin.counts) is None else {"counts": [counts.low, counts.high]}),
         **exported.document(),
     }
     typer.echo(json.dumps(facts) if as_json else _sentence(facts))
@@ -66,6 +85,8 @@ def export(
 
 def _sentence(facts: dict[str, Any]) -> str:
     line = f"{facts['file']}: {facts['name']}, {facts['bytes']} bytes, {facts['ops']} ops"
+    if counts := facts.get("counts"):
+        line += f", counts {counts[0]:.10g}..{counts[1]:.10g} become 0..255"
     parity = facts.get("parity")
     if parity is None:
         return f"{line}; compared with nothing"

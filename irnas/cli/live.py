@@ -276,7 +276,7 @@ def status_line(view: SearchView) -> str:
     if view.waiting or view.count(Status.STOPPED):
         counts += f", {len(view.waiting)} paused, {view.count(Status.STOPPED)} stopped"
     if refused := view.count(Status.REJECTED):
-        counts += f", {refused} over a limit"
+        counts += f", {refused} refused"
     eta = "" if view.eta_s is None else f", about {format_duration(view.eta_s)} left"
     percent = view.seconds_per_percent
     more = "" if percent is None else f" (1 % more: about {format_duration(percent)} of training)"

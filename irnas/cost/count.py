@@ -4,7 +4,8 @@ The table irnas/cost/rules.py says for each layer type how large its output is, 
 pass the table stands in for the layers' own arithmetic, which on meta tensors would take ten times as long to yield the
 same shapes (a test holds the two together). A layer that the table lacks is an error, never a zero.
 
-Totals follow BiisNet, section 4.1: OPs = full precision + binary/64, Params = full precision + binary/32.
+Totals follow BiisNet, section 4.1: OPs = full precision + binary/64, Params = full precision + binary/32. What is
+counted is the network as it is deployed (irnas.nn.traits); papers count it as it is trained, which ``as_trained`` does.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Cost:
         return replace(self, layers=tuple(layer for layer in self.layers if not layer.name.startswith(prefix)))
 
     def values(self) -> dict[str, float]:
-        """Totals by the names of the objectives of kind ``cost``."""
+        """Totals by the names of objectives."""
         total = self.total
         return {name: float(getattr(total, name)) for name in ("ops", "params", "macs", "elementwise", "bytes")}
 
@@ -75,22 +76,46 @@ def count(module: nn.Module, input_chw: Chw, *, window: bool = False) -> Cost:
     return _count(deepcopy(module).to("meta"), input_chw, window)
 
 
-def survey(genotype: Genotype, input_chw: Chw, *, window: bool = False) -> Cost:
-    """The cost of an untrained network, which is built without memory; any input size takes the same time.
+def survey(genotype: Genotype, input_chw: Chw, *, window: bool = False, as_trained: bool = False) -> Cost:
+    """The cost of a network as it is deployed, which is built without memory; any input size takes the same time.
 
     The network is that for images with the channels of the input (``models.with_channels``); one of many frames sees a
-    window of them; ``window`` as in ``count``.
+    window of them.
+
+    Args:
+        genotype: of the network, which nobody trained.
+        input_chw: channels, height and width of the image.
+        window: as in ``count``.
+        as_trained: count the network as it is trained, as papers do: with what only its loss needs.
     """
-    _require_positive(input_chw)
-    with torch.device("meta"):
-        module = models.build(models.with_channels(genotype, input_chw[0]))
-    num = traits.frames(module)
-    return _count(module, input_chw if num == 1 else (num, *input_chw[1:]), window)
+    module = _build(genotype, input_chw)
+    module = module if as_trained else traits.deploy(module)
+    return _count(module, _input_of(module, input_chw), window)
 
 
 def price(genotype: Genotype, input_chw: Chw) -> dict[str, float]:
-    """The totals of ``survey`` by the names of the objectives of kind ``cost``."""
-    return survey(genotype, input_chw).values()
+    """The costs of a network by the names of the objectives of kind ``cost``, of which two are as papers count.
+
+    ``bytes`` are what the numbers of the network take; irnas.deploy.price knows the size of its file.
+    """
+    trained = _build(genotype, input_chw)
+    # A copy, for counting changes what it counts; itself where a network is deployed as it is trained.
+    deployed = traits.deploy(trained)
+    size_chw = _input_of(trained, input_chw)
+    counted = _count(deployed, size_chw, window=False)
+    printed = counted if deployed is trained else _count(trained, size_chw, window=False)
+    return {**counted.values(), "ops_paper": float(printed.total.ops), "params_paper": float(printed.total.params)}
+
+
+def _build(genotype: Genotype, input_chw: Chw) -> nn.Module:
+    _require_positive(input_chw)
+    with torch.device("meta"):
+        return models.build(models.with_channels(genotype, input_chw[0]))
+
+
+def _input_of(network: nn.Module, input_chw: Chw) -> Chw:
+    num = traits.frames(network)
+    return input_chw if num == 1 else (num, *input_chw[1:])
 
 
 def _require_positive(input_chw: Chw) -> None:

@@ -8,6 +8,7 @@
   or multiplication; comparing, selecting and moving are free. Batch normalisation counts as its folded form.
 * ``bits`` and ``numbers`` are what is learnt. Scales computed from a latent weight are not learnt; the k of a gradient
   estimator is, although nothing needs it after training.
+* ``constants`` are numbers that a deployed layer stores beside them, computed once from what was learnt.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class Work:
     """Binary weights."""
     numbers: int = 0
     """Learnt numbers in full precision."""
+    constants: int = 0
+    """Numbers that are stored beside the learnt ones."""
 
     def __add__(self, other: Work) -> Work:
         return Work(**{name: getattr(self, name) + getattr(other, name) for name in Work.__slots__})
@@ -70,7 +73,7 @@ class Work:
     @property
     def bytes(self) -> int:
         """Stored size."""
-        return math.ceil(self.bits / 8) + 4 * self.numbers
+        return math.ceil(self.bits / 8) + 4 * (self.numbers + self.constants)
 
 
 Shape = tuple[int, ...]
@@ -225,6 +228,7 @@ RULES: Mapping[type[nn.Module], Rule] = {
     collapse.Collapsed: Rule(_collapsed, lambda layer, x: (x[0], 1, *x[2:])),
     step.Balance: Rule(_balance, lambda layer, *maps: maps[0]),
     step.Step: Rule(_each(2)),
+    gap.ChannelScale: Rule(_each(1), lambda layer, x: (x[0], layer.scale.numel(), *x[2:])),
     gap.TokenPool: Rule(_each(0), lambda layer, x: (*x[:2], layer.tokens, layer.tokens)),
     gap.Outer: Rule(_product(lambda x: 1), lambda layer, q, k: (q[0], 1, q[1], k[1])),
     # Bilinear, from whatever size: two products and a sum along either axis; then a sum and a quotient.
@@ -269,4 +273,15 @@ def held(layer: nn.Module) -> Work:
     """What a layer stores: its binary weights as bits, every other learnt number in full."""
     num = sum(parameter.numel() for parameter in layer.parameters())
     bits = layer.weight.numel() if isinstance(layer, BITS) else 0
-    return Work(bits=bits, numbers=num - bits)
+    # What was a convolution's weight before the network was deployed.
+    num += layer.scale.numel() if isinstance(layer, gap.ChannelScale) else 0
+    return Work(bits=bits, numbers=num - bits, constants=_constants(layer))
+
+
+def _constants(layer: nn.Module) -> int:
+    if not isinstance(layer, collapse.Collapsed):
+        return 0
+    # The merged kernels, and the edges of both convolutions, which stand for the whole of the second.
+    wide, narrow = layer.expand.weight.shape[:2]
+    edges = 4 * 3 * (wide * narrow + wide)
+    return layer.taps_wk.numel() + layer.constant_w.numel() + edges - layer.project.weight.numel()

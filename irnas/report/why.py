@@ -39,6 +39,8 @@ def explain(run: Run, key: str) -> list[str]:
     ]
     if proposal.refused:
         return [*lines, f"never trained, for it breaks a limit: {proposal.refused}"]
+    if trial.finished and trial.finished.result.status is Status.REJECTED:
+        return [*lines, f"never trained: {trial.finished.result.note}"]
     return [*lines, *_training(run, trial.number), *_outcome(run, trial)]
 
 

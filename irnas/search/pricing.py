@@ -5,17 +5,20 @@ Speed is asked for by an objective or a limit of kind ``runtime``; a search that
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from irnas import cost
 from irnas.core.errors import SettingsError
 from irnas.core.front import Bounds
+from irnas.core.objective import RUNTIME
 from irnas.core.result import Result
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Genotype, Space
+from irnas.deploy import price as deployed
 from irnas.record.events import Measured
+from irnas.record.run import Run
 from irnas.search.session import MAX_REFUSED_IN_A_ROW
 from irnas.search.strategy import Price
 
@@ -27,6 +30,9 @@ POOL = 48
 
 MEASURED_POOL = 16
 """The same where each of them must be measured, which takes seconds in families that run on ONNX Runtime."""
+
+MAX_PRICED_AGAIN = 32
+"""Networks of a run that are priced once more before it goes on."""
 
 ALONE_SECONDS, ALONE_ROUNDS = 0.3, 3
 """How long a network of the front is measured in each round, and how often all of them have their turn."""
@@ -58,11 +64,27 @@ def pricer(settings: SearchSettings, target: Target | None) -> Price:
 
     def price(genotype: Genotype) -> Mapping[str, float]:
         if genotype.key not in known:
-            costs = cost.price(genotype, settings.cost_input)
+            costs = deployed.price(genotype, settings.cost_input)
             known[genotype.key] = costs if target is None else {**costs, **_speed(target, genotype, settings)}
         return known[genotype.key]
 
     return price
+
+
+def require_same_costs(run: Run, price: Price) -> None:
+    """Refuse to go on with a run whose costs were counted by another rule: both kinds would share one front.
+
+    Raises:
+        SettingsError: a network of the run has another cost today, of those that the run optimises or limits.
+    """
+    named = {o.name for o in run.settings.objectives if o.kind == "cost"} | set(run.settings.limits) - RUNTIME
+    for proposal in run.proposals[:MAX_PRICED_AGAIN]:
+        costs = price(proposal.genotype)
+        for name in sorted(named & set(proposal.costs)):
+            if not math.isclose(proposal.costs[name], costs[name], rel_tol=1e-9):
+                got = f"{name} {proposal.costs[name]:g} of {proposal.key}, as an earlier irnas counted"
+                way = "begin a new run (report, front and export take this one as it is)"
+                raise SettingsError(f"run {run.uri}: got {got}; must be {costs[name]:g}, as this one counts: {way}")
 
 
 def pool_size(settings: SearchSettings, target: Target | None) -> int:

@@ -11,6 +11,7 @@ import collections
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from irnas import models
 from irnas.core.errors import SettingsError
 from irnas.core.front import Front
 from irnas.core.objective import OBJECTIVES
@@ -63,6 +64,8 @@ class Session:
         self._running: dict[int, Assignment] = {}
         self._promoted = {number for number, trial in run.trials.items() if trial.is_promoted}
         """Trials that are trained to their end whatever the strategy says."""
+        self._representatives: dict[int, str] = {}
+        """Trial to the key of what stands for all networks that deploy like it."""
         self._failed_in_a_row = 0
         self._has_nothing = False
         """Whether the strategy had nothing to propose, and has learnt nothing since."""
@@ -88,8 +91,9 @@ class Session:
             SettingsError: the limits refuse every network that was tried.
         """
         # What was at work before a restart goes on however little is left: so it would have without one.
-        reason = self.stop_reason or ("" if self._pending else self._limit_reached())
-        proposal = self._pending.pop(0) if self._pending else None if reason else self._propose()
+        proposal = self._pop_pending()
+        reason = self.stop_reason or ("" if proposal else self._limit_reached())
+        proposal = proposal or (None if reason else self._propose())
         reason = reason or self._enough
         if proposal is None and reason:
             proposal = self._promote()
@@ -217,17 +221,48 @@ class Session:
             if proposal.trial in self.run.paused:
                 return proposal
             self.record(Proposed(proposal=proposal))
-            if not proposal.refused:
+            reason = self._reason_to_refuse(proposal)
+            if not reason:
                 return proposal
             refused.append(proposal)
-            rejected = self._assign(proposal).result(Status.REJECTED, {}, epochs=0, seconds=0.0, note=proposal.refused)
-            self.finish(rejected)
+            self._reject(proposal, reason)
         self._judge_refusals(refused)
         return None
 
+    def _pop_pending(self) -> Proposal | None:
+        """What a restart found without an end, to be handed out again first."""
+        while self._pending:
+            proposal = self._pending.pop(0)
+            reason = self._reason_to_refuse(proposal)
+            if not reason:
+                return proposal
+            # The search was killed before it could say so.
+            self._reject(proposal, reason)
+        return None
+
+    def _reason_to_refuse(self, proposal: Proposal) -> str:
+        """Why a network is not to be trained: a limit, or one that deploys to the same; empty where it is."""
+        if proposal.refused:
+            return proposal.refused
+        representative = models.representative(proposal.genotype).key
+        for number, trial in self.run.trials.items():
+            is_trained = not trial.finished or trial.finished.result.status in (Status.OK, Status.STOPPED)
+            if number < proposal.trial and is_trained and self._representative(trial.proposal) == representative:
+                return f"deploys to the same network as {trial.key}"
+        return ""
+
+    def _representative(self, proposal: Proposal) -> str:
+        if proposal.trial not in self._representatives:
+            self._representatives[proposal.trial] = models.representative(proposal.genotype).key
+        return self._representatives[proposal.trial]
+
+    def _reject(self, proposal: Proposal, reason: str) -> None:
+        self.finish(self._assign(proposal).result(Status.REJECTED, {}, epochs=0, seconds=0.0, note=reason))
+
     def _judge_refusals(self, refused: list[Proposal]) -> None:
         """Say so where limits refuse too much."""
-        if refused and not self.run.num_trained + len(self._running):
+        if any(p.refused for p in refused) and not self.run.num_trained + len(self._running):
+            refused = [p for p in refused if p.refused]
             name = collections.Counter(p.refused.partition(":")[0] for p in refused).most_common(1)[0][0]
             limit = self.settings.limits[name]
             least = min(p.costs[name] for p in refused)
@@ -235,7 +270,7 @@ class Session:
                 f"limit {name}: got {limit:g}; must admit some network: the smallest of {len(refused)} has {least:g}"
             )
         if len(refused) == MAX_REFUSED_IN_A_ROW:
-            self._enough = f"{len(refused)} networks in a row broke a limit"
+            self._enough = f"{len(refused)} networks in a row broke a limit, or deploy to one that was trained"
 
     def _assign(self, proposal: Proposal) -> Assignment:
         settings, place, trial = self.settings, self._place, self.run.trials.get(proposal.trial)

@@ -15,7 +15,7 @@ GREY, RGB = (1, 256, 256), (3, 256, 256)
 
 
 def total(point: str, input_chw: cost.Chw = GREY) -> Work:
-    return cost.survey(catalog.find_point("adsnet", point), input_chw).total
+    return cost.survey(catalog.find_point("adsnet", point), input_chw, as_trained=True).total
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ NAMES = (("stem", "level"), ("distribution",), ("lateral",), ("act",), ("head", 
 
 @pytest.mark.parametrize("d", PARTS)
 def test_parameters_part_by_part(d: int) -> None:
-    layers = cost.survey(catalog.find_point("adsnet", f"d={d}"), GREY).layers
+    layers = cost.survey(catalog.find_point("adsnet", f"d={d}"), GREY, as_trained=True).layers
     numbers = tuple(sum(x.work.numbers for x in layers if x.name.startswith(names)) for names in NAMES)
     assert numbers == PARTS[d]
 
@@ -62,7 +62,7 @@ def test_parameters_part_by_part(d: int) -> None:
     ("d", "macs"), [(64, (520, 130, 33)), (128, (2080, 520, 130)), (256, (8321, 2080, 520))], ids=str
 )
 def test_macs_of_each_activation_block_and_of_the_backbone(d: int, macs: tuple[int, ...]) -> None:
-    layers = cost.survey(catalog.find_point("adsnet", f"d={d},drop=0/0"), GREY).layers
+    layers = cost.survey(catalog.find_point("adsnet", f"d={d},drop=0/0"), GREY, as_trained=True).layers
     works = {layer.name: layer.work for layer in layers}
     macs_of_level = [works[name].macs for name in ("act2", "act3", "act4")]
     assert [macs // 31 for macs in macs_of_level] == [64 * 64 * d * d, 32 * 32 * d * d, 16 * 16 * d * d]
@@ -88,7 +88,7 @@ def test_what_skipping_leaves_of_the_macs(drop: str, shares: str) -> None:
 
 
 def test_operations_are_two_for_each_mac_but_one() -> None:
-    layers = cost.survey(catalog.find_point("adsnet", "drop=0/0"), GREY).layers
+    layers = cost.survey(catalog.find_point("adsnet", "drop=0/0"), GREY, as_trained=True).layers
     act = next(layer.work for layer in layers if layer.name == "act4")
     # Five convolutions of 128 channels without biases on 16x16 positions.
     assert act.ops == 2 * act.macs - 5 * 128 * 16 * 16
@@ -101,5 +101,5 @@ def test_published_rows_of_this_space_carry_these_counts() -> None:
     for row in rows:
         assert row.genotype is not None
         for printed in row.counts:
-            counted = cost.survey(row.genotype, tuple(printed["input"])).total
+            counted = cost.survey(row.genotype, tuple(printed["input"]), as_trained=True).total
             assert (counted.numbers, counted.macs) == (printed["params"], printed["macs"]), row.name

@@ -22,7 +22,7 @@ PARAMS = {
 
 
 def count(point: str, window: bool = False, side: int = 256) -> cost.Cost:
-    return cost.survey(catalog.find_point("std2net", point), (1, side, side), window=window)
+    return cost.survey(catalog.find_point("std2net", point), (1, side, side), window=window, as_trained=True)
 
 
 def convolutions(counted: cost.Cost, prefix: str = "") -> int:

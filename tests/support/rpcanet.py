@@ -1,10 +1,14 @@
-"""The layout of the official RPCANet+ files, and what a network in it computes; neither knows anything of irnas."""
+"""The layout of the official RPCANet+ files, and what a network in it computes; neither knows anything of irnas.
+
+Only ``imported`` does: it writes such a network as a file of ours.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -99,3 +103,13 @@ def _estimate(state: Mapping[str, Tensor], head: str, x: Tensor) -> Tensor:
 def _conv(state: Mapping[str, Tensor], name: str, x: Tensor) -> Tensor:
     weight = state[f"{name}.weight"]
     return F.conv2d(x, weight, state[f"{name}.bias"], padding=weight.shape[-1] // 2)
+
+
+def imported(path: Path) -> Path:
+    """A small network of this layout as ``irnas import-weights`` writes it, at ``path``."""
+    from irnas.core import catalog
+    from irnas.models import rpcanet_plus_weights
+
+    values, state = rpcanet_plus_weights.convert_official(official(stages=1, bc=2, depths=(1, 1, 1, 1)))
+    path.write_bytes(rpcanet_plus_weights.write(catalog.load("rpcanet_plus").genotype(values), state))
+    return path

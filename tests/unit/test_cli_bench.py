@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import typer
+from support import rpcanet
 from support.command import printed
 from support.native import library, products  # noqa: F401
 from support.xnor_file import tiny
+from torch import Tensor, nn
 
 from irnas.cli import bench
 from irnas.core.errors import SettingsError
@@ -71,6 +74,68 @@ def test_bench_times_a_block_against_rivals() -> None:
     if not here:
         assert document["notes"][0]["engine"] == "litert" and "irnas[bench]" in document["notes"][0]["note"]
         assert "block:8@16x24 on litert: got no package" in call(*call_)
+
+
+def compiled(network: nn.Module) -> rival.Runner:
+    source = Source(name="n", image_hw=np.zeros((8, 8), np.uint8), network=network)
+    return rival.torch_compile(source, 1)
+
+
+class Scaled(nn.Module):
+    """One network of many: their code is one, what they are told apart by is not."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, channels, 1)
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        y_nchw: Tensor = self.conv(x_nchw)[:, :1]
+        return y_nchw
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_compiler_does_not_tire_of_networks() -> None:
+    config = importlib.import_module("torch._dynamo.config")
+    # Eight unless it is told otherwise.
+    with config.patch(recompile_limit=1):
+        runners = [compiled(Scaled(channels)) for channels in (1, 2, 3)]
+    assert [runner.kernels for runner in runners] == ["fp32 compiled"] * 3
+    assert all(runner.run().shape == (8, 8) for runner in runners)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiler_that_gives_up_is_said_to() -> None:
+    class Broken(Scaled):
+        def forward(self, x_nchw: Tensor) -> Tensor:
+            y_nchw = super().forward(x_nchw) * 2
+            torch._dynamo.graph_break()
+            return y_nchw + 1
+
+    class Refused(Scaled):
+        @torch.compiler.disable
+        def forward(self, x_nchw: Tensor) -> Tensor:
+            return super().forward(x_nchw)
+
+    assert compiled(Broken(1)).kernels == "fp32 compiled in 2 parts"
+    assert compiled(Refused(1)).kernels == "fp32 eager: the compiler gave up"
+
+
+def test_openvino_int8_is_timed_with_its_difference() -> None:
+    call_ = ("bench", "block:8@32x32", "--rivals", "openvino-int8", "--seconds", 0, "--json")
+    document = json.loads(call(*call_))
+    here = all(importlib.util.find_spec(name) for name in ("openvino", "nncf"))
+    assert len(document["models"]) == 1 + here and len(document["notes"]) == 1 - here
+    if here:
+        row = document["models"][1]
+        assert row["kernels"] == "int8" and row["max_difference"] > 0 and row["mask_agreement"] > 0.5
+    else:
+        assert "irnas[bench]" in document["notes"][0]["note"]
+
+
+def test_bench_takes_imported_weights(tmp_path: Path) -> None:
+    file = rpcanet.imported(tmp_path / "w.pt")
+    (row,) = json.loads(call("bench", file, "--size", "16x16", "--seconds", 0, "--json"))["models"]
+    assert (row["model"], row["kernels"]) == (str(file), "fp32 eager")
 
 
 def test_bench_does_not_time_a_rival_that_computes_something_else(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,12 +25,20 @@ def run(*arguments: str) -> str:
 def test_cost_as_json() -> None:
     document = json.loads(run("cost", "biisnet", "LIT10", "--input", "3x512x512", "--json"))
     assert document["key"] == catalog.find_point("biisnet", "LIT10").key and document["input"] == "3x512x512"
-    assert (document["params"], document["bytes"]) == (10_324, 41_296)
+    assert (document["params"], document["bytes"]) == (10_324, 53_608)
     assert document["ops"] == pytest.approx(0.344e9, rel=1e-3)
-    assert document["channels"]["3"] == {n: document[n] for n in ("ops", "params", "macs", "elementwise", "bytes")}
+    names = ("ops", "params", "macs", "elementwise", "bytes", "ops_paper", "params_paper")
+    assert document["channels"]["3"] == {name: document[name] for name in names}
     assert document["channels"]["1"]["params"] == 10_036
     single = json.loads(run("cost", "biisnet", "LIT10", "--input", "1x512x512", "--json"))
     assert single["channels"] == document["channels"] and single["params"] == 10_036
+
+
+def test_cost_is_that_of_the_deployed_network() -> None:
+    text = run("cost", "rpcanet_plus", "stages=1")
+    assert "1 channel: 4.62 K Params, 0.199 G OPs" in text
+    assert "as papers count, with what only training needs: 35.99 K Params, 4.554 G OPs" in text
+    assert "as papers count" not in run("cost", "biisnet", "base=4", "--input", "1x64x64")
 
 
 def test_cost_with_the_speed_on_a_device(tmp_path: Path) -> None:

@@ -5,8 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import typer
+from support import rpcanet
 from support.datasets import tiny
 from support.opened import opened
 from typer.testing import CliRunner, Result
@@ -18,11 +21,13 @@ from irnas.core import result as results
 from irnas.core.errors import IrnasError
 from irnas.core.proposal import Proposal
 from irnas.core.settings import Budget, Recipe, SearchSettings
+from irnas.deploy.bench import source as bench_source
 from irnas.deploy.export import source
+from irnas.models import rpcanet_plus_weights
 from irnas.record.events import DataSource, Finished, Proposed, Repeated
 from irnas.record.ledger import Ledger
 from irnas.record.run import Run
-from irnas.runtime import reference
+from irnas.runtime import reference, session
 from irnas.training.trial import Assignment, evaluate
 
 APP = typer.Typer()
@@ -96,6 +101,34 @@ def test_a_point_of_a_space_is_exported_untrained(tmp_path: Path) -> None:
     assert reference.load(out).reference.output_sha256 == exported["reference"]
     wide = json.loads(run("biisnet", "base=4,in_ch=3", "--input", "3x64x64", "-o", out, "--json").stdout)
     assert wide["ops"] and reference.load(out).input.channels == 3
+
+
+def test_imported_weights_are_exported(tmp_path: Path) -> None:
+    file, out = rpcanet.imported(tmp_path / "w.pt"), tmp_path / "w.onnx"
+    exported = json.loads(run(file, "-o", out, "--json").stdout)
+    assert exported["name"] == "rpcanet_plus w" and exported["bytes"] == out.stat().st_size
+    network = rpcanet_plus_weights.read(file.read_bytes(), "here")[1]
+    image_hw = np.random.default_rng(0).integers(0, 256, (32, 48), dtype=np.uint8)
+    with torch.no_grad():
+        wanted = network(torch.from_numpy(image_hw / np.float32(255))[None, None]).sigmoid()[0, 0].numpy()
+    np.testing.assert_allclose(session.load(out).run(image_hw[None])[0], wanted, atol=1e-5)
+
+
+def test_a_name_goes_with_a_run_or_a_space_alone(tmp_path: Path) -> None:
+    file, out = rpcanet.imported(tmp_path / "w.pt"), tmp_path / "x.onnx"
+    assert "name: got 'best' with a file of weights; must be left out" in refused(file, "best", "-o", out)
+    assert "name: got nothing; must be" in refused("biisnet", "-o", out)
+    assert "absent.pt: got No such file" in refused(tmp_path / "absent.pt", "-o", out)
+    assert not out.exists()
+
+
+def test_a_network_of_a_run_is_benched_by_the_same_names(folder: Path) -> None:
+    image_hw = np.zeros((32, 32), np.uint8)
+    key = json.loads((folder / "ledger.jsonl").read_text().splitlines()[-1])["result"]["key"]
+    names = ("best", "knee", key[:4], "0")
+    models = [bench_source.from_run(f"{folder}:{name}", image_hw).model for name in names]
+    digests = [model.reference.output_sha256 for model in models if model is not None]
+    assert len(digests) == 4 and len(set(digests)) == 1
 
 
 def test_an_export_is_repeated_byte_by_byte(tmp_path: Path) -> None:

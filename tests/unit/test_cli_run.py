@@ -11,6 +11,7 @@ import pytest
 import torch
 import typer
 from PIL import Image
+from support import rpcanet
 from support.command import printed
 from support.native import library, products  # noqa: F401
 from support.xnor_file import tiny
@@ -20,6 +21,7 @@ from irnas.cli import run
 from irnas.core.errors import DataError, FormatError, SettingsError
 from irnas.deploy.export import onnx
 from irnas.deploy.export.write import Origin
+from irnas.models import rpcanet_plus_weights
 from irnas.runtime import engine, format, reference, session
 
 pytestmark = pytest.mark.usefixtures("library")
@@ -125,3 +127,16 @@ def test_what_is_no_model_of_ours_is_refused(moving: Path, tmp_path: Path) -> No
         call("run", moving, tmp_path / "a", "-o", tmp_path / "masks", "--kernels", "avx2")
     with pytest.raises(SettingsError, match=r"must be a \.xnor or \.onnx file"):
         call("run", tmp_path / "gone.onnx", tmp_path / "a", "-o", tmp_path / "masks")
+
+
+def test_imported_weights_run_as_they_are(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    file = rpcanet.imported(tmp_path / "w.pt")
+    image_hw = np.random.default_rng(0).integers(0, 256, (32, 48), dtype=np.uint8)
+    Image.fromarray(image_hw).save(tmp_path / "a.png")
+    call("run", file, tmp_path / "a.png", "-o", tmp_path / "masks", "--probability")
+    network = rpcanet_plus_weights.read(file.read_bytes(), "here")[1]
+    with torch.no_grad():
+        wanted = network(torch.from_numpy(image_hw / np.float32(255))[None, None]).sigmoid()[0, 0].numpy()
+    mask_hw = np.asarray(Image.open(tmp_path / "masks" / "a.png"))
+    assert np.abs(mask_hw - 255 * wanted).max() <= 0.51

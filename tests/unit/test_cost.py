@@ -13,7 +13,7 @@ from irnas.core import catalog
 from irnas.core.errors import DataError, SpaceError
 from irnas.core.objective import OBJECTIVES
 from irnas.cost.rules import RULES, Work
-from irnas.nn import BinaryConv2d, Layer, Recipe, Sign, WeightSign
+from irnas.nn import BinaryConv2d, Layer, Recipe, Sign, WeightSign, traits
 
 LIT10 = catalog.find_point("biisnet", "LIT10")
 
@@ -125,7 +125,10 @@ def test_counting_leaves_the_network_alone() -> None:
     before = {name: value.clone() for name, value in network.state_dict().items()}
     x = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     y = network(x)
-    assert cost.count(network, (1, 64, 64)).values() == cost.price(LIT10, (1, 64, 64))
+    costs = cost.price(LIT10, (1, 64, 64))
+    assert cost.count(network, (1, 64, 64)).values().items() <= costs.items()
+    # It is deployed as it is trained.
+    assert (costs["ops_paper"], costs["params_paper"]) == (costs["ops"], costs["params"])
     assert network.training and torch.equal(network(x), y)
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
@@ -171,3 +174,52 @@ def test_shapes_by_rule_equal_shapes_by_forward(point: str) -> None:
             part.register_forward_hook(note(name))  # type: ignore[arg-type]
     network(torch.zeros(1, 1, 32, 48))
     assert shapes == [(layer.name, layer.shape) for layer in counted.layers]
+
+
+def test_a_network_is_counted_as_it_is_deployed() -> None:
+    """One stage of RPCANet+ by hand: trunks of 4 channels, 32 wide ones, two hidden."""
+    genotype = catalog.find_point("rpcanet_plus", "stages=1")
+    excite = 2 * 32 * 2 + 2 + 32
+    ends = (9 * 4 * 32 + 32) + (9 * 32 + 1) + excite
+    background = 2 * 4 + 3 * (9 * 16 + 4) + ends
+    target = 2 * 4 + 6 * (9 * 16 + 4) + ends + 1
+    deployed, trained = (cost.survey(genotype, (1, 256, 256), as_trained=k).total for k in (False, True))
+    assert deployed.numbers == background + target == 4619 and trained.numbers == 35_986
+    # A 5x5 kernel for every wide channel and every channel of the trunk, its constants, and the edges of both ends.
+    assert deployed.constants == 2 * (32 * 4 * 25 + 32 + 4 * 3 * (32 * 4 + 32) - 9 * 32)
+    assert deployed.bytes == 4 * (deployed.numbers + deployed.constants)
+    assert round(deployed.ops / 1e9, 3) == 0.199 and round(trained.ops / 1e9, 3) == 4.554
+    costs = cost.price(genotype, (1, 256, 256))
+    assert (costs["ops"], costs["params"]) == (deployed.ops, deployed.params)
+    assert (costs["ops_paper"], costs["params_paper"]) == (trained.ops, trained.params)
+
+
+@pytest.mark.parametrize("name", catalog.list_names())
+def test_a_deployed_network_without_memory_costs_what_one_with_weights_does(name: str) -> None:
+    genotype = models.with_channels(catalog.load(name).default(), 1)
+    with torch.device("meta"):
+        num = traits.frames(models.build(genotype))
+    network = models.build(genotype)
+    counted = cost.count(traits.deploy(network), (num, 64, 64))
+    assert counted == cost.survey(genotype, (1, 64, 64))
+
+
+@pytest.mark.parametrize(
+    ("space", "points", "num"),
+    [
+        ("rpcanet_plus", ["stages=1", "stages=1,depth_m=1", "stages=1,depth_n=0,merge_bc=4,carry_n=true"], 1),
+        ("rpcanet_plus", ["stages=2", "stages=2,depth_m=1", "stages=2,depth_n=0", "stages=1", "stages=1,bc=8"], 5),
+        ("adsnet", ["drop=0/0", "drop=0/0,grid=8", "drop=0/0,grid=32"], 1),
+        ("adsnet", ["drop=0/0.25", "drop=0/0.25,grid=8", "drop=0/0,d=16"], 3),
+        ("biisnet", ["LIT10", "default"], 1),
+    ],
+)
+def test_points_that_deploy_alike_have_one_representative(space: str, points: list[str], num: int) -> None:
+    genotypes = [catalog.find_point(space, point) for point in points]
+    assert len({models.representative(genotype).key for genotype in genotypes}) == num
+    with torch.device("meta"):
+        deployed = {g.key: repr(traits.deploy(models.build(g))) for g in genotypes}
+    for genotype in genotypes:
+        stands_for = models.representative(genotype)
+        with torch.device("meta"):
+            assert repr(traits.deploy(models.build(stands_for))) == deployed[genotype.key]

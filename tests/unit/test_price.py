@@ -8,13 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from support import profiles
+from support.opened import opened
 
+from irnas import cost, models
 from irnas.core import catalog
 from irnas.core.errors import SettingsError
 from irnas.core.objective import LIMITABLE, OBJECTIVES, RUNTIME, parse
+from irnas.core.proposal import Proposal
 from irnas.core.settings import SearchSettings
+from irnas.core.space import Genotype
+from irnas.deploy import price as deployed
 from irnas.deploy.device import target
+from irnas.deploy.export import write
+from irnas.record.events import Proposed
+from irnas.record.run import Run
+from irnas.runtime import format
 from irnas.search import pricing
 
 
@@ -38,10 +48,68 @@ def test_a_search_without_speed_loads_no_engine() -> None:
         "from irnas.core import catalog;"
         "found = pricing.pricer(s, pricing.target_of(s))(catalog.load('biisnet').default());"
         "assert 'fps' not in found and found['ops'] > 0;"
-        "print([m for m in sys.modules if m.startswith(('irnas.runtime', 'irnas.deploy'))])"
+        "from irnas.runtime import engine;"
+        "loaded = [m for m in sys.modules if m.startswith(('irnas.deploy.device', 'onnx'))];"
+        "print(loaded, engine._open.cache_info().misses)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "[] 0"
+
+
+def test_bytes_are_those_of_the_xnor_file() -> None:
+    for point, channels in (("LIT10", 1), ("LIT10", 3), ("base=4,stages=2,n_bot=0", 1)):
+        genotype = models.with_channels(catalog.find_point("biisnet", point), channels)
+        torch.manual_seed(1)
+        network = models.build(genotype).eval()
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        content = format.write(write.convert(network, channels, write.Origin(name="a name", trial=genotype.key))[0])
+        size = deployed.price(genotype, (channels, 64, 64))["bytes"]
+        # The name, the trial, the digests and who exported are all that is between them.
+        assert 0 <= len(content) - size < 200
+
+
+def test_bytes_of_what_has_no_xnor_file_are_its_numbers() -> None:
+    costs = deployed.price(catalog.find_point("biisnet", "sign0=0"), (1, 64, 64))
+    total = cost.survey(catalog.find_point("biisnet", "sign0=0"), (1, 64, 64)).total
+    assert costs["bytes"] == total.bytes == -(-total.bits // 8) + 4 * total.numbers
+
+
+def test_pricing_draws_none_of_the_random_numbers_of_others() -> None:
+    genotype = catalog.find_point("biisnet", "base=4")
+    torch.manual_seed(3)
+    wanted = torch.rand(4)
+    torch.manual_seed(3)
+    deployed.price(genotype, (1, 64, 64))
+    assert torch.equal(torch.rand(4), wanted)
+
+
+def run_of(genotype: Genotype, costs: dict[str, float], objectives: str) -> Run:
+    wanted = SearchSettings(space=genotype.space, cost_input=(1, 64, 64), objectives=parse(objectives))
+    proposal = Proposal(trial=0, genotype=genotype, costs=costs, origin="random")
+    return Run.of("runs/old", [opened(wanted), Proposed(proposal=proposal)])
+
+
+def test_a_run_with_costs_of_an_older_rule_does_not_go_on() -> None:
+    genotype = catalog.find_point("rpcanet_plus", "stages=1")
+    as_trained = cost.survey(genotype, (1, 64, 64), as_trained=True).values()
+    today = pricing.pricer(settings(space="rpcanet_plus", cost_input=(1, 64, 64)), None)
+    run = run_of(genotype, as_trained, "miou,ops")
+    with pytest.raises(
+        SettingsError, match=r"^run runs/old: got ops .* as an earlier irnas counted; must be .*: begin"
+    ):
+        pricing.require_same_costs(run, today)
+    pricing.require_same_costs(run_of(genotype, dict(today(genotype)), "miou,ops"), today)
+
+
+def test_a_cost_that_a_run_does_not_ask_for_may_have_changed() -> None:
+    genotype = catalog.find_point("biisnet", "base=4")
+    today = pricing.pricer(settings(cost_input=(1, 64, 64)), None)
+    costs = {**today(genotype), "bytes": 1.0}
+    pricing.require_same_costs(run_of(genotype, costs, "miou,ops"), today)
+    with pytest.raises(SettingsError, match="got bytes 1 of"):
+        pricing.require_same_costs(run_of(genotype, costs, "miou,bytes"), today)
 
 
 def test_a_profile_that_nothing_asks_for_is_refused() -> None:

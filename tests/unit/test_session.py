@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,19 +9,45 @@ from support.opened import opened
 from support.strategies import strategy
 from support.tables import made_table
 
+from irnas.core import catalog
 from irnas.core.errors import SettingsError
 from irnas.core.objective import parse
+from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
 from irnas.core.settings import Budget, SearchSettings, TotalBudget, trial_seed
 from irnas.record.events import Event, Finished, Proposed, Retried
 from irnas.record.run import Run
 from irnas.search.session import MAX_FAILED_IN_A_ROW, Place, Session
-from irnas.search.strategy import Decision
+from irnas.search.strategy import Decision, History
 from irnas.search.strategy.freeze_thaw import FreezeThaw
 from irnas.simulation.simulator import Arena
 from irnas.training.trial import Assignment, Report
 
 E = TypeVar("E", bound=Event)
+
+
+class Scripted:
+    """A strategy that proposes these points of rpcanet_plus in turn, and forgets everything."""
+
+    def __init__(self, *points: str) -> None:
+        genotypes = [catalog.find_point("rpcanet_plus", point) for point in points]
+        self.proposals = [
+            Proposal(trial=trial, genotype=genotype, costs={"ops": 1e6}, origin="script")
+            for trial, genotype in enumerate(genotypes)
+        ]
+        self.rest = list(self.proposals)
+
+    def ask(self) -> Proposal | None:
+        return self.rest.pop(0) if self.rest else None
+
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> Decision:
+        return Decision.CONTINUE
+
+    def tell(self, result: Result) -> None:
+        """Nothing is learnt."""
+
+    def restore(self, history: History) -> None:
+        self.rest = self.rest[len(history.proposals) :]
 
 
 class Search:
@@ -32,7 +58,7 @@ class Search:
         place = Place(uri=str(folder), dataset="d", data_rev="rev", code_rev="code")
         run = Run.of(str(folder), [opened(settings), *before])
         self.events: list[Event] = []
-        self.session = Session(strategy(**changes), run, place, self.events.append)
+        self.session = Session(changes.pop("script", None) or strategy(**changes), run, place, self.events.append)
 
     def of(self, kind: type[E]) -> list[E]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -182,3 +208,43 @@ def test_a_rest_that_ends_no_training_ends_the_search(tmp_path: Path) -> None:
             session.finish(assignment.result(Status.OK, values, epochs=9, seconds=curve[-1].seconds))
     assert session.stop_reason == "what is left of the budget ends no training"
     assert 18 <= sum(reached.values()) < 25 and session.run.num_trained == 2
+
+
+TWINS = (
+    "stages=1",
+    "stages=1,depth_m=1",
+    "stages=2",
+    "stages=1,merge_bc=4,depth_n=3,carry_n=true",
+    "stages=2,depth_m=1",
+)
+
+
+def test_what_deploys_to_a_trained_network_is_not_trained_again(tmp_path: Path) -> None:
+    search = Search(tmp_path, script=Scripted(*TWINS))
+    trained = []
+    while assignment := search.session.next():
+        trained.append(assignment.trial)
+        search.session.finish(done(assignment))
+    assert trained == [0, 2, 4]
+    first = search.session.run.trials[0].key
+    rejected = [event.result for event in search.of(Finished) if event.result.status is Status.REJECTED]
+    assert {r.trial: r.note for r in rejected} == dict.fromkeys((1, 3), f"deploys to the same network as {first}")
+    assert search.session.stop_reason == "the space has no further point"
+
+
+def test_a_twin_of_what_failed_is_trained(tmp_path: Path) -> None:
+    search = Search(tmp_path, script=Scripted(*TWINS[:2]))
+    first = search.session.next()
+    assert first
+    search.session.finish(failed(first))
+    second = search.session.next()
+    assert second and second.trial == 1
+
+
+def test_a_twin_that_a_kill_left_open_is_not_trained(tmp_path: Path) -> None:
+    script = Scripted(*TWINS[:3])
+    before = [Proposed(proposal=proposal) for proposal in script.proposals[:2]]
+    search = Search(tmp_path, script=script, before=before)
+    handed = [search.session.next() for _ in range(2)]
+    assert [assignment.trial for assignment in handed if assignment] == [0, 2]
+    assert [event.trial for event in search.of(Finished)] == [1]

@@ -16,9 +16,13 @@ from irnas.deploy.bench import rival
 from irnas.deploy.bench import source as origin
 from irnas.deploy.bench.source import BLOCK, BLOCKS, Source
 from irnas.deploy.bench.subject import Run, Subject, compare
+from irnas.record.ledger import Ledger
 from irnas.runtime import format
 
-NAMES = f"FILE.xnor (the engine), FILE.onnx (onnxruntime), SPACE:POINT (torch, untrained), {BLOCK}:C (the engine)"
+NAMES = (
+    "FILE.xnor (the engine), FILE.onnx (onnxruntime), RUN:KEY, FILE.pt (torch), SPACE:POINT (torch, untrained), "
+    f"{BLOCK}:C (the engine)"
+)
 LEAST_AGREEMENT = 0.99
 """A rival whose mask agrees on fewer pixels computes something else; rounding flips far fewer."""
 
@@ -102,8 +106,11 @@ def _sources(name: str, order: Order) -> tuple[npt.NDArray[np.uint8], list[Sourc
         return image_hw, [Source(name=name, image_hw=image_hw, onnx=_read(name, "an .onnx file"))]
     if plain.startswith(f"{BLOCK}:"):
         return image_hw, [origin.from_block(plain, image_hw, blocks) for blocks in (BLOCKS, 0)]
+    if name.endswith(".pt"):
+        return image_hw, [origin.from_weights(name, image_hw)]
     if ":" in plain:
-        return image_hw, [origin.from_space(plain, image_hw)]
+        is_run = Ledger(plain.rpartition(":")[0]).exists()
+        return image_hw, [(origin.from_run if is_run else origin.from_space)(plain, image_hw)]
     raise SettingsError(f"model: got {name!r}; must be one of {NAMES}")
 
 

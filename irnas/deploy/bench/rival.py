@@ -6,14 +6,17 @@ ImportError where its package is missing, and SettingsError where it cannot be g
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import logging
+import os
 import tempfile
+import types
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +76,35 @@ def torch(source: Source, threads: int) -> Runner:
 
 
 def torch_compile(source: Source, threads: int) -> Runner:
-    """Torch's own compiler, which fuses what is not a convolution."""
+    """Torch's own compiler, which fuses what is not a convolution; ``kernels`` says so where it gives up."""
     module: Any = importlib.import_module("torch")
-    compiled = module.compile(_network(source))
+    inductor: Any = importlib.import_module("torch._inductor.compile_fx")
+    graphs: list[str] = []
+
+    def compile_graph(graph: Any, inputs: Any) -> Any:
+        graphs.append(type(graph).__name__)
+        return inductor.compile_fx(graph, inputs)
+
+    compiled = module.compile(_with_own_code(_network(source)), backend=compile_graph)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _torch(source, threads, compiled, "fp32 compiled", warm=True)
+        runner = _torch(source, threads, compiled, "fp32 compiled", warm=True)
+    if len(graphs) == 1:
+        return runner
+    kernels = f"fp32 compiled in {len(graphs)} parts" if graphs else "fp32 eager: the compiler gave up"
+    return replace(runner, kernels=kernels)
+
+
+def _with_own_code(network: Any) -> Callable[[Any], Any]:
+    """A function that runs a network and whose code no other network runs.
+
+    Torch's compiler keeps what it compiled beside the code, and gives up on code that it has compiled eight times.
+    """
+
+    def forward(x_nchw: Any) -> Any:
+        return network(x_nchw)
+
+    return types.FunctionType(forward.__code__.replace(), globals(), closure=forward.__closure__)
 
 
 def litert(source: Source, threads: int) -> Runner:
@@ -114,6 +140,20 @@ def openvino(source: Source, threads: int) -> Runner:
     return _openvino(source, threads, model, "fp32")
 
 
+def openvino_int8(source: Source, threads: int) -> Runner:
+    """OpenVINO in int8 after the quantisation that its makers advise (NNCF), calibrated on the image that is timed."""
+    module: Any = importlib.import_module("openvino")
+    # Otherwise NNCF reports to its makers that it was used.
+    os.environ.setdefault("NNCF_CI", "1")
+    nncf: Any = importlib.import_module("nncf")
+    model = module.Core().read_model(model=io.BytesIO(source.onnx_file()))
+    model.reshape(list(source.x_nchw().shape))
+    with _silence(), contextlib.redirect_stdout(io.StringIO()):
+        nncf.set_log_level(logging.ERROR)
+        quantized = nncf.quantize(model, nncf.Dataset([source.x_nchw()]), subset_size=1)
+    return _openvino(source, threads, quantized, "int8")
+
+
 def openvino_binary(source: Source, threads: int) -> Runner:
     """OpenVINO's binary convolution, for chains of blocks whose weights have no shift (openvino_binary.py)."""
     from irnas.deploy.bench.openvino_binary import convert
@@ -130,6 +170,7 @@ RIVALS: dict[str, Callable[[Source, int], Runner]] = {
     "torch-compile": torch_compile,
     "litert": litert,
     "openvino": openvino,
+    "openvino-int8": openvino_int8,
     "openvino-binary": openvino_binary,
 }
 

@@ -61,6 +61,21 @@ def from_space(name: str, image_hw: npt.NDArray[np.uint8]) -> Source:
     return _source(name, models.build(genotype).eval(), image_hw)
 
 
+def from_weights(name: str, image_hw: npt.NDArray[np.uint8]) -> Source:
+    """The network in a file of imported weights."""
+    from irnas.deploy.export import source
+
+    return _source(name, source.from_weights(name, None).network, image_hw)
+
+
+def from_run(name: str, image_hw: npt.NDArray[np.uint8]) -> Source:
+    """The trained network of a run, ``RUN:KEY``; see irnas.record.selection for what names it."""
+    from irnas.deploy.export import source
+
+    uri, _, key = name.rpartition(":")
+    return _source(name, source.restore_trained(uri, key)[2], image_hw)
+
+
 def from_block(name: str, image_hw: npt.NDArray[np.uint8], blocks: int = BLOCKS) -> Source:
     """``block:C`` or ``block:C,axis=value,...``: stem, a chain of BiisNet's blocks with C channels, head.
 

@@ -13,6 +13,7 @@ from irnas.deploy.export import onnx, parity, write
 from irnas.deploy.export.parity import Parity
 from irnas.deploy.export.source import Source
 from irnas.runtime import format
+from irnas.runtime.session import Session
 
 SUFFIXES = (".xnor", ".onnx")
 """The formats of exported files."""
@@ -52,6 +53,16 @@ def convert(source: Source, suffix: str, channels: int, images: int) -> Exported
         ExportError: the network has no such form, or one that would change a metric.
     """
     return (_xnor if suffix == ".xnor" else _onnx)(source, channels, images)
+
+
+def open_session(source: Source) -> Session:
+    """A network in ONNX Runtime, converted in memory; takes seconds.
+
+    Raises:
+        ExportError: torch cannot export it, or a package of the extra ``export`` is absent.
+    """
+    proto = onnx.convert(source.network, onnx.input_of(source.network, 1), source.origin)
+    return Session(proto.SerializeToString())
 
 
 def _xnor(source: Source, channels: int, images: int) -> Exported:

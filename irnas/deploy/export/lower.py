@@ -22,6 +22,9 @@ from irnas.nn.block import Down, Fuse, Layer, Up
 from irnas.nn.channel import Subsample
 from irnas.runtime.graph import Op
 
+FAMILIES = ("biisnet",)
+"""The families whose networks may have a form in .xnor."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lowered:
