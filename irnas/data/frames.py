@@ -32,10 +32,21 @@ def frame_numbers(names: Iterable[str]) -> dict[str, int]:
     }
 
 
-def in_order(names: Iterable[str]) -> list[str]:
-    """Names of frames, by folder, number and name."""
-    number_of = frame_numbers(names)
-    return sorted(number_of, key=lambda name: (_natural(name.rpartition("/")[0]), number_of[name], name))
+def told_by_several(names: Iterable[str]) -> list[str]:
+    """The folders whose names hold numbers, but no single one that tells every two frames apart."""
+    leaves_of: dict[str, list[str]] = {}
+    for name in names:
+        folder, _, leaf = name.rpartition("/")
+        leaves_of.setdefault(folder, []).append(leaf)
+    groups_of = {folder: [re.findall(r"\d+", leaf) for leaf in leaves] for folder, leaves in leaves_of.items()}
+    return [
+        folder
+        for folder, groups in groups_of.items()
+        if folder
+        and len({len(group) for group in groups}) == 1
+        and sum(len(set(column)) > 1 for column in zip(*groups, strict=True)) > 1
+        and all(len(set(map(int, column))) < len(groups) for column in zip(*groups, strict=True))
+    ]
 
 
 def usual_step(numbers: Sequence[int]) -> int:

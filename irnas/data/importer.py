@@ -76,6 +76,7 @@ def import_folder(
         *split.shared_sequences(splits, sequence_of),
         *split.describe_search(splits),
         *frames.describe(numbers_of),
+        *_describe_order(sequence_of),
     ]
     set_range = measure_entries(listed.layout, listed.entries, range_choice or RangeChoice())
     return shards.write(
@@ -90,6 +91,15 @@ def import_folder(
         value_range=set_range.document() if set_range else None,
         progress=progress,
     )
+
+
+def _describe_order(sequence_of: Mapping[str, str]) -> list[str]:
+    """A sentence about sequences in which several numbers together say the order."""
+    folders = frames.told_by_several(name for name, sequence in sequence_of.items() if sequence)
+    if not folders:
+        return []
+    which = f"{len(folders)} {'sequence' if len(folders) == 1 else 'sequences'} (the first {folders[0]})"
+    return [f"{which} with no number that tells all frames apart: ordered by all numbers of their names"]
 
 
 @dataclass(slots=True)

@@ -4,8 +4,9 @@ The rule: 0 is background. Where a mask reaches full white (255, or 65535 in 16 
 target, so that 0/255, 1-bit and grey masks with soft edges read alike. Where it does not, its values are numbers (0 and
 1, or one number an object, in 8 bits or 16) and every value but 0 is target; soft edges that stay below white are told
 from numbers by how many values an object has. A palette stands for its colours where these are greys, else for its
-indices: 0 is background (or the one black index), and 255 beside other targets means that nobody cares. Colours count
-by their brightest channel. Alpha is the mask where nothing else varies.
+indices: 0 is background (or the one black index), and 255 beside other targets means that nobody cares; so it is in a
+grey file whose other values are areas of small indices. Colours count by their brightest channel. Alpha is the mask
+where nothing else varies.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ _MAX_SHARE_OF_ONE = 0.9
 _ASPECT_TOLERANCE = 0.02
 _ALMOST_GREY = 32
 """Channels this near to each other are a compressed grey."""
+_LARGEST_INDEX, _LEAST_AREA = 63, 4
+"""Of grey masks that hold indices: the largest that is no grey, and the fewest pixels of one."""
 _VOC_BORDER = (224, 224, 192)
 """What index 255 looks like where a mask in the colours of PASCAL VOC was saved without its palette."""
 
@@ -48,6 +51,8 @@ class MaskNotes:
     ignored_pixels: int = 0
     resized: list[str] = field(default_factory=list)
     empty: int = 0
+    white: list[str] = field(default_factory=list)
+    """Masks of which every pixel is target."""
     full: list[str] = field(default_factory=list)
     """Masks of which nearly every pixel is target."""
     targets: int = 0
@@ -64,7 +69,7 @@ class MaskNotes:
             sentences.append(f"{grey}: above half of white is target (127 of 255)")
         for names, what in (
             (self.numbered, "with mask values that are numbers: every value but 0 is target"),
-            (self.indexed, "whose palette has colours: the index counts, every one but background is target"),
+            (self.indexed, "of indices, most with a palette of colours: every one but background is target"),
             (self.coloured, "with coloured masks: the brightest channel counts"),
             (self.alpha, "with masks of one colour: alpha is the mask"),
         ):
@@ -84,6 +89,8 @@ class MaskNotes:
         self.empty += not num_targets
         if num_targets > _MAX_SHARE_OF_ONE * truth.size:
             self.full.append(name)
+        if num_targets == truth.size:
+            self.white.append(name)
         if num_ignored:
             self.ignored.append(name)
             self.ignored_pixels += num_ignored
@@ -109,6 +116,8 @@ class MaskNotes:
             return "alpha that is no mask"
         if self.numbered or self.indexed:
             return "numbers of classes or objects in which 0 is not the background"
+        if self.white:
+            return "masks that are white all over, as where alpha that was the mask has been lost"
         return "inverted masks (targets black on white)" if self.full else "masks of regions instead of small targets"
 
 
@@ -177,6 +186,9 @@ def _of_values(values: Values, name: str, notes: MaskNotes) -> Bytes:
         if top > 1:
             notes.numbered.append(name)
         return np.asarray(values > 0, dtype=np.uint8)
+    if top == 255 and _is_index(values):
+        notes.indexed.append(name)
+        return np.where(values == 255, IGNORED, values > 0).astype(np.uint8)
     grey = int(np.count_nonzero((values > 0) & (values < top)))
     if grey:
         notes.grey.append(name)
@@ -194,6 +206,22 @@ def _are_numbers(values: Values) -> bool:
     distinct = np.unique(np.stack([objects.astype(np.int64), values_of_objects.astype(np.int64)]), axis=1)[0]
     kinds, sizes = np.bincount(distinct), np.bincount(objects)
     return bool(np.all((kinds <= 1) | (4 * kinds <= sizes)))
+
+
+def _is_index(values: Values) -> bool:
+    """Whether a mask numbers classes or objects and keeps 255 for what nobody cares about, as palettes do.
+
+    Soft edges and compression leave single pixels, or several values side by side; numbers lie in areas of one value.
+    """
+    from scipy import ndimage
+
+    low = (values > 0) & (values < 255)
+    if not low.any() or values[low].max() > _LARGEST_INDEX:
+        return False
+    labels, number = ndimage.label(low, structure=np.ones((3, 3), dtype=np.uint8))
+    sizes = np.bincount(labels[low])[1:]
+    kinds = [len(np.unique(values[labels == label])) for label in range(1, number + 1)] if number < 1000 else [2]
+    return bool(sizes.min() >= _LEAST_AREA and max(kinds) == 1)
 
 
 def _of_palette(index: Bytes, colours: Bytes, name: str, notes: MaskNotes) -> Bytes:

@@ -34,8 +34,8 @@ def with_validation(
     train = next((name for name in _TRAIN if name in splits), None)
     if train is None:
         return dict(splits), {"kind": "none"}
-    if train == "train" and "val" in splits:
-        return {**splits, "fit": splits["train"]}, {"kind": "official", "fit": "train", "val": "val"}
+    if "val" in splits and (train == "train" or set(splits["val"]).isdisjoint(splits[train])):
+        return {**splits, "fit": splits[train]}, {"kind": "official", "fit": train, "val": "val"}
     sequences = {sequence_of.get(name) for name in splits[train]}
     if fraction == 0 or (len(sequences) == 1 and any(sequences)):
         return {**splits, "fit": splits[train]}, {"kind": "none", "fit": train}
@@ -88,10 +88,14 @@ def shared_sequences(splits: Mapping[str, Sequence[str]], sequence_of: Mapping[s
     """One sentence for each two splits that must be apart and hold frames of one sequence."""
     sequences = {name: {sequence_of[n] for n in names if sequence_of.get(n)} for name, names in splits.items()}
     sentences = []
-    for first, second in itertools.combinations(splits, 2):
+    for first, second in itertools.combinations([name for name in splits if name != "fit"], 2):
         is_apart = _protocol(first) == _protocol(second) and (_leaf(first), _leaf(second)) in _APART
-        is_cut = "fit" in splits and (first, second) == ("train", "val")
-        if is_apart and not is_cut and (shared := sorted(sequences[first] & sequences[second])):
+        # A validation split that was cut from train lies in it, and keeps sequences whole.
+        if (
+            is_apart
+            and not set(splits[second]) <= set(splits[first])
+            and (shared := sorted(sequences[first] & sequences[second]))
+        ):
             which = f"{len(shared)} {'sequence has' if len(shared) == 1 else 'sequences have'} frames"
             what = f"{which} in {first} and in {second} (the first {shared[0]})"
             sentences.append(f"{what}: neighbouring frames are near copies, so {second} says too much of a network")

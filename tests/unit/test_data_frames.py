@@ -12,7 +12,7 @@ from support import layouts
 from irnas.core.errors import DataError
 from irnas.data import open_dataset
 from irnas.data.dataset import EVERY
-from irnas.data.frames import describe, frame_numbers, gaps, usual_step
+from irnas.data.frames import describe, frame_numbers, gaps, told_by_several, usual_step
 from irnas.data.importer import import_folder
 from irnas.data.layouts import discover
 from irnas.data.pictures import list_pictures
@@ -44,6 +44,10 @@ def test_sequences_are_numbered_each_by_its_own_names() -> None:
         "b/f1_8": 8,
         "b/f1_9": 9,
     }
+
+
+def test_sequences_that_no_single_number_orders_are_known() -> None:
+    assert told_by_several(["s/c1_f1", "s/c2_f1", "s/c1_f2", "t/c1_f1", "t/c1_f2", "u/a", "c1_f1"]) == ["s"]
 
 
 def test_a_gap_is_more_than_the_usual_step() -> None:

@@ -78,6 +78,17 @@ def test_a_colour_palette_counts_by_index_and_255_is_ignored(tmp_path: Path) -> 
     assert "pixels that nobody cares about (12)" in notes.sentences()[-1]
 
 
+def test_255_beside_areas_of_small_indices_is_ignored_in_a_grey_file_too(tmp_path: Path) -> None:
+    values = np.where(TARGETS == 3, 255, TARGETS > 0).astype(np.uint8)
+    np.testing.assert_array_equal(
+        _read(Image.fromarray(values), tmp_path), np.where(TARGETS == 3, IGNORED, TARGETS > 0)
+    )
+    # A dim rim of several values, and specks, are the soft edges of a target in white.
+    values = np.where(TARGETS > 0, 255, 0).astype(np.uint8)
+    values[3, 4:8], values[0, 0] = (9, 30, 40, 12), 3
+    np.testing.assert_array_equal(_read(Image.fromarray(values), tmp_path), TARGETS > 0)
+
+
 @pytest.mark.parametrize("white", [1, 255])
 def test_a_palette_of_greys_counts_by_its_greys(white: int, tmp_path: Path) -> None:
     index = np.where(TARGETS > 0, white, 0)

@@ -85,10 +85,19 @@ def test_frames_of_one_sequence_in_two_splits_are_told() -> None:
     official = {"train": ["a/0", "a/2", "b/0"], "val": ["c/0"], "test": ["a/1", "a/3"], "other/test": ["b/1"]}
     (sentence,) = shared_sequences(official, sequence_of)
     assert sentence.startswith("1 sequence has frames in train and in test (the first a)")
+    # So are those of an official validation split, whose frames train does not hold.
+    (sentence,) = shared_sequences({"train": ["a/0", "b/0"], "val": ["a/1"], "fit": ["a/0", "b/0"]}, sequence_of)
+    assert sentence.startswith("1 sequence has frames in train and in val")
     # A cut that keeps sequences whole, and images of none, tell nothing.
     whole, _ = with_validation({"train": [n for n in sequence_of if n[0] != "c"], "test": ["c/0"]}, sequence_of)
     assert shared_sequences(whole, sequence_of) == []
     assert shared_sequences({"train": ["x"], "test": ["y"]}, {"x": "", "y": ""}) == []
+
+
+def test_a_val_beside_trainval_is_used_unless_it_lies_in_it() -> None:
+    splits, about = with_validation({"trainval": list("abcde"), "val": ["x"]}, {})
+    assert (splits["fit"], splits["val"], about["kind"]) == (list("abcde"), ["x"], "official")
+    assert with_validation({"trainval": list("abcde"), "val": ["a"]}, {})[1]["kind"] == "cut"
 
 
 def test_no_validation_where_none_is_wanted() -> None:
