@@ -58,16 +58,17 @@ COMMANDS = {
     "export": "--dataset --images --input --json --output --seed",
     "import-weights": "--json --output --space",
     "bench": "--json --kernels --rivals --seconds --size --threads",
-    "run": "--json --kernels --output --probability --threads --threshold",
+    "run": "--json --kernels --output --probability --range --threads --threshold",
     "publish": "--endpoint-url --export --json",
     "fetch": "--endpoint-url --json --output",
     "spaces": "--json",
     "cost": "--device --input --json",
-    "score": "--json --preset",
+    "score": "--flops --json --params --preset",
     "baseline": "--dataset --images --json --output --preset --split --threshold",
     "device profile": "--checks --json --name --onnx --output --points --seed --threads",
     "device show": "--json",
-    "data import": "--format --json --output --val-fraction --val-seed",
+    "data import": "--allow-large-targets --format --images --json --mask-suffix --masks --output --protocol "
+    "--range --skip-broken --val-fraction --val-seed",
     "data synth": "--frames --hard --images --json --output --seed --sequences --size",
     "data tile": "--fit --json --output --seed --size --val",
     "data check": "--json",
@@ -164,7 +165,7 @@ def test_options_are_settings() -> None:
     settings = settings_of(*words.split(), "--axis", "base=4,6", "--axis", "w_bin=all", "--warm-start", "published")
     assert [o.name for o in settings.objectives] == ["niou", "fps"] and settings.device == "d.json"
     assert settings.budget_limit == TotalBudget(seconds=7200) and settings.worth == 1800 and settings.trials == 10_000
-    assert settings.axes["base"] == (4, 6) and len(settings.axes["w_bin"]) > 1 and settings.warm_start
+    assert settings.axes["base"] == (4, 6) and len(settings.axes["w_bin"]) > 1 and settings.warm_start == "published"
     assert settings.recipe.lr == settings.recipe.lr_end == 1e-6 and settings.recipe.amp and settings.budget.epochs == 4
 
 
@@ -173,6 +174,7 @@ def test_options_are_settings() -> None:
     [
         ("--objective mious", "objective: got 'mious'; one of miou"),
         ("--warm-start yes", "warm-start: got 'yes'"),
+        ("--warm-start LIT10,D11", "warm-start: got 'D11'; must be none, published, published/all, or names of"),
         ("--preset mine", "preset: got 'mine'; one of"),
         ("--input 3x512", "--input: got '3x512'"),
         ("--budget soon", "budget: got 'soon'"),

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from support import xnor
 from support.native import aarch64_command, library, products, run  # noqa: F401
-from support.xnor_file import BROKEN, bits, numbers, tiny
+from support.xnor_file import BROKEN, bits, numbers, tiny, tiny_with_counts
 
 from irnas.core import catalog
 from irnas.core.errors import DataError, ExportError, FormatError, SettingsError
@@ -294,8 +294,9 @@ def test_the_library_is_small(library: Path) -> None:  # noqa: F811
 def test_from_the_inside(products: Path, tmp_path: Path) -> None:  # noqa: F811
     """No allocation while running, no byte outside a row, no surprise from damaged files: tests/native."""
     path = tmp_path / "tiny.xnor"
-    path.write_bytes(format.write(tiny()))
-    assert run([str(products / "xnor-test"), str(path)]).endswith("good\n")
+    for of_file in (tiny(), tiny_with_counts()):
+        path.write_bytes(format.write(of_file))
+        assert run([str(products / "xnor-test"), str(path)]).endswith("good\n")
 
 
 def test_the_runner_writes_the_masks_of_the_reference(products: Path, tmp_path: Path) -> None:  # noqa: F811
