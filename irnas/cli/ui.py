@@ -40,7 +40,7 @@ def ui_command(folder: Path, port: int) -> list[str]:
     Raises:
         SettingsError: no search in that folder was ever mirrored.
     """
-    from irnas.tracking.client import ARTIFACT_FOLDER, DATABASE
+    from irnas.tracking.client import ARTIFACT_FOLDER, DATABASE, sqlite_uri
 
     database = folder.absolute() / DATABASE
     if not database.is_file():
@@ -57,7 +57,7 @@ def ui_command(folder: Path, port: int) -> list[str]:
         "--workers",
         "1",
         "--backend-store-uri",
-        f"sqlite:///{database}",
+        sqlite_uri(database),
         "--artifacts-destination",
         str(database.parent / ARTIFACT_FOLDER),
     ]

@@ -21,6 +21,9 @@ NODE_PATIENCE_S = 600.0
 
 _OBJECT_STORE_BYTES = 100_000_000
 
+_LONGEST_TEMP_DIR, _SHORT_TEMP_DIR = 38, "/tmp"
+"""Bytes: a socket's name may have 107, and Ray's own part of it takes 69."""
+
 _QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -59,7 +62,7 @@ def connect(resources: Resources) -> bool:
 def _join(resources: Resources) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     if resources.address is None:
-        _start({"num_cpus": resources.at_once, "include_dashboard": False, **quiet})
+        _start({"num_cpus": resources.at_once, "include_dashboard": False, **_short_temp_dir(), **quiet})
         _require_room(resources)
         return
     try:
@@ -89,6 +92,24 @@ def _start(options: dict[str, Any], tries: int = 3) -> None:
             if not left:
                 text = f"ray: got no answer from its own processes in {tries} tries; must start, or be --executor loop"
                 raise ServiceError(text) from None
+
+
+def _short_temp_dir() -> dict[str, str]:
+    """Where Ray keeps its sockets, where the folder for temporary files has too long a name for these; else nothing.
+
+    Raises:
+        SettingsError: there is no other place.
+    """
+    configured = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or ""
+    length = len(os.fsencode(configured))
+    if length <= _LONGEST_TEMP_DIR:
+        return {}
+    if os.access(_SHORT_TEMP_DIR, os.W_OK):
+        return {"_temp_dir": f"{_SHORT_TEMP_DIR}/ray"}
+    raise SettingsError(
+        f"TMPDIR: got {configured!r} of {length} bytes; must be at most {_LONGEST_TEMP_DIR}, for Ray's sockets "
+        "(or search with --executor loop)"
+    )
 
 
 def _require_room(resources: Resources) -> None:

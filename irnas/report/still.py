@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,7 +46,10 @@ def picture(run: Run, pairs: Sequence[Pair], references: Sequence[Reference]) ->
     title = f"{run.space.name} on {data.name}".replace("$", r"\$")
     figure.suptitle(f"{title}: {len(run.winners)} of {len(run.done)} trials on the front", fontsize=11)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    with warnings.catch_warnings():
+        # A name in a script that no font here has shows as boxes; the page is drawn with the reader's fonts.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
+        figure.savefig(buffer, format="png")
     return buffer.getvalue()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import threading
 import time
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from irnas import storage
 from irnas.core.errors import IrnasError, SettingsError
@@ -82,7 +84,12 @@ class _Held:
 def default_uri(run_uri: str) -> str:
     """The SQLite store of the folder that holds the run; of ``runs`` here where the run is not a local folder."""
     folder = storage.local(run_uri).parent if storage.is_local(run_uri) else Path("runs").absolute()
-    return f"sqlite:///{folder / DATABASE}"
+    return sqlite_uri(folder / DATABASE)
+
+
+def sqlite_uri(database: Path) -> str:
+    """The URI of an SQLite store; a ``%``, ``?`` or ``#`` of a path would mean something else in it."""
+    return "sqlite:///" + re.sub("[%?#]", lambda match: quote(match[0]), str(database))
 
 
 def set_environment(timeout_s: int = HASTE_S) -> None:
@@ -334,7 +341,7 @@ def _artifact_location(tracking_uri: str) -> str | None:
     """Beside an SQLite store; a server decides for itself."""
     if not tracking_uri.startswith("sqlite:///"):
         return None
-    return (Path(tracking_uri.removeprefix("sqlite:///")).absolute().parent / ARTIFACT_FOLDER).as_uri()
+    return (Path(unquote(tracking_uri.removeprefix("sqlite:///"))).absolute().parent / ARTIFACT_FOLDER).as_uri()
 
 
 def _cut(text: str) -> str:

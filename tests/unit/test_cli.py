@@ -196,7 +196,8 @@ def test_an_old_name_works_and_says_the_new_one(field: str, old: str, capsys: py
 
 
 def test_a_resumed_search_takes_no_settings() -> None:
-    parse_search(["--resume", "r", "--trials", "5", "--workers", "2", "--memory", "1G"])[1].check_resume()
+    words = ["--resume", "r", "--trials", "5", "--workers", "2", "--memory", "1G", "--dataset", "data/moved"]
+    parse_search(words)[1].check_resume()
     for words, name in ((["--seed", "1"], "--seed"), (["--grace", "2"], "--grace-period"), (["--run", "s"], "--run")):
         with pytest.raises(SettingsError, match=rf"^resume: got {name} too; must keep the settings of the run"):
             parse_search(["--resume", "r", *words])[1].check_resume()

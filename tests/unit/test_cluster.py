@@ -106,3 +106,14 @@ def test_a_worker_is_told_its_limit_of_memory(memory: int | None) -> None:
     suggestion = searcher.suggest("a")
     assert isinstance(suggestion, dict) and suggestion["memory"] == memory
     assert wire.decode(suggestion["payload"]) == assignment()
+
+
+def test_ray_s_sockets_find_room_where_the_temporary_folder_has_a_long_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setenv("TMPDIR", "/tmp")
+    assert connection._short_temp_dir() == {}
+    monkeypatch.setenv("TMPDIR", "/tmp/" + 50 * "x")
+    assert connection._short_temp_dir() == {"_temp_dir": "/tmp/ray"}
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(SettingsError, match=r"^TMPDIR: got .* of 55 bytes; must be at most 38"):
+        connection._short_temp_dir()

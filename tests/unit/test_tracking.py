@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from sqlalchemy import make_url
 from support import mirrored
 from support.runs import Writer, settings_of, space_folder, write_run
 
@@ -574,3 +575,10 @@ def test_settings_of_the_user_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] == "true"
+
+
+def test_a_store_lies_in_its_folder_whatever_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "a%20b?c#d"
+    uri = tracking.default_uri(str(folder / "run"))
+    assert make_url(uri).database == f"{folder / tracking.DATABASE}"
+    assert tracking._artifact_location(uri) == (folder / tracking.ARTIFACT_FOLDER).as_uri()
