@@ -1,7 +1,7 @@
 """manifest.json: what a data folder holds, and the revision that names exactly this data.
 
-The revision is taken from decoded pixels and split lists, not from file bytes: another Parquet writer, another PNG
-encoder or another folder leaves it as it is, one changed pixel or one moved name does not.
+The revision is taken from decoded pixels, split lists and the range of counts, not from file bytes: another Parquet
+writer, another PNG encoder or another folder leaves it as it is, one changed pixel or one moved name does not.
 """
 
 from __future__ import annotations
@@ -65,7 +65,13 @@ class Manifest:
         for name, members in self.splits.items():
             if not members:
                 raise DataError(f"split {name!r}: got no images; must have at least one")
-        document = {"content": self.content, "splits": {k: list(v) for k, v in self.splits.items()}}
+        document: dict[str, Any] = {
+            "content": self.content,
+            "splits": {k: list(v) for k, v in self.splits.items()},
+        }
+        if self.value_range is not None:
+            # Equal pixels of other counts are other data: a network trained on them reads a device's counts otherwise.
+            document["value_range"] = [self.value_range["low"], self.value_range["high"]]
         text = json.dumps(document, sort_keys=True, separators=(",", ":"))
         object.__setattr__(self, "revision", hashlib.sha256(text.encode()).hexdigest()[:16])
 

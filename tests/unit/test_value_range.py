@@ -9,6 +9,7 @@ import struct
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,17 @@ from support.native import library, products, run  # noqa: F401
 from support.xnor_file import tiny_with_counts
 from torch import Tensor, nn
 
+from irnas import models
 from irnas.cli import data as data_command
 from irnas.cli import run as run_command
+from irnas.core import catalog
 from irnas.core.errors import DataError, SettingsError
 from irnas.data import manifest, open_dataset, tile
 from irnas.data.dataset import EVERY
 from irnas.data.decode import Notes, is_deep, read_image
 from irnas.data.importer import import_folder
 from irnas.data.value_range import measure_files, range_of_document
-from irnas.deploy.export import onnx
+from irnas.deploy.export import onnx, source, write
 from irnas.deploy.export.write import Origin
 from irnas.runtime import engine, format, reference, session
 from irnas.runtime.format import Input, Model, Reference
@@ -134,10 +137,10 @@ def test_training_and_every_runner_see_the_same_numbers(
 ) -> None:
     """Bit for bit. Without a range in the model, all runners measure that of the images, which is that of the set."""
     frames = FRAMES[kind]()
-    source = save_set(
+    folder = save_set(
         tmp_path / "set", frames, [0] if kind == "single" else [1] * 6 if kind == "sequence" else [0, 1, 2]
     )
-    folder_manifest = import_folder(source, tmp_path / "data", val_fraction=0)
+    folder_manifest = import_folder(folder, tmp_path / "data", val_fraction=0)
     trained_on = range_of_document(folder_manifest.value_range)
     split = open_dataset(str(tmp_path / "data")).split(EVERY)
     row_of = {split.name(i): i for i in range(len(split))}
@@ -147,12 +150,12 @@ def test_training_and_every_runner_see_the_same_numbers(
         path = tmp_path / f"{centre}.xnor"
         path.write_bytes(format.write(probe(centre, trained_on if is_stored else None)))
         out = tmp_path / f"out{centre}"
-        said = printed(app, "run", path, source / "images", "-o", out, "--probability")
+        said = printed(app, "run", path, folder / "images", "-o", out, "--probability")
         assert (
             f"counts {trained_on} read as 0..255, the range of {'the model' if is_stored else 'these images'}" in said
         )
         by_command.append(np.stack([np.asarray(Image.open(out / f"{n}.png")) for n in range(len(frames))]))
-        files = [str(source / "images" / f"{n}.pgm") for n in range(len(frames))]
+        files = [str(folder / "images" / f"{n}.pgm") for n in range(len(frames))]
         said = run([str(products / "xnor-run"), str(path), *files, "-o", str(out), "--probability"])
         assert (
             f"counts {trained_on} read as 0..255, the range of {'the model' if is_stored else 'these images'}" in said
@@ -375,15 +378,15 @@ def test_a_wrong_range_is_refused_in_one_line(text: str, products: Path, tmp_pat
 
 
 def test_import_says_what_is_left_and_warns_where_it_is_little(tmp_path: Path) -> None:
-    source = save_set(tmp_path / "hot", sequence(), [1] * 6)
+    folder = save_set(tmp_path / "hot", sequence(), [1] * 6)
     report = json.loads(
-        printed(app, "data", "import", source, "-o", tmp_path / "wide", "--val-fraction", "0", "--json")
+        printed(app, "data", "import", folder, "-o", tmp_path / "wide", "--val-fraction", "0", "--json")
     )
     assert report["value_range"]["high"] == 29000 and report["value_range"]["levels"] < 50
     texts = " ".join(report["warnings"])
     assert "levels for" in texts and "fewer than 100 levels are left: --range LOW,HIGH" in texts
     options = ["--val-fraction", "0", "--range", "21900,23300", "--json"]
-    report = json.loads(printed(app, "data", "import", source, "-o", tmp_path / "cut", *options))
+    report = json.loads(printed(app, "data", "import", folder, "-o", tmp_path / "cut", *options))
     assert report["value_range"] == {
         "low": 21900,
         "high": 23300,
@@ -398,15 +401,15 @@ def test_import_says_what_is_left_and_warns_where_it_is_little(tmp_path: Path) -
 
 
 def test_the_manifest_of_8_bits_says_nothing_of_a_range(tmp_path: Path) -> None:
-    source = save_set(tmp_path / "set", np.stack([scene(seed) // 100 for seed in range(3)]).astype(np.uint8), [0, 1, 2])
-    import_folder(source, tmp_path / "data", val_fraction=0)
+    folder = save_set(tmp_path / "set", np.stack([scene(seed) // 100 for seed in range(3)]).astype(np.uint8), [0, 1, 2])
+    import_folder(folder, tmp_path / "data", val_fraction=0)
     assert "value_range" not in json.loads((tmp_path / "data" / manifest.FILE).read_text())
     assert open_dataset(str(tmp_path / "data")).manifest.value_range is None
 
 
 def test_tiles_keep_the_range_of_their_set(tmp_path: Path) -> None:
-    source = save_set(tmp_path / "set", np.stack([scene(seed) for seed in range(6)]), list(range(6)))
-    whole = import_folder(source, tmp_path / "data")
+    folder = save_set(tmp_path / "set", np.stack([scene(seed) for seed in range(6)]), list(range(6)))
+    whole = import_folder(folder, tmp_path / "data")
     cut = tile.write(tmp_path / "tiles", open_dataset(str(tmp_path / "data")), size=32, fit=2, val=1, seed=0)
     assert cut.value_range == whole.value_range is not None
 
@@ -457,6 +460,34 @@ def test_colour_and_alpha_of_16_bits_are_refused_by_name(colour_type: int, chann
         read_image(tmp_path / "deep.ppm", Notes())
     (tmp_path / "grey.png").write_bytes(png_of_16_bits(0, 1))
     assert is_deep(tmp_path / "grey.png") and len(np.unique(read_image(tmp_path / "grey.png", Notes()))) > 200
+
+
+def test_an_export_holds_the_range_of_what_was_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of what it is compared on; where the first is gone, it is said that nothing is known."""
+    frames = np.stack([scene(seed) for seed in range(6)])
+    made = {
+        name: import_folder(save_set(tmp_path / name, values, list(range(6))), tmp_path / f"data-{name}")
+        for name, values in (("own", frames), ("other", frames + np.uint16(500)))
+    }
+    own, other = (str(tmp_path / f"data-{name}") for name in ("own", "other"))
+    genotype = catalog.find_point("biisnet", "base=4")
+    result = SimpleNamespace(genotype=genotype, key=genotype.key, data_rev=made["own"].revision)
+    network = models.build(genotype).eval()
+    run_of = SimpleNamespace(
+        opened=SimpleNamespace(data=SimpleNamespace(path=own)), settings=SimpleNamespace(preset="basicirstd")
+    )
+    monkeypatch.setattr(source, "restore_trained", lambda uri, key: (run_of, result, network))
+    trained_on = range_of_document(made["own"].value_range)
+    assert trained_on is not None and trained_on != range_of_document(made["other"].value_range)
+    assert made["own"].content == made["other"].content and made["own"].revision != made["other"].revision
+    for dataset in (None, other):
+        chosen = source.from_run("run", "best", dataset)
+        assert chosen.origin.counts == trained_on and chosen.is_range_known
+    model, _ = write.convert(network, 1, chosen.origin)
+    assert format.read(format.write(model)).input.counts == trained_on
+    run_of.opened.data.path = str(tmp_path / "gone")
+    chosen = source.from_run("run", "best", other)
+    assert chosen.origin.counts is None and not chosen.is_range_known
 
 
 @pytest.mark.usefixtures("library")
