@@ -118,6 +118,8 @@ def test_an_absent_family_is_told_from_a_broken_one(tmp_path: Path, monkeypatch:
             models.build(dataclasses.replace(genotype, family=name))
     (tmp_path / "broken_family.py").write_text("import a_module_that_nobody_has\n")
     monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
+    # The names of families are looked up once a process.
+    monkeypatch.setattr(models, "families", models.families.__wrapped__)
     broken = Genotype(space="x", family="broken_family", fingerprint="", values={})
     with pytest.raises(ModuleNotFoundError, match="a_module_that_nobody_has"):
         models.build(broken)
