@@ -228,8 +228,8 @@ def without_ignored(logits_n1hw: Tensor, truth_n1hw: Tensor, ignored_n1hw: Tenso
 def _refuse_ignored(loss: Tensor, ignored_n1hw: Tensor | None) -> Tensor:
     if ignored_n1hw is not None:
         raise TrainingError(
-            "recipe.loss: got a loss that a network brings, on masks with pixels that nobody cares about; must be one of "
-            f"logits, which can leave them out (--loss {DEFAULT_LOSS})"
+            "recipe.loss: got a loss that a network brings, on masks with pixels that nobody cares about; must be one "
+            f"of logits, which can leave them out (--loss {DEFAULT_LOSS})"
         )
     return loss
 

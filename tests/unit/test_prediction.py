@@ -155,6 +155,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
+@pytest.mark.slow
 def test_a_frame_of_3200_pixels_a_side_takes_under_1_5_gb() -> None:
     ran = subprocess.run(
         [sys.executable, "-c", PROGRAM, "biisnet", "LIT10", "3200"], capture_output=True, text=True, check=True

@@ -34,9 +34,9 @@ BAD = '<script>alert("1")</script><img src=x onerror=alert(2)>'
 @pytest.fixture(autouse=True)
 def _toy_prices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Toys have no network to count; and torch would take seconds to load."""
-    stand_in = types.ModuleType("irnas.cost.count")
+    stand_in = types.ModuleType("irnas.deploy.price")
     stand_in.price = price  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "irnas.cost.count", stand_in)
+    monkeypatch.setitem(sys.modules, "irnas.deploy.price", stand_in)
 
 
 @pytest.fixture
@@ -344,3 +344,14 @@ def test_without_a_cost_the_fastest_comes_first(uri: str) -> None:
 )
 def test_speeds_are_written_plainly(name: str, value: float, text: str) -> None:
     assert unit.quantity(name, value) == text
+
+
+def test_a_name_that_no_font_has_is_drawn_without_a_word(tmp_path: Path) -> None:
+    uri = write_run(tmp_path / "one", space_folder(tmp_path), trials=3, objectives=("miou", "ops"))
+    path = tmp_path / "one" / "ledger.jsonl"
+    opened, *rest = path.read_text().splitlines()
+    document = json.loads(opened)
+    document["data"]["name"] = "红外 \U0001f6f0"
+    path.write_text("\n".join([json.dumps(document), *rest]) + "\n")
+    # A warning would be an error here.
+    assert report.write(uri, images=False)[1].read_bytes().startswith(b"\x89PNG")
