@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from support.decomposition import literal, orthonormal, shifted
 from support.literal_sd2net import high_pass
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from irnas.core.errors import SpaceError
 from irnas.nn.difference import HAAR, QUAD, Bank, HighPass, Recombination, TemporalRecombination, directional
@@ -56,7 +57,16 @@ def test_a_dynamic_filter_is_the_same_layer(bank: Bank, extra: str) -> None:
         torch.testing.assert_close(
             DynamicFilter(layer).double()(origin, source), layer(origin, source), rtol=1e-12, atol=1e-12
         )
-    assert DynamicFilter(layer).products((1, 3, 6, 5)) == layer.products((1, 3, 6, 5))
+
+
+@pytest.mark.parametrize("extra", ["none", "max", "deviations"])
+@pytest.mark.parametrize("bank", [directional((1,)), directional((1, 3)), HAAR, QUAD])
+def test_a_dynamic_filter_is_charged_for_what_torch_multiplies(bank: Bank, extra: str) -> None:
+    layer = DynamicFilter(Recombination(bank, extra=extra))
+    origin, source = drawn(bank.stride)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        layer.double()(origin, source)
+    assert 2 * layer.products(origin.shape)[0] == counter.get_total_flops()
 
 
 def test_seventeen_taps_make_the_map() -> None:
