@@ -33,7 +33,7 @@ class Published:
     results: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Data set to metric to value, as fractions: {"NUDT-SIRST": {"miou": 0.8288}}."""
     speeds: tuple[Mapping[str, Any], ...] = ()
-    """What was printed about its speed: {input: [C, H, W], fps: ... or seconds: ... an image, on: the processor}."""
+    """What was printed about its speed: {input: [C, H, W], fps: ... or seconds: ... an image, device: its name}."""
 
 
 def _roots() -> tuple[Path, ...]:

@@ -192,9 +192,9 @@ def test_printed_speeds_are_numbers_of_a_named_processor() -> None:
     assert len(speeds) > 30
     for speed in speeds:
         assert (
-            speed["on"]
+            speed["device"]
             and len({"fps", "seconds"} & set(speed)) == 1
-            and set(speed) <= {"fps", "seconds", "on", "input"}
+            and set(speed) <= {"fps", "seconds", "device", "input"}
         )
         assert speed.get("fps", speed.get("seconds")) > 0
         assert len(speed.get("input", (1, 1, 1))) == 3
