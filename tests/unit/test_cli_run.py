@@ -110,6 +110,23 @@ def test_a_model_of_many_frames_takes_a_folder_as_a_sequence(moving: Path, tmp_p
             np.testing.assert_array_equal(mask > 0, wanted)
 
 
+def test_sequences_of_equal_names_are_run_at_once_and_cut_at_gaps(moving: Path, tmp_path: Path) -> None:
+    images = np.random.default_rng(2).integers(0, 256, (4, 10, 13), dtype=np.uint8)
+    numbers = (8, 9, 10, 30)
+    for folder in ("day", "night"):
+        (tmp_path / "cams" / folder).mkdir(parents=True)
+        for number, image in zip(numbers, images, strict=True):
+            Image.fromarray(image).save(tmp_path / "cams" / folder / f"{number}.png")
+    report = json.loads(call("run", moving, tmp_path / "cams", "-o", tmp_path / "masks", "--json"))
+    masks = [str(Path(row["mask"]).relative_to(tmp_path / "masks")) for row in report["images"]]
+    assert masks == [f"{folder}/{number}.png" for folder in ("day", "night") for number in numbers]
+    for n, window in enumerate(([0, 0, 0], [0, 0, 1], [0, 1, 2], [3, 3, 3])):
+        x_nchw = torch.from_numpy(images[window][None].astype(np.float32) / 255)
+        wanted = Moved()(x_nchw)[0, 0].numpy() > 0
+        mask = np.asarray(Image.open(tmp_path / "masks" / "night" / f"{numbers[n]}.png"))
+        np.testing.assert_array_equal(mask > 0, wanted)
+
+
 def test_what_is_no_model_of_ours_is_refused(moving: Path, tmp_path: Path) -> None:
     import onnx as package
 
