@@ -227,16 +227,16 @@ def _is_index(values: Values) -> bool:
 def _of_palette(index: Bytes, colours: Bytes, name: str, notes: MaskNotes) -> Bytes:
     """Targets of a palette file: by its colours where they are greys, else by index."""
     used = np.unique(index)
-    shown = colours[used]
-    is_grey = bool((shown.max(axis=1) == shown.min(axis=1)).all())
-    if is_grey and (shown[:, 0] == used).all():
+    used_colours = colours[used]
+    is_grey = bool((used_colours.max(axis=1) == used_colours.min(axis=1)).all())
+    if is_grey and (used_colours[:, 0] == used).all():
         return _of_values(index, name, notes)
     others = used[(used > 0) & (used < 255)]
     is_border = 255 in used and (others.size > 0 or tuple(colours[255].tolist()) == _VOC_BORDER)
     if is_grey and not (is_border and others.size < 254):
         return _of_values(colours[index][..., 0], name, notes)
     notes.indexed.append(name)
-    black = used[(shown == 0).all(axis=1)]
+    black = used[(used_colours == 0).all(axis=1)]
     background = black[0] if colours[0].any() and len(black) == 1 else 0
     truth = np.asarray(index != background, dtype=np.uint8)
     if is_border:
