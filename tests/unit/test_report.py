@@ -159,10 +159,10 @@ def test_detections_show_images_with_targets_only(run: Run) -> None:
     assert [c.title for c in scenes[0].cells] == ["image", "truth", f"1 · {run.winners[0].key[:8]}"]
     # 12 pixels, moved by one column of 3: 9 found, 3 missed, 3 false.
     assert scenes[0].cells[2].caption == "IoU here 60 %"
-    seen = pixels(scenes[0].cells[2].whole)
+    seen = pixels(scenes[0].cells[2].full_view)
     for colour, num in ((look.HIT, 9), (look.MISS, 3), (look.FALSE_ALARM, 3)):
         assert (seen == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(-1).sum() == num
-    assert pixels(scenes[0].cells[0].whole).shape == (48, 64)
+    assert pixels(scenes[0].cells[0].full_view).shape == (48, 64)
 
 
 def test_the_frame_holds_the_largest_target_and_stays_inside() -> None:
