@@ -24,7 +24,7 @@ def _dataset(tmp_path: Path, masks: list[np.ndarray]) -> Split:
         image = np.arange(mask.size, dtype=np.uint8).reshape(mask.shape)
         layouts.save(tmp_path / "raw" / "images" / f"{k}.png", image)
         layouts.save(tmp_path / "raw" / "masks" / f"{k}.png", mask * np.uint8(255))
-    import_folder(tmp_path / "raw", tmp_path / "out", val_fraction=0)
+    import_folder(tmp_path / "raw", tmp_path / "out", val_fraction=0, allow_large_targets=True)
     return open_dataset(str(tmp_path / "out")).split("fit")
 
 
