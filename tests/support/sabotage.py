@@ -21,18 +21,18 @@ ORDERS = pathlib.Path(__file__).with_name("orders.json")
 KEPT = []
 
 
-def harmed(train, epoch_of_training):
-    def run(model, *given, seed, epoch, **more):
+def harmed(run_epoch):
+    def run(training, epoch, **more):
         orders = json.loads(ORDERS.read_text())
-        if seed == orders.get("seed") and epoch >= orders["from_epoch"]:
+        if training.seed == orders.get("seed") and epoch >= orders["from_epoch"]:
             if orders["what"] == "nan":
-                next(model.parameters()).data.fill_(float("nan"))
+                next(training.model.parameters()).data.fill_(float("nan"))
             elif orders["what"] == "leak":
                 KEPT.append(bytearray(b"x") * 150_000_000)
             while orders["what"] == "flood":
                 KEPT.append(bytearray(b"x") * 10_000_000)
                 time.sleep(0.02)
-        return epoch_of_training(model, *given, seed=seed, epoch=epoch, **more)
+        return run_epoch(training, epoch, **more)
     return run
 
 
@@ -46,7 +46,7 @@ class Finder(importlib.abc.MetaPathFinder):
 
         def exec_module(module):
             load(module)
-            module._pass = harmed(module, module._pass)
+            module._Training.run_epoch = harmed(module._Training.run_epoch)
 
         spec.loader.exec_module = exec_module
         return spec
