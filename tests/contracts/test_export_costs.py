@@ -15,7 +15,7 @@ from irnas.deploy.export.write import Origin
 from irnas.deploy.price import price
 
 SIDE = 256
-ELEMENTWISE = ("Outer", "TemporalRecombination")
+ELEMENTWISE = ("DotBinaryConv2d", "Outer", "TemporalRecombination")
 """Layers whose products torch writes as element-wise ones, and sums."""
 
 
