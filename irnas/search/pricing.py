@@ -77,10 +77,10 @@ def require_same_costs(run: Run, price: Price) -> None:
     Raises:
         SettingsError: a network of the run has another cost today, of those that the run optimises or limits.
     """
-    named = {o.name for o in run.settings.objectives if o.kind == "cost"} | set(run.settings.limits) - RUNTIME
+    used = {o.name for o in run.settings.objectives if o.kind == "cost"} | set(run.settings.limits) - RUNTIME
     for proposal in run.proposals[:MAX_PRICED_AGAIN]:
         costs = price(proposal.genotype)
-        for name in sorted(named & set(proposal.costs)):
+        for name in sorted(used & set(proposal.costs)):
             if not math.isclose(proposal.costs[name], costs[name], rel_tol=1e-9):
                 got = f"{name} {proposal.costs[name]:g} of {proposal.key}, as an earlier irnas counted"
                 way = "begin a new run (report, front and export take this one as it is)"

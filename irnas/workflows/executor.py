@@ -73,9 +73,9 @@ class Executor:
         resources = self.resources
         if self.kind != "ray" or resources.address is not None or not resources.gpus:
             return
-        import torch
+        from irnas.training.gpus import count_gpus
 
-        if resources.gpus > (num_gpus := torch.cuda.device_count()):
+        if resources.gpus > (num_gpus := count_gpus()):
             raise SettingsError(
                 f"--gpus: got {resources.gpus:g} for each trial; must be at most the {num_gpus} of this machine"
             )

@@ -30,8 +30,8 @@ from irnas.search.session import Append, Place, Session
 from irnas.search.stage import Stage
 from irnas.search.strategy import Price, SearchProblem
 from irnas.search.strategy.catalogue import make_strategy
+from irnas.training.crop_check import require_fitting_crop
 from irnas.workflows.executor import Executor
-from irnas.workflows.fitting import require_fitting_crop
 
 if TYPE_CHECKING:
     from irnas.deploy.device.target import Target

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from irnas.core.errors import DataError, SettingsError
-from irnas.data.sample import DO_NOT_CARE
+from irnas.data import sample
 from irnas.metrics import (
     IGNORED,
     LIMITIRSTD,
@@ -162,4 +162,4 @@ def test_what_nobody_cares_about_changes_nothing(rules: Rules) -> None:
 
 
 def test_the_number_of_what_nobody_cares_about_is_the_data_sets() -> None:
-    assert IGNORED == DO_NOT_CARE
+    assert IGNORED == sample.IGNORED

@@ -26,7 +26,7 @@ from irnas.deploy.device.profile import load
 from irnas.record.events import Measured
 from irnas.record.ledger import Ledger
 from irnas.search import pricing
-from irnas.workflows import fitting
+from irnas.training import crop_check
 from irnas.workflows import search as search_workflow
 from irnas.workflows.executor import Executor
 
@@ -398,7 +398,7 @@ def test_a_crop_that_no_network_takes_is_refused_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("space", "crop"), [("biisnet", 48), ("sd2net", 64), ("biisnet,sd2net", 48)])
 def test_a_crop_that_some_networks_take_is_taken(space: str, crop: int) -> None:
     wanted = settings(space=space, axes={}, budget=Budget(epochs=1, batch=4, crop=crop))
-    fitting.require_fitting_crop(catalog.load(space).focus({}), wanted)
+    crop_check.require_fitting_crop(catalog.load(space).focus({}), wanted)
 
 
 def test_gpus_that_are_not_there_are_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
