@@ -23,12 +23,13 @@ from irnas import storage
 from irnas.core.errors import FormatError, SettingsError, SpaceError
 from irnas.core.objective import OBJECTIVES
 from irnas.core.result import Status
+from irnas.core.settings import DEFAULT, OWN
 from irnas.core.space import Genotype, Space
 from irnas.record.events import Reported
 from irnas.record.run import Run
 
-SCHEMA = 1
-"""Raised when a column changes meaning; a newer one is refused by name."""
+SCHEMA = 2
+"""Raised when something changes its meaning; a newer one is refused by name. 2: the loss ``own`` is the paper's."""
 
 _METADATA = b"irnas.table"
 _PLAIN = ("key", "genotype", "seed", "epoch", "seconds")
@@ -288,11 +289,19 @@ def _parse(shared: Any, columns: Mapping[str, list[Any]]) -> Table:
     return Table(
         space=Space.from_document(shared["space"]),
         points=_points(columns),
-        conditions=shared["conditions"],
+        conditions=_conditions(shared),
         data_rev=shared["data_rev"],
         code_rev=shared["code_rev"],
         synthetic=shared["synthetic"],
     )
+
+
+def _conditions(shared: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The conditions of a table; what a table of schema 1 calls the family's own loss is the default one."""
+    conditions: dict[str, Any] = dict(shared["conditions"])
+    if shared["schema"] == 1 and conditions["recipe"]["loss"] == OWN:
+        conditions["recipe"] = {**conditions["recipe"], "loss": DEFAULT}
+    return conditions
 
 
 def _points(columns: Mapping[str, list[Any]]) -> tuple[Point, ...]:

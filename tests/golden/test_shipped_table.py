@@ -26,6 +26,11 @@ def test_it_holds_what_the_page_says(trainings: table.Table, epochs: int, correl
     assert statistics.correlation(*ends) == pytest.approx(correlation, abs=0.005)
 
 
+def test_its_loss_is_called_what_it_is_called_now() -> None:
+    """They were trained when ``own`` was the name of what is ``default`` now."""
+    assert {t.conditions["recipe"]["loss"] for t in (SHAPES, BITS)} == {"default"}
+
+
 def test_the_axes_are_those_that_the_page_names() -> None:
     assert {a.name for a in BITS.space.params if len(a.search) > 1} == {"base", "stages", "trans", "bn", "a_bin"}
 

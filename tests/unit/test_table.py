@@ -135,7 +135,7 @@ def rewrite(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], objec
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c, s: s.update(schema=2), "got schema 2; this irnas reads up to 1"),
+        (lambda c, s: s.update(schema=3), "got schema 3; this irnas reads up to 2"),
         (lambda c, s: s.pop("data_rev"), "got no data_rev; must be there"),
         (lambda c, s: c.pop("seconds"), "got no seconds; must be there"),
         (lambda c, s: c["epoch"].__setitem__(1, None), "got a gap in epoch, row 2; must be whole"),
