@@ -104,7 +104,11 @@ def price(genotype: Genotype, input_chw: Chw) -> dict[str, float]:
     size_chw = _input_of(trained, input_chw)
     counted = _count(deployed, size_chw, window=False)
     printed = counted if deployed is trained else _count(trained, size_chw, window=False)
-    return {**counted.values(), "ops_paper": float(printed.total.ops), "params_paper": float(printed.total.params)}
+    costs = counted.values()
+    if traits.frames(trained) > 1:
+        # A file holds what all frames take.
+        costs["bytes"] = float(survey(genotype, input_chw, window=True).total.bytes)
+    return {**costs, "ops_paper": float(printed.total.ops), "params_paper": float(printed.total.params)}
 
 
 def _build(genotype: Genotype, input_chw: Chw) -> nn.Module:

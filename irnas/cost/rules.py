@@ -192,7 +192,8 @@ def _recombination(
     layer: difference.Recombination | difference.TemporalRecombination | dynamic.DynamicFilter, x: Shape, y: Shape
 ) -> Work:
     macs, ops, elementwise = layer.products(y)
-    return Work(ops_full=ops, macs_full=macs, elementwise=elementwise)
+    constants = layer.count_constants(y) if isinstance(layer, dynamic.DynamicFilter) else 0
+    return Work(ops_full=ops, macs_full=macs, elementwise=elementwise, constants=constants)
 
 
 def _patches(layer: patch.PatchActivation, x: Shape, y: Shape) -> Work:

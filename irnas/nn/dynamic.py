@@ -49,6 +49,10 @@ class DynamicFilter(nn.Module):
             elementwise += 2 * filters * num + filters * maps + num
         return macs, ops, elementwise - num
 
+    def count_constants(self, shape: Sequence[int]) -> int:
+        """The numbers that a file stores for a map [N, c, H, W]: the fixed weights, and again for each channel."""
+        return (1 + shape[0] * shape[1]) * sum(self.get_buffer(f"weight{reach}").numel() for reach in self.reaches)
+
     def forward(self, origin_nchw: Tensor, source_nchw: Tensor) -> Tensor:
         """Origin [N, c, H, W] and source [N, c, H * stride, W * stride] to [N, c, H, W]."""
         maps = origin_nchw.shape[0] * origin_nchw.shape[1]
