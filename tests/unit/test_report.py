@@ -205,8 +205,9 @@ def named(folder: Path, name: str) -> Run:
     rows = PUBLISHED_YAML
     for known in ("TOY-8", "OTHER-NET", "NUDT-SIRST", '"A. Author et al., A paper about toys, 2025"'):
         rows = rows.replace(known, json.dumps(name))
-    # The last is so large that it is only told of.
-    (space / "published.yaml").write_text(rows.replace("ops: 5.0e+8", "ops: 5.0e+11"))
+    # The last is so large, at the run's own input, that it is only told of; the first was counted at another one.
+    far = "{input: [1, 256, 256], params: 30000, ops: 5.0e+11}"
+    (space / "published.yaml").write_text(rows.replace("{input: [3, 512, 512], params: 30000, ops: 5.0e+8}", far))
 
     def fail(writer: Writer) -> None:
         genotype = writer.space.complete({"width": 32, "depth": 3, "binarizer": "sign"})
