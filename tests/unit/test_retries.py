@@ -7,6 +7,7 @@ from support.results import result, tiny_space
 
 from irnas.core.settings import Budget, Recipe
 from irnas.search.retries import MAX_RETRIES, TrialSupervisor
+from irnas.search.strategy import Decision
 from irnas.training.trial import Assignment, Report
 
 
@@ -45,9 +46,9 @@ class Script:
             return None
         return self.waiting.pop(0)
 
-    def report(self, trial: int, report: Report) -> bool:
+    def report(self, trial: int, report: Report) -> Decision:
         self.calls.append(("report", trial, report.epoch))
-        return report.epoch >= self.stops_at
+        return Decision.PAUSE if report.epoch >= self.stops_at else Decision.CONTINUE
 
     def retry(self, trial: int, error: str) -> None:
         self.calls.append(("retry", trial, error))
