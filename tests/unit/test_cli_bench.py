@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +149,23 @@ def test_bench_does_not_time_a_rival_that_computes_something_else(monkeypatch: p
     document = json.loads(call("bench", "block:8@16x24", "--rivals", "torch", "--seconds", 0, "--json"))
     assert [each["engine"] for each in document["models"]] == ["xnor"]
     assert document["notes"][0]["note"].startswith("wrong result: the mask agrees on")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library keeps its memory in its own way")
+def test_memory_that_was_freed_is_kept() -> None:
+    code = (
+        "import resource, sys, torch;"
+        "from irnas.deploy.bench.subject import keep_memory;"
+        "len(sys.argv) > 1 and keep_memory();"
+        "run = lambda: [torch.empty(1_000_000).fill_(1) for _ in range(8)] and None;"
+        "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt;"
+        "[run() for _ in range(9)]; before = faults(); [run() for _ in range(5)]; print(faults() - before)"
+    )
+    default, kept = (
+        int(subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True).stdout)
+        for words in ((), ("keep",))
+    )
+    assert kept < 200 and kept < default / 2
 
 
 def test_a_block_is_the_chain_less_what_surrounds_it() -> None:

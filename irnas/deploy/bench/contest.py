@@ -15,7 +15,7 @@ from irnas.core.errors import FormatError, SettingsError
 from irnas.deploy.bench import rival
 from irnas.deploy.bench import source as origin
 from irnas.deploy.bench.source import BLOCK, BLOCKS, Source
-from irnas.deploy.bench.subject import Run, Subject, compare
+from irnas.deploy.bench.subject import Run, Subject, compare, keep_memory
 from irnas.record.ledger import Ledger
 from irnas.runtime import format
 
@@ -55,6 +55,7 @@ def make_contests(names: Sequence[str], order: Order) -> list[Contest]:
     Raises:
         SettingsError: a name that is none, a file that is not what its name says, or an engine that is missing.
     """
+    keep_memory()
     separate = [_contest(name, order) for name in names]
     if order.rivals is None:
         separate = [Contest(subjects=[subject for each in separate for subject in each.subjects])]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +22,8 @@ Run = Callable[[], Map]
 # Some 30 and 90 microseconds: long beside what a call costs, short beside a change of the clock rate.
 _ADDITIONS = 100_000
 _ROUNDS = 2_000
+# M_MMAP_MAX and M_TRIM_THRESHOLD of glibc's malloc.h.
+_MOST_MAPPED, _TRIM_FROM = -4, -1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,6 +88,18 @@ def measure(subjects: Sequence[Subject], seconds: float, clock: Callable[[], int
                     subject.clocks_ghz.append(_ADDITIONS / 1e6 / spun_ms)
                 if subject.ends is not None:
                     subject.ends_ms.append(_once(subject.ends, clock))
+
+
+def keep_memory() -> None:
+    """Let this process keep what it frees, where the C library is glibc.
+
+    Otherwise each run of an engine that allocates its maps anew begins with pages that the system has to clear, or not,
+    as whatever else was loaded has it: torch's compiler took 36 or 53 ms for one network.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_MOST_MAPPED, 0)
+        mallopt(_TRIM_FROM, 2**31 - 1)
 
 
 def peak(kernels: str) -> float:
