@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from irnas.core.objective import Objective
+from irnas.core.objective import OBJECTIVES, Objective
 from irnas.core.result import Result, Status
 from irnas.core.settings import SearchSettings
 from irnas.core.text import format_duration, format_si
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from irnas.workflows.search import Listener
+
+
+USUAL_METRICS = ("miou", "niou", "pd", "fa")
+"""Shown whatever is optimised."""
 
 
 class SearchView:
@@ -298,15 +302,10 @@ def finish_line(result: Result, view: SearchView) -> str:
 
 
 def _metrics(values: Mapping[str, float], objectives: Sequence[Objective]) -> str:
-    labels = {"miou": "mIoU", "niou": "nIoU", "pd": "Pd"}
-    parts = [f"{label} {values[name]:.3f}" for name, label in labels.items() if name in values]
-    if "fa" in values:
-        parts.append(f"Fa {values['fa'] * 1e6:.0f}e-6")
-    others = (o for o in objectives if not o.is_free and o.name not in (*labels, "fa") and o.name in values)
-    parts += [f"{o.label} {o.quantity(values[o.name])}" for o in others]
-    if "loss" in values:
-        parts.append(f"loss {values['loss']:.3f}")
-    return ", ".join(parts)
+    """The usual metrics and those that are optimised, each as its objective writes it, and the training loss."""
+    names = dict.fromkeys((*USUAL_METRICS, *(o.name for o in objectives if not o.is_free)))
+    parts = [f"{OBJECTIVES[n].label} {OBJECTIVES[n].quantity(values[n])}" for n in names if n in values]
+    return ", ".join([*parts, f"loss {values['loss']:.3f}"] if "loss" in values else parts)
 
 
 def _amounts(values: Mapping[str, float]) -> str:

@@ -64,8 +64,12 @@ class Session:
         self._running: dict[int, Assignment] = {}
         self._promoted = {number for number, trial in run.trials.items() if trial.is_promoted}
         """Trials that are trained to their end whatever the strategy says."""
-        self._representatives: dict[int, str] = {}
-        """Trial to the key of what stands for all networks that deploy like it."""
+        self._alike: dict[str, list[int]] = {}
+        """Trials by the key of what stands for all networks that deploy like theirs."""
+        for trial in run.trials.values():
+            self._remember(trial.proposal)
+        self._num_trained, self._errors = 0, list[str]()
+        """Of the trials that ended: how many were trained, and why some failed."""
         self._failed_in_a_row = 0
         self._has_nothing = False
         """Whether the strategy had nothing to propose, and has learnt nothing since."""
@@ -76,8 +80,8 @@ class Session:
         self.gave_up = False
         """Whether that is because too many failed."""
         strategy.restore(History.of(run))
-        for number, result in enumerate(run.outcomes, 1):
-            self._count_failure(result, run.outcomes[:number])
+        for result in run.outcomes:
+            self._count_failure(result)
 
     def record(self, event: Event) -> None:
         """Write an event to the record, and take it up."""
@@ -147,7 +151,7 @@ class Session:
         if result.status is not Status.REJECTED:
             delete_checkpoint(checkpoint_uri(self._place.uri, result.key))
         self._strategy.tell(result)
-        self._count_failure(result, self.run.outcomes)
+        self._count_failure(result)
 
     def fail(self, trial: int, error: str) -> None:
         """Record that a trial ended without a result of its own."""
@@ -197,7 +201,7 @@ class Session:
         if tally.seconds >= budget.seconds:
             return f"{self.settings.budget_limit} of training are spent"
         is_counted = not self.settings.is_multi_fidelity
-        if is_counted and self.run.num_trained + len(self._running) >= self.settings.trials:
+        if is_counted and self._num_trained + len(self._running) >= self.settings.trials:
             return "all trials are handed out"
         return self._enough
 
@@ -221,6 +225,7 @@ class Session:
             if proposal.trial in self.run.paused:
                 return proposal
             self.record(Proposed(proposal=proposal))
+            self._remember(proposal)
             reason = self._reason_to_refuse(proposal)
             if not reason:
                 return proposal
@@ -244,24 +249,22 @@ class Session:
         """Why a network is not to be trained: a limit, or one that deploys to the same; empty where it is."""
         if proposal.refused:
             return proposal.refused
-        representative = models.representative(proposal.genotype).key
-        for number, trial in self.run.trials.items():
+        for number in self._alike[models.representative(proposal.genotype).key]:
+            trial = self.run.trials[number]
             is_trained = not trial.finished or trial.finished.result.status in (Status.OK, Status.STOPPED)
-            if number < proposal.trial and is_trained and self._representative(trial.proposal) == representative:
+            if number < proposal.trial and is_trained:
                 return f"deploys to the same network as {trial.key}"
         return ""
 
-    def _representative(self, proposal: Proposal) -> str:
-        if proposal.trial not in self._representatives:
-            self._representatives[proposal.trial] = models.representative(proposal.genotype).key
-        return self._representatives[proposal.trial]
+    def _remember(self, proposal: Proposal) -> None:
+        self._alike.setdefault(models.representative(proposal.genotype).key, []).append(proposal.trial)
 
     def _reject(self, proposal: Proposal, reason: str) -> None:
         self.finish(self._assign(proposal).result(Status.REJECTED, {}, epochs=0, seconds=0.0, note=reason))
 
     def _judge_refusals(self, refused: list[Proposal]) -> None:
         """Say so where limits refuse too much."""
-        if any(p.refused for p in refused) and not self.run.num_trained + len(self._running):
+        if any(p.refused for p in refused) and not self._num_trained + len(self._running):
             refused = [p for p in refused if p.refused]
             name = collections.Counter(p.refused.partition(":")[0] for p in refused).most_common(1)[0][0]
             limit = self.settings.limits[name]
@@ -289,16 +292,17 @@ class Session:
             spent=trial.reports[-1].seconds if trial and trial.is_open and trial.reports else 0.0,
         )
 
-    def _count_failure(self, result: Result, outcomes: list[Result]) -> None:
-        """Give up when too many trials fail; ``outcomes`` are those until then."""
+    def _count_failure(self, result: Result) -> None:
+        """Give up when too many trials fail."""
+        self._num_trained += result.status is not Status.REJECTED
         if result.status is not Status.FAILED:
             self._failed_in_a_row = 0 if result.status is not Status.REJECTED else self._failed_in_a_row
             return
         self._failed_in_a_row += 1
-        errors = [r.error for r in outcomes if r.status is Status.FAILED]
-        num_trained = sum(r.status is not Status.REJECTED for r in outcomes)
-        too_many = len(errors) >= MAX_FAILED_IN_A_ROW and len(errors) > MAX_FAILED_SHARE * num_trained
+        self._errors.append(result.error)
+        num_failed = len(self._errors)
+        too_many = num_failed >= MAX_FAILED_IN_A_ROW and num_failed > MAX_FAILED_SHARE * self._num_trained
         if self._failed_in_a_row >= MAX_FAILED_IN_A_ROW or too_many:
             self.gave_up = True
-            commonest, times = collections.Counter(errors).most_common(1)[0]
-            self.stop_reason = f"{len(errors)} of {num_trained} trials failed, {times} with: {commonest}"
+            commonest, times = collections.Counter(self._errors).most_common(1)[0]
+            self.stop_reason = f"{num_failed} of {self._num_trained} trials failed, {times} with: {commonest}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from irnas import storage
 from irnas.core import catalog
-from irnas.core.errors import DataError, ExportError, ServiceError, SettingsError, SpaceError, StorageError
+from irnas.core.errors import ExportError, ServiceError, SettingsError, StorageError
 from irnas.core.provenance import code_revision, versions
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Genotype, Space
@@ -32,6 +32,7 @@ from irnas.search.strategy import Price, SearchProblem
 from irnas.search.strategy.catalogue import make_strategy
 from irnas.training.crop_check import require_fitting_crop
 from irnas.workflows.executor import Executor
+from irnas.workflows.preconditions import find_space, reopen_dataset, require_same_device, require_targets
 
 if TYPE_CHECKING:
     from irnas.deploy.device.target import Target
@@ -97,7 +98,7 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
     with executor.reaching(settings) as target:
         dataset = open_dataset(settings.dataset, progress=listener.progress)
         # Before anything is priced: refused are a set that cannot tell accuracy, and files other than DVC's lock names.
-        _require_targets(dataset, settings)
+        require_targets(dataset, settings)
         dvc_digest = lock.dvc_digest_or_raise(dataset.root)
         work = _work(settings, space, dataset, ledger, target)
         require_fitting_crop(space, settings)
@@ -122,13 +123,13 @@ def resume(
     executor.require_gpus()
     before = Run.read(uri)
     settings = before.settings if trials is None else replace(before.settings, trials=trials)
-    space = _space_of(before)
-    dataset = _reopen(before, dataset_at)
+    space = find_space(before)
+    dataset = reopen_dataset(before, dataset_at)
     # Files may change below a manifest that does not.
     lock.dvc_digest_or_raise(dataset.root)
     ledger = Ledger(uri)
     with executor.reaching(settings) as target:
-        _require_same(target, before.opened.device, uri)
+        require_same_device(target, before.opened.device, uri)
         work = _work(settings, space, dataset, ledger, target)
         with executor.joined(), ledger.writing():
             # Another search may have gone on with it until now.
@@ -142,62 +143,9 @@ def resume(
             return _run(work, executor, listener, run)
 
 
-def _reopen(run: Run, moved_to: str | None) -> Dataset:
-    """The data set that a run began with, where it lay or where it has moved to.
-
-    Raises:
-        SettingsError: it is not there any more, or it is another one.
-    """
-    data = run.opened.data
-    is_default = run.settings.dataset == DEFAULT
-    try:
-        dataset = open_dataset(moved_to or (DEFAULT if is_default else data.path))
-    except DataError as error:
-        if moved_to or is_default:
-            raise
-        moved = f"must be there (--dataset names the place where revision {data.revision} is now)"
-        raise SettingsError(f"run {run.uri}: got a data set that cannot be opened ({error}); {moved}") from None
-    if dataset.revision != data.revision:
-        where = f" at {moved_to}" if moved_to else ""
-        raise SettingsError(f"run {run.uri}: got data revision {dataset.revision}{where}; must be {data.revision}")
-    return dataset
-
-
-def _space_of(run: Run) -> Space:
-    """The part of today's space that a run explores: the axes and values that it began with.
-
-    What a search of today would vary may be another part of it.
-
-    Raises:
-        SettingsError: the space no longer has all of that.
-    """
-    today, before = catalog.load(run.settings.space), run.space
-    with contextlib.suppress(SpaceError):
-        space = today.restrict({param.name: param.values for param in before.params})
-        if space.fingerprint == before.fingerprint:
-            return space
-    raise SettingsError(f"run {run.uri}: got a space {today.name} that has changed; must be the one it began with")
-
-
 def _work(settings: SearchSettings, space: Space, dataset: Dataset, ledger: Ledger, target: Target | None) -> _Work:
     pricer = pricing.pricer(settings, target)
     return _Work(settings=settings, space=space, dataset=dataset, target=target, price=pricer, ledger=ledger)
-
-
-def _require_targets(dataset: Dataset, settings: SearchSettings) -> None:
-    """Refuse a validation split by which every network is as accurate as the next."""
-    accuracies = [objective.name for objective in settings.objectives if objective.kind == "metric"]
-    if accuracies and "val" in dataset.splits and not dataset.manifest.counts["val"]["targets"]:
-        got = f"{len(dataset.manifest.splits['val'])} images without any target in 'val'"
-        raise SettingsError(f"data set {dataset.name}: got {got}; must have some for a search by {accuracies[0]}")
-
-
-def _require_same(target: Target | None, before: Device | None, uri: str) -> None:
-    """Speeds of two devices, or of two profiles of one, do not belong into one front."""
-    if target and before and target.revision != before.revision:
-        now = Device(**target.document())
-        got, must = (f"{d.name} ({d.cpu}, {d.kernels}; {d.revision})" for d in (now, before))
-        raise SettingsError(f"run {uri}: got the device {got}; must be the one it began with: {must}")
 
 
 def _run(work: _Work, executor: Executor, listener: Listener, run: Run) -> Outcome:

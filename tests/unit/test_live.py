@@ -77,7 +77,7 @@ def test_what_is_optimised_is_shown_whatever_it_is(capsys: pytest.CaptureFixture
         Finished(result=result(0, values)),
     ):
         lines.watch(event)
-    assert "mIoU 0.500, Fa 20e-6, AUC 87.50 % | ops 10 M" in capsys.readouterr().err
+    assert "mIoU 50.00 %, Fa 20.0·10⁻⁶, AUC 87.50 % | ops 10 M" in capsys.readouterr().err
 
 
 def test_a_paused_trial_waits_until_it_is_continued() -> None:
@@ -100,7 +100,7 @@ def test_lines_say_what_happens(capsys: pytest.CaptureFixture[str]) -> None:
         lines.watch(event)
     printed = capsys.readouterr().err
     assert "tiny for miou, ops on d (rrrrrrrrrrrr): 4 networks x 3 epochs, tpe, run run" in printed
-    assert "trial 0" in printed and "failed: ValueError: broken" in printed and "mIoU 0.250" in printed
+    assert "trial 0" in printed and "failed: ValueError: broken" in printed and "mIoU 25.00 %" in printed
     assert "trial 2" not in printed
 
 

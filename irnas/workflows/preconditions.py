@@ -1,0 +1,70 @@
+"""What must hold before a search begins or goes on: the same space, data and device, and data with targets to find."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from irnas.core import catalog
+from irnas.core.errors import DataError, SettingsError, SpaceError
+from irnas.core.settings import SearchSettings
+from irnas.core.space import Space
+from irnas.data import DEFAULT, Dataset, open_dataset
+from irnas.record.events import Device
+from irnas.record.run import Run
+
+if TYPE_CHECKING:
+    from irnas.deploy.device.target import Target
+
+
+def reopen_dataset(run: Run, moved_to: str | None) -> Dataset:
+    """The data set that a run began with, where it lay or where it has moved to.
+
+    Raises:
+        SettingsError: it is not there any more, or it is another one.
+    """
+    data = run.opened.data
+    is_default = run.settings.dataset == DEFAULT
+    try:
+        dataset = open_dataset(moved_to or (DEFAULT if is_default else data.path))
+    except DataError as error:
+        if moved_to or is_default:
+            raise
+        moved = f"must be there (--dataset names the place where revision {data.revision} is now)"
+        raise SettingsError(f"run {run.uri}: got a data set that cannot be opened ({error}); {moved}") from None
+    if dataset.revision != data.revision:
+        where = f" at {moved_to}" if moved_to else ""
+        raise SettingsError(f"run {run.uri}: got data revision {dataset.revision}{where}; must be {data.revision}")
+    return dataset
+
+
+def find_space(run: Run) -> Space:
+    """The part of today's space that a run explores: the axes and values that it began with.
+
+    What a search of today would vary may be another part of it.
+
+    Raises:
+        SettingsError: the space no longer has all of that.
+    """
+    today, before = catalog.load(run.settings.space), run.space
+    with contextlib.suppress(SpaceError):
+        space = today.restrict({param.name: param.values for param in before.params})
+        if space.fingerprint == before.fingerprint:
+            return space
+    raise SettingsError(f"run {run.uri}: got a space {today.name} that has changed; must be the one it began with")
+
+
+def require_targets(dataset: Dataset, settings: SearchSettings) -> None:
+    """Refuse a validation split by which every network is as accurate as the next."""
+    accuracies = [objective.name for objective in settings.objectives if objective.kind == "metric"]
+    if accuracies and "val" in dataset.splits and not dataset.manifest.counts["val"]["targets"]:
+        got = f"{len(dataset.manifest.splits['val'])} images without any target in 'val'"
+        raise SettingsError(f"data set {dataset.name}: got {got}; must have some for a search by {accuracies[0]}")
+
+
+def require_same_device(target: Target | None, before: Device | None, uri: str) -> None:
+    """Speeds of two devices, or of two profiles of one, do not belong into one front."""
+    if target and before and target.revision != before.revision:
+        now = Device(**target.document())
+        got, must = (f"{d.name} ({d.cpu}, {d.kernels}; {d.revision})" for d in (now, before))
+        raise SettingsError(f"run {uri}: got the device {got}; must be the one it began with: {must}")
