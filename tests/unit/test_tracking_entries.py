@@ -88,6 +88,9 @@ def test_an_epoch_that_was_told_twice_is_one_point(tmp_path: Path) -> None:
     uri = write_run(tmp_path / "runs" / "one", space_folder(tmp_path), trials=1, then=again)
     _, children = entries(read(uri))
     assert [step for step, _ in points(children[3], "miou")] == [1, 2, 3, 4]
+    third, third_again = (r.values["miou"] for r in read(uri).trials[3].reports if r.epoch == 3)
+    # What MLflow was told once stays.
+    assert points(children[3], "miou")[2] == (3, third) != (3, third_again)
 
 
 def finals(writer: Writer) -> None:
