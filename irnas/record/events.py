@@ -2,12 +2,12 @@
 
 This file is the schema of the record. An event is parsed once, where it is read, and from then on is a value with
 names and types; nobody else looks into the documents. ``SCHEMA`` is raised when a field changes its meaning or a kind
-is added. Records of schema 1, which version 0.1 wrote, are brought up to date while they are read (``_upgrade``).
+is added. Records of schema 1, which version 0.1 wrote, and of schema 2 are brought up to date while they are read
+(``irnas.record.upgrade``).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -20,9 +20,10 @@ from irnas.core.proposal import Proposal
 from irnas.core.result import Result
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Space
+from irnas.record.upgrade import upgrade
 
-SCHEMA = 2
-"""Of events; that of the results in them is its own."""
+SCHEMA = 3
+"""Of events; that of the results in them is its own. 3: with ``Tested``, and the replicate that a report is of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +162,8 @@ class Reported(Event):
     """Of its training, since it was last started."""
     paused: bool
     """Whether its worker was let go with it."""
+    replicate: int = 0
+    """Above 0 where a further training of the network, with another seed, tells them."""
     trained_on: str = ""
     """See ``Result.trained_on``."""
     fused: bool | None = None
@@ -210,12 +213,14 @@ class Finished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeated(Event):
-    """A finalist was trained to its end once more, with another seed."""
+    """A network was trained to its end once more, with another seed."""
 
     KIND: ClassVar[str] = "repeated"
     trial: int
     key: str
     seed: int
+    replicate: int = 0
+    """Which of its trainings it was, from 1; 0 in records of before schema 3, which do not say."""
     seconds: float
     values: Mapping[str, float]
     """Metrics on the validation split."""
@@ -251,6 +256,31 @@ class Measured(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tested(Event):
+    """A network was judged on images that no training and no choice has seen."""
+
+    KIND: ClassVar[str] = "tested"
+    trial: int
+    key: str
+    replicate: int
+    """Which of its trainings: 0 is that of the trial itself."""
+    seed: int | None
+    """Of that training; None where nobody knows."""
+    split: str
+    data_rev: str
+    threshold: float
+    """The model's own, from which a probability counts as target."""
+    values: Mapping[str, Mapping[str, float]]
+    """Preset to metric to value, at the model's own threshold."""
+    at_half: Mapping[str, Mapping[str, float]]
+    """The same at a threshold of 0.5."""
+    reading: int
+    """Which reading of this split by this run it was, from 1."""
+    source: str = ""
+    """The file that was tested; empty for the weights that the run keeps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Closed(Event):
     """The run ended by itself, or knew that it was ended; ``Resumed`` may follow."""
 
@@ -259,7 +289,8 @@ class Closed(Event):
 
 
 KINDS: Mapping[str, type[Event]] = {
-    c.KIND: c for c in (Opened, Resumed, Proposed, Reported, Continued, Retried, Finished, Repeated, Measured, Closed)
+    c.KIND: c
+    for c in (Opened, Resumed, Proposed, Reported, Continued, Retried, Finished, Repeated, Measured, Tested, Closed)
 }
 
 
@@ -282,32 +313,11 @@ def parse(line: bytes, where: str) -> Event:
     if kind is None:
         raise FormatError(f"{where}: got kind {document.get('kind')!r}; must be one of {', '.join(KINDS)}")
     try:
-        return kind._read(document if schema == SCHEMA else _upgrade(document))
+        return kind._read(document if schema == SCHEMA else upgrade(document))
     except KeyError as error:
         raise FormatError(f"{where} ({kind.KIND}): got no {error.args[0]}; must be there") from None
     except (TypeError, ValueError, AttributeError, IrnasError) as error:
         raise FormatError(f"{where} ({kind.KIND}): got {error}; must be an event of an irnas run") from None
-
-
-def _upgrade(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A document of schema 1 in the form of today; what version 0.1 did not write yet gets what it meant."""
-    kind = document["kind"]
-    if kind == Opened.KIND:
-        data = {"dvc": None, **document["data"], "revision": document["data_rev"]}
-        data = {f.name: data[f.name] for f in fields(DataSource)}
-        absent: dict[str, Any] = {"versions": {}, "device": None, "baselines": {}}
-        return {**absent, **document, "data": data, "run_id": _first_identity(document)}
-    defaults: Mapping[str, Mapping[str, Any]] = {
-        Proposed.KIND: {"origin": "", "refused": "", "memory": {}},
-        Reported.KIND: {"paused": False, "trained_on": "", "fused": None},
-        Continued.KIND: {"belief": {}, "promoted": False},
-    }
-    return {**defaults.get(kind, {}), **document}
-
-
-def _first_identity(document: Mapping[str, Any]) -> str:
-    """What named a run before it had a name of its own: 16 hex digits of its opening event."""
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _plain(value: Any) -> Any:

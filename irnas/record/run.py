@@ -31,6 +31,7 @@ from irnas.record.events import (
     Reported,
     Resumed,
     Retried,
+    Tested,
 )
 from irnas.record.ledger import Ledger
 from irnas.record.replicates import ReplicateStatistics, with_replicate_means
@@ -110,6 +111,9 @@ class Run:
                 self.trials.setdefault(proposal.trial, Trial(proposed=event))
             case Reported():
                 trial = self._trial(event)
+                if event.replicate:
+                    trial.replicate_reports.setdefault(event.replicate, []).append(event)
+                    return
                 trial.reports.append(event)
                 self.reports.append(event)
                 self.tally.add(event.trial, event.epoch, event.seconds)
@@ -131,8 +135,10 @@ class Run:
                 self._grow(event, Front.of(self.results, self.objectives))
             case Measured():
                 self._trial(event).measured = event
+            case Tested():
+                self._trial(event).tests.append(event)
 
-    def _trial(self, event: Reported | Continued | Retried | Finished | Repeated | Measured) -> Trial:
+    def _trial(self, event: Reported | Continued | Retried | Finished | Repeated | Measured | Tested) -> Trial:
         trial = self.trials.get(event.trial)
         if trial is None:
             raise FormatError(f"{self.uri}: got {event.KIND} of trial {event.trial}; must be proposed before")
@@ -248,6 +254,11 @@ class Run:
         """Why the search ended; empty where it is going on, or was killed."""
         end = self.turning_point
         return end.reason if isinstance(end, Closed) else ""
+
+    def num_readings(self, split: str) -> int:
+        """How often networks of this run were judged on a split that only tests read."""
+        tests = (test for trial in self.trials.values() for test in trial.tests)
+        return max((test.reading for test in tests if test.split == split), default=0)
 
     def hypervolume(self) -> float:
         """The share, 0..1, of the run's objective box that the front dominates."""

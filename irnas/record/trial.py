@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from irnas.core.front import Front
 from irnas.core.proposal import Proposal
-from irnas.record.events import Finished, Measured, Proposed, Repeated, Reported, Retried
+from irnas.record.events import Finished, Measured, Proposed, Repeated, Reported, Retried, Tested
 from irnas.record.replicates import ReplicateStatistics, statistics_of
 
 
@@ -23,6 +23,10 @@ class Trial:
     """Whether it is trained to its end as a finalist, whatever the strategy says."""
     finished: Finished | None = None
     replicates: list[Repeated] = field(default_factory=list)
+    replicate_reports: dict[int, list[Reported]] = field(default_factory=dict)
+    """What its further trainings told, by their number, from 1."""
+    tests: list[Tested] = field(default_factory=list)
+    """How its trainings were judged on splits that only tests read, in order."""
     measured: Measured | None = None
 
     @property

@@ -25,6 +25,7 @@ from irnas.record.events import (
     Reported,
     Resumed,
     Retried,
+    Tested,
     parse,
 )
 
@@ -45,12 +46,27 @@ ONE_OF_EACH: list[Event] = [
     opened(device=DEVICE, baselines={"all_background": {"miou": 0.0}}, versions={"torch": "2"}),
     Resumed(trials=9, code_rev="c"),
     proposed(0, "ops: too many"),
-    Reported(trial=0, epoch=2, values={"miou": 0.5}, seconds=1.5, paused=True, trained_on="a cpu", fused=True),
+    Reported(
+        trial=0, epoch=2, values={"miou": 0.5}, seconds=1.5, paused=True, replicate=1, trained_on="a cpu", fused=True
+    ),
     Continued(trial=0, belief={"mean": 0.5}, promoted=True),
     Retried(trial=0, error="its worker died"),
     Finished(result=result(0, {"miou": 0.5, "ops": 1.0})),
-    Repeated(trial=0, key="k", seed=7, seconds=1.0, values={"miou": 0.25}),
+    Repeated(trial=0, key="k", seed=7, replicate=1, seconds=1.0, values={"miou": 0.25}),
     MEASURED,
+    Tested(
+        trial=0,
+        key="k",
+        replicate=2,
+        seed=7,
+        split="test",
+        data_rev="5eed",
+        threshold=0.7,
+        values={"basicirstd": {"miou": 0.5}},
+        at_half={"basicirstd": {"miou": 0.25}},
+        reading=3,
+        source="a.xnor",
+    ),
     Closed(reason="interrupted"),
 ]
 
@@ -108,3 +124,11 @@ def test_a_record_of_version_0_1_means_what_it_meant() -> None:
     assert parse(line(report), "here") == Reported(t=1.0, trial=0, epoch=1, values={}, seconds=1.0, paused=False)
     continued = {"schema": 1, "t": 1.0, "kind": "continued", "trial": 4}
     assert parse(line(continued), "here") == Continued(t=1.0, trial=4)
+
+
+def test_a_record_of_schema_2_means_what_it_meant() -> None:
+    repeated = {"schema": 2, "t": 1.0, "kind": "repeated", "trial": 0, "key": "k", "seed": 7, "seconds": 1.0}
+    event = parse(line({**repeated, "values": {"miou": 0.5}}), "here")
+    assert event == Repeated(t=1.0, trial=0, key="k", seed=7, seconds=1.0, values={"miou": 0.5}, replicate=0)
+    new = opened()
+    assert parse(line({**new.document(), "schema": 2}), "here") == new

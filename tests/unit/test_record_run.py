@@ -10,7 +10,7 @@ from irnas.core.errors import FormatError, SettingsError
 from irnas.core.objective import parse
 from irnas.core.result import Status
 from irnas.core.settings import SearchSettings
-from irnas.record.events import Closed, Continued, Event, Finished, Reported, Resumed, Retried
+from irnas.record.events import Closed, Continued, Event, Finished, Reported, Resumed, Retried, Tested
 from irnas.record.run import Run
 from irnas.record.selection import select_trial
 
@@ -119,3 +119,31 @@ def test_a_beginning_that_fits_several_keys_is_refused() -> None:
     shared = next(c for c in letters if letters.count(c) > 1 and not c.isdigit())
     with pytest.raises(SettingsError, match=r"got \d+ networks whose keys begin so"):
         select_trial(run, shared)
+
+
+def test_what_a_further_training_tells_is_kept_apart() -> None:
+    further = Reported(trial=0, epoch=1, values={"miou": 0.1}, seconds=9.0, paused=False, replicate=2)
+    run = run_of(proposed(0), reported(0, 1, miou=0.5), further)
+    trial = run.trials[0]
+    assert trial.curve[1].values == {"miou": 0.5} and run.tally.seconds == 1.0
+    assert trial.replicate_reports == {2: [further]}
+
+
+def test_readings_are_counted_by_split() -> None:
+    def tested(split: str, reading: int) -> Tested:
+        return Tested(
+            trial=0,
+            key="k",
+            replicate=0,
+            seed=1,
+            split=split,
+            data_rev="5eed",
+            threshold=0.5,
+            values={},
+            at_half={},
+            reading=reading,
+        )
+
+    run = run_of(proposed(0), tested("test", 1), tested("test", 2), tested("other", 1))
+    assert (run.num_readings("test"), run.num_readings("other"), run.num_readings("val")) == (2, 1, 0)
+    assert len(run.trials[0].tests) == 3

@@ -1,0 +1,40 @@
+"""Brings events that older versions wrote into the form of today, before they are parsed.
+
+Kinds and fields are named by what stands in those records, which no renaming of today changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_NO_SOURCE = {"dvc": None}
+_ABSENT_IN_OPENED: Mapping[str, Any] = {"versions": {}, "device": None, "baselines": {}}
+_ABSENT: Mapping[str, Mapping[str, Any]] = {
+    "proposed": {"origin": "", "refused": "", "memory": {}},
+    "reported": {"paused": False, "replicate": 0, "trained_on": "", "fused": None},
+    "continued": {"belief": {}, "promoted": False},
+    "repeated": {"replicate": 0},
+}
+"""Kind to what its events lacked once, with what that meant."""
+
+
+def upgrade(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An event of schema 1 (version 0.1) or 2 in the form of schema 3; fields that it has stay as they are."""
+    kind = document["kind"]
+    if kind == "opened" and document.get("schema", 0) < 2:
+        return _upgrade_opened(document)
+    return {**_ABSENT.get(kind, {}), **document}
+
+
+def _upgrade_opened(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    written = {**_NO_SOURCE, **document["data"], "revision": document["data_rev"]}
+    data = {name: written[name] for name in ("name", "revision", "path", "dvc")}
+    return {**_ABSENT_IN_OPENED, **document, "data": data, "run_id": _first_identity(document)}
+
+
+def _first_identity(document: Mapping[str, Any]) -> str:
+    """What named a run before it had a name of its own: 16 hex digits of its opening event."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
