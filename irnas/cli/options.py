@@ -15,7 +15,8 @@ import typer
 from irnas.cli.option_groups import Options, with_options
 from irnas.core.errors import SettingsError
 from irnas.core.objective import parse
-from irnas.core.settings import Budget, Recipe, SearchSettings, TotalBudget
+from irnas.core.recipe import Budget, Recipe
+from irnas.core.settings import SearchSettings, TotalBudget
 from irnas.core.strategies import describe_strategies
 from irnas.core.text import parse_duration, parse_si
 

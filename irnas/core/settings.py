@@ -14,27 +14,20 @@ from typing import Any, NamedTuple
 
 from irnas.core.errors import SettingsError
 from irnas.core.objective import LIMITABLE, RUNTIME, Objective, parse
-from irnas.core.strategies import MULTI_FIDELITY, STRATEGIES
+from irnas.core.recipe import DEFAULT, OWN, Budget, Recipe, at_least
+from irnas.core.strategies import LISTED, MULTI_FIDELITY, STRATEGIES
 from irnas.core.text import duration_option, number_option, parse_duration, parse_quantity
 
-LOSSES = ("softiou", "softiou_image", "bce", "dice", "focal")
-DEFAULT = "default"
-"""The loss that trains a family well: its paper's where that does, else one made of it; its README says which."""
-OWN = "own"
-"""The loss that the family's paper trains with, to the letter."""
 HEADLINES, ALL_PUBLISHED = "published", "published/all"
 """Instead of names of designs to begin with: the headlines of the papers, and all of their points."""
+LAST, BEST = "last", "best"
+"""Which epoch's weights count."""
 NODE = "node:"
 """Ahead of the label of a cluster's node, in the place of a profile's file."""
 
 
 _NAMES_OF_0_1 = {"sampler": "strategy", "grace": "grace_period", "spend": "budget_limit"}
 """What the records of version 0.1 call settings, and what they are called now."""
-
-
-def _at_least(where: str, value: float, least: float) -> None:
-    if not value >= least:
-        raise SettingsError(f"{where}: got {value}; must be at least {least:g}")
 
 
 class TotalBudget(NamedTuple):
@@ -68,62 +61,6 @@ ENDLESS = TotalBudget()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """How much training a trial gets. Results of different budgets are never compared."""
-
-    epochs: int = 10
-    """Passes over the training split; at least 1."""
-    batch: int = 8
-    """Crops in a step; at least 1."""
-    crop: int = 64
-    """Side of a training crop in pixels; a multiple of 16."""
-
-    def __post_init__(self) -> None:
-        _at_least("budget.epochs", self.epochs, 1)
-        _at_least("budget.batch", self.batch, 1)
-        if self.crop < 16 or self.crop % 16:
-            raise SettingsError(f"budget.crop: got {self.crop}; must be a multiple of 16, at least 16")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How a trial is trained."""
-
-    loss: str = DEFAULT
-    """``default``, ``own``, or names of ``LOSSES`` joined by '+': their sum."""
-    lr: float | None = None
-    """Peak learning rate of AdamW; None for the family's own."""
-    lr_end: float = 1e-5
-    """Learning rate at the end of the cosine."""
-    warmup: float = 0.05
-    """Share of the steps in which the rate rises linearly; 0..1."""
-    weight_decay: float = 1e-4
-    ema: float = 0.0
-    """Decay of the averaged weights that are validated; 0 turns it off."""
-    amp: bool = False
-    """bfloat16 autocast, on a GPU only."""
-    target_share: float = 0.5
-    """Share of the crops that are made to hold a target pixel; 0..1."""
-    augment: bool = True
-    """Flips, transposes, gain and offset."""
-
-    def __post_init__(self) -> None:
-        for name in [] if self.loss in (DEFAULT, OWN) else self.loss.split("+"):
-            if name not in LOSSES:
-                raise SettingsError(
-                    f"recipe.loss: got {name!r}; one of {', '.join(LOSSES)}, a sum such as softiou+bce, {DEFAULT} or "
-                    f"{OWN}"
-                )
-        most = 1.0 if self.lr is None else self.lr
-        if not 0 < most <= 1 or not 0 <= self.lr_end <= most:
-            raise SettingsError(f"recipe.lr: got {self.lr} to {self.lr_end}; must fall, and lie in 0..1")
-        for name in ("warmup", "ema", "target_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SettingsError(f"recipe.{name}: got {getattr(self, name)}; must lie in 0..1")
-        _at_least("recipe.weight_decay", self.weight_decay, 0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSettings:
     """Everything that decides one search: two runs with equal settings are the same run."""
 
@@ -146,7 +83,18 @@ class SearchSettings:
     finalists: int = 0
     """Networks of the front that are trained to their end and again with other seeds; 0 for none."""
     seeds: int = 3
-    """Trainings of each finalist, its own included."""
+    """Trainings of each finalist, its own included; of ``irnas train``, those of each network."""
+    fit_on: str = "fit"
+    """The split that is trained on."""
+    validate_on: str = "val"
+    """The split that is validated on."""
+    is_validation_seen: bool = False
+    """Whether ``validate_on`` holds images of ``fit_on``: its figures then show that a training works, and not how well
+    the network does on images that are new to it."""
+    keep: str = "last"
+    """Which epoch's weights count: those of the ``last``, or of the ``best`` on ``validate_on``."""
+    starts_from: str = ""
+    """The file whose weights the trainings start from; empty for random ones."""
     limits: Mapping[str, float] = field(default_factory=dict)
     """Cost name to the largest value that may be trained."""
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -166,10 +114,10 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         parse([o.name for o in self.objectives])
-        _at_least("trials", self.trials, 1)
-        _at_least("finalists", self.finalists, 0)
-        _at_least("seeds", self.seeds, 1)
-        if self.strategy not in STRATEGIES:
+        at_least("trials", self.trials, 1)
+        at_least("finalists", self.finalists, 0)
+        at_least("seeds", self.seeds, 1)
+        if self.strategy not in STRATEGIES and not self.is_training:
             raise SettingsError(f"strategy: got {self.strategy!r}; one of {', '.join(STRATEGIES)}")
         if self.grace_period is not None and not (
             self.is_multi_fidelity and 1 <= self.grace_period <= self.budget.epochs
@@ -179,6 +127,7 @@ class SearchSettings:
                 f"must be in 1..{self.budget.epochs} epochs, "
                 f"with {' or '.join(MULTI_FIDELITY)}"
             )
+        self._check_splits()
         if self.worth is not None and not 0 < self.worth < math.inf:
             raise SettingsError(f"worth: got {self.worth} seconds; must be above 0")
         for name, limit in self.limits.items():
@@ -195,6 +144,28 @@ class SearchSettings:
         if any(side < 1 for side in self.cost_input):
             raise SettingsError(f"input: got {self.cost_input}; must be channels x height x width, each at least 1")
 
+    def _check_splits(self) -> None:
+        for name, split in (("fit_on", self.fit_on), ("validate_on", self.validate_on)):
+            if split.rpartition("/")[2].startswith("test"):
+                raise SettingsError(f"{name}: got {split!r}; must be no test split: only `irnas test` reads those")
+        if self.keep not in (LAST, BEST):
+            raise SettingsError(f"keep: got {self.keep!r}; must be {LAST} or {BEST}")
+        if self.keep == BEST and self.is_validation_seen:
+            raise SettingsError(
+                f"keep: got {BEST} with {self.validate_on}, whose images are trained on (split {self.fit_on}); must be "
+                f"{LAST}, or come with a split without them (--split fit)"
+            )
+
+    @property
+    def is_training(self) -> bool:
+        """Whether nothing is searched: the networks are given, and each is trained in full (``irnas train``)."""
+        return self.strategy == LISTED
+
+    @property
+    def validation(self) -> str:
+        """How figures on the validation split are to be called: its name, and whether its images were trained on."""
+        return f"{self.validate_on} (images that were trained on)" if self.is_validation_seen else self.validate_on
+
     @property
     def is_timed(self) -> bool:
         """Whether the search asks for the speed of its networks."""
@@ -208,7 +179,7 @@ class SearchSettings:
     @property
     def is_multi_fidelity(self) -> bool:
         """Whether the strategy pauses trainings, so that the budget counts epochs and not networks."""
-        return STRATEGIES[self.strategy].is_multi_fidelity
+        return self.strategy in MULTI_FIDELITY
 
     @property
     def total_budget(self) -> TotalBudget:
@@ -258,7 +229,7 @@ class SearchSettings:
             axes={axis: tuple(choices) for axis, choices in values["axes"].items()},
             cost_input=tuple(values["cost_input"]),
             budget=Budget(**values["budget"]),
-            recipe=Recipe(**recipe),
+            recipe=Recipe.from_document(recipe),
         )
         return cls(**values)
 

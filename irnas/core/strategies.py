@@ -45,6 +45,10 @@ STRATEGY_ENTRIES = (
     ),
 )
 
+LISTED = "listed"
+"""In the place of a strategy's name: nothing is searched, the networks are given (``irnas train``). No search takes it,
+and no module makes it."""
+
 STRATEGIES = {entry.name: entry for entry in STRATEGY_ENTRIES if not entry.is_simulated_only}
 """What a search may use, by name."""
 MULTI_FIDELITY = tuple(entry.name for entry in STRATEGIES.values() if entry.is_multi_fidelity)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from irnas.core.errors import DataError
 from irnas.data.dataset import Split
+from irnas.data.paste import cut_target, paste_target
 from irnas.data.sample import Bytes
 
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
@@ -32,6 +33,7 @@ def batches(
     epoch: int,
     target_share: float = 0.5,
     augment: bool = True,
+    paste: float = 0.0,
     frames: int = 1,
 ) -> Iterator[Batch]:
     """One pass over a split, shuffled: x float32 in 0..1 [N, frames, crop, crop], y uint8 [N, 1, crop, crop]: 0, 1,
@@ -49,22 +51,35 @@ def batches(
         epoch: number of the pass.
         target_share: probability that a crop must contain a target pixel, where the image has one.
         augment: also flip and rotate (all 8 ways) and jitter gain and offset.
+        paste: share of the crops into which a target of another image of the split is laid; see irnas.data.paste.
         frames: of the window that each image ends, oldest first; all are cut and turned alike.
 
     Raises:
-        DataError: a batch, a crop or frames below 1, or a share outside 0..1.
+        DataError: a batch, a crop or frames below 1, a share outside 0..1, or targets to be laid into windows.
     """
     for what, value in (("batch", batch), ("crop", crop), ("frames", frames)):
         if value < 1:
             raise DataError(f"loader {what}: got {value}; must be at least 1")
-    if not 0 <= target_share <= 1:
-        raise DataError(f"loader target_share: got {target_share}; must be in 0..1")
-    return _batches(split, batch, crop, np.random.default_rng([seed, epoch]), target_share, augment, frames)
+    for what, share in (("target_share", target_share), ("paste", paste)):
+        if not 0 <= share <= 1:
+            raise DataError(f"loader {what}: got {share}; must be in 0..1")
+    if paste and frames > 1:
+        raise DataError(f"loader paste: got windows of {frames} frames; must be single images, or 0")
+    return _batches(split, batch, crop, (seed, epoch), target_share, augment, paste, frames)
 
 
 def _batches(
-    split: Split, batch: int, crop: int, rng: np.random.Generator, target_share: float, augment: bool, frames: int
+    split: Split,
+    batch: int,
+    crop: int,
+    seeds: tuple[int, int],
+    target_share: float,
+    augment: bool,
+    paste: float,
+    frames: int,
 ) -> Iterator[Batch]:
+    # What is pasted has a chance of its own, so that all else is drawn as without it.
+    rng, paste_rng = np.random.default_rng(seeds), np.random.default_rng([*seeds, 1])
     count = len(split)
     order = rng.permutation(count).tolist()
     # All draws of the pass at once: a generator call per number would cost more than the copies.
@@ -79,6 +94,8 @@ def _batches(
             draw = _Draw(*draws[start + k])
             window = _draw_window(split, i, crop, draw, target_share)
             images, mask = [image[window] for image in split.window(i, frames)], split.mask(i)[window]
+            if paste and paste_rng.random() < paste:
+                images, mask = _with_target(split, images, mask, paste_rng)
             gain, offset = 1.0, 0.0
             if augment:
                 way = int(draw.way * 8)
@@ -88,6 +105,16 @@ def _batches(
             for channel, image in enumerate(images):
                 _write_scaled(image, gain, offset, x_nchw[k, channel])
         yield x_nchw, y_nchw
+
+
+def _with_target(split: Split, images: list[Bytes], mask: Bytes, rng: np.random.Generator) -> tuple[list[Bytes], Bytes]:
+    """A crop with a target of any image of the split laid into it, where there is room."""
+    target = cut_target(split, int(rng.integers(len(split))), rng.random())
+    if target is None:
+        return images, mask
+    image, mask = images[0].copy(), mask.copy()
+    paste_target(target, image, mask, rng)
+    return [image], mask
 
 
 class _Draw(NamedTuple):

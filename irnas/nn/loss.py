@@ -7,17 +7,24 @@ with half of the crops empty a small network soon predicts nothing at all; it is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from irnas.core.errors import SettingsError
+from irnas.core.recipe import POSITIVE_WEIGHT
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
-POSITIVE_WEIGHT = 20.0
-"""What a target pixel counts in ``bce``; targets are about one pixel in two thousand."""
+
+class WeightedLoss(Protocol):
+    """A loss in which target pixels may count more."""
+
+    def __call__(self, logits_n1hw: Tensor, truth_n1hw: Tensor, pos_weight: float = POSITIVE_WEIGHT) -> Tensor:
+        """The loss, a scalar; ``pos_weight`` is what a target pixel counts in its cross-entropy, where it has one."""
+
 
 _SMOOTH = 1.0
 _PER_IMAGE = (1, 2, 3)
@@ -36,9 +43,9 @@ def softiou_image(logits_n1hw: Tensor, truth_n1hw: Tensor) -> Tensor:
     return _soft_iou(logits_n1hw, truth_n1hw, dims=_PER_IMAGE).mean()
 
 
-def bce(logits_n1hw: Tensor, truth_n1hw: Tensor) -> Tensor:
-    """Binary cross-entropy, mean over the pixels, target pixels counted ``POSITIVE_WEIGHT`` times."""
-    weight = torch.full((), POSITIVE_WEIGHT, device=logits_n1hw.device, dtype=logits_n1hw.dtype)
+def bce(logits_n1hw: Tensor, truth_n1hw: Tensor, pos_weight: float = POSITIVE_WEIGHT) -> Tensor:
+    """Binary cross-entropy, mean over the pixels, target pixels counted ``pos_weight`` times."""
+    weight = torch.full((), pos_weight, device=logits_n1hw.device, dtype=logits_n1hw.dtype)
     return F.binary_cross_entropy_with_logits(logits_n1hw, truth_n1hw, pos_weight=weight)
 
 
@@ -69,7 +76,7 @@ LOSSES: Mapping[str, Loss] = {
 }
 
 
-def make_loss(text: str) -> Loss:
+def make_loss(text: str) -> WeightedLoss:
     """The loss called ``text``: one name, or names joined by '+' for their sum.
 
     Raises:
@@ -80,8 +87,12 @@ def make_loss(text: str) -> Loss:
         if name not in LOSSES:
             raise SettingsError(f"loss: got {name!r}; one of {', '.join(LOSSES)}, or a sum such as softiou+bce")
 
-    def total(logits_n1hw: Tensor, truth_n1hw: Tensor) -> Tensor:
-        return torch.stack([LOSSES[name](logits_n1hw, truth_n1hw) for name in names]).sum()
+    def total(logits_n1hw: Tensor, truth_n1hw: Tensor, pos_weight: float = POSITIVE_WEIGHT) -> Tensor:
+        parts = [
+            bce(logits_n1hw, truth_n1hw, pos_weight) if name == "bce" else LOSSES[name](logits_n1hw, truth_n1hw)
+            for name in names
+        ]
+        return torch.stack(parts).sum()
 
     return total
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from irnas.core.recipe import DEFAULT, OWN
 from irnas.core.result import Status
-from irnas.core.settings import DEFAULT, OWN, SearchSettings
+from irnas.core.settings import SearchSettings
 from irnas.core.space import Genotype
 from irnas.core.text import format_duration, format_si
 from irnas.record.events import Device

@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 from irnas.core import errors
 from irnas.core.errors import IrnasError
+from irnas.core.recipe import Budget, Recipe
 from irnas.core.result import Result
-from irnas.core.settings import Budget, Recipe
 from irnas.core.space import Genotype
 from irnas.training.trial import Assignment, Report
 
@@ -36,7 +36,7 @@ def decode(text: str) -> Assignment:
             **document,
             "genotype": Genotype.from_document(document["genotype"]),
             "budget": Budget(**document["budget"]),
-            "recipe": Recipe(**document["recipe"]),
+            "recipe": Recipe.from_document(document["recipe"]),
         }
     )
 

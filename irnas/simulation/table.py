@@ -22,8 +22,8 @@ from typing import Any
 from irnas import storage
 from irnas.core.errors import FormatError, SettingsError, SpaceError
 from irnas.core.objective import OBJECTIVES
+from irnas.core.recipe import DEFAULT, OWN
 from irnas.core.result import Status
-from irnas.core.settings import DEFAULT, OWN
 from irnas.core.space import Genotype, Space
 from irnas.record.events import Reported
 from irnas.record.run import Run

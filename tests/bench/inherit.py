@@ -35,7 +35,8 @@ from scipy.stats import spearmanr  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from irnas import models  # noqa: E402
-from irnas.core.settings import Budget, Recipe, trial_seed  # noqa: E402
+from irnas.core.recipe import Budget, Recipe  # noqa: E402
+from irnas.core.settings import trial_seed  # noqa: E402
 from irnas.data import open_dataset  # noqa: E402
 from irnas.data.loader import batches  # noqa: E402
 from irnas.metrics import PRESETS  # noqa: E402

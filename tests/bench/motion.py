@@ -18,7 +18,7 @@ import torch
 
 from irnas import models
 from irnas.core import catalog
-from irnas.core.settings import Budget, Recipe
+from irnas.core.recipe import Budget, Recipe
 from irnas.cost.count import survey
 from irnas.data import Split, open_dataset, synthetic
 from irnas.data.target import TargetSettings

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from irnas import models
 from irnas.core import catalog
-from irnas.core.settings import Budget, Recipe
+from irnas.core.recipe import Budget, Recipe
 from irnas.data import open_dataset, synthetic
 from irnas.record.run import Run
 from irnas.training.fit import pace

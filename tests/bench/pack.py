@@ -22,7 +22,7 @@ import torch
 
 from irnas import models
 from irnas.core import catalog
-from irnas.core.settings import Budget, Recipe
+from irnas.core.recipe import Budget, Recipe
 from irnas.data import open_dataset
 from irnas.training.fit import fit
 

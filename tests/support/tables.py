@@ -6,7 +6,7 @@ import math
 import random
 from dataclasses import replace
 
-from irnas.core.settings import Budget, Recipe
+from irnas.core.recipe import Budget, Recipe
 from irnas.core.space import Genotype, Space
 from irnas.simulation.table import Point, Step, Table
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,21 +15,24 @@ from support.datasets import tiny
 from support.opened import opened
 from typer.testing import CliRunner, Result
 
+import irnas
 from irnas import cost
 from irnas.cli.export import export
 from irnas.core import catalog
 from irnas.core import result as results
 from irnas.core.errors import IrnasError
 from irnas.core.proposal import Proposal
-from irnas.core.settings import Budget, Recipe, SearchSettings
+from irnas.core.recipe import Budget, Recipe
+from irnas.core.settings import SearchSettings
 from irnas.deploy.bench import source as bench_source
 from irnas.deploy.export import source
-from irnas.models import rpcanet_plus_weights
 from irnas.record.events import DataSource, Finished, Proposed, Repeated
 from irnas.record.ledger import Ledger
 from irnas.record.run import Run
 from irnas.runtime import reference, session
+from irnas.runtime.value_range import ValueRange
 from irnas.training.trial import Assignment, evaluate
+from irnas.training.weights import WeightsInfo
 
 APP = typer.Typer()
 APP.command()(export)
@@ -103,22 +107,44 @@ def test_a_point_of_a_space_is_exported_untrained(tmp_path: Path) -> None:
     assert wide["ops"] and reference.load(out).input.channels == 3
 
 
-def test_imported_weights_are_exported(tmp_path: Path) -> None:
-    file, out = rpcanet.imported(tmp_path / "w.pt"), tmp_path / "w.onnx"
+@pytest.mark.parametrize(
+    ("make", "name"), [(rpcanet.imported, "w.safetensors"), (rpcanet.imported_by_0_1, "w.pt")], ids=["now", "0.1"]
+)
+def test_imported_weights_are_exported(tmp_path: Path, make: Callable[[Path], Path], name: str) -> None:
+    file, out = make(tmp_path / name), tmp_path / "w.onnx"
     exported = json.loads(run(file, "-o", out, "--json").stdout)
     assert exported["name"] == "rpcanet_plus w" and exported["bytes"] == out.stat().st_size
-    network = rpcanet_plus_weights.read(file.read_bytes(), "here")[1]
+    network = irnas.load(file)
     image_hw = np.random.default_rng(0).integers(0, 256, (32, 48), dtype=np.uint8)
     with torch.no_grad():
         wanted = network(torch.from_numpy(image_hw / np.float32(255))[None, None]).sigmoid()[0, 0].numpy()
     np.testing.assert_allclose(session.load(out).run(image_hw[None])[0], wanted, atol=1e-5)
 
 
+def test_what_is_known_of_weights_goes_into_the_file(tmp_path: Path) -> None:
+    chosen = {"threshold": 0.9241, "miou_at_threshold": 0.614, "miou_at_half": 0.58}
+    data = DataSource(name="tiny", revision=tiny().revision, path=str(tiny().root))
+    facts = {**chosen, "data": data, "value_range": ValueRange(1000.0, 5000.0)}
+    file, out = rpcanet.imported(tmp_path / "w.safetensors", **facts), tmp_path / "w.onnx"
+    exported = json.loads(run(file, "-o", out, "--json").stdout)
+    assert {name: exported[name] for name in chosen} == chosen and exported["counts"] == [1000, 5000]
+    # Compared on the set it was trained on, which is still there.
+    assert exported["parity"]["dataset"].startswith("tiny/")
+    assert session.load(out).facts.threshold == 0.9241
+    assert "threshold 0.9241, chosen on validation: mIoU 61.40 % (58.00 % at 0.5)" in run(file, "-o", out).stdout
+    (rules,) = {source.from_weights(str(file), dataset).rules for dataset in (None, str(tiny().root))}
+    assert rules.threshold == 0.9241
+    gone = replace(data, path=str(tmp_path / "gone"))
+    file = rpcanet.imported(tmp_path / "w.safetensors", **{**facts, "data": gone})
+    assert "compared with nothing" in run(file, "-o", out).stdout
+
+
 def test_a_name_goes_with_a_run_or_a_space_alone(tmp_path: Path) -> None:
-    file, out = rpcanet.imported(tmp_path / "w.pt"), tmp_path / "x.onnx"
+    file, out = rpcanet.imported(tmp_path / "w.safetensors"), tmp_path / "x.onnx"
     assert "name: got 'best' with a file of weights; must be left out" in refused(file, "best", "-o", out)
     assert "name: got nothing; must be" in refused("biisnet", "-o", out)
-    assert "absent.pt: got No such file" in refused(tmp_path / "absent.pt", "-o", out)
+    for absent in ("absent.pt", "absent.safetensors"):
+        assert f"{absent}: got no such file" in refused(tmp_path / absent, "-o", out)
     assert not out.exists()
 
 
@@ -193,5 +219,9 @@ def test_best_takes_the_mean_over_all_trainings(monkeypatch: pytest.MonkeyPatch)
         run.add(Finished(result=result))
     run.add(Repeated(trial=0, key=lucky.key, seed=1, seconds=1.0, values={"miou": 0.1}))
     monkeypatch.setattr(source.Run, "read", lambda uri: run)
-    monkeypatch.setattr(source.weights, "restore", lambda uri, result: result.key)
+    monkeypatch.setattr(
+        source.weights,
+        "find_weights",
+        lambda run, result: (result.key, WeightsInfo(genotype=result.genotype, origin="trained")),
+    )
     assert source.from_run("r", "best", str(tiny().root)).network == steady.key

@@ -10,8 +10,8 @@ from support.results import result, tiny_space
 from irnas.cluster import connection
 from irnas.cluster.resources import Resources
 from irnas.core.errors import ServiceError, SettingsError, StorageError
+from irnas.core.recipe import Budget, Recipe
 from irnas.core.result import Status
-from irnas.core.settings import Budget, Recipe
 from irnas.search import ray_executor, wire
 from irnas.search.retries import TrialSupervisor
 from irnas.training.trial import Assignment, Report

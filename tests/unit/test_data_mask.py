@@ -186,7 +186,7 @@ def test_ignored_pixels_give_no_loss_and_no_gradient() -> None:
     import torch
 
     from irnas.nn.loss import LOSSES
-    from irnas.training.fit import without_ignored
+    from irnas.training.criterion import without_ignored
 
     logits = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     truth = torch.zeros(2, 1, 8, 8)

@@ -11,7 +11,7 @@ import torch
 from support.datasets import tiny
 from torch import Tensor, nn
 
-from irnas.core.settings import Budget, Recipe
+from irnas.core.recipe import Budget, Recipe
 from irnas.data import Split, open_dataset, synthetic
 from irnas.data.dataset import EVERY
 from irnas.data.loader import batches

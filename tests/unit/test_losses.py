@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from irnas.core.errors import SettingsError
-from irnas.nn.loss import LOSSES, POSITIVE_WEIGHT, make_loss
+from irnas.core.recipe import POSITIVE_WEIGHT
+from irnas.nn.loss import LOSSES, make_loss
 
 
 def by_hand(name: str, logits: Tensor, truth: Tensor) -> float:

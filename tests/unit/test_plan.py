@@ -7,7 +7,8 @@ from support.datasets import tiny
 
 from irnas.cli.plan import document, lines
 from irnas.core import catalog
-from irnas.core.settings import Budget, SearchSettings, TotalBudget
+from irnas.core.recipe import Budget
+from irnas.core.settings import SearchSettings, TotalBudget
 from irnas.workflows.plan import Plan, Timed, plan
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from irnas.core.errors import SettingsError
 from irnas.core.objective import LIMITABLE, OBJECTIVES, Objective, parse
-from irnas.core.settings import ENDLESS, Budget, Recipe, SearchSettings, TotalBudget
+from irnas.core.recipe import Budget, Recipe
+from irnas.core.settings import ENDLESS, SearchSettings, TotalBudget
 from irnas.core.text import duration_option, format_duration, format_si, parse_duration, parse_si
 
 EVERYTHING = SearchSettings(

@@ -8,7 +8,8 @@ import pytest
 from support.datasets import tiny
 
 from irnas.core.errors import SettingsError
-from irnas.core.settings import Budget, SearchSettings
+from irnas.core.recipe import Budget
+from irnas.core.settings import SearchSettings
 from irnas.record.ledger import Ledger
 from irnas.simulation import table
 from irnas.workflows import search as search_workflow

@@ -11,7 +11,7 @@ from torch import nn
 from irnas import models
 from irnas.core import catalog
 from irnas.core.errors import FormatError, TrainingError
-from irnas.core.settings import Budget, Recipe
+from irnas.core.recipe import Budget, Recipe
 from irnas.core.space import Genotype
 from irnas.metrics import PRESETS, Counts, count, summarize
 from irnas.nn.loss import make_loss
@@ -22,7 +22,8 @@ from irnas.training.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from irnas.training.fit import _criterion, fit
+from irnas.training.criterion import make_criterion
+from irnas.training.fit import fit
 from irnas.training.prediction import PAD, predict, predictions, validate
 
 BUDGET = Budget(epochs=4, batch=4, crop=32)
@@ -91,12 +92,12 @@ def test_the_paper_s_loss_needs_a_paper() -> None:
     """Where a network brings no loss, the default is softiou+bce, and its own is refused rather than made up."""
     model, (x, truth) = nn.Conv2d(1, 1, 1), (torch.rand(2, 1, 8, 8), (torch.rand(2, 1, 8, 8) > 0.9).float())
     wanted = make_loss("softiou+bce")(model(x), truth)
-    torch.testing.assert_close(_criterion(model, Recipe())(x, truth, None), wanted)
+    torch.testing.assert_close(make_criterion(model, Recipe())(x, truth, None, 20.0), wanted)
     with pytest.raises(TrainingError, match=r"^recipe.loss: got own with a Conv2d, which has no loss of its own; must"):
-        _criterion(model, Recipe(loss="own"))
+        make_criterion(model, Recipe(loss="own"))
     biisnet = models.build(catalog.load("biisnet").complete({"base": 4}))
     recipes = [Recipe(loss=name) for name in ("default", "own", "softiou")]
-    default, own, softiou = (_criterion(biisnet, recipe)(x, truth, None).item() for recipe in recipes)
+    default, own, softiou = (make_criterion(biisnet, recipe)(x, truth, None, 20.0).item() for recipe in recipes)
     assert own == softiou < default
 
 
