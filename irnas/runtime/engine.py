@@ -19,11 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from irnas.core.errors import DataError, ExportError, FormatError, SettingsError
+from irnas.runtime.format import HALF
 from irnas.runtime.value_range import ValueRange, map_counts
 
 Masks = npt.NDArray[np.float32]
 
-_ABI = 3
+_ABI = 4
 _MODES = {"auto": 0, "streamed": 1, "layers": 2}
 _NAMES = ("_xnor.so", "_xnor.dylib", "_xnor.dll")
 _BUILD = "cmake -S . -B build && cmake --build build"
@@ -42,6 +43,7 @@ class _Info(ctypes.Structure):
         ("arena_bytes", ctypes.c_size_t),
         ("has_counts", ctypes.c_int32),
         ("counts", ctypes.c_double * 2),
+        ("threshold", ctypes.c_double),
     )
 
 
@@ -62,6 +64,8 @@ class Facts:
     """The file's metadata (FORMAT.md, section 2) without the graph."""
     counts: ValueRange | None = None
     """How training mapped images of more than 8 bits (FORMAT.md, section 8); None where there were none."""
+    threshold: float = HALF
+    """A target is where the probability exceeds it (FORMAT.md, section 6)."""
 
 
 def kernels() -> list[str]:
@@ -146,6 +150,7 @@ class Model:
             num_ops=info.num_ops,
             metadata=json.loads(info.metadata.decode()),
             counts=ValueRange(*counts) if counts else None,
+            threshold=info.threshold,
         )
 
     @property
@@ -167,7 +172,9 @@ class Model:
         mode: str = "auto",
         value_range: ValueRange | None = None,
     ) -> Masks:
-        """Compute the probability of a target at each pixel, float32 [N, H, W]; a mask is where it exceeds 0.5.
+        """Compute the probability of a target at each pixel, float32 [N, H, W].
+
+        A mask is where it exceeds ``facts.threshold``.
 
         Args:
             images: [N, H, W] or [N, H, W, channels], uint8 of 0..255 or float32 of the range that the file states, or

@@ -13,8 +13,12 @@ from irnas.runtime.container import is_integer, refuse
 from irnas.runtime.graph import Extent, Op
 from irnas.runtime.value_range import COUNT_MOST, ValueRange
 
+HALF = 0.5
+"""The threshold of a network that has none of its own."""
+
 FORMAT = "xnor"
-VERSION, VERSION_WITH_COUNTS = "1.0", "1.1"
+VERSION, VERSION_WITH_COUNTS, VERSION_WITH_THRESHOLD = "1.0", "1.1", "1.2"
+VERSIONS = (VERSION, VERSION_WITH_COUNTS, VERSION_WITH_THRESHOLD)
 ARITHMETIC = "fold-fma-1"
 TEXT_MOST = 786432
 REFERENCE_MOST = 1024
@@ -48,11 +52,6 @@ class Input:
     high: float = 1.0
     counts: ValueRange | None = None
     """How training mapped images of more than 8 bits (FORMAT.md, section 8); None where there were none."""
-
-    @property
-    def version(self) -> str:
-        """The version of the format that a file of this input needs."""
-        return VERSION if self.counts is None else VERSION_WITH_COUNTS
 
     def document(self) -> dict[str, Any]:
         """Return the JSON object that the file holds."""
@@ -92,6 +91,15 @@ class Model:
     data_rev: str = ""
     exporter: str = ""
     parity: Mapping[str, Any] = field(default_factory=dict)
+    threshold: float = HALF
+    """A target is where the output exceeds it; between 0 and 1 (FORMAT.md, section 6)."""
+
+    @property
+    def version(self) -> str:
+        """The version of the format that a file of this model needs."""
+        if self.threshold != HALF:
+            return VERSION_WITH_THRESHOLD
+        return VERSION if self.input.counts is None else VERSION_WITH_COUNTS
 
     @property
     def extents(self) -> tuple[Extent, ...]:
@@ -125,6 +133,7 @@ def read(content: bytes) -> Model:
         data_rev=metadata["data_rev"],
         exporter=metadata["exporter"],
         parity=parity,
+        threshold=_parse_threshold(metadata),
     )
 
 
@@ -137,7 +146,7 @@ def write(model: Model) -> bytes:
     tensors = {f"{k}.{role}": tensor for k, op in enumerate(model.ops) for role, tensor in op.constants.items()}
     metadata = {
         "format": FORMAT,
-        "version": model.input.version,
+        "version": model.version,
         "arithmetic": ARITHMETIC,
         "input": container.dumps(model.input.document()),
         "reference": container.dumps(model.reference.document()),
@@ -148,6 +157,7 @@ def write(model: Model) -> bytes:
         "exporter": model.exporter,
         "parity": container.dumps(dict(model.parity)),
         "sha256": hashlib.sha256(container.data_of(tensors)).hexdigest(),
+        **({} if model.threshold == HALF else {"threshold": container.dumps(model.threshold)}),
     }
     content = container.encode(metadata, tensors)
     read(content)
@@ -167,11 +177,12 @@ def _check_metadata(metadata: Mapping[str, Any]) -> Mapping[str, str]:
     # A file of another version may have other keys: its version is the first thing to say.
     if "format" in metadata and metadata["format"] != FORMAT:
         refuse("R10", f"format {str(metadata['format'])[:64]!r}", repr(FORMAT))
-    if "version" in metadata and metadata["version"] not in (VERSION, VERSION_WITH_COUNTS):
-        must = f"{VERSION} or {VERSION_WITH_COUNTS}, which this reader knows"
+    if "version" in metadata and metadata["version"] not in VERSIONS:
+        must = f"{VERSION}, {VERSION_WITH_COUNTS} or {VERSION_WITH_THRESHOLD}, which this reader knows"
         refuse("R11", f"version {str(metadata['version'])[:64]!r}", must)
-    if set(metadata) != _KEYS:
-        refuse("R9", f"metadata {sorted(metadata)}"[:300], ", ".join(sorted(_KEYS)))
+    keys = {*_KEYS, "threshold"} if metadata.get("version") == VERSION_WITH_THRESHOLD else _KEYS
+    if set(metadata) != keys:
+        refuse("R9", f"metadata {sorted(metadata)}"[:300], ", ".join(sorted(keys)))
     for key, value in metadata.items():
         if not isinstance(value, str):
             refuse("R9", f"metadata {key} that is no string", "a string")
@@ -207,15 +218,25 @@ def _parse_input(document: Any, version: str) -> Input:
 
 
 def _parse_counts(document: Mapping[str, Any], version: str) -> ValueRange | None:
-    if ("counts" in document) != (version == VERSION_WITH_COUNTS):
+    if version != VERSION_WITH_THRESHOLD and ("counts" in document) != (version == VERSION_WITH_COUNTS):
         got = "counts" if "counts" in document else "no counts"
-        refuse("R35", f"an input with {got} in version {version}", f"counts in {VERSION_WITH_COUNTS} alone")
+        must = f"counts in {VERSION_WITH_COUNTS}, and none in {VERSION}"
+        refuse("R35", f"an input with {got} in version {version}", must)
     if "counts" not in document:
         return None
     ends = document["counts"]
     if not _are_two_numbers(ends) or not -COUNT_MOST <= ends[0] < ends[1] <= COUNT_MOST:
         refuse("R36", f"counts {str(ends)[:64]}", "two ascending numbers of a magnitude of at most 2^53")
     return ValueRange(float(ends[0]), float(ends[1]))
+
+
+def _parse_threshold(metadata: Mapping[str, str]) -> float:
+    if "threshold" not in metadata:
+        return HALF
+    threshold = container.loads(metadata["threshold"], "R37")
+    if type(threshold) not in (int, float) or not 0 < threshold < 1:
+        refuse("R37", f"threshold {metadata['threshold'][:64]!r}", "a number between 0 and 1")
+    return float(threshold)
 
 
 def _are_two_numbers(value: Any) -> bool:

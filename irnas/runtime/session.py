@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from irnas.core.errors import DataError, ExportError, FormatError, SettingsError
-from irnas.runtime.format import Input
+from irnas.runtime.format import HALF, Input
 from irnas.runtime.reference import prepare
 from irnas.runtime.value_range import ValueRange, map_counts
 
@@ -79,6 +79,10 @@ class SessionFacts:
     """The images that the network accepts."""
     frames: int
     """Length of the windows that the network sees; 1 for a network of single images."""
+    threshold: float = HALF
+    """A target is where the probability exceeds it."""
+    trial: str = ""
+    """The key of the network in the file; empty where the file does not say."""
 
     @property
     def counts(self) -> ValueRange | None:
@@ -110,7 +114,13 @@ class Session:
                 pad=int(metadata["pad"]),
                 counts=_parse_counts(metadata.get("counts")),
             )
-            self.facts = SessionFacts(kernels=onnx_engine(), input=accepted, frames=int(metadata.get("frames", 1)))
+            self.facts = SessionFacts(
+                kernels=onnx_engine(),
+                input=accepted,
+                frames=int(metadata.get("frames", 1)),
+                threshold=_parse_threshold(metadata.get("threshold")),
+                trial=metadata.get("trial", ""),
+            )
         except (KeyError, ValueError, TypeError, IndexError, SettingsError):
             raise FormatError("got an .onnx file without its input described; must come from irnas export") from None
 
@@ -152,6 +162,13 @@ def load(path: str | Path) -> Session:
         return Session(Path(path).read_bytes())
     except FormatError as problem:
         raise FormatError(f"{path}: {problem}") from None
+
+
+def _parse_threshold(text: str | None) -> float:
+    threshold = HALF if text is None else float(text)
+    if not 0 < threshold < 1:
+        raise ValueError(f"threshold {text}")
+    return threshold
 
 
 def _parse_counts(text: str | None) -> ValueRange | None:

@@ -90,6 +90,11 @@ def tiny_with_counts(low: float = 22000.0, high: float = 23155.5) -> Model:
     return replace(model, input=replace(model.input, counts=ValueRange(low, high)))
 
 
+def tiny_with_threshold(threshold: float = 0.9241) -> Model:
+    """The tiny model with a threshold of its own, trained on images of more than 8 bits."""
+    return replace(tiny_with_counts(), threshold=threshold)
+
+
 @dataclass
 class File:
     """The parts of a file, to be put together with one thing wrong."""
@@ -159,6 +164,11 @@ def _counts(value: object) -> bytes:
     return _with(lambda f: f.metadata.update(version="1.1") or f.metadata["input"].update(counts=value))
 
 
+def _threshold(text: str) -> bytes:
+    """A file of version 1.2 with this threshold, as JSON."""
+    return _with(lambda f: f.metadata.update(version="1.2", threshold=text))
+
+
 def _op(k: int, **changes: object) -> bytes:
     return _with(lambda f: f.metadata["graph"][k].update(changes))
 
@@ -195,6 +205,8 @@ def _stray_bits() -> Array:
     packed[0, 0, 0, 0] |= 0x80
     return packed
 
+
+_NO_THRESHOLDS = ("0", "1", "-0.5", "1.5", "0.0", "true", "null", "[0.3]", '"0.3"', "NaN", "0.3 0.4", "")
 
 ONE = np.ones(1, np.float32)
 
@@ -240,7 +252,7 @@ BROKEN: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
     ("R9", "number", lambda: _header(lambda h: h["__metadata__"].update(trial=1))),
     ("R9", "no metadata", lambda: _header(lambda h: h.pop("__metadata__"))),
     ("R10", "format", lambda: _meta("format", "onnx")),
-    ("R11", "newer minor", lambda: _meta("version", "1.2")),
+    ("R11", "newer minor", lambda: _meta("version", "1.3")),
     ("R11", "newer major", lambda: _meta("version", "2.0")),
     ("R12", "arithmetic", lambda: _meta("arithmetic", "fold-fma-2")),
     ("R13", "checksum", lambda: tiny_file().content(is_true=False)),
@@ -327,5 +339,8 @@ BROKEN: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
     ("R36", "nothing", lambda: _counts(None)),
     ("R36", "too large", lambda: _counts([0, 2**53 + 2])),
     ("R36", "too small", lambda: _counts([-1e300, 0])),
+    ("R9", "no threshold in 1.2", lambda: _meta("version", "1.2")),
+    ("R9", "a threshold in 1.0", lambda: _meta("threshold", "0.3")),
+    *(("R37", f"threshold {text}", lambda text=text: _threshold(text)) for text in _NO_THRESHOLDS),
 )
 """(rule, what is wrong, the file): every reader refuses it and names the rule."""

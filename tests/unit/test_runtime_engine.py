@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from support import xnor
 from support.native import aarch64_command, library, products, run  # noqa: F401
-from support.xnor_file import BROKEN, bits, numbers, tiny, tiny_with_counts
+from support.xnor_file import BROKEN, bits, numbers, tiny, tiny_with_counts, tiny_with_threshold
 
 from irnas.core import catalog
 from irnas.core.errors import DataError, ExportError, FormatError, SettingsError
@@ -294,7 +294,7 @@ def test_the_library_is_small(library: Path) -> None:  # noqa: F811
 def test_from_the_inside(products: Path, tmp_path: Path) -> None:  # noqa: F811
     """No allocation while running, no byte outside a row, no surprise from damaged files: tests/native."""
     path = tmp_path / "tiny.xnor"
-    for of_file in (tiny(), tiny_with_counts()):
+    for of_file in (tiny(), tiny_with_counts(), tiny_with_threshold()):
         path.write_bytes(format.write(of_file))
         assert run([str(products / "xnor-test"), str(path)]).endswith("good\n")
 
@@ -313,6 +313,35 @@ def test_the_runner_writes_the_masks_of_the_reference(products: Path, tmp_path: 
     for name, image in [("pair_0", 0), ("pair_1", 1), ("one", 0), ("both_0", 0), ("both_1", 1)]:
         wanted = np.where(reference.predict(tiny(), images[image]) > 0.5, 255, 0).astype(np.uint8)
         assert (tmp_path / f"{name}.pgm").read_bytes() == b"P5\n14 9\n255\n" + wanted.tobytes()
+
+
+def test_the_engine_tells_a_models_threshold_and_runs_it_as_without() -> None:
+    own, plain = (engine.Model(format.write(model)) for model in (tiny_with_threshold(0.9241), tiny()))
+    assert (own.facts.threshold, plain.facts.threshold) == (0.9241, 0.5)
+    assert own.facts.counts == tiny_with_counts().input.counts
+    images = np.random.default_rng(4).integers(0, 256, (1, 9, 14), dtype=np.uint8)
+    np.testing.assert_array_equal(own.run(images), plain.run(images))
+    own.verify()
+
+
+def test_the_runner_takes_the_models_threshold(products: Path, tmp_path: Path) -> None:  # noqa: F811
+    image = np.random.default_rng(2).integers(0, 256, (9, 14), dtype=np.uint8)
+    wanted = reference.predict(tiny(), image)
+    # Exactly a value of the map, which must not pass.
+    own = float(np.sort(wanted, axis=None)[100])
+    (tmp_path / "one.pgm").write_bytes(b"P5\n14 9\n255\n" + image.tobytes())
+    path = tmp_path / "own.xnor"
+    path.write_bytes(format.write(replace(tiny(), threshold=own)))
+    command = [str(products / "xnor-run"), str(path), str(tmp_path / "one.pgm"), "-o", str(tmp_path / "out")]
+    (tmp_path / "out").mkdir()
+    printed = run(command)
+    at_own, at_half = (int((wanted > np.float32(limit)).sum()) for limit in (own, 0.5))
+    assert at_own == wanted.size - 101 != at_half
+    assert f"{at_own} target pixels ({at_half} at 0.5)" in printed and "of the model\n" in printed
+    mask = np.where(wanted > own, 255, 0).astype(np.uint8)
+    assert (tmp_path / "out" / "one.pgm").read_bytes() == b"P5\n14 9\n255\n" + mask.tobytes()
+    printed = run([*command, "--threshold", "0.5"])
+    assert f"{at_half} target pixels, highest" in printed and "threshold" not in printed
 
 
 def test_arm_gives_the_same_bits(aarch64_command: Callable[[str], list[str]], tmp_path: Path) -> None:  # noqa: F811

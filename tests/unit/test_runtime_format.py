@@ -8,11 +8,12 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.xnor_file import BROKEN, tiny, tiny_file, tiny_with_counts
+from support.xnor_file import BROKEN, tiny, tiny_file, tiny_with_counts, tiny_with_threshold
 
 from irnas.core.errors import FormatError
 from irnas.runtime import container, format, graph, reference
@@ -79,7 +80,7 @@ def test_a_file_cut_anywhere_is_refused() -> None:
             format.read(content[:end])
 
 
-@pytest.mark.parametrize("make", [tiny, tiny_with_counts])
+@pytest.mark.parametrize("make", [tiny, tiny_with_counts, tiny_with_threshold])
 def test_a_flipped_bit_is_refused_or_changes_no_network(make: Callable[[], format.Model]) -> None:
     """In the data the checksum tells; in the header a rule does, unless the bit lies in free text."""
     content = format.write(make())
@@ -99,8 +100,8 @@ def test_a_flipped_bit_is_refused_or_changes_no_network(make: Callable[[], forma
 
 
 def test_the_message_about_a_newer_version_names_both() -> None:
-    with pytest.raises(FormatError, match=r"version '1\.2'; must be 1\.0 or 1\.1"):
-        format.read(tiny_file().content(header=lambda h: h["__metadata__"].update(version="1.2", novel="x")))
+    with pytest.raises(FormatError, match=r"version '1\.3'; must be 1\.0, 1\.1 or 1\.2"):
+        format.read(tiny_file().content(header=lambda h: h["__metadata__"].update(version="1.3", novel="x")))
 
 
 def test_counts_make_version_1_1_and_are_read_back() -> None:
@@ -111,6 +112,18 @@ def test_counts_make_version_1_1_and_are_read_back() -> None:
     assert format.read(content).input == model.input and format.write(format.read(content)) == content
     plain = format.write(tiny())
     assert b'"version":"1.0"' in plain and b"counts" not in plain
+
+
+@pytest.mark.parametrize("make", [tiny, tiny_with_counts])
+def test_a_threshold_makes_version_1_2_and_is_read_back(make: Callable[[], format.Model]) -> None:
+    plain, model = make(), replace(make(), threshold=0.9241)
+    content = format.write(model)
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+    assert (header["version"], header["threshold"]) == ("1.2", "0.9241")
+    known = format.read(content)
+    assert known.threshold == 0.9241 and known.input == plain.input and format.write(known) == content
+    # A half is what every file of before means: nothing is written of it.
+    assert b"threshold" not in format.write(plain) and format.read(format.write(plain)).threshold == 0.5
 
 
 def test_a_model_that_breaks_a_rule_is_not_written() -> None:

@@ -18,7 +18,7 @@ extern "C" {
 #endif
 
 /* Rises when this interface changes. */
-#define XNOR_ABI 3
+#define XNOR_ABI 4
 
 typedef struct xnor_model xnor_model;
 
@@ -77,6 +77,8 @@ typedef struct {
   /* Of the file again: 1 where training saw images of more than 8 bits, and the counts that became 0 and 255. */
   int32_t has_counts;
   double counts[2];
+  /* A target is where the output exceeds this, rounded to float: the file's, or 0.5 (FORMAT.md, section 6). */
+  double threshold;
 } xnor_info;
 
 XNOR_API void xnor_describe(const xnor_model* model, xnor_info* info);

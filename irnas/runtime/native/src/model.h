@@ -112,6 +112,7 @@ struct Network {
   // Section 8: the counts that training mapped to 0 and 255.
   bool has_counts = false;
   double counts[2] = {0, 0};
+  double threshold = 0.5;  // section 6: a target is where the output exceeds this
 
   // Channels and level of tensor `id`.
   int channels_of(int id) const { return id == 0 ? channels : ops[id - 1].channels; }

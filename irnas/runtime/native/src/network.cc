@@ -8,7 +8,7 @@ namespace {
 
 using Kind = json::Value::Kind;
 
-constexpr char kWithCounts[] = "1.1";
+constexpr char kPlain[] = "1.0", kWithCounts[] = "1.1", kWithThreshold[] = "1.2";
 
 bool is_digest(const std::string& text) {
   if (text.size() != 64) return false;
@@ -27,16 +27,20 @@ Status check_names(const Container& file) {
   // A file of another version may have other keys: its version is the first thing to say.
   const std::string *format = file.note("format"), *version = file.note("version");
   if (format && *format != "xnor") return refuse_file("R10: format", "'" + format->substr(0, 64) + "'", "xnor");
-  if (version && *version != "1.0" && *version != kWithCounts) {
+  if (version && *version != kPlain && *version != kWithCounts && *version != kWithThreshold) {
     Status status =
-        refuse_file("R11: version", "'" + version->substr(0, 64) + "'", "1.0 or 1.1, which this engine reads");
+        refuse_file("R11: version", "'" + version->substr(0, 64) + "'", "1.0, 1.1 or 1.2, which this engine reads");
     status.code = Code::kNewer;
     return status;
   }
   for (const char* key : kKeys)
     if (file.note(key) == nullptr) return refuse_file("R9: __metadata__", std::string("no ") + key, "complete");
-  if (file.metadata.size() != 12)
-    return refuse_file("R9: __metadata__", std::to_string(file.metadata.size()) + " keys", "12");
+  const bool has_threshold = *version == kWithThreshold;
+  if (has_threshold && file.note("threshold") == nullptr)
+    return refuse_file("R9: __metadata__", "no threshold", "complete");
+  const size_t keys = has_threshold ? 13 : 12;
+  if (file.metadata.size() != keys)
+    return refuse_file("R9: __metadata__", std::to_string(file.metadata.size()) + " keys", std::to_string(keys));
   if (*file.note("arithmetic") != "fold-fma-1")
     return refuse_file("R12: arithmetic", "'" + *file.note("arithmetic") + "'", "fold-fma-1");
   return {};
@@ -56,9 +60,9 @@ bool are_ascending(const json::Value* value) {
 
 Status read_counts(const Container& file, const json::Value& input, Network* out) {
   const json::Value* counts = input.find("counts");
-  const bool expected = *file.note("version") == kWithCounts;
-  if ((counts != nullptr) != expected)
-    return refuse_file("R35: input.counts", counts ? "some" : "none", "there in version 1.1 alone");
+  const std::string& version = *file.note("version");
+  if (version != kWithThreshold && (counts != nullptr) != (version == kWithCounts))
+    return refuse_file("R35: input.counts", counts ? "some" : "none", "there in version 1.1, and not in 1.0");
   if (counts == nullptr) return {};
   if (!are_ascending(counts) || counts->items[0].real < -0x1p53 || counts->items[1].real > 0x1p53)
     return refuse_file("R36: input.counts", "another value", "two ascending numbers of a magnitude of at most 2^53");
@@ -82,6 +86,17 @@ Status read_input(const Container& file, Network* out) {
   out->multiple = static_cast<int>(multiple->integer);
   out->pad = static_cast<int>(pad->integer);
   return read_counts(file, input, out);
+}
+
+Status read_threshold(const Container& file, Network* out) {
+  const std::string* text = file.note("threshold");
+  if (text == nullptr) return {};
+  json::Value threshold;
+  XNOR_TRY(json::parse(text->data(), text->size(), "R37: threshold", &threshold));
+  if (!threshold.is_number() || threshold.real <= 0 || threshold.real >= 1)
+    return refuse_file("R37: threshold", "'" + text->substr(0, 64) + "'", "a number between 0 and 1");
+  out->threshold = threshold.real;
+  return {};
 }
 
 Status read_reference(const Container& file, Network* out) {
@@ -137,6 +152,7 @@ Status read_network(const uint8_t* bytes, size_t size, Network* out) {
   if (digest != *file.note("sha256"))
     return refuse_file("R13: sha256", *file.note("sha256"), digest + ", that of the data");
   XNOR_TRY(read_input(file, out));
+  XNOR_TRY(read_threshold(file, out));
   XNOR_TRY(read_reference(file, out));
   json::Value graph, parity;
   XNOR_TRY(read_object(file, "parity", "R17", &parity));

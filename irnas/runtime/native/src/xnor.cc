@@ -121,6 +121,7 @@ void xnor_describe(const xnor_model* model, xnor_info* info) {
   info->arena_bytes = plan.total_bytes;
   info->has_counts = network.has_counts;
   std::copy_n(network.counts, 2, info->counts);
+  info->threshold = network.threshold;
 }
 
 int xnor_prepare(xnor_model* model, int32_t height, int32_t width, int32_t extend, int32_t threads, int32_t mode) {

@@ -21,7 +21,7 @@ constexpr char kUsage[] =
     "                   frames\n"
     "  -o FOLDER        write each mask as FOLDER/NAME.pgm (255 where the probability exceeds the threshold)\n"
     "  --probability    write 255 times the probability instead\n"
-    "  --threshold P    default 0.5\n"
+    "  --threshold P    default: the model's own, which is 0.5 where it has none\n"
     "  --raw HxW        size of raw frames\n"
     "  --range LOW,HIGH counts of 16-bit images that become 0 and 255, or P%,Q%: percentiles of all images given;\n"
     "                   default: those that the model holds, else 0.01%,99.99%\n"
@@ -29,14 +29,20 @@ constexpr char kUsage[] =
     "  --kernels NAME   one of those that run here, instead of the best; XNOR_KERNELS does the same\n"
     "  --repeat N       run each image N times for the timing, default 1\n";
 
+constexpr float kHalf = 0.5f;
+constexpr double kOfModel = -1;  // no threshold of the user's
+
 struct Options {
   std::vector<std::string> paths;  // the model, then images
   std::string folder, kernels;
   bool probability = false, verify = false;
-  double threshold = 0.5;
+  double threshold = kOfModel;
   int raw_height = 0, raw_width = 0, threads = 1, repeat = 1;
   bool has_range = false;
   xnor::tools::RangeChoice range;
+
+  // What a probability must exceed: the threshold in the precision of the engine's output, as everywhere.
+  float limit() const { return static_cast<float>(threshold); }
 };
 
 int fail(const std::string& text) {
@@ -101,9 +107,9 @@ std::string save(const Options& options, const std::string& name, const std::vec
                  int width) {
   std::vector<uint8_t> pixels(probabilities.size());
   for (size_t i = 0; i < probabilities.size(); ++i)
-    pixels[i] = options.probability                    ? static_cast<uint8_t>(255 * probabilities[i] + 0.5f)
-                : probabilities[i] > options.threshold ? 255
-                                                       : 0;
+    pixels[i] = options.probability                  ? static_cast<uint8_t>(255 * probabilities[i] + 0.5f)
+                : probabilities[i] > options.limit() ? 255
+                                                     : 0;
   return xnor::tools::write_pgm(options.folder + "/" + name + ".pgm", pixels.data(), height, width);
 }
 
@@ -151,6 +157,11 @@ void map_frames(const Mapping& mapping, xnor::tools::Frames* frames) {
   xnor_map_counts(counts.data(), counts.size(), mapping.range.low, mapping.range.high, frames->bytes.data());
 }
 
+long count_above(const std::vector<float>& probabilities, float limit) {
+  return static_cast<long>(
+      std::count_if(probabilities.begin(), probabilities.end(), [=](float p) { return p > limit; }));
+}
+
 // All frames of one file. Timed are runs alone, with the CPU time of all threads.
 std::string run_file(const Options& options, const Mapping& mapping, const std::string& path, xnor_model* model,
                      Times* times) {
@@ -174,10 +185,10 @@ std::string run_file(const Options& options, const Mapping& mapping, const std::
     const std::string name = stem(path) + (frames.count > 1 ? "_" + std::to_string(n) : "");
     if (!options.folder.empty()) error = save(options, name, probabilities, frames.height, frames.width);
     if (!error.empty()) return error;
-    const auto hits =
-        std::count_if(probabilities.begin(), probabilities.end(), [&](float p) { return p > options.threshold; });
-    std::printf("%s %dx%d: %ld target pixels, highest probability %.4f\n", name.c_str(), frames.height, frames.width,
-                static_cast<long>(hits),
+    std::printf("%s %dx%d: %ld target pixels", name.c_str(), frames.height, frames.width,
+                count_above(probabilities, options.limit()));
+    if (options.limit() != kHalf) std::printf(" (%ld at 0.5)", count_above(probabilities, kHalf));
+    std::printf(", highest probability %.4f\n",
                 static_cast<double>(*std::max_element(probabilities.begin(), probabilities.end())));
   }
   return "";
@@ -211,6 +222,10 @@ int main(int argc, char** argv) {
     if (code != XNOR_OK) error = options.paths[0] + ": " + xnor_error(model);
     options.paths.resize(1);
   }
+  xnor_info info;
+  xnor_describe(model, &info);
+  const bool is_of_model = options.threshold == kOfModel;
+  if (is_of_model) options.threshold = info.threshold;
   Mapping mapping;
   if (error.empty()) error = find_mapping(options, model, &mapping);
   for (size_t i = 1; i < options.paths.size() && error.empty(); ++i)
@@ -218,7 +233,8 @@ int main(int argc, char** argv) {
   if (error.empty() && mapping.source)
     std::printf("counts %.10g..%.10g read as 0..255, the range of %s\n", mapping.range.low, mapping.range.high,
                 mapping.source);
-  xnor_info info;
+  if (error.empty() && options.paths.size() > 1 && options.limit() != kHalf)
+    std::printf("threshold %.10g of %s\n", options.threshold, is_of_model ? "the model" : "--threshold");
   xnor_describe(model, &info);
   if (options.verify && error.empty()) {
     std::printf("kernels %s: equal to the reference run, bit by bit\n", info.kernels);
