@@ -51,6 +51,7 @@ FRAMEWORKS = {
     "plotly": {"report"},
     "matplotlib": {"report"},
     "moocore": {"core/front.py"},
+    "safetensors": {"training/weights.py"},
     "torch": {"nn", "models", "cost", "training", "workflows/plan.py", "deploy"},
     "pyarrow": {"data", "storage/files.py", "record/ledger.py", "simulation/table.py"},
 }

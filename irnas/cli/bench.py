@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from irnas.deploy.bench.subject import Subject
 
 _MODELS = (
-    "FILE.xnor, FILE.onnx, FILE.pt (imported weights), RUN:KEY (best, knee, a key, a trial's number), SPACE:POINT "
+    "FILE.xnor, FILE.onnx, FILE.safetensors (weights), RUN:KEY (best, knee, a key, a trial's number), SPACE:POINT "
     "(untrained), or block:C (a chain of binary blocks with C channels)."
 )
 

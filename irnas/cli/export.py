@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from irnas.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from irnas.deploy.export.source import Source
 
 
 def export(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="RUN|SPACE|FILE.pt", help="A run's folder, the name of a space, or a file of irnas import-weights."
+            metavar="RUN|SPACE|FILE",
+            help="A run's folder, the name of a space, or FILE.safetensors: a file of weights.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="FILE.xnor or FILE.onnx.")],
@@ -38,27 +42,29 @@ def export(
     seed: Annotated[int, typer.Option(help="Seed of the random weights of a space's point.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write a trained network, imported weights, or a point of a space with random weights, as a .xnor or .onnx file.
+    """Write a trained network, a file of weights, or a point of a space with random weights, as a .xnor or .onnx file.
 
     Before a file is written, file and network run on validation images; where a metric differs by more than 0.1
-    points there will be no file. Without a data set, as for a point of a space, this is left out.
+    points there will be no file. Without a data set, as for a point of a space, this is left out. The threshold that
+    belongs to the network goes into the file.
 
       irnas export runs/biisnet-20261121-101500 best -o winner.xnor
 
       irnas export biisnet LIT10 --input 1x256x256 -o lit10.onnx
 
-      irnas import-weights NUDT.pkl -o nudt.pt; irnas export nudt.pt -o nudt.onnx
+      irnas import-weights NUDT.pkl -o nudt.safetensors; irnas export nudt.safetensors -o nudt.onnx
     """
     from irnas import storage
     from irnas.cli.options import parse_size
     from irnas.deploy.export import source as sources
     from irnas.deploy.export.convert import SUFFIXES, convert
     from irnas.record.ledger import Ledger
+    from irnas.training import weights_info
 
     if output.suffix not in SUFFIXES:
         raise SettingsError(f"--output: got {str(output)!r}; must end in {' or '.join(SUFFIXES)}")
     channels = parse_size(size)[0]
-    if source.endswith(sources.WEIGHTS):
+    if source.endswith(weights_info.SUFFIXES):
         if name:
             raise SettingsError(f"name: got {name!r} with a file of weights; must be left out")
         chosen = sources.from_weights(source, dataset)
@@ -78,15 +84,30 @@ def export(
         "bytes": len(exported.content),
         "name": chosen.origin.name,
         **({} if (counts := chosen.origin.counts) is None else {"counts": [counts.low, counts.high]}),
+        **_threshold(chosen),
         **exported.document(),
     }
     typer.echo(json.dumps(facts) if as_json else _sentence(facts))
+
+
+def _threshold(chosen: Source) -> dict[str, Any]:
+    """The threshold of a trained network, and the mIoU that chose it beside that of 0.5."""
+    info = chosen.info
+    if info is None:
+        return {}
+    known = {"miou_at_threshold": info.miou_at_threshold, "miou_at_half": info.miou_at_half}
+    return {"threshold": info.threshold, **{name: value for name, value in known.items() if value is not None}}
 
 
 def _sentence(facts: dict[str, Any]) -> str:
     line = f"{facts['file']}: {facts['name']}, {facts['bytes']} bytes, {facts['ops']} ops"
     if counts := facts.get("counts"):
         line += f", counts {counts[0]:.10g}..{counts[1]:.10g} become 0..255"
+    if "miou_at_threshold" in facts:
+        line += (
+            f"\nthreshold {facts['threshold']:g}, chosen on validation: mIoU {100 * facts['miou_at_threshold']:.2f} % "
+            f"({100 * facts['miou_at_half']:.2f} % at 0.5)"
+        )
     parity = facts.get("parity")
     if parity is None:
         return f"{line}; compared with nothing"

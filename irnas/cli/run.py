@@ -20,15 +20,21 @@ if TYPE_CHECKING:
 
 def run(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="FILE.xnor, FILE.onnx, or FILE.pt of irnas import-weights.")
+        Path, typer.Argument(metavar="MODEL", help="FILE.xnor, FILE.onnx, or FILE.safetensors: a file of weights.")
     ],
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE...", help="Images, folders of them, folders of sequences.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the masks, one PNG for each image.")],
     threshold: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="A target is where the probability exceeds it.")
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="A target is where the probability exceeds it.",
+            show_default="that of the model, which is 0.5 where it has none",
+        ),
+    ] = None,
     probability: Annotated[bool, typer.Option(help="Write 255 times the probability instead of masks.")] = False,
     value_range: Annotated[
         str | None,
@@ -59,26 +65,30 @@ def run(
     from irnas.data.files import legible
     from irnas.data.pictures import list_pictures
     from irnas.data.value_range import measure_files
+    from irnas.runtime.format import HALF
     from irnas.runtime.value_range import parse_choice
 
     choice = parse_choice(value_range)
     loaded = _load(model, kernels)
     pictures = list_pictures(images)
     counts = measure_files([(picture.path, picture.page) for picture in pictures], choice, loaded.facts.counts)
+    limit = loaded.facts.threshold if threshold is None else threshold
     output.mkdir(parents=True, exist_ok=True)
     masks: list[dict[str, Any]] = []
     with progress_bars() as tell:
         for picture, window in _windows(pictures, getattr(loaded.facts, "frames", 1), counts):
-            masks.append(_run_one(loaded, picture, window, output, threshold, probability, threads))
+            masks.append(_run_one(loaded, picture, window, output, limit, probability, threads))
             tell("images", len(masks), len(pictures))
     if as_json:
         read_by = {"counts": [counts.low, counts.high]} if counts else {}
-        typer.echo(json.dumps({"model": str(model), "kernels": loaded.facts.kernels, **read_by, "images": masks}))
+        facts = {"model": str(model), "kernels": loaded.facts.kernels, "threshold": limit, **read_by}
+        typer.echo(json.dumps({**facts, "images": masks}))
         return
     for each in masks:
-        typer.echo(
-            f"{legible(each['mask'])}: {each['pixels']} target pixels, highest probability {each['highest']:.4f}"
-        )
+        pixels = f"{each['pixels']} target pixels" + ("" if limit == HALF else f" ({each['pixels_at_half']} at {HALF})")
+        typer.echo(f"{legible(each['mask'])}: {pixels}, highest probability {each['highest']:.4f}")
+    if limit != HALF:
+        typer.echo(f"threshold {limit:g}, that of {'the model' if threshold is None else '--threshold'}")
     if counts:
         source = "--range" if choice.fixed else "the model" if counts == loaded.facts.counts else "these images"
         typer.echo(f"counts {counts} read as 0..255, the range of {source}")
@@ -116,6 +126,7 @@ def _run_one(
     import numpy as np
     from PIL import Image
 
+    from irnas.runtime.format import HALF
     from irnas.storage import atomic
 
     found_hw = model.run(image[None], threads)[0]
@@ -130,12 +141,13 @@ def _run_one(
         "page": picture.page,
         "mask": str(target),
         "pixels": int(hits.sum()),
+        "pixels_at_half": int((found_hw > HALF).sum()),
         "highest": float(found_hw.max()),
     }
 
 
 def _load_weights(path: Path) -> Session:
-    """Imported weights, which nobody exported yet."""
+    """A file of weights, which nobody exported yet."""
     from irnas.deploy.export import convert, source
 
     return convert.open_session(source.from_weights(str(path), None))
@@ -144,9 +156,10 @@ def _load_weights(path: Path) -> Session:
 def _load(path: Path, kernels: str | None) -> Model | Session:
     from irnas import runtime
     from irnas.runtime import session
+    from irnas.training.weights_info import SUFFIXES
 
     try:
-        if path.suffix not in (".onnx", ".pt"):
+        if path.suffix not in (".onnx", *SUFFIXES):
             return runtime.load(path, kernels=kernels)
         if kernels:
             got = f"{kernels!r} with a {path.suffix} file"

@@ -65,6 +65,7 @@ def register(
         suffix=f".{format}",
         content=exported.content,
         frames=traits.frames(chosen.network),
+        threshold=chosen.origin.threshold,
     )
     version = registry.register(network, name, alias)
     store, uri = storage.redact_credentials(version.tracking_uri), f"models:/{name}@{alias}"

@@ -1,7 +1,4 @@
-"""Weights that others trained and published, as weights of our networks; and the file that keeps such a network.
-
-A file holds the point of the space beside the weights, so it can be built again from the file alone.
-"""
+"""Weights that others trained and published, as weights of our networks."""
 
 from __future__ import annotations
 
@@ -12,9 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from irnas import models
 from irnas.core.errors import FormatError, IrnasError
 from irnas.core.space import Genotype, Value
 from irnas.models import rpcanet_plus
@@ -24,6 +20,7 @@ _HEAD = "decos."
 _MOST_TENSORS, _MOST_CHANNELS = 2_000, 1_024
 """Far above any network of the space; a file that claims more is not one of them."""
 _VERSION = 1
+"""Of the files that ``irnas import-weights`` of version 0.1 wrote."""
 
 
 def convert_official(state: Mapping[str, Tensor]) -> tuple[dict[str, Value], dict[str, Tensor]]:
@@ -77,32 +74,25 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
     return dict(document)
 
 
-def write(genotype: Genotype, state: Mapping[str, Tensor]) -> bytes:
-    """The bytes of a file from which ``read`` builds that network; the same network, the same bytes."""
-    buffer = io.BytesIO()
-    document = {"irnas_weights": _VERSION, "genotype": genotype.document(), "state": dict(sorted(state.items()))}
-    torch.save(document, buffer)
-    return buffer.getvalue()
-
-
-def read(content: bytes, where: str) -> tuple[Genotype, nn.Module]:
-    """The point and the network in such a file, on the CPU, ready to predict.
+def parse_imported(content: bytes, where: str) -> tuple[Genotype, dict[str, Any]]:
+    """The point and the state dict in a file that ``irnas import-weights`` of version 0.1 wrote.
 
     Raises:
-        FormatError: the file is no such file, or point and weights do not fit together.
+        FormatError: the file is no such file.
     """
     document = parse(content, where)
-    if document.get("irnas_weights") != _VERSION:
-        got = f"version {document.get('irnas_weights')!r}"
-        raise FormatError(f"{where}: got {got}; must be {_VERSION}, as irnas import-weights writes")
+    version = document.get("irnas_weights")
+    if version is None:
+        raise FormatError(f"{where}: got a state dict alone; must say which network it is of (irnas import-weights)")
+    if version != _VERSION:
+        raise FormatError(
+            f"{where}: got version {str(version)[:64]!r}; must be {_VERSION}, which came before safetensors"
+        )
     try:
-        genotype = Genotype.from_document(document["genotype"])
-        network = models.build(genotype)
-        network.load_state_dict(document["state"])
-    except (IrnasError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        return Genotype.from_document(document["genotype"]), dict(document["state"])
+    except (IrnasError, KeyError, TypeError, ValueError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise FormatError(f"{where}: got {reason}; must be a point with its own weights") from None
-    return genotype, network.eval()
 
 
 def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -27,7 +27,8 @@ _SHA = "irnas.sha256"
 
 _ABOUT = (
     "Finds small targets in infrared images. In: images uint8 [N, H, W], or windows of frames [N, frames, H, W] with "
-    "the newest last. Out: masks uint8 [N, H, W], 255 where a target is. A request: "
+    "the newest last. Out: masks uint8 [N, H, W], 255 where a target is: where the probability exceeds the network's "
+    "own threshold, or that of the request. A request: "
     '`{"inputs": [[[0, 0, ...], ...]], "params": {"threshold": 0.5}}`; no torch is needed to answer it.'
 )
 """The page of a registered model."""
@@ -46,6 +47,8 @@ class Network:
     """The file."""
     frames: int
     """Length of the windows it takes; 1 for single images."""
+    threshold: float = 0.5
+    """A target is where the probability exceeds it, unless a request names another."""
 
     @property
     def sha256(self) -> str:
@@ -193,7 +196,7 @@ def _log(client: Any, name: str, network: Network, trial: Any, tags: Mapping[str
             mlflow_model=Model(run_id=run_id, model_id=model.model_id, model_uuid=model.model_id),
             python_model=str(_CODE),
             artifacts={"network": str(file)},
-            signature=_signature(network.frames),
+            signature=_signature(network),
             input_example=_example(network.frames),
             pip_requirements=_requirements(network.suffix),
             metadata=dict(tags),
@@ -204,15 +207,15 @@ def _log(client: Any, name: str, network: Network, trial: Any, tags: Mapping[str
     return str(model.model_id)
 
 
-def _signature(frames: int) -> Any:
+def _signature(network: Network) -> Any:
     """Images in, masks out, both uint8."""
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 
-    window = (-1,) if frames == 1 else (-1, frames)
+    window = (-1,) if network.frames == 1 else (-1, network.frames)
     images, masks = (Schema([TensorSpec(np.dtype(np.uint8), shape)]) for shape in ((*window, -1, -1), (-1, -1, -1)))
-    return ModelSignature(images, masks, ParamSchema([ParamSpec("threshold", "double", 0.5)]))
+    return ModelSignature(images, masks, ParamSchema([ParamSpec("threshold", "double", network.threshold)]))
 
 
 def _example(frames: int) -> Any:

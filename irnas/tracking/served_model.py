@@ -18,8 +18,6 @@ from mlflow.pyfunc import PythonModel
 from irnas import runtime
 from irnas.runtime import session
 
-THRESHOLD = 0.5
-
 
 # MLflow's classes have no types here.
 class Network(PythonModel):  # type: ignore[misc, unused-ignore]
@@ -44,9 +42,9 @@ class Network(PythonModel):  # type: ignore[misc, unused-ignore]
         Args:
             context: MLflow's.
             model_input: uint8 [N, H, W], or windows [N, frames, H, W] with the newest frame last.
-            params: ``threshold``, 0..1.
+            params: ``threshold``, 0..1; without it that of the network.
         """
-        threshold = float((params or {}).get("threshold", THRESHOLD))
+        threshold = float((params or {}).get("threshold", self._model.facts.threshold))
         with self._lock:
             probability_nhw = self._model.run(np.ascontiguousarray(model_input))
         return np.where(probability_nhw > threshold, 255, 0).astype(np.uint8)

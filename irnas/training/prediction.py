@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from irnas.data import Split
 from irnas.metrics import Counts, Rules, count_labels, summarize
+from irnas.metrics.threshold import ThresholdChoice, ThresholdMeter
 from irnas.nn import traits
 
 PAD = 16
@@ -82,6 +83,14 @@ def validate(model: nn.Module, split: Split, rules: Rules) -> tuple[dict[str, fl
         rows.append(count_labels(probability_hw, split.mask(index), rules))
         is_blank = is_blank and not (probability_hw > 0.5).any()
     return summarize(Counts.concat(rows)), is_blank
+
+
+def choose_threshold(model: nn.Module, split: Split) -> ThresholdChoice:
+    """The threshold that marks a model's targets best on a split, which must hold no image that it was trained on."""
+    meter = ThresholdMeter()
+    for index, probability_hw in enumerate(predictions(model, windows(model, split, range(len(split))))):
+        meter.add(probability_hw, split.mask(index))
+    return meter.choose()
 
 
 def _batches(images: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:

@@ -1,6 +1,6 @@
 """The layout of the official RPCANet+ files, and what a network in it computes; neither knows anything of irnas.
 
-Only ``imported`` does: it writes such a network as a file of ours.
+Only ``imported`` and ``imported_by_0_1`` do: they write such a network as a file of ours.
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from irnas.core.space import Genotype
 
 State = dict[str, Tensor]
 
@@ -105,11 +109,29 @@ def _conv(state: Mapping[str, Tensor], name: str, x: Tensor) -> Tensor:
     return F.conv2d(x, weight, state[f"{name}.bias"], padding=weight.shape[-1] // 2)
 
 
-def imported(path: Path) -> Path:
-    """A small network of this layout as ``irnas import-weights`` writes it, at ``path``."""
+def imported(path: Path, **facts: Any) -> Path:
+    """A small network of this layout as ``irnas import-weights`` writes it, at ``path``, with further facts of it."""
+    from irnas import models
+    from irnas.training.weights import WeightsInfo, write_weights
+
+    genotype, state = _converted()
+    network = models.build(genotype)
+    network.load_state_dict(state)
+    write_weights(str(path), network, WeightsInfo(genotype=genotype, origin="imported", **facts))
+    return path
+
+
+def imported_by_0_1(path: Path) -> Path:
+    """The same network as version 0.1 wrote it."""
+    genotype, state = _converted()
+    document = {"irnas_weights": 1, "genotype": genotype.document(), "state": dict(sorted(state.items()))}
+    torch.save(document, path)
+    return path
+
+
+def _converted() -> tuple[Genotype, State]:
     from irnas.core import catalog
     from irnas.models import rpcanet_plus_weights
 
     values, state = rpcanet_plus_weights.convert_official(official(stages=1, bc=2, depths=(1, 1, 1, 1)))
-    path.write_bytes(rpcanet_plus_weights.write(catalog.load("rpcanet_plus").genotype(values), state))
-    return path
+    return catalog.load("rpcanet_plus").genotype(values), state

@@ -7,6 +7,7 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -135,8 +136,11 @@ def test_openvino_int8_is_timed_with_its_difference() -> None:
         assert "irnas[bench]" in document["notes"][0]["note"]
 
 
-def test_bench_takes_imported_weights(tmp_path: Path) -> None:
-    file = rpcanet.imported(tmp_path / "w.pt")
+@pytest.mark.parametrize(
+    ("make", "name"), [(rpcanet.imported, "w.safetensors"), (rpcanet.imported_by_0_1, "w.pt")], ids=["now", "0.1"]
+)
+def test_bench_takes_weights(tmp_path: Path, make: Callable[[Path], Path], name: str) -> None:
+    file = make(tmp_path / name)
     (row,) = json.loads(call("bench", file, "--size", "16x16", "--seconds", 0, "--json"))["models"]
     assert (row["model"], row["kernels"]) == (str(file), "fp32 eager")
 
@@ -213,7 +217,9 @@ def test_bench_runs_onnx(tmp_path: Path) -> None:
         call("bench", tmp_path / "one.onnx")
 
 
-@pytest.mark.parametrize("wrong", [["model.pt"], ["gone.xnor"], ["gone.onnx"], ["biisnet:none=1"]])
+@pytest.mark.parametrize(
+    "wrong", [["model.pt"], ["gone.safetensors"], ["gone.xnor"], ["gone.onnx"], ["biisnet:none=1"]]
+)
 def test_bench_refuses_other_models(wrong: list[str]) -> None:
     with pytest.raises(ValueError, match=r"must be|one of|got"):
         call("bench", *wrong)

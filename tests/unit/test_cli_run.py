@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ from support.native import library, products  # noqa: F401
 from support.xnor_file import tiny
 from torch import Tensor, nn
 
+import irnas
 from irnas.cli import run
 from irnas.core.errors import DataError, FormatError, SettingsError
 from irnas.deploy.export import onnx
 from irnas.deploy.export.write import Origin
-from irnas.models import rpcanet_plus_weights
 from irnas.runtime import engine, format, reference, session
 
 pytestmark = pytest.mark.usefixtures("library")
@@ -148,12 +149,32 @@ def test_what_is_no_model_of_ours_is_refused(moving: Path, tmp_path: Path) -> No
 
 def test_imported_weights_run_as_they_are(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
-    file = rpcanet.imported(tmp_path / "w.pt")
+    file = rpcanet.imported(tmp_path / "w.safetensors")
     image_hw = np.random.default_rng(0).integers(0, 256, (32, 48), dtype=np.uint8)
     Image.fromarray(image_hw).save(tmp_path / "a.png")
     call("run", file, tmp_path / "a.png", "-o", tmp_path / "masks", "--probability")
-    network = rpcanet_plus_weights.read(file.read_bytes(), "here")[1]
+    network = irnas.load(file)
     with torch.no_grad():
         wanted = network(torch.from_numpy(image_hw / np.float32(255))[None, None]).sigmoid()[0, 0].numpy()
     mask_hw = np.asarray(Image.open(tmp_path / "masks" / "a.png"))
     assert np.abs(mask_hw - 255 * wanted).max() <= 0.51
+
+
+def test_the_threshold_of_the_model_counts_and_0_5_beside_it(tmp_path: Path) -> None:
+    image_hw = np.random.default_rng(3).integers(0, 256, (9, 13), dtype=np.uint8)
+    Image.fromarray(image_hw).save(tmp_path / "a.png")
+    wanted_hw = reference.predict(tiny(), image_hw)
+    own = float(np.quantile(wanted_hw, 0.8))
+    pixels, at_half = (int((wanted_hw > np.float32(limit)).sum()) for limit in (own, 0.5))
+    assert pixels != at_half
+    model = tmp_path / "own.xnor"
+    model.write_bytes(format.write(replace(tiny(), threshold=own)))
+    words = ("run", model, tmp_path / "a.png", "-o", tmp_path / "masks")
+    report = json.loads(call(*words, "--json"))
+    (row,) = report["images"]
+    assert (report["threshold"], row["pixels"], row["pixels_at_half"]) == (own, pixels, at_half)
+    assert (np.asarray(Image.open(tmp_path / "masks" / "a.png")) > 0).sum() == pixels
+    said = call(*words)
+    assert f"{pixels} target pixels ({at_half} at 0.5)" in said and f"threshold {own:g}, that of the model" in said
+    said = call(*words, "--threshold", 0.5)
+    assert f"{at_half} target pixels, highest" in said and "threshold" not in said

@@ -45,6 +45,7 @@ from irnas.runtime.value_range import (
     measure_range,
     parse_choice,
 )
+from irnas.training.weights import WeightsInfo
 
 Array = np.ndarray[Any, np.dtype[Any]]
 app = typer.Typer()
@@ -473,10 +474,11 @@ def test_an_export_holds_the_range_of_what_was_trained_on(tmp_path: Path, monkey
     genotype = catalog.find_point("biisnet", "base=4")
     result = SimpleNamespace(genotype=genotype, key=genotype.key, data_rev=made["own"].revision)
     network = models.build(genotype).eval()
+    info = WeightsInfo(genotype=genotype, origin="trained", is_range_known=False)
     run_of = SimpleNamespace(
         opened=SimpleNamespace(data=SimpleNamespace(path=own)), settings=SimpleNamespace(preset="basicirstd")
     )
-    monkeypatch.setattr(source, "restore_trained", lambda uri, key: (run_of, result, network))
+    monkeypatch.setattr(source, "restore_trained", lambda uri, key: (run_of, result, network, info))
     trained_on = range_of_document(made["own"].value_range)
     assert trained_on is not None and trained_on != range_of_document(made["other"].value_range)
     assert made["own"].content == made["other"].content and made["own"].revision != made["other"].revision

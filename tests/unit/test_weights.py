@@ -21,6 +21,7 @@ from irnas.core import catalog
 from irnas.core.errors import FormatError, IrnasError
 from irnas.models import rpcanet_plus_weights
 from irnas.models.rpcanet_plus import RPCANetPlus
+from irnas.training.weights import read_weights
 
 SPACE = catalog.load("rpcanet_plus")
 
@@ -125,17 +126,17 @@ def saved(folder: Path, content: object, name: str = "official.pkl") -> Path:
 
 def test_the_command_writes_a_network_that_can_be_read_again(tmp_path: Path) -> None:
     state = rpcanet.official(bc=8)
-    file, output = saved(tmp_path, state), tmp_path / "ours.pt"
+    file, output = saved(tmp_path, state), tmp_path / "ours.safetensors"
     result = CliRunner().invoke(app, ["import-weights", str(file), "-o", str(output), "--json"], catch_exceptions=False)
     facts = json.loads(result.stdout)
-    genotype, network = rpcanet_plus_weights.read(output.read_bytes(), str(output))
-    assert (facts["key"], facts["point"]) == (genotype.key, "stages=2,bc=8")
-    assert catalog.find_point("rpcanet_plus", facts["point"]) == genotype
+    network, info = read_weights(str(output))
+    assert (facts["key"], facts["point"]) == (info.genotype.key, "stages=2,bc=8")
+    assert facts["bytes"] == output.stat().st_size
+    assert catalog.find_point("rpcanet_plus", facts["point"]) == info.genotype
+    assert info.origin == "imported from the authors' file official.pkl" and info.threshold == 0.5
     x = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         torch.testing.assert_close(network(x), restored(state)(x), rtol=0, atol=0)
-    # The same network, the same bytes.
-    assert rpcanet_plus_weights.write(genotype, network.state_dict()) == output.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -150,25 +151,18 @@ def test_the_command_writes_a_network_that_can_be_read_again(tmp_path: Path) -> 
     ],
 )
 def test_what_the_command_refuses(tmp_path: Path, make: Any, options: tuple[str, ...], expected: str) -> None:
-    output = tmp_path / "out.pt"
+    output = tmp_path / "out.safetensors"
     words = ["import-weights", str(make(tmp_path)), "-o", str(output), *options]
     with pytest.raises(IrnasError, match=expected) as raised:
         CliRunner().invoke(app, words, catch_exceptions=False)
     assert "\n" not in str(raised.value) and not output.exists()
 
 
-def test_a_file_of_ours_that_does_not_fit_is_refused() -> None:
-    values, state = rpcanet_plus_weights.convert_official(rpcanet.official(stages=1))
-    genotype = SPACE.genotype(values)
-    other = SPACE.complete({"stages": 1, "bc": 8})
-    for content, expected in (
-        (b"", "cannot read safely"),
-        (rpcanet_plus_weights.write(genotype, state)[:1000], "cannot read safely"),
-        (rpcanet_plus_weights.write(other, state), "size mismatch"),
-        (rpcanet_plus_weights.write(genotype, {}), "Missing key"),
-    ):
-        with pytest.raises(FormatError, match=f"^here: got .*{expected}"):
-            rpcanet_plus_weights.read(content, "here")
+def test_the_output_is_a_safetensors_file_by_name(tmp_path: Path) -> None:
+    file = saved(tmp_path, rpcanet.official())
+    with pytest.raises(IrnasError, match=r"--output: got .*ours\.pt'; must end in \.safetensors"):
+        CliRunner().invoke(app, ["import-weights", str(file), "-o", str(tmp_path / "ours.pt")], catch_exceptions=False)
+    assert not (tmp_path / "ours.pt").exists()
 
 
 # Values of the authors' networks in float32 and eval mode: mean, deviation, least and greatest logit, pixels above 0,

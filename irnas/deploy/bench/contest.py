@@ -18,10 +18,11 @@ from irnas.deploy.bench.source import BLOCK, BLOCKS, Source
 from irnas.deploy.bench.subject import Run, Subject, compare, keep_memory
 from irnas.record.ledger import Ledger
 from irnas.runtime import format
+from irnas.training.weights_info import SUFFIXES
 
 NAMES = (
-    "FILE.xnor (the engine), FILE.onnx (onnxruntime), RUN:KEY, FILE.pt (torch), SPACE:POINT (torch, untrained), "
-    f"{BLOCK}:C (the engine)"
+    "FILE.xnor (the engine), FILE.onnx (onnxruntime), RUN:KEY, FILE.safetensors (torch), "
+    f"SPACE:POINT (torch, untrained), {BLOCK}:C (the engine)"
 )
 LEAST_AGREEMENT = 0.99
 """A rival whose mask agrees on fewer pixels computes something else; rounding flips far fewer."""
@@ -107,7 +108,7 @@ def _sources(name: str, order: Order) -> tuple[npt.NDArray[np.uint8], list[Sourc
         return image_hw, [Source(name=name, image_hw=image_hw, onnx=_read(name, "an .onnx file"))]
     if plain.startswith(f"{BLOCK}:"):
         return image_hw, [origin.from_block(plain, image_hw, blocks) for blocks in (BLOCKS, 0)]
-    if name.endswith(".pt"):
+    if name.endswith(SUFFIXES):
         return image_hw, [origin.from_weights(name, image_hw)]
     if ":" in plain:
         is_run = Ledger(plain.rpartition(":")[0]).exists()

@@ -62,7 +62,7 @@ def from_space(name: str, image_hw: npt.NDArray[np.uint8]) -> Source:
 
 
 def from_weights(name: str, image_hw: npt.NDArray[np.uint8]) -> Source:
-    """The network in a file of imported weights."""
+    """The network in a file of weights."""
     from irnas.deploy.export import source
 
     return _source(name, source.from_weights(name, None).network, image_hw)

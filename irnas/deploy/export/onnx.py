@@ -23,7 +23,7 @@ from irnas.deploy.export.write import Origin
 from irnas.nn import difference, traits  # noqa: F401 # difference registers the operator irnas::solve
 from irnas.nn.binary import BinaryConv2d, DotBinaryConv2d
 from irnas.nn.weight import binarize
-from irnas.runtime.format import Input
+from irnas.runtime.format import HALF, Input
 from irnas.runtime.session import Session
 from irnas.training.prediction import PAD
 
@@ -178,6 +178,7 @@ def _cleaned(proto: Any, accepted: Input, frames: int, origin: Origin) -> Any:
             "pad": str(accepted.pad),
             "frames": str(frames),
             **({} if (counts := origin.counts) is None else {"counts": json.dumps([counts.low, counts.high])}),
+            **({} if origin.threshold == HALF else {"threshold": json.dumps(origin.threshold)}),
         },
     )
     return proto

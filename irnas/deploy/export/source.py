@@ -1,8 +1,8 @@
-"""What is to be exported: a trained network of a run, imported weights, or a point of a space with random weights."""
+"""What is to be exported: a trained network of a run, a file of weights, or a point of a space with random weights."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,13 +16,11 @@ from irnas.data import Dataset, open_dataset
 from irnas.data.value_range import range_of_document
 from irnas.deploy.export.write import Origin
 from irnas.metrics import PRESETS, Rules
-from irnas.models import rpcanet_plus_weights
 from irnas.record.run import Run
 from irnas.record.selection import select_trial
 from irnas.training import weights
+from irnas.training.weights import WeightsInfo
 
-WEIGHTS = ".pt"
-"""How a file of imported weights ends."""
 _TRAINED = (Status.OK, Status.STOPPED)
 
 
@@ -34,11 +32,16 @@ class Source:
     """In eval mode, on the CPU."""
     origin: Origin
     rules: Rules
-    """How its metrics count."""
+    """How its metrics count, at its own threshold."""
     dataset: Dataset | None
     """What it was validated on; None for a network nobody trained."""
-    is_range_known: bool = True
-    """Whether the set it was trained on could be asked how counts of more than 8 bits were read."""
+    info: WeightsInfo | None = None
+    """What is known of its weights; None where these are random."""
+
+    @property
+    def is_range_known(self) -> bool:
+        """Whether it is known how counts of more than 8 bits were read in training."""
+        return self.info is None or self.info.is_range_known
 
 
 def from_run(uri: str, key: str, dataset: str | None) -> Source:
@@ -53,7 +56,7 @@ def from_run(uri: str, key: str, dataset: str | None) -> Source:
         SettingsError: no run there, or no such network in it.
         DataError: the run's data set is no longer where it was, or another one.
     """
-    run, result, network = restore_trained(uri, key)
+    run, result, network, info = restore_trained(uri, key)
     data = run.opened.data
     validated_on = open_dataset(dataset or data.path)
     if dataset is None and validated_on.revision != result.data_rev:
@@ -61,29 +64,29 @@ def from_run(uri: str, key: str, dataset: str | None) -> Source:
             f"data set {data.path}: got revision {validated_on.revision}; must be {result.data_rev}, "
             "on which the network was trained (--dataset names another place)"
         )
-    trained_on = _find_dataset(result.data_rev, validated_on, data.path)
+    if not info.is_range_known and (trained_on := _find_dataset(result.data_rev, validated_on, data.path)):
+        value_range = range_of_document(trained_on.manifest.value_range)
+        info = replace(info, value_range=value_range, is_range_known=True)
     origin = Origin(
         name=f"{result.genotype.space} {result.key}",
         trial=result.key,
         data_rev=result.data_rev,
-        counts=range_of_document(trained_on.manifest.value_range) if trained_on else None,
+        counts=info.value_range,
+        threshold=info.threshold,
     )
-    return Source(
-        network=network,
-        origin=origin,
-        rules=PRESETS[run.settings.preset],
-        dataset=validated_on,
-        is_range_known=trained_on is not None,
-    )
+    return Source(network=network, origin=origin, rules=_rules_of(info), dataset=validated_on, info=info)
 
 
-def restore_trained(uri: str, key: str) -> tuple[Run, Result, nn.Module]:
-    """A run, the result that ``key`` names in it as ``select_trial`` does, and its network, in eval mode on the CPU.
+def restore_trained(uri: str, key: str) -> tuple[Run, Result, nn.Module, WeightsInfo]:
+    """A run, the result that ``key`` names in it as ``select_trial`` does, its network, and what is known of that.
+
+    The network is in eval mode, on the CPU.
 
     Raises:
         SettingsError: no run there, or no such network in it.
         ExportError: the network was not trained to an end.
         DataError: the run holds no weights for it.
+        FormatError: its weights are damaged.
     """
     run = Run.read(uri)
     trial = select_trial(run, key)
@@ -91,30 +94,44 @@ def restore_trained(uri: str, key: str) -> tuple[Run, Result, nn.Module]:
     (result,) = (r for r in run.results if r.trial == trial.number) if trial.finished else (None,)
     if result is None or result.status not in _TRAINED:
         raise ExportError(f"run {uri}: got trial {trial.number} ({trial.key}); must be one whose training has ended")
-    return run, result, weights.restore(uri, result)
+    return run, result, *weights.find_weights(run, result)
 
 
 def from_weights(path: str, dataset: str | None) -> Source:
-    """The network in a file that ``irnas import-weights`` wrote.
+    """The network in a file of weights, as a search, a training or ``irnas import-weights`` wrote it.
+
+    Args:
+        path: of the file, or its URI.
+        dataset: compare on this data set instead of the one that it was trained on, which counts where it still is.
 
     Raises:
-        SettingsError: there is no such file.
+        DataError: there is no such file, or no such data set.
         FormatError: it is another file.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise SettingsError(f"weights {path}: got {error.strerror}; must be a file of irnas import-weights") from None
-    genotype, network = rpcanet_plus_weights.read(content, path)
-    origin = Origin(name=f"{genotype.space} {Path(path).stem}", trial=genotype.key)
-    compared_on = None if dataset is None else open_dataset(dataset)
-    return Source(network=network, origin=origin, rules=PRESETS["basicirstd"], dataset=compared_on)
+    network, info = weights.read_weights(path)
+    origin = Origin(
+        name=f"{info.genotype.space} {Path(path).stem}",
+        trial=info.genotype.key,
+        data_rev=info.data.revision if info.data else "",
+        counts=info.value_range,
+        threshold=info.threshold,
+    )
+    if dataset is not None:
+        compared_on: Dataset | None = open_dataset(dataset)
+    else:
+        compared_on = _find_dataset(info.data.revision, None, info.data.path) if info.data else None
+        compared_on = compared_on if compared_on and "val" in compared_on.splits else None
+    return Source(network=network, origin=origin, rules=_rules_of(info), dataset=compared_on, info=info)
 
 
-def _find_dataset(revision: str, validated_on: Dataset, path: str) -> Dataset | None:
+def _rules_of(info: WeightsInfo) -> Rules:
+    return replace(PRESETS[info.preset], threshold=info.threshold)
+
+
+def _find_dataset(revision: str, opened: Dataset | None, path: str) -> Dataset | None:
     """The set of a revision: the one that is open, or the one at a path; None where neither is."""
-    if validated_on.revision == revision:
-        return validated_on
+    if opened and opened.revision == revision:
+        return opened
     try:
         trained_on = open_dataset(path)
     except DataError:

@@ -31,6 +31,8 @@ class Origin:
     data_rev: str = ""
     counts: ValueRange | None = None
     """How images of more than 8 bits became those it was trained on; None where there were none."""
+    threshold: float = format.HALF
+    """A target is where the probability exceeds it."""
 
 
 def convert(network: nn.Module, channels: int, origin: Origin) -> tuple[Model, Lowered]:
@@ -60,6 +62,7 @@ def convert(network: nn.Module, channels: int, origin: Origin) -> tuple[Model, L
         trial=origin.trial,
         data_rev=origin.data_rev,
         exporter=f"irnas {code_revision()}",
+        threshold=origin.threshold,
     )
     try:
         format.check(ops, accepted)
