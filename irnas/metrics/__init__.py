@@ -11,16 +11,21 @@ whatever was predicted in it.
 
 from irnas.metrics.baseline import above, all_background, global_threshold, score_baselines
 from irnas.metrics.contest import contest_score
+from irnas.metrics.judge import HALF, DetectionCurve, Judge, Metrics
 from irnas.metrics.rules import LIMITIRSTD, PRESETS, Rules, preset
 from irnas.metrics.tally import IGNORED, Counts, count, count_labels
 from irnas.metrics.value import Curve, image_iou, roc, summarize
 
 __all__ = [
+    "HALF",
     "IGNORED",
     "LIMITIRSTD",
     "PRESETS",
     "Counts",
     "Curve",
+    "DetectionCurve",
+    "Judge",
+    "Metrics",
     "Rules",
     "above",
     "all_background",

@@ -6,7 +6,7 @@ Legend: hw = rows, columns; n = images; r = thresholds of a ROC curve.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -75,9 +75,10 @@ class Counts:
     objects: Int
     """[n] pairs, targets without a blob and blobs without a target (``hierarchy.Pairing``); 0 for a skipped image."""
     roc_true: Int
-    """[n, 1 + r] targets (or target pixels): all of them, then those that pass each threshold."""
+    """[n, 1 + r] targets (or target pixels): all of them, then those that pass each threshold. Fewer rows of the same
+    sums where they are ``pooled``."""
     roc_false: Int
-    """[n, 1 + r] background pixels: all of them, then those that pass each threshold."""
+    """[n, 1 + r] background pixels: all of them, then those that pass each threshold. Rows as of ``roc_true``."""
 
     def __len__(self) -> int:
         return len(self.tp)
@@ -95,6 +96,14 @@ class Counts:
             raise DataError("counts: got images counted by different rules; must be the same")
         names = [f.name for f in fields(cls) if f.name != "rules"]
         return cls(rules=parts[0].rules, **{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
+
+    def pooled(self) -> Counts:
+        """The same counts with one ROC row, the sum of all: whatever ratio needs, in a hundred bytes an image."""
+        return replace(
+            self,
+            roc_true=self.roc_true.sum(axis=0, keepdims=True),
+            roc_false=self.roc_false.sum(axis=0, keepdims=True),
+        )
 
 
 def count(

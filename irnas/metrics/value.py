@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from irnas.metrics.component import Float, Int
-from irnas.metrics.rules import EPSILON, Grey
+from irnas.metrics.rules import EPSILON, Grey, Rules
 from irnas.metrics.tally import Counts, thresholds
 
 
@@ -48,11 +48,7 @@ def summarize(counts: Counts) -> dict[str, float]:
     tp, fp = int(counts.tp.sum()), int(counts.fp.sum())
     precision = tp / (tp + fp + rules.smoothing)
     recall = tp / (tp + int(_missed(counts, rules.grey_pixel).sum()) + rules.smoothing)
-    wrong, area = int(counts.false_alarm_pixels.sum()), int(counts.false_alarm_area.sum())
-    if rules.false_alarm == "background":
-        fa = wrong / (area + rules.smoothing)
-    else:
-        fa = wrong / max(area, 1)
+    pd, fa = detection_rates(rules, *detection_sums(counts))
     return {
         "miou": tp / (int(_union(counts, rules.grey_miou).sum()) + EPSILON),
         "niou": float(image_iou(counts).mean()),
@@ -60,10 +56,23 @@ def summarize(counts: Counts) -> dict[str, float]:
         "f1": 2 * precision * recall / (precision + recall + rules.f1_smoothing),
         "precision": precision,
         "recall": recall,
-        "pd": int(counts.hits.sum()) / max(int(counts.targets.sum()), 1),
+        "pd": pd,
         "fa": fa,
         "auc": roc(counts).auc,
     }
+
+
+def detection_sums(counts: Counts) -> tuple[int, int, int, int]:
+    """Detected targets, targets, false-alarm pixels, and pixels that could be false alarms, of all images."""
+    columns = (counts.hits, counts.targets, counts.false_alarm_pixels, counts.false_alarm_area)
+    hits, targets, wrong, area = (int(column.sum()) for column in columns)
+    return hits, targets, wrong, area
+
+
+def detection_rates(rules: Rules, hits: int, targets: int, wrong: int, area: int) -> tuple[float, float]:
+    """``pd`` and ``fa`` of ``summarize``, from ``detection_sums``."""
+    fa = wrong / (area + rules.smoothing) if rules.false_alarm == "background" else wrong / max(area, 1)
+    return hits / max(targets, 1), fa
 
 
 def image_iou(counts: Counts) -> Float:
