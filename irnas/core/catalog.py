@@ -32,6 +32,8 @@ class Published:
     """What was printed about its size: {input: [C, H, W], params: ..., ops: ...}."""
     results: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Data set to metric to value, as fractions: {"NUDT-SIRST": {"miou": 0.8288}}."""
+    splits: Mapping[str, str] = field(default_factory=dict)
+    """Data set of ``results`` to what was trained and tested on: {"NUDT-SIRST": "663/664"}; none where nobody knows."""
     speeds: tuple[Mapping[str, Any], ...] = ()
     """What was printed about its speed: {input: [C, H, W], fps: ... or seconds: ... an image, device: its name}."""
 
@@ -84,7 +86,7 @@ def load_published(space: str) -> tuple[Published, ...]:
     document, parsed = _read(path), load(space)
     if not isinstance(document, dict) or not isinstance(document.get("rows"), list):
         raise SpaceError(f"{path.name} of {parsed.name}: got no list 'rows'; must have one")
-    return tuple(_parse_published(row, document.get("source", ""), parsed) for row in document["rows"])
+    return tuple(_parse_published(row, document, parsed) for row in document["rows"])
 
 
 def find_point(space: str, text: str) -> Genotype:
@@ -168,16 +170,18 @@ def _read(path: Path) -> Any:
         raise SpaceError(f"{path}: got text that is no YAML ({str(error).splitlines()[0]}); must be YAML") from None
 
 
-def _parse_published(row: Mapping[str, Any], source: str, space: Space) -> Published:
-    values = row.get("values")
+def _parse_published(row: Mapping[str, Any], document: Mapping[str, Any], space: Space) -> Published:
+    values, results = row.get("values"), row.get("results", {})
+    splits = {**document.get("splits", {}), **row.get("splits", {})}
     return Published(
         name=str(row["name"]),
-        source=str(row.get("source", source)),
+        source=str(row.get("source", document.get("source", ""))),
         genotype=None if values is None else space.complete(values),
         about=str(row.get("about", "")),
         # "LIT-O/2 DySoftSign" is a step of an ablation: it documents a count, and is no design to compete with.
         is_headline=values is not None and bool(row.get("headline", "/" not in str(row["name"]))),
         counts=tuple(row.get("counts", ())),
-        results=row.get("results", {}),
+        results=results,
+        splits={name: str(split) for name, split in splits.items() if name in results},
         speeds=tuple(row.get("speeds", ())),
     )
