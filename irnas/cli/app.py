@@ -33,6 +33,7 @@ from irnas.cli import (
     why,
 )
 from irnas.cli import search as search_command
+from irnas.cli import test as test_command
 
 app = typer.Typer(
     help="Search lightweight networks for infrared small-target detection: accuracy against binary operations.",
@@ -63,6 +64,7 @@ app.command("search")(search_command.search)
 app.command("submit", context_settings={"allow_interspersed_args": False})(submit.submit)
 app.command("tabulate")(tabulate.tabulate)
 app.command("simulate")(simulate.simulate)
+app.command("test")(test_command.test)
 app.command("front")(front.front)
 app.command("why")(why.why)
 app.command("report")(report.report)

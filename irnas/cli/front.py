@@ -45,6 +45,8 @@ def print_front(uri: str) -> None:
 
 
 def _document(run: Run) -> dict[str, Any]:
+    from irnas.record.tests import tested_networks
+
     def row(result: Result) -> dict[str, Any]:
         document = result.document()
         names = ("trial", "key", "status", "values", "genotype", "epochs", "seed", "seconds", "error", "note")
@@ -62,6 +64,7 @@ def _document(run: Run) -> dict[str, Any]:
         **({"device": asdict(run.opened.device)} if run.opened.device else {}),
         "front": [row(r) for r in run.winners],
         "results": [row(r) for r in run.results],
+        **({"tests": [test.document() for test in tests]} if (tests := tested_networks(run)) else {}),
     }
 
 
@@ -75,6 +78,7 @@ def _print(run: Run, *, show_all: bool) -> None:
 
     console = make_console()
     _print_table(console, run, show_all=show_all)
+    _print_tests(console, run)
     _print_summary(console, run)
 
 
@@ -126,6 +130,14 @@ def _print_causes(console: Console, results: Sequence[Result]) -> None:
         text = result.error or result.note
         if text:
             console.print(f"trial {result.trial} {result.key}: {escape(text)}", highlight=False, soft_wrap=True)
+
+
+def _print_tests(console: Console, run: Run) -> None:
+    from irnas.cli.test import print_table
+    from irnas.report.tests import tests_of_run
+
+    if table := tests_of_run(run):
+        print_table(console, table, f"on images that nothing was chosen by, preset {run.settings.preset}")
 
 
 def _print_summary(console: Console, run: Run) -> None:

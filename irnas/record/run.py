@@ -265,10 +265,10 @@ class Run:
         return self.front.hypervolume(self.bounds)
 
     def seconds(self) -> float:
-        """Wall-clock seconds in which the search was up, without the pauses between an end and a resumption."""
+        """Wall-clock seconds in which the search was up, without the pauses after an end."""
         total, previous = 0.0, self.opened.t
         for event in self.events[1:]:
-            if not isinstance(event, Resumed):
+            if not isinstance(event, Resumed | Tested):
                 total += max(event.t - previous, 0.0)
             previous = event.t
         return total

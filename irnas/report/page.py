@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from irnas.record.run import Run
-from irnas.report import curve, figure, image, importance, look, parallel, table, unit
+from irnas.report import curve, figure, image, importance, look, parallel, table, tests, unit
 from irnas.report.published import Reference
 
 # Nothing may be fetched or sent; plotly needs its own inline code and styles, and pictures are inlined.
@@ -39,6 +39,7 @@ def html(run: Run, references: Sequence[Reference], absent: str = "", *, images:
     parts = [
         ("front", "Front", _fronts(run, references, absent)),
         ("winners", "The networks on the front", table.winners(run) if run.winners else ""),
+        ("tests", "On the test split", tests.section(run)),
         ("detections", "What they see", _detections(run) if images else ""),
         ("progress", "Progress of the search", _progress(run)),
         ("axes", "What mattered", _axes(run)),

@@ -47,6 +47,7 @@ HIDDEN = {"--sampler", "--max-epochs", "--grace"}
 COMMANDS = {
     "search": SEARCH,
     "plan": " ".join(sorted([*SEARCH.split(), "--json"])),
+    "test": "--dataset --json --output --predictions --run --split",
     "why": "--json",
     "tabulate": "--address --amp --axis --batch --crop --dataset --device --ema --epochs --gpus --input --json --loss "
     "--lr --memory --objective --output --patience --points --preset --seeds --space --workers",
