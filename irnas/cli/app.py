@@ -31,6 +31,7 @@ from irnas.cli import (
     ui,
     weights,
     why,
+    zoo,
 )
 from irnas.cli import search as search_command
 from irnas.cli import test as test_command
@@ -78,6 +79,7 @@ app.command("fetch")(fetch.fetch)
 app.command("spaces")(spaces.spaces)
 app.command("cost")(cost.cost)
 app.add_typer(device.app, name="device")
+app.add_typer(zoo.app, name="zoo")
 app.add_typer(data.app, name="data")
 app.command("score")(score.score)
 app.command("baseline")(baseline.baseline)

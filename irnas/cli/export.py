@@ -19,7 +19,7 @@ def export(
         str,
         typer.Argument(
             metavar="RUN|SPACE|FILE",
-            help="A run's folder, the name of a space, or FILE.safetensors: a file of weights.",
+            help="A run's folder, the name of a space, zoo:NAME, or FILE.safetensors: a file of weights.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="FILE.xnor or FILE.onnx.")],
@@ -56,6 +56,7 @@ def export(
     """
     from irnas import storage
     from irnas.cli.options import parse_size
+    from irnas.core import zoo
     from irnas.deploy.export import source as sources
     from irnas.deploy.export.convert import SUFFIXES, convert
     from irnas.record.ledger import Ledger
@@ -64,6 +65,7 @@ def export(
     if output.suffix not in SUFFIXES:
         raise SettingsError(f"--output: got {str(output)!r}; must end in {' or '.join(SUFFIXES)}")
     channels = parse_size(size)[0]
+    source = zoo.resolve(source, *weights_info.SUFFIXES)
     if source.endswith(weights_info.SUFFIXES):
         if name:
             raise SettingsError(f"name: got {name!r} with a file of weights; must be left out")

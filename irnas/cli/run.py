@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 def run(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="FILE.xnor, FILE.onnx, or FILE.safetensors: a file of weights.")
+        Path,
+        typer.Argument(metavar="MODEL", help="FILE.xnor, FILE.onnx, zoo:NAME, or FILE.safetensors: a file of weights."),
     ],
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE...", help="Images, folders of them, folders of sequences.")
@@ -153,11 +154,13 @@ def _load_weights(path: Path) -> Session:
     return convert.open_session(source.from_weights(str(path), None))
 
 
-def _load(path: Path, kernels: str | None) -> Model | Session:
+def _load(source: Path, kernels: str | None) -> Model | Session:
     from irnas import runtime
+    from irnas.core import zoo
     from irnas.runtime import session
     from irnas.training.weights_info import SUFFIXES
 
+    path = Path(zoo.resolve(str(source), ".xnor", ".onnx", *SUFFIXES))
     try:
         if path.suffix not in (".onnx", *SUFFIXES):
             return runtime.load(path, kernels=kernels)
