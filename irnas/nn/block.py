@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from irnas.core.errors import SpaceError
-from irnas.nn import fused
+from irnas.nn import fused, fused_norm
 from irnas.nn.binary import BinaryConv2d, DotBinaryConv2d
 from irnas.nn.channel import (
     Add,
@@ -151,21 +151,28 @@ class Layer(nn.Module):
         return y_nchw
 
     def _forward_fused(self, x_nchw: Tensor) -> Tensor:
-        """The same with the kernels of fused.py wherever they know the parts."""
-        first, act, redist = self.branch[0], self.act, self.redist
+        """The same with the kernels of fused.py and fused_norm.py wherever they know the parts."""
+        first, last, act, redist = self.branch[0], self.branch[-1], self.act, self.redist
         scale, shift = (None, None) if redist is None else (redist.scale, redist.shift)
-        is_whole = len(self.branch) == 1 and self.act_first and self.skip is not None
-        if isinstance(first, DotBinaryConv2d) and isinstance(act, MaxOut) and is_whole:
-            return fused.dot(x_nchw, scale, shift, first.factors().flatten(), act.above, act.below)
+        if isinstance(first, DotBinaryConv2d) and self.act_first and self.skip is not None and len(self.skip) == 0:
+            if len(self.branch) == 1 and isinstance(act, MaxOut):
+                return fused.dot(x_nchw, scale, shift, first.factors().flatten(), act.above, act.below)
+            if len(self.branch) == 2 and isinstance(act, MaxOut | RPReLU) and fused_norm.suits(last, x_nchw):
+                return fused_norm.dot(x_nchw, scale, shift, first.factors().flatten(), last, act)
         sign = first.sign if isinstance(first, BinaryConv2d) and first.set_scale is None else None
         if isinstance(first, BinaryConv2d) and sign is not None and sign.estimator in fused.ESTIMATORS:
             x_nchw, signs = fused.prepare(x_nchw, scale, shift, sign.log_k, sign.estimator, sign.at_zero)
-            y_nchw: Tensor = self.branch[1:](first.convolve(signs))
+            y_nchw: Tensor = first.convolve(signs)
         else:
             x_nchw = x_nchw if redist is None else redist(x_nchw)
-            y_nchw = self.branch(x_nchw)
+            y_nchw = first(x_nchw)
         residual = None if self.skip is None else self.skip(x_nchw)
-        if isinstance(act, RPReLU) and (self.act_first or residual is None) and fused.is_even(y_nchw):
+        act_first = self.act_first or residual is None
+        for part in list(self.branch)[1:]:
+            if part is last and act_first and isinstance(act, MaxOut | RPReLU) and fused_norm.suits(part, y_nchw):
+                return fused_norm.activate(y_nchw, part, act, residual)
+            y_nchw = part(y_nchw)
+        if isinstance(act, RPReLU) and act_first and fused.is_even(y_nchw):
             return fused.rprelu(y_nchw, act.knee, act.slope, act.shift, residual)
         return self._finish(y_nchw, residual)
 
@@ -212,7 +219,7 @@ def _prepare(a_bin: str, channels: int) -> nn.Module:
     raise SpaceError(f"a_bin: got {a_bin!r}; one of rsign, affine, norm")
 
 
-def _skip(recipe: Recipe, kind: str, channels: int, out_channels: int, stride: int) -> nn.Module:
+def _skip(recipe: Recipe, kind: str, channels: int, out_channels: int, stride: int) -> nn.Sequential:
     parts: list[nn.Module] = [nn.AvgPool2d(2)] if stride == 2 else []
     match kind:
         case "identity":

@@ -2,7 +2,8 @@
 
 Eager PyTorch writes and reads a map for every addition; four fifths of a training step of a binary network went into
 that. The kernels (native/fused.cc) do the arithmetic of the plain modules, which remain the definition, the way on
-every other device, and the way wherever the library was not built. Gradients are written out by hand.
+every other device, and the way wherever the library was not built. Gradients are written out by hand. Layers with
+batch normalisation have kernels of their own (fused_norm.py).
 """
 
 from __future__ import annotations
@@ -104,9 +105,9 @@ class _Prepare(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, scale: Tensor | None, shift: Tensor | None, log_k: Tensor, estimator: str, at_zero: int
     ) -> tuple[Tensor, ...]:
-        x = _laid_out(x)
+        x = laid_out(x)
         t, signs = None if scale is None else torch.empty_like(x), torch.empty_like(x)
-        _call("irnas_prepare", x, *_size(x), scale, shift, ctypes.c_float(at_zero), t, signs)
+        call("irnas_prepare", x, *size(x), scale, shift, ctypes.c_float(at_zero), t, signs)
         ctx.save_for_backward(x, scale, shift, log_k)
         ctx.estimator = estimator
         return (signs,) if t is None else (t, signs)
@@ -114,17 +115,17 @@ class _Prepare(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, scale, shift, log_k = ctx.saved_tensors
-        grad_t = _laid_out(grads[0]) if len(grads) == 2 else None
-        grad_s = _laid_out(grads[-1])
+        grad_t = laid_out(grads[0]) if len(grads) == 2 else None
+        grad_s = laid_out(grads[-1])
         sharpness = _sharpness(log_k, x.shape[1])
         grad_x, grad_k = torch.empty_like(x), torch.empty_like(sharpness)
         grad_scale, grad_shift = (None if p is None else torch.empty_like(p) for p in (scale, shift))
-        _call(
+        call(
             "irnas_prepare_backward",
             x,
             grad_t,
             grad_s,
-            *_size(x),
+            *size(x),
             scale,
             shift,
             sharpness,
@@ -148,9 +149,9 @@ class _Prepare(torch.autograd.Function):
 class _RPReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, y: Tensor, knee: Tensor, slope: Tensor, shift: Tensor, residual: Tensor | None) -> Tensor:
-        y, residual = _laid_out(y), None if residual is None else _laid_out(residual)
+        y, residual = laid_out(y), None if residual is None else laid_out(residual)
         out = torch.empty_like(y)
-        _call("irnas_rprelu", y, residual, *_size(y), knee, slope, shift, out)
+        call("irnas_rprelu", y, residual, *size(y), knee, slope, shift, out)
         ctx.save_for_backward(y, knee, slope)
         ctx.has_residual = residual is not None
         return out
@@ -158,9 +159,9 @@ class _RPReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         y, knee, slope = ctx.saved_tensors
-        grad = _laid_out(grads[0])
+        grad = laid_out(grads[0])
         grad_y, grad_knee, grad_slope, grad_shift = (torch.empty_like(v) for v in (y, knee, knee, knee))
-        _call("irnas_rprelu_backward", y, grad, *_size(y), knee, slope, grad_y, grad_knee, grad_slope, grad_shift)
+        call("irnas_rprelu_backward", y, grad, *size(y), knee, slope, grad_y, grad_knee, grad_slope, grad_shift)
         return grad_y, grad_knee, grad_slope, grad_shift, grad if ctx.has_residual else None
 
 
@@ -173,7 +174,7 @@ class _AdaBin(torch.autograd.Function):
         out = torch.empty_like(weight)
         ctx.rest = ctypes.c_float(at_zero), ctypes.c_float(tiny)
         ctx.estimator = ctypes.c_int32(ESTIMATORS.index(estimator))
-        _call("irnas_adabin", weight, *_filters(weight), *ctx.rest, out)
+        call("irnas_adabin", weight, *_filters(weight), *ctx.rest, out)
         ctx.save_for_backward(weight, log_k)
         return out
 
@@ -184,7 +185,7 @@ class _AdaBin(torch.autograd.Function):
         grad = grads[0] if grads[0].stride() == weight.stride() else torch.empty_like(weight).copy_(grads[0])
         sharpness = _sharpness(log_k, weight.shape[0])
         grad_weight, grad_k = torch.empty_like(weight), torch.empty_like(sharpness)
-        _call(
+        call(
             "irnas_adabin_backward",
             weight,
             grad,
@@ -202,23 +203,23 @@ class _AdaBin(torch.autograd.Function):
 class _Dot(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, *parameters: Tensor | None) -> Tensor:
-        x = _laid_out(x)
+        x = laid_out(x)
         kept = tuple(None if p is None else p.detach().contiguous() for p in parameters)
         out = torch.empty_like(x)
-        _call("irnas_dot", x, *_size(x), *kept, out)
+        call("irnas_dot", x, *size(x), *kept, out)
         ctx.save_for_backward(x, *kept)
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, *parameters = ctx.saved_tensors
-        grad, grad_x = _laid_out(grads[0]), torch.empty_like(x)
+        grad, grad_x = laid_out(grads[0]), torch.empty_like(x)
         grads_of_parameters = [None if p is None else torch.empty_like(p) for p in parameters]
-        _call("irnas_dot_backward", x, grad, *_size(x), *parameters, grad_x, *grads_of_parameters)
+        call("irnas_dot_backward", x, grad, *size(x), *parameters, grad_x, *grads_of_parameters)
         return grad_x, *grads_of_parameters
 
 
-def _laid_out(x_nchw: Tensor) -> Tensor:
+def laid_out(x_nchw: Tensor) -> Tensor:
     """Channels last; a copy only where it is not."""
     return x_nchw.contiguous(memory_format=torch.channels_last)
 
@@ -232,12 +233,14 @@ def _filters(weight: Tensor) -> tuple[ctypes.c_int64, ctypes.c_int64]:
     return ctypes.c_int64(weight.shape[0]), ctypes.c_int64(weight[0].numel())
 
 
-def _size(x_nchw: Tensor) -> tuple[ctypes.c_int64, ctypes.c_int64]:
+def size(x_nchw: Tensor) -> tuple[ctypes.c_int64, ctypes.c_int64]:
+    """Pixels and channels, as the kernels take them."""
     num, channels, height, width = x_nchw.shape
     return ctypes.c_int64(num * height * width), ctypes.c_int64(channels)
 
 
-def _call(name: str, *arguments: Any) -> None:
+def call(name: str, *arguments: Any) -> None:
+    """Run a kernel; tensors travel as the addresses of their numbers, None as no address."""
     global _num_calls
     _num_calls += 1
     library = _library()

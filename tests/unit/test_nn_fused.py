@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import torch
+from support.fused import assert_same, differentiated, grown, image, kernels  # noqa: F401
 from support.native import products  # noqa: F401
-from torch import Tensor, nn
 
 from irnas import models
 from irnas.core import catalog
@@ -19,63 +18,13 @@ from irnas.nn.sign import WeightSign
 
 CHANNELS = (1, 3, 8, 12, 16, 64)
 
-
-@pytest.fixture(scope="module", autouse=True)
-def kernels(products: Path) -> Iterator[None]:  # noqa: F811
-    """Those of this source tree, built by its own files."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IRNAS_FUSED_LIBRARY", str(products.parents[1] / "nn" / "native" / "_fused.so"))
-        fused._library.cache_clear()
-        assert fused.is_built()
-        yield
-    fused._library.cache_clear()
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     """Weights behind a normalisation are rounded worse than this file allows once in some hundred draws."""
     torch.manual_seed(0)
-
-
-def grown(layer: nn.Module, seed: int = 0) -> nn.Module:
-    """The layer with every parameter moved from where it starts, so that none is 0 or 1."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in layer.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.3)
-    return layer.train()
-
-
-def differentiated(layer: nn.Module, x_nchw: Tensor) -> dict[str, Tensor]:
-    """Output, and gradients of a weighted sum of it, by name."""
-    x_nchw = x_nchw.clone(memory_format=torch.preserve_format).requires_grad_()
-    layer.zero_grad()
-    y_nchw = layer(x_nchw)
-    weight = torch.randn(y_nchw.shape, generator=torch.Generator().manual_seed(1))
-    (y_nchw * weight).sum().backward()
-    assert x_nchw.grad is not None
-    tensors = {"output": y_nchw.detach(), "input": x_nchw.grad}
-    for name, parameter in layer.named_parameters():
-        assert parameter.grad is not None, name
-        tensors[name] = parameter.grad.clone()
-    return tensors
-
-
-def assert_same(layer: nn.Module, x_nchw: Tensor) -> None:
-    with fused.off():
-        wanted = differentiated(layer, x_nchw)
-    tensors = differentiated(layer, x_nchw)
-    assert tensors.keys() == wanted.keys()
-    # Rounding is that of the terms of a sum, which may all but cancel: behind a normalisation, the scale of a layer.
-    atol = 3e-6 * max(float(tensor.abs().max()) for tensor in wanted.values())
-    for name, tensor in wanted.items():
-        differs = (tensors[name] - tensor).abs() > atol + 1e-4 * tensor.abs()
-        assert not differs.any(), name
-
-
-def image(channels: int, *, last: bool = True, side: int = 16) -> Tensor:
-    x_nchw = torch.randn(2, channels, side, side + 4, generator=torch.Generator().manual_seed(2))
-    return x_nchw.contiguous(memory_format=torch.channels_last) if last else x_nchw
 
 
 @pytest.mark.parametrize("channels", CHANNELS)
@@ -99,6 +48,11 @@ RECIPES = [
     Recipe(residual="none"),
     Recipe(redist_shift=True),
     Recipe(bn=True),
+    Recipe(bn=True, act_bc="maxout", act_db="rprelu"),
+    Recipe(bn=True, act_bc="none", act_db="prelu"),
+    Recipe(bn=True, a_bin="rsign", out_affine=True),
+    Recipe(bn=True, a_bin="none", residual="none"),
+    Recipe(bn=True, residual="add_then_act"),
     Recipe(out_affine=True),
     Recipe(pad=1),
     Recipe(db_norm="l2"),

@@ -1,78 +1,14 @@
 // One pass over memory for what eager PyTorch does in ten: the element-wise parts of a binary layer, forward and
 // backward, for training on a CPU. irnas/nn/fused.py says what each function computes; the plain modules define it.
-//
-// Maps are channels-last float32: `rows` pixels of `channels` numbers. A parameter is one number a channel. Gradients
-// of parameters are sums over all pixels, collected in float over a block of pixels and in double over the blocks.
+// Maps, parameters and sums are those of lanes.h; with batch normalisation see norm.cc.
 
 #include <cmath>
 #include <cstdint>
-#include <cstring>
-#include <numeric>
 #include <vector>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
-// The loader picks the copy for the processor at hand; the file itself is built without any -m flag.
-#define EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define EACH_PROCESSOR
-#endif
-#define EXPORT extern "C" EACH_PROCESSOR __attribute__((visibility("default")))
-#define INLINE inline __attribute__((always_inline))
+#include "lanes.h"
 
 namespace {
-
-constexpr int64_t kWidth = 16;
-typedef float Vector __attribute__((vector_size(4 * kWidth)));
-
-INLINE Vector load(const float* from) {
-  Vector value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
-
-INLINE void store(float* to, Vector value) { std::memcpy(to, &value, sizeof value); }
-
-INLINE Vector all(float value) { return Vector{} + value; }
-
-// A map in memory is a line of numbers in which channels come round again. `lanes` is the shortest stretch that holds
-// whole vectors and whole pixels; a block is some of them, few enough to stay in the first cache.
-struct Shape {
-  Shape(int64_t rows, int64_t channels)
-      : count(rows * channels), channels(channels), lanes(std::lcm(channels, kWidth)), stretches(count / lanes) {}
-  int64_t count, channels, lanes, stretches;
-  static constexpr int64_t kStretches = 32;
-};
-
-std::vector<float> repeated(const float* values, const Shape& shape, float otherwise) {
-  std::vector<float> stretch(shape.lanes);
-  for (int64_t i = 0; i < shape.lanes; ++i) stretch[i] = values ? values[i % shape.channels] : otherwise;
-  return stretch;
-}
-
-class Sum {
- public:
-  explicit Sum(const Shape& shape) : total_(shape.channels, 0.0) {}
-  void add(int64_t lane, Vector value) {
-    for (int64_t i = 0; i < kWidth; ++i) total_[(lane + i) % static_cast<int64_t>(total_.size())] += value[i];
-  }
-  void write(float* out) const {
-    for (size_t c = 0; out && c < total_.size(); ++c) out[c] = static_cast<float>(total_[c]);
-  }
-
- private:
-  std::vector<double> total_;
-};
-
-// Calls visit(offset, lane, steps, stride): `steps` vectors from `offset`, `stride` numbers apart, that all hold the
-// channels of `lane`. A map is whole stretches: the caller sees to that.
-template <typename Visit>
-INLINE void each_block(const Shape& shape, Visit visit) {
-  for (int64_t first = 0; first < shape.stretches; first += Shape::kStretches) {
-    const int64_t left = shape.stretches - first, steps = left < Shape::kStretches ? left : Shape::kStretches;
-    for (int64_t lane = 0; lane < shape.lanes; lane += kWidth)
-      visit(first * shape.lanes + lane, lane, steps, shape.lanes);
-  }
-}
 
 enum Estimator { kIdentity = 0, kClip = 1, kQuad = 2, kDySoftSign = 3 };
 

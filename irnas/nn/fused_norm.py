@@ -1,0 +1,97 @@
+"""Batch normalisation and what stands around it in a binary layer, fused as in fused.py, for training on a CPU.
+
+A layer that scales each channel, normalises it and bends it is one line with a bend in each channel once the moments
+are known. So one walk over the map gives the moments and another the output, where plain modules take about ten. The
+kernels (native/norm.cc) do the arithmetic of the plain modules, which remain the definition and the way elsewhere.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, TypeGuard
+
+import torch
+from torch import Tensor, nn
+
+from irnas.nn import fused
+from irnas.nn.channel import MaxOut, RPReLU
+
+
+def suits(norm: nn.Module, x_nchw: Tensor) -> TypeGuard[nn.BatchNorm2d]:
+    """Whether the kernels can stand for this module in training on this map.
+
+    They know a ``nn.BatchNorm2d`` that learns a scale and a shift, normalises with the moments of the batch, and keeps
+    running ones with a fixed momentum, on more than one pixel a channel.
+    """
+    if type(norm) is not nn.BatchNorm2d or not norm.training:
+        return False
+    is_usual = norm.affine and norm.track_running_stats and norm.momentum is not None
+    has_many = x_nchw.numel() > x_nchw.shape[1]
+    return is_usual and has_many and fused.suits(x_nchw) and fused.is_even(x_nchw)
+
+
+def dot(
+    x_nchw: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
+    gain: Tensor,
+    norm: nn.BatchNorm2d,
+    act: RPReLU | MaxOut,
+) -> Tensor:
+    """A dot binary layer: t = x * scale + shift, ``act`` of the normalised t * gain, plus t; parameters are [c]."""
+    parameters = (scale, shift, gain, norm.weight, norm.bias, *_bend(act))
+    y_nchw: Tensor = _Norm.apply(x_nchw, None, norm, True, *parameters)  # type: ignore[no-untyped-call]
+    return y_nchw
+
+
+def activate(y_nchw: Tensor, norm: nn.BatchNorm2d, act: RPReLU | MaxOut, residual_nchw: Tensor | None) -> Tensor:
+    """``act`` of the normalised y, plus a residual of the same shape."""
+    parameters = (None, None, None, norm.weight, norm.bias, *_bend(act))
+    out_nchw: Tensor = _Norm.apply(y_nchw, residual_nchw, norm, False, *parameters)  # type: ignore[no-untyped-call]
+    return out_nchw
+
+
+def _bend(act: RPReLU | MaxOut) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
+    """Knee, slope above it, slope below it and offset of an activation; None for what does nothing."""
+    if isinstance(act, MaxOut):
+        return None, act.above, act.below, None
+    return act.knee, None, act.slope, act.shift
+
+
+class _Norm(torch.autograd.Function):
+    """Parameters are in the order that the kernels know. Running statistics of ``norm`` move, as they do in its own
+    forward."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, residual: Tensor | None, norm: nn.BatchNorm2d, joins: bool, *parameters: Tensor | None
+    ) -> Tensor:
+        x, residual = fused.laid_out(x), None if residual is None else fused.laid_out(residual)
+        kept = tuple(None if p is None else p.detach().contiguous() for p in parameters)
+        out, moments = torch.empty_like(x), x.new_empty(x.shape[1], 2)
+        ctx.rest = ctypes.c_int32(joins), ctypes.c_double(norm.eps)
+        momentum = ctypes.c_double(norm.momentum or 0.0)
+        running = norm.running_mean, norm.running_var
+        size = fused.size(x)
+        fused.call("irnas_norm", x, residual, *size, _addresses(kept), *ctx.rest, momentum, *running, moments, out)
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.add_(1)
+        ctx.save_for_backward(x, moments, *kept)
+        ctx.has_residual = residual is not None
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, moments, *kept = ctx.saved_tensors
+        grad, grad_x = fused.laid_out(grads[0]), torch.empty_like(x)
+        grads_of_parameters = [None if p is None else torch.empty_like(p) for p in kept]
+        addresses = _addresses(kept), _addresses(grads_of_parameters)
+        fused.call(
+            "irnas_norm_backward", x, grad, *fused.size(x), addresses[0], *ctx.rest, moments, grad_x, addresses[1]
+        )
+        return grad_x, grad if ctx.has_residual else None, None, None, *grads_of_parameters
+
+
+def _addresses(tensors: Any) -> ctypes.Array[ctypes.c_void_p]:
+    """An array of the addresses of tensors, null for None; the tensors must outlive its use."""
+    return (ctypes.c_void_p * len(tensors))(*(None if t is None else t.data_ptr() for t in tensors))
