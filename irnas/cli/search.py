@@ -12,7 +12,7 @@ from irnas.cli.options import RunOptions, SearchOptions
 from irnas.core.errors import ServiceError, StorageError, TrainingError
 
 if TYPE_CHECKING:
-    from irnas.workflows.search import Outcome
+    from irnas.workflows.execution import Outcome
 
 
 @with_options
@@ -43,7 +43,7 @@ def search(options: SearchOptions, where: RunOptions) -> None:
     from irnas.workflows import search as search_workflow
 
     uri = where.resume or where.run or f"runs/{settings.space}-{time.strftime('%Y%m%d-%H%M%S')}"
-    with live.view(uri) as listener, _resumable(uri):
+    with live.view(uri) as listener, resumable(uri):
         if where.resume is None:
             outcome = search_workflow.search(settings, uri, executor, listener)
         else:
@@ -52,11 +52,11 @@ def search(options: SearchOptions, where: RunOptions) -> None:
     _print_outcome(outcome)
 
 
-class _resumable:
+class resumable:
     """Says how to go on after Ctrl-C, on a full disk or when a store does not answer."""
 
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
+    def __init__(self, uri: str, command: str = "search") -> None:
+        self._uri, self._command = uri, command
 
     def __enter__(self) -> None:
         import signal
@@ -66,7 +66,9 @@ class _resumable:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is KeyboardInterrupt or (kind and issubclass(kind, StorageError | ServiceError)):
-            print(f"irnas: stopped; go on with: irnas search --resume {shlex.quote(self._uri)}", file=sys.stderr)
+            print(
+                f"irnas: stopped; go on with: irnas {self._command} --resume {shlex.quote(self._uri)}", file=sys.stderr
+            )
 
 
 def _interrupt(*_: object) -> None:

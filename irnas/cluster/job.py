@@ -38,7 +38,7 @@ _CODE_REV = "IRNAS_CODE_REV"  # see irnas.core.provenance
 _FOR_ALL = {
     # Ray's own 3 s are too few for a search to close its record.
     "RAY_JOB_STOP_WAIT_TIME_S": "60",
-    # See irnas.workflows.search.
+    # See irnas.workflows.execution.
     "IRNAS_JOB": "1",
 }
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH(?!OR)", re.IGNORECASE)

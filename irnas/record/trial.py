@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from irnas.core.front import Front
 from irnas.core.proposal import Proposal
+from irnas.core.result import Status
 from irnas.record.events import Finished, Measured, Proposed, Repeated, Reported, Retried, Tested
 from irnas.record.replicates import ReplicateStatistics, statistics_of
 
@@ -54,6 +55,16 @@ class Trial:
         """Whether it has no result yet."""
         return self.finished is None
 
+    def is_unfinished(self, replicate: int) -> bool:
+        """Whether a training of it, 0 for the first, has not come to its end."""
+        if replicate:
+            return all(repeated.replicate != replicate for repeated in self.replicates)
+        return self.is_open
+
+    def reports_of(self, replicate: int) -> list[Reported]:
+        """What a training of it told, 0 for the first; as they came."""
+        return self.replicate_reports.get(replicate, []) if replicate else self.reports
+
     @property
     def curve(self) -> dict[int, Reported]:
         """Epoch to report. A retried epoch counts once, as it came out last."""
@@ -61,8 +72,8 @@ class Trial:
 
     @property
     def statistics(self) -> dict[str, ReplicateStatistics]:
-        """Metric to its statistics over all trainings; empty where there was one."""
-        if not self.replicates or self.finished is None:
+        """Metric to its statistics over all trainings; empty where there was one, or the first of them failed."""
+        if not self.replicates or self.finished is None or self.finished.result.status is not Status.OK:
             return {}
         return statistics_of([self.finished.result.values, *(r.values for r in self.replicates)])
 

@@ -44,7 +44,8 @@ def picture(run: Run, pairs: Sequence[Pair], references: Sequence[Reference]) ->
     data = run.opened.data
     # A dollar sign would start a formula.
     title = f"{run.space.name} on {data.name}".replace("$", r"\$")
-    figure.suptitle(f"{title}: {len(run.winners)} of {len(run.done)} trials on the front", fontsize=11)
+    what = f"{len(run.done)} networks trained in full" if run.settings.is_training else ""
+    figure.suptitle(f"{title}: {what or f'{len(run.winners)} of {len(run.done)} trials on the front'}", fontsize=11)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # A name in a script that no font here has shows as boxes; the page is drawn with the reader's fonts.

@@ -12,7 +12,7 @@ from irnas.core.space import Genotype
 from irnas.core.text import format_duration, format_si
 from irnas.record.events import Device
 from irnas.record.run import Run
-from irnas.report import unit
+from irnas.report import training, unit
 from irnas.report.network import choice, choices, colours_of, differing, families_of, figure_of, grouped, phrases
 from irnas.report.published import size_of
 
@@ -23,6 +23,16 @@ _LOSSES = {DEFAULT: "the family's default", OWN: "that of the family's paper"}
 
 def cards(run: Run) -> str:
     """The run in a few figures."""
+    return _cards(training.cards(run) if run.settings.is_training else _figures(run))
+
+
+def _cards(figures: Sequence[tuple[str, str]]) -> str:
+    boxes = (f'<div class="card"><b>{escape(value)}</b><span>{escape(text)}</span></div>' for value, text in figures)
+    return f'<div class="cards">{"".join(boxes)}</div>'
+
+
+def _figures(run: Run) -> list[tuple[str, str]]:
+    """A search in a few figures, each with what it is."""
     figures = [
         (str(len(run.done)), "trials trained to the end"),
         (str(len(run.winners)), "of them on the front"),
@@ -33,17 +43,21 @@ def cards(run: Run) -> str:
         best = min(values, key=objective.loss) if values else None
         word = "best" if objective.goal == "max" else "lowest"
         figures.append((unit.quantity(objective.name, best), f"{word} {unit.label(objective.name)}"))
-    figures.append((format_duration(run.seconds()), "of searching"))
-    boxes = (f'<div class="card"><b>{escape(value)}</b><span>{escape(text)}</span></div>' for value, text in figures)
-    return f'<div class="cards">{"".join(boxes)}</div>'
+    return [*figures, (format_duration(run.seconds()), "of searching")]
 
 
 def facts(run: Run) -> str:
-    """What was searched, on what, with how much, and from which revisions."""
+    """What was done, on what, with how much, and from which revisions."""
+    pairs = training.facts(run) if run.settings.is_training else _facts(run)
+    pairs += [(f"baseline: {name.replace('_', ' ')}", metrics(values)) for name, values in run.baselines.items()]
+    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in pairs) + "</dl>"
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
     opened, settings, budget = run.opened, run.settings, run.settings.budget
     varied = sum(len(p.values) > 1 for p in run.space.params)
     limits = ", ".join(f"{unit.label(n)} ≤ {unit.quantity(n, v)}" for n, v in settings.limits.items())
-    pairs = [
+    return [
         ("search space", f"{run.space.name}, family {run.space.family}"),
         ("networks in it", f"{format_si(run.space.count())} over {varied} varied axes"),
         ("data set", opened.data.name),
@@ -63,9 +77,7 @@ def facts(run: Run) -> str:
         ("code revision", opened.code_rev),
         ("ended", _ending(run)),
         ("versions", ", ".join(f"{n} {v}" for n, v in opened.versions.items())),
-        *((f"baseline: {name.replace('_', ' ')}", metrics(values)) for name, values in run.baselines.items()),
     ]
-    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in pairs) + "</dl>"
 
 
 def spending(settings: SearchSettings) -> str:
@@ -124,7 +136,7 @@ def winners(run: Run) -> str:
                 *((escape(result.note),) if has_notes else ()),
             ]
         )
-    return _table(head, rows) + _shared(run, axes)
+    return table(head, rows) + _shared(run, axes)
 
 
 def _percent(value: float) -> str:
@@ -151,6 +163,8 @@ def failures(run: Run) -> str:
         f"Rejected for their cost before training: {counts[Status.REJECTED]}. Stopped early: {counts[Status.STOPPED]}. "
         f"Failed: {counts[Status.FAILED]}. Begun without an end: {len(run.open_trials)}. Retries: {len(retried)}."
     )
+    if run.settings.is_training:
+        text = f"Trainings that failed: {counts[Status.FAILED]}. Retries after a worker was lost: {len(retried)}."
     causes = [(r.trial, r.key, "failed", r.error) for r in run.results if r.status is Status.FAILED]
     causes += [(e.trial, "", "retried", e.error) for e in retried]
     if not causes:
@@ -159,7 +173,7 @@ def failures(run: Run) -> str:
         [escape(str(trial)), f"<code>{escape(key)}</code>", what, f'<div class="wrap">{escape(why)}</div>']
         for trial, key, what, why in sorted(causes, key=lambda row: (row[0], row[2]))
     ]
-    return f"<p>{text}</p>" + _table([("trial", False), ("key", True), ("what", True), ("why", True)], rows)
+    return f"<p>{text}</p>" + table([("trial", False), ("key", True), ("what", True), ("why", True)], rows)
 
 
 def chip(colour: str, *, is_round: bool = True) -> str:
@@ -168,7 +182,7 @@ def chip(colour: str, *, is_round: bool = True) -> str:
     return f'<span class="chip" style="background:{colour}{corner}"></span>'
 
 
-def _table(head: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]) -> str:
     """A table of cells that are HTML already; ``head`` says of each column its name and whether it is text."""
     kinds = [' class="text"' if is_text else "" for _, is_text in head]
     top = "".join(f"<th{kind}>{escape(name)}</th>" for kind, (name, _) in zip(kinds, head, strict=True))

@@ -12,11 +12,14 @@ from irnas.core.text import format_duration
 from irnas.record.events import Continued, Event, Finished, Proposed, Reported, Retried
 from irnas.record.run import Run
 from irnas.record.selection import select_trial
+from irnas.record.trainings import trainings_of
 from irnas.record.trial import Trial
 from irnas.report import unit
 from irnas.report.network import differing, figure_of, phrases
 from irnas.search.strategy.belief import Belief
 
+_TOLD = ("miou", "niou", "pd", "fa")
+"""Metrics of a training in full."""
 SHOWN = 3
 """Networks that are named as better ones."""
 
@@ -30,6 +33,8 @@ def explain(run: Run, key: str) -> list[str]:
     trial = select_trial(run, key)
     proposal, axes = trial.proposal, differing([r.genotype for r in run.outcomes], run.space)
     choices = f": {' '.join(phrases(proposal.genotype, axes))}" if trial.finished else ""
+    if run.settings.is_training:
+        return list(_story_of_trainings(run, trial))
     free = [o.name for o in run.objectives if o.is_free]
     costs = ", ".join(f"{unit.label(n)} {unit.quantity(n, proposal.costs[n])}" for n in free)
     lines = [
@@ -42,6 +47,29 @@ def explain(run: Run, key: str) -> list[str]:
     if trial.finished and trial.finished.result.status is Status.REJECTED:
         return [*lines, f"never trained: {trial.finished.result.note}"]
     return [*lines, *_training(run, trial.number), *_outcome(run, trial)]
+
+
+def _story_of_trainings(run: Run, trial: Trial) -> Iterator[str]:
+    """What became of a network that was given to be trained: each of its trainings, and their mean."""
+    proposal, settings = trial.proposal, run.settings
+    costs = ", ".join(f"{unit.label(n)} {unit.quantity(n, proposal.costs[n])}" for n in ("ops", "params"))
+    yield f"{proposal.key}, trial {trial.number}, is {proposal.origin}: {costs}"
+    yield (
+        f"{_clock(trial.proposed)} to be trained on {settings.fit_on} with {settings.seeds} "
+        f"seed{'s' if settings.seeds > 1 else ''} for {settings.budget.epochs} epochs, judged on {settings.validation}"
+    )
+    for retry in trial.retries:
+        yield f"{_clock(retry)} {retry.error}"
+    for training in (t for t in trainings_of(run) if t.trial is trial):
+        figures = [f"{unit.label(n)} {unit.quantity(n, training.values[n])}" for n in _TOLD if n in training.values]
+        end = training.error or ", ".join(figures) or "no figures yet"
+        note = f" ({training.note})" if training.note else ""
+        which = f"training {training.replicate + 1} (seed {training.seed})"
+        yield f"{which} {training.state} after epoch {training.epoch}: {end}{note}"
+    for name in _TOLD:
+        if statistics := trial.statistics.get(name):
+            mean, deviation = unit.quantity(name, statistics.mean), unit.figure(name, statistics.deviation)
+            yield f"mean {unit.label(name)} {mean}, standard deviation {deviation} over {statistics.num} trainings"
 
 
 def _training(run: Run, number: int) -> Iterator[str]:

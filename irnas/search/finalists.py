@@ -31,8 +31,8 @@ class Finals:
             for result in finalists:
                 seed = trial_seed(settings.seed_of_trainings + number, result.key)
                 if seed not in {r.seed for r in trials[result.trial].replicates}:
-                    self._waiting.append(session.repeat(result, seed, number))
-        self._running: dict[int, Assignment] = {}
+                    self._waiting.append(session.repeat(result, number))
+        self._running: dict[tuple[int, int], Assignment] = {}
         self.stop_reason = ""
         """See ``Stage.stop_reason``."""
 
@@ -42,31 +42,42 @@ class Finals:
             self.stop_reason = "all finalists are trained again"
             return None
         assignment = self._waiting.pop(0)
-        self._running[assignment.seed] = assignment
+        self._running[assignment.trial, assignment.replicate] = assignment
         return assignment
 
-    def report(self, trial: int, report: Report) -> Decision:
+    def report(self, trial: int, report: Report, replicate: int = 0) -> Decision:
         """Each of them is trained to its end."""
         return Decision.CONTINUE
 
-    def retry(self, trial: int, error: str) -> None:
+    def retry(self, trial: int, error: str, replicate: int = 0) -> None:
         """See ``Stage.retry``."""
         self._session.retry(trial, error)
 
-    def finish(self, result: Result) -> None:
+    def finish(self, result: Result, replicate: int = 0) -> None:
         """Record what a finalist came to this time; one that failed is left out."""
-        assignment = self._running.pop(result.seed, None)
+        assignment = self._running.pop((result.trial, replicate), None)
         if assignment is None:
             return
-        delete_checkpoint(assignment.checkpoint)
         if result.status is Status.OK:
-            metrics = {n: v for n, v in result.values.items() if n in OBJECTIVES and not OBJECTIVES[n].is_free}
-            self._session.record(
-                Repeated(trial=result.trial, key=result.key, seed=result.seed, seconds=result.seconds, values=metrics)
-            )
+            self._session.record(repeated(result, replicate))
+        # After the record: a kill in between costs nothing but a file.
+        delete_checkpoint(assignment.checkpoint)
 
-    def fail(self, trial: int, error: str) -> None:
+    def fail(self, trial: int, error: str, replicate: int = 0) -> None:
         """A finalist that cannot be trained again keeps the trainings that it has."""
+
+
+def repeated(result: Result, replicate: int) -> Repeated:
+    """The event that a network's further training ended in that result."""
+    metrics = {n: v for n, v in result.values.items() if n in OBJECTIVES and not OBJECTIVES[n].is_free}
+    return Repeated(
+        trial=result.trial,
+        key=result.key,
+        seed=result.seed,
+        replicate=replicate,
+        seconds=result.seconds,
+        values=metrics,
+    )
 
 
 def choose_finalists(

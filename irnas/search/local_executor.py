@@ -13,6 +13,6 @@ def run(stage: Stage) -> None:
     while (assignment := stage.next()) is not None:
         for outcome in evaluate(assignment):
             if isinstance(outcome, Result):
-                stage.finish(outcome)
-            elif stage.report(assignment.trial, outcome) is Decision.PAUSE:
+                stage.finish(outcome, assignment.replicate)
+            elif stage.report(assignment.trial, outcome, assignment.replicate) is Decision.PAUSE:
                 break

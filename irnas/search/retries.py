@@ -32,7 +32,7 @@ class TrialSupervisor:
         self._lost: list[Assignment] = []
         """Trials whose worker died, to be handed out before all others."""
         self._deaths: collections.Counter[tuple[int, int]] = collections.Counter()
-        """Dead workers by trial and seed, since it last reported."""
+        """Dead workers by trial and replicate, since it last reported."""
         self._causes: dict[str, str] = {}
         """Why a worker is about to die, by the executor's id."""
         self.error: Exception | None = None
@@ -55,13 +55,13 @@ class TrialSupervisor:
 
     def on_result(self, name: str, outcome: Report | Result) -> bool:
         """Pass on what a trial says; True when its worker becomes free: the trial has ended or is paused."""
+        running = self._running[name]
         if isinstance(outcome, Result):
-            self.keep_error(lambda: self._stage.finish(outcome))
+            self.keep_error(lambda: self._stage.finish(outcome, running.replicate))
             is_free = True
         else:
-            running = self._running[name]
-            self._deaths.pop((running.trial, running.seed), None)
-            decision = self.keep_error(lambda: self._stage.report(running.trial, outcome))
+            self._deaths.pop((running.trial, running.replicate), None)
+            decision = self.keep_error(lambda: self._stage.report(running.trial, outcome, running.replicate))
             is_free = decision is Decision.PAUSE
         if is_free:
             self._running.pop(name, None)
@@ -76,14 +76,15 @@ class TrialSupervisor:
         assignment = self._running.pop(name, None)
         if assignment is None:
             return
-        cause, trial = self._causes.pop(name, "its worker died"), assignment.trial
-        self._deaths[trial, assignment.seed] += 1
-        deaths = self._deaths[trial, assignment.seed]
+        cause, trial, replicate = self._causes.pop(name, "its worker died"), assignment.trial, assignment.replicate
+        self._deaths[trial, replicate] += 1
+        deaths = self._deaths[trial, replicate]
         if deaths > MAX_RETRIES:
             error = f"{cause}, {deaths} times without an epoch in between"
-            self.keep_error(lambda: self._stage.fail(trial, error))
+            self.keep_error(lambda: self._stage.fail(trial, error, replicate))
         else:
-            self.keep_error(lambda: self._stage.retry(trial, f"{cause}; started again from its checkpoint"))
+            again = f"{cause}; started again from its checkpoint"
+            self.keep_error(lambda: self._stage.retry(trial, again, replicate))
             self._lost.append(assignment)
 
     def keep_error(self, call: Callable[[], T]) -> T:

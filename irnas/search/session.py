@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from irnas import models
 from irnas.core.errors import SettingsError
@@ -17,10 +17,10 @@ from irnas.core.front import Front
 from irnas.core.objective import OBJECTIVES
 from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
-from irnas.core.settings import trial_seed
 from irnas.core.text import duration_option
 from irnas.record.events import Continued, Event, Finished, Proposed, Reported, Retried
 from irnas.record.run import Run
+from irnas.search.assign import Place, make_assignment
 from irnas.search.strategy import Decision, History, Strategy
 from irnas.search.strategy.belief import Belief
 from irnas.training.checkpoint import checkpoint_uri, delete_checkpoint
@@ -33,16 +33,6 @@ MAX_REFUSED_IN_A_ROW = 400
 MAX_FAILED_IN_A_ROW = 5
 MAX_FAILED_SHARE = 0.2
 """Of the trials so far, once there are at least ``MAX_FAILED_IN_A_ROW`` failures."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a run keeps its things and what it was started on."""
-
-    uri: str
-    dataset: str
-    data_rev: str
-    code_rev: str
 
 
 class Session:
@@ -114,7 +104,7 @@ class Session:
         self._running[proposal.trial] = assignment
         return assignment
 
-    def report(self, trial: int, report: Report) -> Decision:
+    def report(self, trial: int, report: Report, replicate: int = 0) -> Decision:
         """Record what a trial says after an epoch, and whether it is paused."""
         # Of a whole training only the result is missing.
         is_held = report.epoch >= self.settings.budget.epochs or trial in self._promoted
@@ -137,11 +127,11 @@ class Session:
             del self._running[trial]
         return decision
 
-    def retry(self, trial: int, error: str) -> None:
+    def retry(self, trial: int, error: str, replicate: int = 0) -> None:
         """Record that a trial lost its worker and is started again from its checkpoint."""
         self.record(Retried(trial=trial, error=error))
 
-    def finish(self, result: Result) -> None:
+    def finish(self, result: Result, replicate: int = 0) -> None:
         """Record a trial's end. A trial that already has one keeps the first."""
         if not self.run.trials[result.trial].is_open:
             return
@@ -153,7 +143,7 @@ class Session:
         self._strategy.tell(result)
         self._count_failure(result)
 
-    def fail(self, trial: int, error: str) -> None:
+    def fail(self, trial: int, error: str, replicate: int = 0) -> None:
         """Record that a trial ended without a result of its own."""
         assignment = self._running.get(trial)
         if assignment:
@@ -164,10 +154,10 @@ class Session:
         for trial in sorted(self.run.paused):
             self.finish(self._stopped(trial))
 
-    def repeat(self, result: Result, seed: int, number: int) -> Assignment:
-        """The training of a finished trial once more, with another seed; ``number`` tells its files from the others."""
+    def repeat(self, result: Result, replicate: int) -> Assignment:
+        """The training of a finished trial once more, with another seed; ``replicate`` counts them, from 1."""
         finalist = Proposal(trial=result.trial, genotype=result.genotype, costs={}, origin="finalist")
-        return replace(self._assign(finalist), seed=seed, replicate=number)
+        return make_assignment(self.run, self._place, finalist, replicate)
 
     def _promote(self) -> Proposal | None:
         """When the budget is used up: a paused trial that would be on the front as it stands, to be trained on."""
@@ -276,21 +266,7 @@ class Session:
             self._enough = f"{len(refused)} networks in a row broke a limit, or deploy to one that was trained"
 
     def _assign(self, proposal: Proposal) -> Assignment:
-        settings, place, trial = self.settings, self._place, self.run.trials.get(proposal.trial)
-        return Assignment(
-            trial=proposal.trial,
-            genotype=proposal.genotype,
-            costs=proposal.costs,
-            seed=trial_seed(settings.seed_of_trainings, proposal.key),
-            dataset=place.dataset,
-            data_rev=place.data_rev,
-            code_rev=place.code_rev,
-            budget=settings.budget,
-            recipe=settings.recipe,
-            preset=settings.preset,
-            uri=place.uri,
-            spent=trial.reports[-1].seconds if trial and trial.is_open and trial.reports else 0.0,
-        )
+        return make_assignment(self.run, self._place, proposal)
 
     def _count_failure(self, result: Result) -> None:
         """Give up when too many trials fail."""

@@ -64,7 +64,7 @@ def _parent(run: Run, reason: str, end_ms: int | None) -> Entry:
     device = asdict(opened.device) if opened.device else {}
     tags = {
         "irnas.run": run.run_id,
-        "irnas.kind": "search",
+        "irnas.kind": "training" if run.settings.is_training else "search",
         "irnas.uri": run.uri,
         "irnas.status": reason,
         "irnas.space": run.space.name,
@@ -101,6 +101,11 @@ def _note(run: Run) -> str:
     names = ["key", "---", *(f"`{r.key}`" for r in best)]
     lines = [f"| {' | '.join((name, *row))} |" for name, row in zip(names, rows, strict=True)]
     head = f"{len(front)} on the front of {run.num_done} trained networks; report.html is among the artifacts."
+    if run.settings.is_training:
+        head = (
+            f"{run.num_done} of {len(run.trials)} networks trained in full, {run.settings.seeds} seeds each, on "
+            f"{run.settings.fit_on}; figures are those on {run.settings.validation}. Below, the best of them."
+        )
     return "\n".join([head, "", *lines] if front else [head])
 
 
@@ -117,7 +122,7 @@ def _child(run: Run, trial: Trial, end_ms: int | None, *, is_member: bool) -> En
     else:
         result, end_ms = trial.finished.result, _ms(trial.finished)
         status = _ENDS[result.status]
-        points = [*_points(trial), *_final_points(trial, result, end_ms), *_later_points(trial)]
+        points = [*_points(trial), *_final_points(trial, result, end_ms), *_later_points(trial, end_ms)]
         tags = {"irnas.status": str(result.status), "irnas.front": str(is_member).lower()}
         tags |= {f"irnas.{name}": text for name, text in (("error", result.error), ("note", result.note)) if text}
         tags |= _trainings(trial.statistics, [o.name for o in run.objectives])
@@ -155,11 +160,15 @@ def _trainings(statistics: Mapping[str, ReplicateStatistics], objectives: Sequen
 
 def _points(trial: Trial) -> list[Point]:
     """The costs of a trial's network and its learning curve; of an epoch that was trained twice, as it came first."""
-    costs = [(name, float(value), _ms(trial.proposed), 0) for name, value in trial.proposal.costs.items()]
-    first: dict[int, Reported] = {}
-    for report in trial.reports:
-        first.setdefault(report.epoch, report)
-    return costs + [(n, float(v), _ms(e), e.epoch) for e in first.values() for n, v in e.values.items()]
+    points = [(name, float(value), _ms(trial.proposed), 0) for name, value in trial.proposal.costs.items()]
+    for replicate in (0, *trial.replicate_reports):
+        first: dict[int, Reported] = {}
+        for report in trial.reports_of(replicate):
+            first.setdefault(report.epoch, report)
+        # The slash makes a section of its own of a further training on MLflow's page.
+        section = f"training_{replicate + 1}/" if replicate else ""
+        points += [(section + n, float(v), _ms(e), e.epoch) for e in first.values() for n, v in e.values.items()]
+    return points
 
 
 def _final_points(trial: Trial, result: Result, end_ms: int) -> list[Point]:
@@ -169,14 +178,18 @@ def _final_points(trial: Trial, result: Result, end_ms: int) -> list[Point]:
     return [(name, float(v), end_ms, result.epochs) for name, v in {**final, "seconds": result.seconds}.items()]
 
 
-def _later_points(trial: Trial) -> list[Point]:
-    """What a trial's run is told after its end: the mean of its trainings after each further one, its speed alone."""
+def _later_points(trial: Trial, end_ms: int) -> list[Point]:
+    """What a trial's run is told after its end: the mean of its trainings after each further one, its speed alone.
+
+    A further training may have ended before the first; its mean is nevertheless the later point, and the one to show.
+    """
     assert trial.finished is not None
     result, points = trial.finished.result, list[Point]()
     trainings = [result.values]
-    for repeated in trial.replicates:
+    for number, repeated in enumerate(trial.replicates if result.status is Status.OK else (), 1):
         trainings.append(repeated.values)
-        points += [(n, s.mean, _ms(repeated), result.epochs) for n, s in statistics_of(trainings).items()]
+        at_ms = max(_ms(repeated), end_ms + number)
+        points += [(n, s.mean, at_ms, result.epochs) for n, s in statistics_of(trainings).items()]
     if trial.measured:
         points.append(("latency_alone_ms", trial.measured.ms_min, _ms(trial.measured), 0))
     return points
@@ -189,7 +202,7 @@ def _growth(run: Run) -> list[Point]:
     than one; the latest counts.
     """
     points: list[Point] = []
-    for step in run.growth:
+    for step in () if run.settings.is_training else run.growth:
         at_ms = int(step.t * 1000)
         points.append(("hypervolume", step.front.hypervolume(run.bounds), at_ms, step.num_done))
         points.append(("front_size", float(len(step.front.results)), at_ms, step.num_done))

@@ -34,6 +34,20 @@ def require_fitting_crop(space: Space, settings: SearchSettings) -> None:
     )
 
 
+def require_crop(genotype: Genotype, crop: int) -> None:
+    """Refuse crops that a network does not take.
+
+    Raises:
+        SettingsError: it refuses such an input.
+    """
+    reason = _refusal(genotype, crop)
+    if reason is not None:
+        raise SettingsError(
+            f"crop: got {crop}, which {genotype.key} of {genotype.space} does not take ({reason}); must be a "
+            "multiple of what its down-sampling asks for, such as 64"
+        )
+
+
 def _refusal(genotype: Genotype, crop: int) -> str | None:
     """Why a network does not take crops of that side; None where it does."""
     with torch.device("meta"), torch.no_grad():

@@ -9,81 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from irnas import models
 from irnas.core.errors import ServiceError, SettingsError, StorageError
 from irnas.core.provenance import device_name
 from irnas.core.result import Result, Status
-from irnas.core.settings import Budget, Recipe
-from irnas.core.space import Genotype
-from irnas.data import open_dataset
+from irnas.core.settings import BEST
+from irnas.data import Dataset, open_dataset
 from irnas.metrics import PRESETS
-from irnas.training.checkpoint import checkpoint_uri
+from irnas.training.assignment import Assignment
+from irnas.training.collapse_check import is_due, require_alive
 from irnas.training.fit import fit
+from irnas.training.kept import BLANK, KeptWeights
 from irnas.training.prediction import validate
-from irnas.training.weights import write_weights
+from irnas.training.weights import read_weights
+
+__all__ = ["BLANK", "MAX_REPORTS", "Assignment", "Report", "evaluate"]
 
 MAX_REPORTS = 20
 """About how often a trial is validated: often enough for a curve, seldom enough not to cost more than training."""
-
-BLANK = "predicts background only"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
-    """Everything a worker needs for one trial; plain values, so it travels to any process."""
-
-    trial: int
-    genotype: Genotype
-    costs: Mapping[str, float]
-    seed: int
-    dataset: str
-    """Folder or name of the data set; its revision must be ``data_rev``."""
-    data_rev: str
-    code_rev: str
-    budget: Budget
-    recipe: Recipe
-    preset: str
-    uri: str
-    """The run, where checkpoints and weights go."""
-    spent: float = 0.0
-    """Seconds that it trained before it was paused."""
-    replicate: int = 0
-    """Above 0 for a network that was trained before, with another seed: its files have names of their own."""
-
-    @property
-    def checkpoint(self) -> str:
-        """Where the state after each epoch is kept until the trial ends."""
-        return checkpoint_uri(self.uri, self.genotype.key, self.replicate)
-
-    def result(
-        self,
-        status: Status,
-        values: Mapping[str, float],
-        *,
-        epochs: int,
-        seconds: float,
-        error: str = "",
-        note: str = "",
-        trained_on: str = "",
-        fused: bool | None = None,
-    ) -> Result:
-        """This trial's result with that outcome; arguments as the fields of ``Result``."""
-        return Result(
-            trial=self.trial,
-            genotype=self.genotype,
-            status=status,
-            values={**self.costs, **values},
-            epochs=epochs,
-            seed=self.seed,
-            data_rev=self.data_rev,
-            code_rev=self.code_rev,
-            seconds=seconds,
-            error=error,
-            note=note,
-            trained_on=trained_on,
-            fused=fused,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,44 +80,61 @@ def evaluate(assignment: Assignment) -> Iterator[Report | Result]:
 
 def _train(assignment: Assignment, started: float, device: str, trained_on: str) -> Iterator[Report | Result]:
     budget, rules = assignment.budget, PRESETS[assignment.preset]
+    dataset = _open(assignment)
+    validation_split = dataset.split(assignment.validate_on)
+    model, kept = _first_state(assignment), KeptWeights(assignment, dataset)
+    fused, every = None, max(1, budget.epochs // MAX_REPORTS)
+    for epoch in fit(
+        model,
+        dataset.split(assignment.fit_on),
+        budget,
+        assignment.recipe,
+        seed=assignment.seed,
+        device=device,
+        checkpoint=assignment.checkpoint,
+        # It may have been lost before it was validated, and may be the best.
+        repeats_last=assignment.keep == BEST,
+    ):
+        model, fused = epoch.model, epoch.fused
+        if epoch.epoch % every and epoch.epoch < budget.epochs:
+            continue
+        epoch.settle()
+        values, is_blank = validate(model, validation_split, rules)
+        kept.offer(epoch.epoch, model, values, is_blank=is_blank)
+        seconds = time.perf_counter() - started
+        reported = {**values, "loss": epoch.loss}
+        yield Report(epoch=epoch.epoch, values=reported, seconds=seconds, trained_on=trained_on, fused=fused)
+        if assignment.ends_collapsed and is_due(epoch.epoch, budget.epochs):
+            require_alive(model, validation_split, values, is_blank=is_blank, loss=assignment.recipe.loss)
+    yield assignment.result(
+        Status.OK,
+        kept.values,
+        epochs=budget.epochs,
+        seconds=time.perf_counter() - started,
+        note=kept.note,
+        trained_on=trained_on,
+        fused=fused,
+    )
+
+
+def _open(assignment: Assignment) -> Dataset:
+    """The data set, once it is the one with which the run began."""
     dataset = open_dataset(assignment.dataset)
     if dataset.revision != assignment.data_rev:
         raise SettingsError(
             f"data set {assignment.dataset}: got revision {dataset.revision}; must be {assignment.data_rev}, "
             "with which this run began"
         )
+    return dataset
+
+
+def _first_state(assignment: Assignment) -> nn.Module:
+    """The network before its first step: with random weights of its seed, or with those that it starts from."""
     torch.manual_seed(assignment.seed)
     model = models.build(assignment.genotype)
-    fit_split, validation_split = dataset.split("fit"), dataset.split("val")
-    values: dict[str, float] = {}
-    is_blank, fused, every = False, None, max(1, budget.epochs // MAX_REPORTS)
-    for epoch in fit(
-        model,
-        fit_split,
-        budget,
-        assignment.recipe,
-        seed=assignment.seed,
-        device=device,
-        checkpoint=assignment.checkpoint,
-    ):
-        model, fused = epoch.model, epoch.fused
-        if epoch.epoch % every and epoch.epoch < budget.epochs:
-            continue
-        values, is_blank = validate(model, validation_split, rules)
-        seconds = time.perf_counter() - started
-        reported = {**values, "loss": epoch.loss}
-        yield Report(epoch=epoch.epoch, values=reported, seconds=seconds, trained_on=trained_on, fused=fused)
-    if not assignment.replicate:
-        write_weights(assignment.uri, assignment.genotype.key, model)
-    yield assignment.result(
-        Status.OK,
-        values,
-        epochs=budget.epochs,
-        seconds=time.perf_counter() - started,
-        note=BLANK if is_blank else "",
-        trained_on=trained_on,
-        fused=fused,
-    )
+    if assignment.starts_from:
+        model.load_state_dict(read_weights(assignment.starts_from)[0].state_dict())
+    return model
 
 
 def _in_one_line(error: Exception) -> str:

@@ -38,6 +38,15 @@ def reopen_dataset(run: Run, moved_to: str | None) -> Dataset:
     return dataset
 
 
+def require_kind(run: Run, *, is_training: bool) -> None:
+    """Refuse to go on with a search as if it were a training, and the other way round."""
+    if run.settings.is_training is not is_training:
+        kinds = ("search", "training")
+        got, must = kinds[run.settings.is_training], kinds[is_training]
+        command = "irnas train" if run.settings.is_training else "irnas search"
+        raise SettingsError(f"run {run.uri}: got a {got}; must be a {must} ({command} --resume goes on with this one)")
+
+
 def find_space(run: Run) -> Space:
     """The part of today's space that a run explores: the axes and values that it began with.
 
@@ -57,9 +66,11 @@ def find_space(run: Run) -> Space:
 def require_targets(dataset: Dataset, settings: SearchSettings) -> None:
     """Refuse a validation split by which every network is as accurate as the next."""
     accuracies = [objective.name for objective in settings.objectives if objective.kind == "metric"]
-    if accuracies and "val" in dataset.splits and not dataset.manifest.counts["val"]["targets"]:
-        got = f"{len(dataset.manifest.splits['val'])} images without any target in 'val'"
-        raise SettingsError(f"data set {dataset.name}: got {got}; must have some for a search by {accuracies[0]}")
+    split = settings.validate_on
+    if accuracies and split in dataset.splits and not dataset.manifest.counts[split]["targets"]:
+        got = f"{len(dataset.manifest.splits[split])} images without any target in {split!r}"
+        what = "to validate a training" if settings.is_training else "for a search"
+        raise SettingsError(f"data set {dataset.name}: got {got}; must have some {what} by {accuracies[0]}")
 
 
 def require_same_device(target: Target | None, before: Device | None, uri: str) -> None:

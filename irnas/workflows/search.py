@@ -2,71 +2,42 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import os
-import threading
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from irnas import storage
 from irnas.core import catalog
-from irnas.core.errors import ExportError, ServiceError, SettingsError, StorageError
-from irnas.core.provenance import code_revision, versions
+from irnas.core.errors import ExportError, SettingsError
+from irnas.core.provenance import code_revision
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Genotype, Space
-from irnas.data import DEFAULT, Dataset, Split, lock, open_dataset
-from irnas.data.sample import Bytes
-from irnas.metrics import PRESETS, score_baselines
-from irnas.record.events import Closed, DataSource, Device, Event, Opened, Resumed
-from irnas.record.ledger import Ledger, compact
+from irnas.data import Dataset, lock, open_dataset
+from irnas.record.events import Device, Event, Opened, Resumed
+from irnas.record.ledger import Ledger
 from irnas.record.run import Run
 from irnas.search import pricing
 from irnas.search.finalists import Finals, choose_finalists
-from irnas.search.session import Append, Place, Session
+from irnas.search.session import Append, Session
 from irnas.search.stage import Stage
 from irnas.search.strategy import Price, SearchProblem
 from irnas.search.strategy.catalogue import make_strategy
 from irnas.training.crop_check import require_fitting_crop
+from irnas.workflows.execution import Listener, Outcome, opening, place_of, work_through
 from irnas.workflows.executor import Executor
-from irnas.workflows.preconditions import find_space, reopen_dataset, require_same_device, require_targets
+from irnas.workflows.preconditions import (
+    find_space,
+    reopen_dataset,
+    require_kind,
+    require_same_device,
+    require_targets,
+)
 
 if TYPE_CHECKING:
     from irnas.deploy.device.target import Target
 
 
-JOB = "IRNAS_JOB"
-"""Set in the environment of a search that runs as a cluster's job, in a folder that is gone when it ends."""
-
 DOUBTFUL_DEVIATION = 0.2
 """Error of a prediction, as a fraction, from which a profile is doubted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """A search that ended by itself."""
-
-    run: Run
-    stop_reason: str
-    gave_up: bool
-    """Whether it ended because too many trials failed."""
-    report: Path | None
-    """The page; None where it could not be made."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
-    """Who hears what while a search runs."""
-
-    watch: Callable[[Event], None]
-    """Each event, once it is on disk."""
-    warn: Callable[[str], None]
-    """What went wrong without ending the search."""
-    progress: Callable[[str, int, int], None]
-    """The making of a data set: (what, done, total)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +93,7 @@ def resume(
     """
     executor.require_gpus()
     before = Run.read(uri)
+    require_kind(before, is_training=False)
     settings = before.settings if trials is None else replace(before.settings, trials=trials)
     space = find_space(before)
     dataset = reopen_dataset(before, dataset_at)
@@ -154,27 +126,9 @@ def _run(work: _Work, executor: Executor, listener: Listener, run: Run) -> Outco
         listener.watch(event)
 
     session = _session(work, run, append, listener)
-    with _mirrored(run.uri, listener.warn):
-        try:
-            executor.run(_stages(session), listener.warn)
-            _measure_winners(work, session, listener.warn)
-        except BaseException as error:
-            interrupted = isinstance(error, KeyboardInterrupt)
-            reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
-            with contextlib.suppress(StorageError, ServiceError):
-                session.record(Closed(reason=reason))
-                compact(run.uri, run.outcomes)
-            raise
-        session.record(Closed(reason=session.stop_reason))
-        compact(run.uri, run.outcomes)
-        page = _report(run.uri, listener.warn)
-    return Outcome(run=run, stop_reason=session.stop_reason, gave_up=session.gave_up, report=page)
-
-
-def _everywhere(work: _Work) -> str:
-    """How each node finds the data set: the default one is made where it is needed, and kept in the node's cache."""
-    is_default = work.settings.dataset == DEFAULT == work.dataset.name
-    return DEFAULT if is_default else str(work.dataset.root)
+    return work_through(
+        session, _stages(session), executor, listener, lambda: _measure_winners(work, session, listener.warn)
+    )
 
 
 def _session(work: _Work, run: Run, append: Append, listener: Listener) -> Session:
@@ -193,8 +147,7 @@ def _session(work: _Work, run: Run, append: Append, listener: Listener) -> Sessi
         total_budget=settings.total_budget,
     )
     strategy = make_strategy(settings.strategy, problem)
-    place = Place(uri=run.uri, dataset=_everywhere(work), data_rev=work.dataset.revision, code_rev=code_revision())
-    return Session(strategy, run, place, append)
+    return Session(strategy, run, place_of(run.uri, settings, work.dataset), append)
 
 
 def _stages(session: Session) -> Iterator[Stage]:
@@ -232,24 +185,13 @@ def _measure_winners(work: _Work, session: Session, warn: Callable[[str], None])
 
 
 def _opening(work: _Work, listener: Listener, dvc_digest: str | None) -> Opened:
-    settings, dataset = work.settings, work.dataset
-    fit, val = _pairs(dataset.split("fit")), _pairs(dataset.split("val"))
-    pool = pricing.pool(work.space, settings, work.price, work.target, listener.progress)
-    return Opened(
-        run_id=uuid.uuid4().hex[:16],
-        settings=settings,
-        space=work.space,
-        data=DataSource(name=dataset.name, revision=dataset.revision, path=str(dataset.root), dvc=dvc_digest),
-        code_rev=code_revision(),
-        versions=versions(),
-        bounds=pricing.bounds(settings, pool),
-        device=Device(**work.target.document()) if work.target else None,
-        baselines=score_baselines(fit, val, PRESETS[settings.preset]),
-    )
-
-
-def _pairs(split: Split) -> Iterator[tuple[Bytes, Bytes]]:
-    return ((split.image(i), split.mask(i)) for i in range(len(split)))
+    # A data set without one of the splits is refused before networks are timed.
+    for name in (work.settings.fit_on, work.settings.validate_on):
+        work.dataset.split(name)
+    pool = pricing.pool(work.space, work.settings, work.price, work.target, listener.progress)
+    bounds = pricing.bounds(work.settings, pool)
+    device = Device(**work.target.document()) if work.target else None
+    return opening(work.settings, work.space, work.dataset, dvc_digest, bounds, device)
 
 
 def _first(settings: SearchSettings) -> list[tuple[str, Genotype]]:
@@ -258,41 +200,3 @@ def _first(settings: SearchSettings) -> list[tuple[str, Genotype]]:
     for name, genotype in catalog.find_designs(settings.space, settings.warm_start):
         first.setdefault(genotype.key, (f"published {name}", genotype))
     return list(first.values())
-
-
-@contextlib.contextmanager
-def _mirrored(uri: str, warn: Callable[[str], None]) -> Iterator[None]:
-    """MLflow follows the record from a thread of its own; whatever happens there, the search goes on."""
-    from irnas.tracking import client
-
-    # Before Tune has a chance to import MLflow, which reads it then.
-    client.set_environment()
-    if os.environ.get(JOB) and not storage.is_local(uri) and not os.environ.get("MLFLOW_TRACKING_URI"):
-        warn(
-            "MLflow: got no MLFLOW_TRACKING_URI, and the folder of a job does not last; the record does, and "
-            f"`irnas track rebuild {uri}` mirrors it from anywhere"
-        )
-        yield
-        return
-    stop = threading.Event()
-    follow = functools.partial(client.follow, uri, stop, warn=warn)
-    thread = threading.Thread(target=follow, name="irnas-mlflow", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _report(uri: str, warn: Callable[[str], None]) -> Path | None:
-    if not storage.is_local(uri):
-        return None
-    from irnas import report
-
-    try:
-        return report.write(uri)[0]
-    except Exception as error:
-        # The record is complete and the page can be made again; a search must not end in an error for its picture.
-        warn(f"report: got {type(error).__name__} ({error}); `irnas report {uri}` tries again")
-        return None

@@ -11,8 +11,9 @@ from irnas.record.ledger import Ledger
 from irnas.record.run import Run
 from irnas.simulation import table
 from irnas.simulation.table import Table
+from irnas.workflows.execution import Listener
 from irnas.workflows.executor import Executor
-from irnas.workflows.search import Listener, resume, search
+from irnas.workflows.search import resume, search
 
 
 def tabulate(settings: SearchSettings, output: str, seeds: int, executor: Executor, listener: Listener) -> Table:

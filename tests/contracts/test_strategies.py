@@ -19,13 +19,15 @@ from support.opened import opened
 from support.tables import made_table
 
 from irnas.core.objective import parse
+from irnas.core.recipe import Budget
 from irnas.core.result import Result, Status
-from irnas.core.settings import Budget, SearchSettings, TotalBudget
+from irnas.core.settings import SearchSettings, TotalBudget
 from irnas.core.strategies import MULTI_FIDELITY, STRATEGIES
 from irnas.record import events
 from irnas.record.events import Continued, Event, Finished, Proposed, Reported
 from irnas.record.run import Run
-from irnas.search.session import Place, Session
+from irnas.search.assign import Place
+from irnas.search.session import Session
 from irnas.search.strategy import Decision
 from irnas.search.strategy.catalogue import make_strategy
 from irnas.simulation.simulator import Arena

@@ -15,8 +15,9 @@ from support.opened import REVISION, opened
 from irnas.core import catalog
 from irnas.core.objective import parse
 from irnas.core.proposal import Proposal
+from irnas.core.recipe import Budget
 from irnas.core.result import Result, Status
-from irnas.core.settings import Budget, SearchSettings, trial_seed
+from irnas.core.settings import SearchSettings, trial_seed
 from irnas.core.space import Genotype, Space
 from irnas.record.events import (
     Closed,

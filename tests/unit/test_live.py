@@ -6,10 +6,12 @@ import pytest
 from support.opened import opened as opening
 from support.results import proposed, result, tiny_space
 
-from irnas.cli.live import Lines, Screen, SearchView, status_line
+from irnas.cli.live import Lines, Screen, status_line
+from irnas.cli.search_view import SearchView
 from irnas.core.objective import parse
+from irnas.core.recipe import Budget
 from irnas.core.result import Status
-from irnas.core.settings import Budget, SearchSettings
+from irnas.core.settings import SearchSettings
 from irnas.record.events import Continued, DataSource, Event, Finished, Measured, Opened, Proposed, Reported, Resumed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.results import result, tiny_space
 
-from irnas.core.settings import Budget, Recipe
+from irnas.core.recipe import Budget, Recipe
 from irnas.search.retries import MAX_RETRIES, TrialSupervisor
 from irnas.search.strategy import Decision
 from irnas.training.trial import Assignment, Report
@@ -46,17 +46,17 @@ class Script:
             return None
         return self.waiting.pop(0)
 
-    def report(self, trial: int, report: Report) -> Decision:
+    def report(self, trial: int, report: Report, replicate: int = 0) -> Decision:
         self.calls.append(("report", trial, report.epoch))
         return Decision.PAUSE if report.epoch >= self.stops_at else Decision.CONTINUE
 
-    def retry(self, trial: int, error: str) -> None:
+    def retry(self, trial: int, error: str, replicate: int = 0) -> None:
         self.calls.append(("retry", trial, error))
 
-    def finish(self, result: object) -> None:
+    def finish(self, result: object, replicate: int = 0) -> None:
         self.calls.append(("finish", result))
 
-    def fail(self, trial: int, error: str) -> None:
+    def fail(self, trial: int, error: str, replicate: int = 0) -> None:
         self.calls.append(("fail", trial, error))
 
 

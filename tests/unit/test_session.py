@@ -13,11 +13,13 @@ from irnas.core import catalog
 from irnas.core.errors import SettingsError
 from irnas.core.objective import parse
 from irnas.core.proposal import Proposal
+from irnas.core.recipe import Budget
 from irnas.core.result import Result, Status
-from irnas.core.settings import Budget, SearchSettings, TotalBudget, trial_seed
+from irnas.core.settings import SearchSettings, TotalBudget, trial_seed
 from irnas.record.events import Event, Finished, Proposed, Retried
 from irnas.record.run import Run
-from irnas.search.session import MAX_FAILED_IN_A_ROW, Place, Session
+from irnas.search.assign import Place
+from irnas.search.session import MAX_FAILED_IN_A_ROW, Session
 from irnas.search.strategy import Decision, History
 from irnas.search.strategy.freeze_thaw import FreezeThaw
 from irnas.simulation.simulator import Arena

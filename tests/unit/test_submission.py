@@ -19,7 +19,7 @@ from irnas.cluster import job as submission
 from irnas.cluster import wheel as wheels
 from irnas.cluster.job import Job
 from irnas.core.errors import IrnasError, ServiceError, SettingsError
-from irnas.workflows import search as search_workflow
+from irnas.workflows import execution
 
 SEARCH = ["search", "--run", "s3://bucket/run", "--trials", "3"]
 
@@ -65,7 +65,7 @@ def test_a_job_has_time_to_close_its_record(tmp_path: Path) -> None:
         "env_vars"
     ]
     assert int(variables["RAY_JOB_STOP_WAIT_TIME_S"]) >= 30
-    assert variables[search_workflow.JOB]
+    assert variables[execution.JOB]
 
 
 @pytest.mark.parametrize("name", ["other-1.0-py3-none-any.whl", "irnas-0.1.0-py3-none-any.whl"])

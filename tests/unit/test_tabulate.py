@@ -12,7 +12,7 @@ from irnas.core.recipe import Budget
 from irnas.core.settings import SearchSettings
 from irnas.record.ledger import Ledger
 from irnas.simulation import table
-from irnas.workflows import search as search_workflow
+from irnas.workflows import execution
 from irnas.workflows.executor import Executor
 from irnas.workflows.tabulate import tabulate
 
@@ -21,8 +21,8 @@ LOOP = Executor(kind="loop")
 
 @pytest.fixture(autouse=True)
 def _without_mirror_and_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_workflow, "_mirrored", lambda *_: contextlib.nullcontext())
-    monkeypatch.setattr(search_workflow, "_report", lambda *_: None)
+    monkeypatch.setattr(execution, "mirrored", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(execution, "write_report", lambda *_: None)
 
 
 def go(output: Path, *, seeds: int = 2, trials: int = 2, epochs: int = 1) -> table.Table:
@@ -34,7 +34,7 @@ def go(output: Path, *, seeds: int = 2, trials: int = 2, epochs: int = 1) -> tab
         axes={"base": (4, 6), "stages": (2,)},
         cost_input=(1, 64, 64),
     )
-    listener = search_workflow.Listener(watch=lambda _: None, warn=pytest.fail, progress=lambda *_: None)
+    listener = execution.Listener(watch=lambda _: None, warn=pytest.fail, progress=lambda *_: None)
     return tabulate(settings, str(output), seeds, LOOP, listener)
 
 

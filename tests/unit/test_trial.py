@@ -11,8 +11,8 @@ from irnas import cost, models, storage
 from irnas.core import catalog
 from irnas.core.errors import DataError, SettingsError, StorageError
 from irnas.core.provenance import device_name
+from irnas.core.recipe import Budget, Recipe
 from irnas.core.result import Result, Status
-from irnas.core.settings import Budget, Recipe
 from irnas.nn import fused
 from irnas.training.prediction import predict
 from irnas.training.trial import BLANK, Assignment, Report, evaluate

@@ -19,25 +19,27 @@ from irnas.cluster.resources import Resources
 from irnas.core import catalog, provenance
 from irnas.core.errors import DataError, ServiceError, SettingsError, TrainingError
 from irnas.core.objective import parse
+from irnas.core.recipe import Budget
 from irnas.core.result import Status
-from irnas.core.settings import Budget, SearchSettings
+from irnas.core.settings import SearchSettings
 from irnas.data import lock
 from irnas.deploy.device.profile import load
 from irnas.record.events import Measured
 from irnas.record.ledger import Ledger
 from irnas.search import pricing
 from irnas.training import crop_check
+from irnas.workflows import execution
 from irnas.workflows import search as search_workflow
 from irnas.workflows.executor import Executor
 
 LOOP = Executor(kind="loop")
-MIRRORED = search_workflow._mirrored
+MIRRORED = execution.mirrored
 
 
 @pytest.fixture(autouse=True)
 def _without_mirror_and_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_workflow, "_mirrored", lambda *_: contextlib.nullcontext())
-    monkeypatch.setattr(search_workflow, "_report", lambda *_: None)
+    monkeypatch.setattr(execution, "mirrored", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(execution, "write_report", lambda *_: None)
 
 
 def settings(**changes: Any) -> SearchSettings:
@@ -52,9 +54,9 @@ def settings(**changes: Any) -> SearchSettings:
     return SearchSettings(**{**fields, **changes})
 
 
-def heard() -> tuple[search_workflow.Listener, list[dict[str, Any]]]:
+def heard() -> tuple[execution.Listener, list[dict[str, Any]]]:
     events: list[dict[str, Any]] = []
-    return search_workflow.Listener(
+    return execution.Listener(
         watch=lambda event: events.append(event.document()), warn=pytest.fail, progress=lambda *_: None
     ), events
 
@@ -63,7 +65,7 @@ def documents(folder: Path) -> list[dict[str, Any]]:
     return [event.document() for event in Ledger(str(folder)).events()]
 
 
-def go(folder: Path, **changes: Any) -> tuple[search_workflow.Outcome, list[dict[str, Any]]]:
+def go(folder: Path, **changes: Any) -> tuple[execution.Outcome, list[dict[str, Any]]]:
     listener, events = heard()
     return search_workflow.search(settings(**changes), str(folder), LOOP, listener), events
 
@@ -363,7 +365,7 @@ def test_a_job_without_a_tracking_server_leaves_no_store_behind(
 ) -> None:
     """It would lie in a folder that is gone with the job."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(search_workflow.JOB, "1")
+    monkeypatch.setenv(execution.JOB, "1")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     said: list[str] = []
     with MIRRORED("s3://bucket/run", said.append):

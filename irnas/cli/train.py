@@ -1,0 +1,194 @@
+"""`irnas train`: given networks trained in full; options to a plan, a screen while it runs, a table when it is done."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from irnas.cli.option_groups import Options, with_options
+from irnas.cli.options import RunOptions, parse_size
+from irnas.cli.search import resumable
+from irnas.core.errors import SettingsError, TrainingError
+
+if TYPE_CHECKING:
+    from irnas.workflows.execution import Outcome
+    from irnas.workflows.training_plan import TrainingPlan
+
+_TRAIN, _HOW = "Training of each network", "Where and how it runs"
+
+
+def _option(panel: str, text: str, *names: str, **how: Any) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, **how)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions(Options):
+    """How networks are trained. What is not typed is as the file of --config says, or as the help does."""
+
+    config: Annotated[
+        str | None, _option(_TRAIN, "A train.yaml, as each training leaves one in its folder; options override it.")
+    ] = None
+    dataset: Annotated[
+        str | None,
+        _option(
+            _TRAIN,
+            "A data folder made by `irnas data import`, or 'synthetic'.",
+            show_default="synthetic; of a run's networks, that run's",
+        ),
+    ] = None
+    split: Annotated[
+        str | None,
+        _option(
+            _TRAIN,
+            "train: all images that the set gives to train on; fit: those without the ones of val, by which the best "
+            "epoch may be kept and the threshold is chosen.",
+            show_default="train",
+        ),
+    ] = None
+    epochs: Annotated[int | None, _option(_TRAIN, "Passes over the split.", show_default="400")] = None
+    batch: Annotated[int | None, _option(_TRAIN, "Crops in a step.", show_default="8")] = None
+    crop: Annotated[int | None, _option(_TRAIN, "Side of a crop in pixels.", show_default="128")] = None
+    seeds: Annotated[int | None, _option(_TRAIN, "Trainings of each network.", show_default="3")] = None
+    seed: Annotated[int | None, _option(_TRAIN, "From which the seeds of the trainings derive.", show_default="0")] = (
+        None
+    )
+    keep: Annotated[
+        str | None,
+        _option(_TRAIN, "Whose weights count: the last epoch's, or those of the best on val.", show_default="last"),
+    ] = None
+    start: Annotated[
+        str | None,
+        _option(
+            _TRAIN, "Start from the weights in this file, of the same network.", "--from", show_default="random weights"
+        ),
+    ] = None
+    preset: Annotated[str | None, _option(_TRAIN, "Metric conventions.", show_default="basicirstd")] = None
+    input_size: Annotated[
+        str | None, _option(_TRAIN, "CxHxW at which costs are counted.", "--input", show_default="1x256x256")
+    ] = None
+
+    def plan(self, source: str | None, names: Sequence[str]) -> TrainingPlan:
+        """What is to be trained, and how.
+
+        Raises:
+            SettingsError: no network is named, or an option is wrong.
+            SpaceError: there is no such space, axis or value.
+        """
+        from irnas.workflows import training_plan
+
+        if (source is None) is (self.config is None):
+            got = "nothing to train" if source is None else f"--config with {source}"
+            raise SettingsError(f"train: got {got}; must be SPACE POINT, RUN KEY, or --config FILE")
+        if self.config is not None:
+            plan = training_plan.read_plan(self.config)
+        else:
+            plan = training_plan.plan_for(source or "", names)
+        return replace(plan, settings=self._override(plan))
+
+    def _override(self, plan: TrainingPlan) -> Any:
+        """The plan's settings with what the user typed."""
+        typed = {
+            "dataset": self.dataset,
+            "fit_on": self.split,
+            "seeds": self.seeds,
+            "seed": self.seed,
+            "keep": self.keep,
+            "starts_from": self.start,
+            "preset": self.preset,
+            "cost_input": None if self.input_size is None else parse_size(self.input_size),
+        }
+        budget = {"epochs": self.epochs, "batch": self.batch, "crop": self.crop}
+        return replace(
+            plan.settings,
+            budget=replace(plan.settings.budget, **_typed_of(budget)),
+            **_typed_of(typed),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainRunOptions(RunOptions):
+    """Where the record of a training is, and who trains."""
+
+    run: Annotated[str | None, _option(_HOW, "Folder or URI of the record.", show_default="runs/SPACE-train-TIME")] = (
+        None
+    )
+    resume: Annotated[
+        str | None, _option(_HOW, "Go on with this training, with its settings; --dataset says where its data is now.")
+    ] = None
+
+
+@with_options
+def train(
+    source: Annotated[
+        str | None, typer.Argument(metavar="SPACE|RUN", help="Where the networks are from.", show_default=False)
+    ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="POINT...|KEY...",
+            help="Of a space: a published name, published, default, or axis=value,... Of a run: a key or its "
+            "beginning, a trial's number, best, knee, or front for all of that.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    options: TrainOptions,
+    where: TrainRunOptions,
+) -> None:
+    """Train networks in full: published designs, or what a search has found. Several seeds of each, side by side.
+
+    The record, the live view, checkpoints, --resume, MLflow and the report are those of a search. The test split is not
+    read: `irnas test RUN` does that, afterwards. Ctrl-C loses no epoch.
+
+      irnas train biisnet LIT10 --dataset data/sirst --epochs 400 --seeds 3
+
+      irnas train runs/biisnet-20261121-101500 front --split train
+
+      irnas train runs/biisnet-20261121-101500 best knee --split fit --keep best
+
+      irnas train --config runs/biisnet-train-20261122-090000/train.yaml --seed 7
+
+      irnas train --resume runs/biisnet-train-20261122-090000
+    """
+    executor = where.make_executor()
+    if where.resume is None:
+        plan = options.plan(source, names or [])
+    else:
+        where.check_resume()
+
+    from irnas.cli import live
+    from irnas.workflows import train as workflow
+
+    if where.resume is None:
+        family = plan.networks[0].genotype.space
+        uri = where.run or f"runs/{family}-train-{time.strftime('%Y%m%d-%H%M%S')}"
+        with live.view(uri) as listener, resumable(uri, "train"):
+            outcome = workflow.train(plan, uri, executor, listener)
+    else:
+        uri = where.resume
+        with live.view(uri) as listener, resumable(uri, "train"):
+            outcome = workflow.resume(uri, executor, listener, options.dataset)
+    _print_outcome(outcome)
+
+
+def _typed_of(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    from irnas.cli.front import print_front
+
+    uri = outcome.run.uri
+    print_front(uri)
+    print(f"ended:   {outcome.stop_reason}")
+    if outcome.report:
+        print(f"report:  {outcome.report}")
+    print(f"record:  {uri}   (again: irnas front {shlex.quote(uri)}; in MLflow: irnas ui)")
+    if outcome.gave_up:
+        raise TrainingError(f"train: got {outcome.stop_reason}; must all come to their end")
+    print(f"weights: {uri}/weights   (next: irnas test {shlex.quote(uri)})")

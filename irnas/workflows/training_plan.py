@@ -1,0 +1,190 @@
+"""What a training in full is to do: its networks and settings, and their form as a file, ``train.yaml``.
+
+Every training writes one into its folder, with each network by its values, so that it says the same wherever it goes. A
+user may write one by hand: then a network may also be named by its space and its published name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import yaml
+
+from irnas import __version__, storage
+from irnas.core import catalog
+from irnas.core.errors import IrnasError, SettingsError
+from irnas.core.objective import RUNTIME
+from irnas.core.recipe import Budget, Recipe
+from irnas.core.settings import SearchSettings
+from irnas.core.strategies import LISTED
+from irnas.data import DEFAULT
+from irnas.record.ledger import Ledger
+from irnas.record.run import Run
+from irnas.workflows.networks import Network, find_networks
+
+SPLIT = "train"
+"""What is trained on unless told otherwise: all images that the data set gives to train on."""
+BUDGET = Budget(epochs=400, batch=8, crop=128)
+"""Of a training in full, where no recipe says otherwise."""
+SEEDS = 3
+
+_WORDS = {
+    "space": str,
+    "networks": list,
+    "dataset": str,
+    "split": str,
+    "epochs": int,
+    "batch": int,
+    "crop": int,
+    "seeds": int,
+    "seed": int,
+    "keep": str,
+    "from": str,
+    "preset": str,
+    "input": list,
+    "recipe": dict,
+}
+"""What may stand in the file, and as what."""
+_FROM_SETTINGS = {
+    "dataset": "dataset",
+    "split": "fit_on",
+    "seeds": "seeds",
+    "seed": "seed",
+    "keep": "keep",
+    "from": "starts_from",
+    "preset": "preset",
+}
+_FROM_BUDGET = ("epochs", "batch", "crop")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlan:
+    """Networks, and how they are to be trained."""
+
+    settings: SearchSettings
+    networks: tuple[Network, ...]
+
+
+def plan_for(source: str, names: Sequence[str]) -> TrainingPlan:
+    """The plan for networks of a space or of a run, with the settings that nobody has changed yet.
+
+    Networks of a run are judged as they were there: on its data set, by its preset, with costs at its input.
+
+    Raises:
+        SettingsError: see ``find_networks``.
+    """
+    networks = tuple(find_networks(source, names))
+    settings = SearchSettings(space=source, strategy=LISTED, budget=BUDGET, seeds=SEEDS, fit_on=SPLIT)
+    if Ledger(source).exists():
+        run = Run.read(source)
+        before = run.settings
+        settings = replace(
+            settings,
+            space=before.space,
+            dataset=DEFAULT if before.dataset == DEFAULT else run.opened.data.path,
+            objectives=tuple(o for o in before.objectives if o.name not in RUNTIME) or settings.objectives,
+            preset=before.preset,
+            cost_input=before.cost_input,
+        )
+    return TrainingPlan(settings=settings, networks=networks)
+
+
+def to_text(plan: TrainingPlan) -> str:
+    """The plan as the text of a ``train.yaml``."""
+    settings = plan.settings
+    document: dict[str, Any] = {
+        "space": settings.space,
+        "networks": [
+            {"origin": n.origin, "space": n.genotype.space, "values": dict(n.genotype.values)} for n in plan.networks
+        ],
+        **{word: getattr(settings, name) for word, name in _FROM_SETTINGS.items()},
+        **{word: getattr(settings.budget, word) for word in _FROM_BUDGET},
+        "input": list(settings.cost_input),
+        "recipe": _plain(asdict(settings.recipe)),
+    }
+    head = f"# Written by irnas {__version__}. To train the same again: irnas train --config train.yaml\n"
+    return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+
+
+def read_plan(uri: str) -> TrainingPlan:
+    """The plan in the file at ``uri``.
+
+    Raises:
+        SettingsError: there is no such file, or it holds something else.
+        SpaceError: it names a space, an axis or a value that is none.
+    """
+    content = storage.read(uri)
+    if content is None:
+        raise SettingsError(f"config {uri}: got no such file; must be a train.yaml")
+    return parse_plan(content.decode(errors="replace"), uri)
+
+
+def parse_plan(text: str, where: str) -> TrainingPlan:
+    """The plan that ``to_text`` made a text of, or that a user wrote; ``where`` is for messages.
+
+    Raises:
+        SettingsError: the text is none.
+        SpaceError: it names a space, an axis or a value that is none.
+    """
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{where}: got text that is no YAML ({str(error).splitlines()[0]}); must be YAML") from None
+    _check(document, where)
+    entries = document["networks"]
+    networks = [network for entry in entries for network in _networks(entry, document.get("space", ""), where)]
+    spaces = dict.fromkeys(network.genotype.space for network in networks)
+    budget = replace(BUDGET, **{word: document[word] for word in _FROM_BUDGET if word in document})
+    changes = {name: document[word] for word, name in _FROM_SETTINGS.items() if word in document}
+    if "input" in document:
+        changes["cost_input"] = tuple(document["input"])
+    if "recipe" in document:
+        changes["recipe"] = _recipe(document["recipe"], where)
+    base = SearchSettings(space=document.get("space") or ",".join(spaces), strategy=LISTED, seeds=SEEDS, fit_on=SPLIT)
+    return TrainingPlan(settings=replace(base, budget=budget, **changes), networks=tuple(networks))
+
+
+def _check(document: object, where: str) -> None:
+    """Refuse what is no plan, before anything of it is used."""
+    if not isinstance(document, dict):
+        raise SettingsError(
+            f"{where}: got {type(document).__name__}; must be a mapping, as train.yaml of a training is"
+        )
+    for word, value in document.items():
+        if word not in _WORDS:
+            raise SettingsError(f"{where}: got {word!r}; one of {', '.join(_WORDS)}")
+        if not isinstance(value, _WORDS[word]) or isinstance(value, bool):
+            raise SettingsError(f"{where}, {word}: got {value!r}; must be of type {_WORDS[word].__name__}")
+    if not document.get("networks"):
+        raise SettingsError(f"{where}: got no networks; must have some, such as networks: [LIT10] with space: biisnet")
+    if len(side := document.get("input", [1, 1, 1])) != 3 or not all(isinstance(each, int) for each in side):
+        raise SettingsError(f"{where}, input: got {side}; must be [channels, height, width]")
+
+
+def _networks(entry: object, space: str, where: str) -> list[Network]:
+    if isinstance(entry, str):
+        if not space:
+            raise SettingsError(f"{where}, networks: got {entry!r} without a space; must come with space: NAME")
+        return find_networks(space, [entry])
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("values"), Mapping):
+        got = f"{where}, networks: got {entry!r}"
+        raise SettingsError(f"{got}; must be a published name, or a mapping with space and values")
+    parsed = catalog.load(str(entry.get("space", space)))
+    return [Network(genotype=parsed.complete(entry["values"]), origin=str(entry.get("origin", where)))]
+
+
+def _recipe(document: Mapping[str, Any], where: str) -> Recipe:
+    try:
+        return Recipe.from_document(document)
+    except TypeError as error:
+        raise SettingsError(f"{where}, recipe: got {error}; must be a recipe, as a training writes it") from None
+    except IrnasError as error:
+        raise SettingsError(f"{where}: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value
