@@ -11,6 +11,9 @@ from irnas.core.errors import SettingsError
 LOSSES = ("softiou", "softiou_image", "bce", "dice", "focal")
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("cosine", "poly", "steps", "constant")
+AUGMENTATIONS = ("flips", "brightness")
+NONE = "none"
+"""No augmentation at all."""
 DEFAULT = "default"
 """The loss that trains a family well: its paper's where that does, else one made of it; its README says which."""
 OWN = "own"
@@ -27,6 +30,14 @@ def at_least(where: str, value: float, least: float) -> None:
     """
     if not value >= least:
         raise SettingsError(f"{where}: got {value}; must be at least {least:g}")
+
+
+def _check_names(where: str, text: str, known: tuple[str, ...], alone: tuple[str, ...]) -> None:
+    """Refuse a text that is neither a word of ``alone`` nor names of ``known`` joined by '+'."""
+    for name in [] if text in alone else text.split("+"):
+        if name not in known:
+            must_be = f"one of {', '.join(known)}, several such as {'+'.join(known[:2])}, {' or '.join(alone)}"
+            raise SettingsError(f"{where}: got {name!r}; must be {must_be}")
 
 
 def _check_crop(where: str, crop: int) -> None:
@@ -95,12 +106,18 @@ class Recipe:
     pos_weight_end: float | None = None
     """What it counts in the end, by even steps of its logarithm; None for as much as in the beginning."""
     optimizer: str = "adamw"
-    """One of ``OPTIMIZERS``; sgd has a momentum of 0.9."""
+    """One of ``OPTIMIZERS``."""
+    momentum: float = 0.9
+    """Of sgd; of adam and adamw, the first of their two betas. At least 0 and below 1."""
+    beta2: float = 0.999
+    """The second beta of adam and adamw; at least 0 and below 1."""
     schedule: str = "cosine"
     """One of ``SCHEDULES``: how the learning rate falls from ``lr`` to ``lr_end``. poly falls with the power 0.9 of
-    what is left, steps to a tenth at each of ``milestones``."""
+    what is left, steps by ``step_factor`` at each of ``milestones``."""
     milestones: tuple[float, ...] = ()
     """Of the schedule steps: shares of the training, in 0..1 and rising."""
+    step_factor: float = 0.1
+    """By which the schedule steps multiplies the learning rate; above 0, at most 1."""
     lr: float | None = None
     """Peak learning rate; None for the family's own."""
     lr_end: float = 1e-5
@@ -114,8 +131,11 @@ class Recipe:
     """bfloat16 autocast, on a GPU only."""
     target_share: float = 0.5
     """Share of the crops that are made to hold a target pixel; 0..1."""
-    augment: bool = True
-    """Flips, transposes, gain and offset."""
+    whole_images: bool = False
+    """Whether images are resized to the side of a crop, whatever their shape, instead of crops being cut from them."""
+    augment: str = "flips+brightness"
+    """Names of ``AUGMENTATIONS`` joined by '+', or ``none``. flips are all 8 flips and rotations by right angles,
+    brightness is gain and offset."""
     paste: float = 0.0
     """Share of the crops into which a target of another image is pasted; 0..1."""
     late: Late | None = None
@@ -125,23 +145,16 @@ class Recipe:
     running averages, which lag behind binary weights whose signs still flip."""
 
     def __post_init__(self) -> None:
-        for name in [] if self.loss in (DEFAULT, OWN) else self.loss.split("+"):
-            if name not in LOSSES:
-                raise SettingsError(
-                    f"recipe.loss: got {name!r}; one of {', '.join(LOSSES)}, a sum such as softiou+bce, {DEFAULT} or "
-                    f"{OWN}"
-                )
+        _check_names("recipe.loss", self.loss, LOSSES, (DEFAULT, OWN))
+        _check_names("recipe.augment", self.augment, AUGMENTATIONS, (NONE,))
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in known:
                 raise SettingsError(f"recipe.{name}: got {getattr(self, name)!r}; one of {', '.join(known)}")
-        most = 1.0 if self.lr is None else self.lr
-        if not 0 < most <= 1 or not 0 <= self.lr_end <= most:
-            raise SettingsError(f"recipe.lr: got {self.lr} to {self.lr_end}; must fall, and lie in 0..1")
+        for name in ("momentum", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise SettingsError(f"recipe.{name}: got {getattr(self, name)}; must be at least 0 and below 1")
+        self._check_rates()
         _check_shares("recipe", {name: getattr(self, name) for name in ("warmup", "ema", "target_share", "paste")})
-        if (self.schedule == "steps") != bool(self.milestones) or [*self.milestones] != sorted({*self.milestones}):
-            got = f"{list(self.milestones)} with the schedule {self.schedule}"
-            raise SettingsError(f"recipe.milestones: got {got}; must rise, and come with the schedule steps only")
-        _check_shares("recipe.milestones", {str(place): share for place, share in enumerate(self.milestones)})
         at_least("recipe.weight_decay", self.weight_decay, 0)
         at_least("recipe.pos_weight", self.pos_weight, 0)
         at_least("recipe.statistics_images", self.statistics_images, 0)
@@ -149,15 +162,32 @@ class Recipe:
             got = f"{self.pos_weight:g} to {self.pos_weight_end:g}"
             raise SettingsError(f"recipe.pos_weight: got {got}; must be above 0 where it changes")
 
+    def _check_rates(self) -> None:
+        most = 1.0 if self.lr is None else self.lr
+        if not 0 < most <= 1 or not 0 <= self.lr_end <= most:
+            raise SettingsError(f"recipe.lr: got {self.lr} to {self.lr_end}; must fall, and lie in 0..1")
+        if (self.schedule == "steps") != bool(self.milestones) or [*self.milestones] != sorted({*self.milestones}):
+            got = f"{list(self.milestones)} with the schedule {self.schedule}"
+            raise SettingsError(f"recipe.milestones: got {got}; must rise, and come with the schedule steps only")
+        _check_shares("recipe.milestones", {str(place): share for place, share in enumerate(self.milestones)})
+        if not 0 < self.step_factor <= 1:
+            raise SettingsError(f"recipe.step_factor: got {self.step_factor}; must be above 0, and at most 1")
+
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Recipe:
-        """The recipe that ``dataclasses.asdict`` made plain data of.
+        """The recipe that ``dataclasses.asdict`` made plain data of, in this version or in an earlier one.
 
         Raises:
             SettingsError: a value is out of its range.
         """
-        values = dict(document)
+        values = {**_BEFORE, **document}
         if values.get("late") is not None:
             values["late"] = Late(**values["late"])
+        if isinstance(values["augment"], bool):
+            values["augment"] = "flips+brightness" if values["augment"] else NONE
         values["milestones"] = tuple(values.get("milestones", ()))
         return cls(**values)
+
+
+_BEFORE = {"statistics_images": 0, "augment": True}
+"""What a record means that was written before recipes could say it, where that is not the default of today."""

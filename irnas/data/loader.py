@@ -7,6 +7,7 @@ a forced crop searches nothing. tests/bench/loader.py measures it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from irnas.core.errors import DataError
 from irnas.data.dataset import Split
 from irnas.data.paste import cut_target, paste_target
+from irnas.data.resize import resize_image, resize_mask
 from irnas.data.sample import Bytes
 
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
@@ -22,6 +24,26 @@ Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
 GAIN = 0.1
 OFFSET = 0.03
 """Half widths of the brightness jitter x -> gain * x + offset, with x in 0..1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cutting:
+    """How crops come from images; the arguments of ``batches`` that say so."""
+
+    split: Split
+    crop: int
+    target_share: float
+    flips: bool
+    brightness: bool
+    paste: float
+    whole_images: bool
+    frames: int
+
+
+def num_batches(num_images: int, batch: int) -> int:
+    """The batches of a pass over so many images; see ``batches``."""
+    full, rest = divmod(num_images, batch)
+    return full + (rest > 1 or rest == num_images == 1)
 
 
 def batches(
@@ -32,8 +54,10 @@ def batches(
     seed: int,
     epoch: int,
     target_share: float = 0.5,
-    augment: bool = True,
+    flips: bool = True,
+    brightness: bool = True,
     paste: float = 0.0,
+    whole_images: bool = False,
     frames: int = 1,
 ) -> Iterator[Batch]:
     """One pass over a split, shuffled: x float32 in 0..1 [N, frames, crop, crop], y uint8 [N, 1, crop, crop]: 0, 1,
@@ -50,8 +74,10 @@ def batches(
         seed: of the whole training.
         epoch: number of the pass.
         target_share: probability that a crop must contain a target pixel, where the image has one.
-        augment: also flip and rotate (all 8 ways) and jitter gain and offset.
-        paste: share of the crops into which a target of another image of the split is laid; see irnas.data.paste.
+        flips: flip and rotate crops, all 8 ways.
+        brightness: jitter gain and offset.
+        paste: share of the crops into which a target of any image of the split is laid; see irnas.data.paste.
+        whole_images: resize every image to crop x crop instead of cutting and padding.
         frames: of the window that each image ends, oldest first; all are cut and turned alike.
 
     Raises:
@@ -65,46 +91,63 @@ def batches(
             raise DataError(f"loader {what}: got {share}; must be in 0..1")
     if paste and frames > 1:
         raise DataError(f"loader paste: got windows of {frames} frames; must be single images, or 0")
-    return _batches(split, batch, crop, (seed, epoch), target_share, augment, paste, frames)
+    cutting = _Cutting(
+        split=split,
+        crop=crop,
+        target_share=target_share,
+        flips=flips,
+        brightness=brightness,
+        paste=paste,
+        whole_images=whole_images,
+        frames=frames,
+    )
+    return _batches(cutting, batch, (seed, epoch))
 
 
-def _batches(
-    split: Split,
-    batch: int,
-    crop: int,
-    seeds: tuple[int, int],
-    target_share: float,
-    augment: bool,
-    paste: float,
-    frames: int,
-) -> Iterator[Batch]:
+def _batches(cutting: _Cutting, batch: int, seeds: tuple[int, int]) -> Iterator[Batch]:
     # What is pasted has a chance of its own, so that all else is drawn as without it.
     rng, paste_rng = np.random.default_rng(seeds), np.random.default_rng([*seeds, 1])
-    count = len(split)
+    count, crop = len(cutting.split), cutting.crop
     order = rng.permutation(count).tolist()
     # All draws of the pass at once: a generator call per number would cost more than the copies.
-    draws = rng.random((count, len(_Draw._fields))).tolist()
-    for start in range(0, count, batch):
-        chosen = order[start : start + batch]
-        if len(chosen) == 1 < batch and start > 0:
-            return
-        x_nchw = np.zeros((len(chosen), frames, crop, crop), dtype=np.float32)
-        y_nchw = np.zeros((len(chosen), 1, crop, crop), dtype=np.uint8)
-        for k, i in enumerate(chosen):
-            draw = _Draw(*draws[start + k])
-            window = _draw_window(split, i, crop, draw, target_share)
-            images, mask = [image[window] for image in split.window(i, frames)], split.mask(i)[window]
-            if paste and paste_rng.random() < paste:
-                images, mask = _with_target(split, images, mask, paste_rng)
-            gain, offset = 1.0, 0.0
-            if augment:
-                way = int(draw.way * 8)
-                images, mask = [_flip(image, way) for image in images], _flip(mask, way)
-                gain, offset = 1 + GAIN * (2 * draw.gain - 1), OFFSET * (2 * draw.offset - 1)
-            y_nchw[k, 0, : mask.shape[0], : mask.shape[1]] = mask
-            for channel, image in enumerate(images):
-                _write_scaled(image, gain, offset, x_nchw[k, channel])
+    draws = [_Draw(*row) for row in rng.random((count, len(_Draw._fields))).tolist()]
+    for number in range(num_batches(count, batch)):
+        chosen = slice(number * batch, (number + 1) * batch)
+        indices = order[chosen]
+        x_nchw = np.zeros((len(indices), cutting.frames, crop, crop), dtype=np.float32)
+        y_nchw = np.zeros((len(indices), 1, crop, crop), dtype=np.uint8)
+        for place, (i, draw) in enumerate(zip(indices, draws[chosen], strict=True)):
+            _write_crop(cutting, i, draw, paste_rng, x_nchw[place], y_nchw[place, 0])
         yield x_nchw, y_nchw
+
+
+def _write_crop(
+    cutting: _Cutting,
+    i: int,
+    draw: _Draw,
+    paste_rng: np.random.Generator,
+    x_chw: npt.NDArray[np.float32],
+    y_hw: Bytes,
+) -> None:
+    """Write a crop of image ``i`` to zeroed arrays."""
+    split = cutting.split
+    images, mask = split.window(i, cutting.frames), split.mask(i)
+    if not cutting.whole_images:
+        window = _draw_window(split, i, cutting.crop, draw, cutting.target_share)
+        images, mask = [image[window] for image in images], mask[window]
+    if cutting.paste and paste_rng.random() < cutting.paste:
+        images, mask = _with_target(split, images, mask, paste_rng)
+    if cutting.whole_images:
+        images, mask = [resize_image(image, cutting.crop) for image in images], resize_mask(mask, cutting.crop)
+    if cutting.flips:
+        way = int(draw.way * 8)
+        images, mask = [_flip(image, way) for image in images], _flip(mask, way)
+    gain, offset = 1.0, 0.0
+    if cutting.brightness:
+        gain, offset = 1 + GAIN * (2 * draw.gain - 1), OFFSET * (2 * draw.offset - 1)
+    y_hw[: mask.shape[0], : mask.shape[1]] = mask
+    for channel, image in enumerate(images):
+        _write_scaled(image, gain, offset, x_chw[channel])
 
 
 def _with_target(split: Split, images: list[Bytes], mask: Bytes, rng: np.random.Generator) -> tuple[list[Bytes], Bytes]:

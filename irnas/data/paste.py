@@ -18,7 +18,7 @@ from irnas.data.dataset import Split
 from irnas.data.sample import Bytes
 
 REACH = 24
-"""A target that does not lie within so many pixels around the pixel it was found by is too large to be pasted."""
+"""A target that reaches so many pixels from the pixel it was found by is too large to be pasted."""
 MARGIN = 4
 """Pixels around a target that count as its surroundings."""
 TRIES = 8
@@ -47,7 +47,10 @@ class Target:
 
 
 def cut_target(split: Split, i: int, draw: float) -> Target | None:
-    """The target of image ``i`` to which one of its target pixels belongs; None without a target, or of a large one.
+    """The target of image ``i`` to which one of its target pixels belongs.
+
+    None without a target, and for one that is too large, that the border of the image may cut off, or whose
+    surroundings are mostly other targets and pixels that nobody cares about.
 
     Args:
         split: where to look.
@@ -61,17 +64,18 @@ def cut_target(split: Split, i: int, draw: float) -> Target | None:
     y, x = divmod(int(pixels[int(draw * len(pixels))]), width)
     top, left = max(y - REACH, 0), max(x - REACH, 0)
     window = slice(top, min(y + REACH + 1, height)), slice(left, min(x + REACH + 1, width))
-    labels, _ = ndimage.label(split.mask(i)[window] == 1, structure=np.ones((3, 3)))
+    marked = split.mask(i)[window]
+    labels, _ = ndimage.label(marked == 1, structure=np.ones((3, 3)))
     mine = labels == labels[y - top, x - left]
+    if mine[[0, -1]].any() or mine[:, [0, -1]].any():
+        return None
     rows, columns = (np.flatnonzero(mine.any(axis)) for axis in (1, 0))
     box = (
         slice(max(rows[0] - MARGIN, 0), rows[-1] + MARGIN + 1),
         slice(max(columns[0] - MARGIN, 0), columns[-1] + MARGIN + 1),
     )
-    if max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1 > 2 * (REACH - MARGIN):
-        return None
     image, mask = split.image(i)[window][box].astype(np.float32), mine[box]
-    around = ~ndimage.binary_dilation(labels[box] > 0)
+    around = ~ndimage.binary_dilation(marked[box] > 0)
     if around.sum() < MARGIN * MARGIN:
         return None
     fade = ndimage.gaussian_filter(ndimage.binary_dilation(mask).astype(np.float32), _FADE)

@@ -27,8 +27,6 @@ from irnas.training.criterion import Criterion, make_criterion
 from irnas.training.phases import Phase, learning_rate, plan_phases
 from irnas.training.statistics import estimate_statistics
 
-_MOMENTUM = 0.9
-"""Of the optimiser sgd."""
 _OTHER = 0x5EED
 """Tells the seed of batches that statistics are estimated from, from that of the training."""
 
@@ -96,17 +94,23 @@ def fit(
 
 
 def pace(model: nn.Module, split: Split, budget: Budget, recipe: Recipe, *, steps: int = 3) -> float:
-    """Seconds of CPU time that a pass over a split would take, from a few steps of it; changes the model."""
-    slow = replace(recipe, lr=1e-6, lr_end=0.0, weight_decay=0.0, ema=0.0, late=None)
+    """Seconds of CPU time that a pass over a split takes, on the average over a training; changes the model.
+
+    It is reckoned from a few steps of each phase of the training.
+    """
+    late = None if recipe.late is None else replace(recipe.late, lr=1e-6)
+    slow = replace(recipe, lr=1e-6, lr_end=0.0, weight_decay=0.0, ema=0.0, late=late)
     training = _Training.of(model.train(), split, budget, slow, seed=0, device="cpu")
-    seconds = []
-    for _ in range(2):
-        # The first steps pay for memory and kernels that a training pays for once.
-        started = time.process_time()
-        training.run_epoch(1, max_steps=steps)
-        seconds.append(time.process_time() - started)
-    steps_of_pass = training.phases[0].steps_of_epoch
-    return seconds[-1] / min(steps, steps_of_pass) * steps_of_pass
+    total = 0.0
+    for phase in training.phases:
+        seconds = 0.0
+        for _ in range(2):
+            # The first steps pay for memory and kernels that a training pays for once.
+            started = time.process_time()
+            training.run_epoch(phase.first, max_steps=steps)
+            seconds = time.process_time() - started
+        total += seconds / min(steps, phase.steps_of_epoch) * phase.steps
+    return total / budget.epochs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +169,13 @@ class _Training:
             seconds=seconds,
             model=self.average,
             fused=is_fused,
-            settle=lambda: estimate_statistics(self.average, self._inputs_for_statistics(epoch)),
+            settle=lambda: self._settle(epoch),
         )
+
+    def _settle(self, epoch: int) -> None:
+        if self.recipe.statistics_images:
+            torch.manual_seed(self.seed ^ _OTHER ^ epoch)
+            estimate_statistics(self.average, self._inputs_for_statistics(epoch))
 
     def run_epoch(self, epoch: int, *, max_steps: int | None = None) -> float:
         """Train on the batches of one pass, at most ``max_steps`` of them; the mean loss over the steps.
@@ -174,6 +183,8 @@ class _Training:
         Raises:
             TrainingError: the loss is not finite, or the split has no image.
         """
+        # What a network draws itself depends on the epoch alone, however often it was validated or began anew.
+        torch.manual_seed(self.seed ^ epoch)
         phase, losses = self._phase_of(epoch), []
         before = (epoch - phase.first) * phase.steps_of_epoch
         for step, (x_nchw, truth_n1hw) in enumerate(itertools.islice(self._batches(phase, epoch), max_steps), 1):
@@ -216,7 +227,9 @@ class _Training:
             seed=self.seed if seed is None else seed,
             epoch=epoch,
             target_share=phase.target_share,
-            augment=self.recipe.augment,
+            flips="flips" in self.recipe.augment,
+            brightness="brightness" in self.recipe.augment,
+            whole_images=self.recipe.whole_images,
             paste=self.recipe.paste,
             frames=traits.frames(self.model),
         )
@@ -224,12 +237,13 @@ class _Training:
 
 def _make_optimizer(model: nn.Module, recipe: Recipe, peak: float) -> torch.optim.Optimizer:
     groups = parameter_groups(model, peak, recipe.weight_decay)
+    betas = recipe.momentum, recipe.beta2
     match recipe.optimizer:
         case "adam":
-            return torch.optim.Adam(groups, fused=True)
+            return torch.optim.Adam(groups, betas=betas, fused=True)
         case "sgd":
-            return torch.optim.SGD(groups, lr=peak, momentum=_MOMENTUM, fused=True)
-    return torch.optim.AdamW(groups, fused=True)
+            return torch.optim.SGD(groups, lr=peak, momentum=recipe.momentum, fused=True)
+    return torch.optim.AdamW(groups, betas=betas, fused=True)
 
 
 @torch.no_grad()

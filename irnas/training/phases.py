@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from irnas.core.recipe import Budget, Recipe
+from irnas.data.loader import num_batches
 
 _POWER = 0.9
 """Of the schedule poly."""
-_STEP = 0.1
-"""Factor of the learning rate at each milestone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +20,7 @@ class Phase:
     first: int
     """Its first epoch, from 1."""
     last: int
+    """Its last epoch."""
     crop: int
     batch: int
     target_share: float
@@ -31,9 +31,14 @@ class Phase:
     steps_of_epoch: int
 
     @property
+    def epochs(self) -> int:
+        """The number of its epochs."""
+        return self.last - self.first + 1
+
+    @property
     def steps(self) -> int:
         """The number of its steps."""
-        return (self.last - self.first + 1) * self.steps_of_epoch
+        return self.epochs * self.steps_of_epoch
 
     def positive_weight(self, step: int) -> float:
         """What a target pixel counts in a step, numbered from 0 within the phase."""
@@ -42,9 +47,18 @@ class Phase:
 
 
 def plan_phases(budget: Budget, recipe: Recipe, *, peak: float, num_images: int) -> tuple[Phase, ...]:
-    """The phases of a training of ``budget.epochs`` passes over so many images, its learning rate at most ``peak``."""
+    """The phases of a training of ``budget.epochs`` passes over so many images.
+
+    A last stretch takes one epoch at least, so that a training of one epoch has no other.
+
+    Args:
+        budget: epochs, and batch and crop ahead of the last stretch.
+        recipe: says whether there is a last stretch, and how it differs.
+        peak: the learning rate ahead of the last stretch.
+        num_images: of the split.
+    """
     late = recipe.late
-    last = budget.epochs if late is None else max(budget.epochs - max(round(late.share * budget.epochs), 1), 0)
+    last = budget.epochs if late is None else budget.epochs - max(round(late.share * budget.epochs), 1)
     weight = recipe.pos_weight
     main = Phase(
         first=1,
@@ -54,7 +68,7 @@ def plan_phases(budget: Budget, recipe: Recipe, *, peak: float, num_images: int)
         target_share=recipe.target_share,
         peak=peak,
         pos_weight=(weight, weight if recipe.pos_weight_end is None else recipe.pos_weight_end),
-        steps_of_epoch=math.ceil(num_images / budget.batch),
+        steps_of_epoch=num_batches(num_images, budget.batch),
     )
     if late is None:
         return (main,)
@@ -66,7 +80,7 @@ def plan_phases(budget: Budget, recipe: Recipe, *, peak: float, num_images: int)
         target_share=late.target_share,
         peak=late.lr,
         pos_weight=(late.pos_weight, late.pos_weight),
-        steps_of_epoch=math.ceil(num_images / late.batch),
+        steps_of_epoch=num_batches(num_images, late.batch),
     )
     return (main, end) if last else (end,)
 
@@ -74,7 +88,7 @@ def plan_phases(budget: Budget, recipe: Recipe, *, peak: float, num_images: int)
 def learning_rate(phases: tuple[Phase, ...], recipe: Recipe, peak: float) -> Callable[[int], float]:
     """The learning rate of a step, numbered from 0, as a factor of ``peak``: each phase has a schedule of its own.
 
-    Only the first phase begins with a linear rise.
+    Only the first phase begins with a linear rise; milestones are shares of each phase.
     """
     first_rise = int(recipe.warmup * sum(phase.steps for phase in phases))
 
@@ -101,5 +115,7 @@ def _factor(phase: Phase, recipe: Recipe, peak: float, step: int, rise: int) -> 
         case "poly":
             return float(max(top * (1 - share) ** _POWER, end))
         case "steps":
-            return float(top * _STEP ** sum(share >= milestone for milestone in recipe.milestones))
+            # A share of the phase with its rise, as papers count steps.
+            passed = sum(step >= milestone * phase.steps for milestone in recipe.milestones)
+            return float(top * recipe.step_factor**passed)
     return top

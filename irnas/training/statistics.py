@@ -26,7 +26,7 @@ def estimate_statistics(network: nn.Module, inputs_nchw: Iterable[Tensor]) -> No
 
     Args:
         network: stays in the mode in which it is.
-        inputs_nchw: batches as those of the training; none is drawn where there is nothing to estimate.
+        inputs_nchw: batches as those of the training, at least one; none is drawn where there is nothing to estimate.
     """
     layers = normalisations(network)
     if not layers:

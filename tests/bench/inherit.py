@@ -346,7 +346,8 @@ def supernet(bench: Bench, arguments: argparse.Namespace) -> None:
             seed=0,
             epoch=epoch,
             target_share=bench.recipe.target_share,
-            augment=bench.recipe.augment,
+            flips="flips" in bench.recipe.augment,
+            brightness="brightness" in bench.recipe.augment,
         )
         for x_nchw, truth_n1hw in order:
             x, truth = torch.from_numpy(x_nchw), torch.from_numpy(truth_n1hw).float()

@@ -61,7 +61,7 @@ def test_shapes_types_and_ranges(striped: Split) -> None:
 
 
 def test_a_plain_crop_is_a_window_of_image_and_mask(striped: Split) -> None:
-    for x_nchw, y_nchw in _read(striped, augment=False):
+    for x_nchw, y_nchw in _read(striped, flips=False, brightness=False):
         for x_hw, y_hw in zip(x_nchw[:, 0], y_nchw[:, 0], strict=True):
             levels = _levels(x_hw)
             top, left = divmod(int(levels[0, 0]), WIDTH)
@@ -139,7 +139,7 @@ def test_a_forced_crop_holds_the_target_at_any_place(tmp_path: Path) -> None:
     split = _dataset(tmp_path, [_dot(1, 9)] * 40)
     corners = set()
     for epoch in range(6):
-        for x_nchw, y_nchw in _read(split, epoch=epoch, crop=6, target_share=1.0, augment=False):
+        for x_nchw, y_nchw in _read(split, epoch=epoch, crop=6, target_share=1.0, flips=False, brightness=False):
             assert (y_nchw.sum((1, 2, 3)) == 1).all()
             corners.update(divmod(int(v), WIDTH) for v in _levels(x_nchw[:, 0, 0, 0]))
     assert corners == set(itertools.product(range(2), range(4, 10)))
@@ -168,7 +168,7 @@ def test_free_crops_reach_every_place(tmp_path: Path) -> None:
     corners = {
         int(v)
         for e in range(12)
-        for x, y in _read(split, batch=60, crop=12, epoch=e, target_share=1.0, augment=False)
+        for x, y in _read(split, batch=60, crop=12, epoch=e, target_share=1.0, flips=False, brightness=False)
         for v in _levels(x[:, 0, 0, 0])
     }
     assert corners == {y * WIDTH + x for y in range(4) for x in range(6)}
@@ -178,7 +178,7 @@ def test_free_crops_reach_every_place(tmp_path: Path) -> None:
 def test_small_images_are_padded_with_zeros_at_bottom_and_right(augment: bool, tmp_path: Path) -> None:
     split = _dataset(tmp_path, [np.ones((5, 7), np.uint8)] * 30)
     shapes = set()
-    for x_nchw, y_nchw in _read(split, crop=9, augment=augment):
+    for x_nchw, y_nchw in _read(split, crop=9, flips=augment, brightness=augment):
         for x_hw, y_hw in zip(x_nchw[:, 0], y_nchw[:, 0], strict=True):
             rows, columns = int(y_hw.any(1).sum()), int(y_hw.any(0).sum())
             shapes.add((rows, columns))

@@ -76,7 +76,7 @@ def test_a_single_image_is_a_sequence_that_never_changed() -> None:
 @pytest.mark.parametrize("augment", [False, True])
 def test_all_frames_of_a_crop_are_cut_and_turned_alike(moving: Split, augment: bool) -> None:
     """Each frame of the window, cut and turned as the newest is, is found by the same loader on that frame alone."""
-    options = {"batch": 3, "crop": 16, "seed": 5, "epoch": 2, "augment": augment}
+    options = {"batch": 3, "crop": 16, "seed": 5, "epoch": 2, "flips": augment, "brightness": augment}
     several = list(batches(moving, frames=4, **options))
     single = list(batches(moving, frames=1, **options))
     order = np.random.default_rng([5, 2]).permutation(len(moving)).tolist()
@@ -96,8 +96,8 @@ def test_all_frames_of_a_crop_are_cut_and_turned_alike(moving: Split, augment: b
 
 def test_one_jitter_for_a_whole_window(moving: Split) -> None:
     """Without noise between them, equal pixels of two frames stay equal under gain and offset."""
-    plain = [x for x, _ in batches(moving, batch=4, crop=32, seed=1, epoch=0, augment=False, frames=3)]
-    turned = [x for x, _ in batches(moving, batch=4, crop=32, seed=1, epoch=0, augment=True, frames=3)]
+    plain = [x for x, _ in batches(moving, batch=4, crop=32, seed=1, epoch=0, flips=False, brightness=False, frames=3)]
+    turned = [x for x, _ in batches(moving, batch=4, crop=32, seed=1, epoch=0, frames=3)]
     for before, after in zip(plain, turned, strict=True):
         for window, moved in zip(before, after, strict=True):
             # Grey levels map to grey levels by one line; clipped ends aside.
@@ -112,7 +112,7 @@ def test_one_jitter_for_a_whole_window(moving: Split) -> None:
 def test_a_training_gives_a_network_its_windows(moving: Split) -> None:
     network = Newest()
     budget = Budget(epochs=1, batch=4, crop=32)
-    list(fit(network, moving, budget, Recipe(augment=False, loss="bce"), seed=0))
+    list(fit(network, moving, budget, Recipe(augment="none", loss="bce"), seed=0))
     assert {x.shape for x in network.seen} == {(4, 3, 32, 32)}
 
 

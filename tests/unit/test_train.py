@@ -115,7 +115,7 @@ def test_lit10_learns_eight_images_by_heart() -> None:
     assert len(split) == 8
     torch.manual_seed(0)
     model = models.build(catalog.find_point("biisnet", "LIT10"))
-    recipe = Recipe(lr=3e-2, augment=False, weight_decay=0, target_share=0)
+    recipe = Recipe(lr=3e-2, augment="none", weight_decay=0, target_share=0)
     for _ in fit(model, split, Budget(epochs=400, batch=8, crop=48), recipe, seed=0):
         pass
     assert validate(model, split, PRESETS["basicirstd"])[0]["miou"] > 0.9
