@@ -28,6 +28,7 @@ from irnas.cli import (
     submit,
     tabulate,
     track,
+    train,
     ui,
     weights,
     why,
@@ -65,6 +66,7 @@ app.command("search")(search_command.search)
 app.command("submit", context_settings={"allow_interspersed_args": False})(submit.submit)
 app.command("tabulate")(tabulate.tabulate)
 app.command("simulate")(simulate.simulate)
+app.command("train")(train.train)
 app.command("test")(test_command.test)
 app.command("front")(front.front)
 app.command("why")(why.why)

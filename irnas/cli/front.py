@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from irnas.cli import trainings
 from irnas.cli.arguments import Json, RunUri
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def front(
     show_all: Annotated[bool, typer.Option("--all", help="Every trial, whatever became of it.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the Pareto front of a run, also while it is going on."""
+    """Show the Pareto front of a search, or the trainings of `irnas train`, also while they are going on."""
     from irnas.record.run import Run
 
     run = Run.read(uri)
@@ -59,11 +60,12 @@ def _document(run: Run) -> dict[str, Any]:
 
     return {
         "objectives": [o.name for o in run.objectives],
-        "hypervolume": run.hypervolume(),
+        **({} if run.settings.is_training else {"hypervolume": run.hypervolume()}),
         "baselines": {name: dict(values) for name, values in run.baselines.items()},
         **({"device": asdict(run.opened.device)} if run.opened.device else {}),
         "front": [row(r) for r in run.winners],
         "results": [row(r) for r in run.results],
+        **({"trainings": trainings.documents(run)} if run.settings.is_training else {}),
         **({"tests": [test.document() for test in tests]} if (tests := tested_networks(run)) else {}),
     }
 
@@ -77,6 +79,10 @@ def _print(run: Run, *, show_all: bool) -> None:
     from irnas.cli.console import make_console
 
     console = make_console()
+    if run.settings.is_training:
+        trainings.print_trainings(console, run)
+        _print_tests(console, run)
+        return
     _print_table(console, run, show_all=show_all)
     _print_tests(console, run)
     _print_summary(console, run)

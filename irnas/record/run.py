@@ -240,7 +240,7 @@ class Run:
         for path in sorted(folder.glob("*.json")) if folder else ():
             judged = json.loads(path.read_text(encoding="utf-8"))
             # Figures of other images say nothing beside those of this run.
-            if (judged["data_rev"], judged["split"]) == (self.opened.data.revision, "val"):
+            if (judged["data_rev"], judged["split"]) == (self.opened.data.revision, self.settings.validate_on):
                 metrics[judged["title"]] = judged["metrics"]
         return metrics
 

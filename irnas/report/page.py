@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from irnas.record.run import Run
-from irnas.report import curve, figure, image, importance, look, parallel, table, tests, unit
+from irnas.report import curve, figure, image, importance, look, parallel, table, tests, training, unit
 from irnas.report.published import Reference
 
 # Nothing may be fetched or sent; plotly needs its own inline code and styles, and pictures are inlined.
@@ -25,6 +25,10 @@ _CONFIG = {
 }
 
 
+Part = tuple[str, str, str]
+"""A section of the page: its name, its heading, and its HTML, which may be empty."""
+
+
 def html(run: Run, references: Sequence[Reference], absent: str = "", *, images: bool = True) -> str:
     """The whole report as one self-contained page.
 
@@ -36,16 +40,8 @@ def html(run: Run, references: Sequence[Reference], absent: str = "", *, images:
     """
     from plotly.offline import get_plotlyjs
 
-    parts = [
-        ("front", "Front", _fronts(run, references, absent)),
-        ("winners", "The networks on the front", table.winners(run) if run.winners else ""),
-        ("tests", "On the test split", tests.section(run)),
-        ("detections", "What they see", _detections(run) if images else ""),
-        ("progress", "Progress of the search", _progress(run)),
-        ("axes", "What mattered", _axes(run)),
-        ("failures", "Trials that did not count", table.failures(run)),
-        ("reading", "How to read this", _reading(run)),
-    ]
+    parts_of = _parts_of_training if run.settings.is_training else _parts_of_search
+    parts = parts_of(run, references, absent, images=images)
     present = [part for part in parts if part[2]]
     sections = "\n".join(f'<section id="{name}"><h2>{title}</h2>{body}</section>' for name, title, body in present)
     links = "".join(f'<a href="#{name}">{title}</a>' for name, title, _ in present)
@@ -59,6 +55,36 @@ def html(run: Run, references: Sequence[Reference], absent: str = "", *, images:
     )
 
 
+def _parts_of_search(run: Run, references: Sequence[Reference], absent: str, *, images: bool) -> list[Part]:
+    """The sections about a search."""
+    return [
+        ("front", "Front", _fronts(run, references, absent)),
+        ("winners", "The networks on the front", table.winners(run) if run.winners else ""),
+        ("tests", "On the test split", tests.section(run)),
+        ("detections", "What they see", _detections(run) if images else ""),
+        ("progress", "Progress of the search", _progress(run)),
+        ("axes", "What mattered", _axes(run)),
+        ("failures", "Trials that did not count", table.failures(run)),
+        ("reading", "How to read this", _reading(run)),
+    ]
+
+
+def _parts_of_training(run: Run, references: Sequence[Reference], absent: str, *, images: bool) -> list[Part]:
+    """The sections about trainings in full."""
+    curves = training.curves(run)
+    seen = "The images below were trained on." if run.settings.is_validation_seen else ""
+    return [
+        ("networks", "The networks", table.table(*training.networks(run))),
+        ("tests", "On the test split", tests.section(run)),
+        ("trainings", "Their trainings", table.table(*training.each(run))),
+        ("curves", "Learning curves", _plot(curves, "learning") if curves else ""),
+        ("front", "Accuracy against cost", _fronts(run, references, absent) if len(run.done) > 1 else ""),
+        ("detections", "What they see", (f"<p>{seen}</p>" if seen else "") + _detections(run) if images else ""),
+        ("failures", "Retries and failures", table.failures(run)),
+        ("reading", "How to read this", training.reading(run)),
+    ]
+
+
 def _plot(drawing: Any, name: str) -> str:
     markup = drawing.to_html(full_html=False, include_plotlyjs=False, div_id=name, config=_CONFIG, default_width="100%")
     return f'<div class="scroll">{markup}</div>'
@@ -67,8 +93,11 @@ def _plot(drawing: Any, name: str) -> str:
 def _head(run: Run, title: str) -> str:
     began = datetime.datetime.fromtimestamp(run.opened.t, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     aims = ", ".join(f"{unit.label(o.name)} {'↑' if o.goal == 'max' else '↓'}" for o in run.objectives)
+    what = f"Architecture search, run {escape(run.name)}, begun {began}, for {aims}"
+    if run.settings.is_training:
+        what = f"Training in full, run {escape(run.name)}, begun {began}"
     return (
-        f"<header><h1>{title}</h1><p>Architecture search, run {escape(run.name)}, begun {began}, for {aims}</p>"
+        f"<header><h1>{title}</h1><p>{what}</p>"
         f"{table.cards(run)}</header>\n<section><h2>The run</h2>{table.facts(run)}</section>"
     )
 

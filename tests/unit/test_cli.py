@@ -15,7 +15,7 @@ from irnas.cli import main
 from irnas.cli.app import app
 from irnas.cli.option_groups import OLD_NAMES, Options, with_options
 from irnas.cli.options import RunOptions, SearchOptions, TrainingOptions, parse_search
-from irnas.cli.search import _resumable
+from irnas.cli.search import resumable
 from irnas.core.errors import SettingsError
 from irnas.core.settings import SearchSettings, TotalBudget
 from irnas.core.text import parse_si
@@ -47,6 +47,8 @@ HIDDEN = {"--sampler", "--max-epochs", "--grace"}
 COMMANDS = {
     "search": SEARCH,
     "plan": " ".join(sorted([*SEARCH.split(), "--json"])),
+    "train": "--address --batch --config --crop --dataset --epochs --executor --from --gpus --input --keep --memory "
+    "--patience --preset --resume --run --seed --seeds --split --workers",
     "test": "--dataset --json --output --predictions --run --split",
     "why": "--json",
     "tabulate": "--address --amp --axis --batch --crop --dataset --device --ema --epochs --gpus --input --json --loss "
@@ -238,7 +240,7 @@ def test_a_search_that_runs_in_the_background_hears_sigterm(capsys: pytest.Captu
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with pytest.raises(KeyboardInterrupt), _resumable("runs/mine"):
+        with pytest.raises(KeyboardInterrupt), resumable("runs/mine"):
             signal.raise_signal(signal.SIGTERM)
     finally:
         for number, handler in before.items():
