@@ -27,6 +27,7 @@ from irnas.record.events import (
 
 if TYPE_CHECKING:
     from rich.console import Group
+    from rich.padding import Padding
 
     from irnas.workflows.execution import Listener
 
@@ -116,14 +117,13 @@ class Screen:
 
     def _render(self) -> Group:
         from rich.console import Group
-        from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
 
         view, parts = self._view, list[Any]()
         if view.run and self._is_training:
             parts.append(Text(live_trainings.headline(self._uri, view.run.opened)))
-            parts.append(ProgressBar(total=view.num_planned, completed=view.num_done, width=60))
+            parts.append(_bar(view))
             parts.append(Text(live_trainings.status_line(view), style="bold"))
             table = Table("network", "training", "epoch", "so far", box=None, pad_edge=False, header_style="dim")
             for cells in live_trainings.rows(view):
@@ -132,7 +132,7 @@ class Screen:
         elif view.run:
             epochs = view.run.settings.budget.epochs
             parts.append(Text(headline(self._uri, view.run.opened)))
-            parts.append(ProgressBar(total=view.num_planned, completed=view.num_done, width=60))
+            parts.append(_bar(view))
             parts.append(Text(status_line(view), style="bold"))
             if view.waiting:
                 rungs = collections.Counter(trial.epoch for trial in view.waiting)
@@ -212,6 +212,14 @@ def finish_line(result: Result, view: SearchView) -> str:
     text = f"trial {result.trial} {result.key} {result.status}{after}: "
     text += result.error or f"{view.metrics(result.values)} | {_amounts(result.values)}"
     return text + (f" ({result.note})" if result.note else "")
+
+
+def _bar(view: SearchView) -> Padding:
+    """How much is done; the padding ends the line, which the bar itself does not."""
+    from rich.padding import Padding
+    from rich.progress_bar import ProgressBar
+
+    return Padding(ProgressBar(total=view.num_planned, completed=view.num_done, width=60), 0)
 
 
 def _amounts(values: Mapping[str, float]) -> str:

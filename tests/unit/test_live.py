@@ -115,6 +115,8 @@ def test_the_screen_shows_what_is_running() -> None:
         screen.live.console.print(screen._render())
     text = captured.get()
     assert result(3, {}).key in text and "2/3" in text and "tracking server is away" in text
+    # The bar has a line of its own.
+    assert any(line.startswith("2/4: 1 done, 1 running") for line in text.splitlines())
 
 
 def test_speed_is_told_where_it_counts(capsys: pytest.CaptureFixture[str]) -> None:
