@@ -95,16 +95,17 @@ def train(dataset: str, out: Path, name: str, seed: int) -> None:
         point = catalog.find_point("biisnet", POINT)
         model = models.build(catalog.load("biisnet").complete({**point.values, **axes}))
         facts = {"variant": name, "about": about, "seed": seed, "data": data.revision, "code": code_revision()}
-        started = time.process_time()
-        curve = []
+        curve = stem.with_suffix(".curve")
+        before = [json.loads(line) for line in curve.read_text().splitlines()] if curve.exists() else []
+        spent, started = before[-1]["cpu_s"] if before else 0.0, time.process_time()
         for epoch, values in judged(model, data.split("fit"), data.split("val"), budget, recipe, seed, stem):
-            cpu_s = time.process_time() - started
-            curve.append({"epoch": epoch, "cpu_s": cpu_s, **values})
-            print(
-                f"{stem.name} epoch {epoch}/{budget.epochs}: mIoU {100 * values['miou']:.2f} %, {cpu_s:.0f} s",
-                flush=True,
-            )
-        facts |= {"budget": asdict(budget), "recipe": asdict(recipe), "trained_on": device_name("cpu"), "curve": curve}
+            row = {"epoch": epoch, "cpu_s": spent + time.process_time() - started, **values}
+            with curve.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            before.append(row)
+            miou = f"mIoU {100 * values['miou']:.2f} %"
+            print(f"{stem.name} epoch {epoch}/{budget.epochs}: {miou}, {row['cpu_s']:.0f} s", flush=True)
+        facts |= {"budget": asdict(budget), "recipe": asdict(recipe), "trained_on": device_name("cpu"), "curve": before}
         result.write_text(json.dumps(facts, indent=1))
 
 
