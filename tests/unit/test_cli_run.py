@@ -177,4 +177,4 @@ def test_the_threshold_of_the_model_counts_and_0_5_beside_it(tmp_path: Path) -> 
     said = call(*words)
     assert f"{pixels} target pixels ({at_half} at 0.5)" in said and f"threshold {own:g}, that of the model" in said
     said = call(*words, "--threshold", 0.5)
-    assert f"{at_half} target pixels, highest" in said and "threshold" not in said
+    assert f"{at_half} target pixels, highest" in said and "of the model" not in said and "--threshold" not in said
