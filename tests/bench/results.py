@@ -1,0 +1,182 @@
+"""docs/results.md, and the entries of the model zoo, from the records of trainings that `irnas test` has judged.
+
+    python tests/bench/results.py runs/sirst-lit10 runs/nudt-lit10 -o docs/results.md
+    python tests/bench/results.py runs/sirst-lit10 --zoo sirst-lit10=best
+
+Nothing in the page is typed by hand but the words around the tables. Speed is measured anew on this machine, one
+thread, least of some runs. A network goes into the zoo with the weights of the first of its trainings: to choose among
+them, the test split would have to be asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from irnas import models
+from irnas.core import catalog
+from irnas.core.errors import ExportError
+from irnas.core.provenance import code_revision, device_name
+from irnas.core.result import Result
+from irnas.core.settings import SearchSettings
+from irnas.core.text import format_si
+from irnas.data import open_dataset
+from irnas.deploy.device import speed
+from irnas.deploy.export import source
+from irnas.deploy.export.convert import convert
+from irnas.deploy.price import price
+from irnas.record.run import Run
+from irnas.record.selection import select_trial
+from irnas.record.tests import NetworkTest, tested_networks
+from irnas.report import tests as tables
+from irnas.training.weights import weights_uri
+
+INPUTS = (1, 256, 256), (3, 512, 512)
+"""At which costs are counted: ours, and the one of the BiisNet paper."""
+SHOWN = ("miou", "niou", "pd", "fa")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A network of a run, and how its trainings were tested."""
+
+    run: Run
+    result: Result
+    test: NetworkTest
+
+    @property
+    def name(self) -> str:
+        """What the run calls it: a published name, or its key."""
+        return self.run.trials[self.result.trial].proposal.origin.removeprefix("published ") or self.result.key
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", help="folders of trainings that were tested")
+    parser.add_argument("-o", "--out", type=Path, help="the page to write")
+    parser.add_argument("--zoo", action="append", default=[], metavar="NAME=KEY", help="a model of the first run")
+    options = parser.parse_args()
+    rows = [row for uri in options.runs for row in rows_of(Run.read(uri))]
+    if options.out:
+        options.out.write_text(page(rows), encoding="utf-8")
+        print(options.out)
+    for pair in options.zoo:
+        name, _, key = pair.partition("=")
+        print(add_to_zoo(name, Run.read(options.runs[0]), key))
+
+
+def rows_of(run: Run) -> list[Row]:
+    """The networks of a run that were tested from its own weights."""
+    result_of = {result.key: result for result in run.outcomes}
+    return [Row(run=run, result=result_of[t.name], test=t) for t in tested_networks(run) if t.name in result_of]
+
+
+def page(rows: list[Row]) -> str:
+    """The page: a section a data set, networks of ours in the order of their mIoU, and what papers printed."""
+    lines = [
+        "# Results on official test splits",
+        "",
+        "Trained in full by `irnas train`, tested by `irnas test`; mean and standard deviation over the seeds. The",
+        "test split chose nothing: neither the recipe, nor the epoch, nor the threshold. Made from the records by",
+        f"`python tests/bench/results.py` ({datetime.date.today()}, {device_name('cpu')}, commit {code_revision()}).",
+    ]
+    for data in dict.fromkeys(row.run.opened.data.name for row in rows):
+        lines += ["", f"## {data}", "", *section([row for row in rows if row.run.opened.data.name == data])]
+    return "\n".join(lines) + "\n"
+
+
+def section(rows: list[Row]) -> list[str]:
+    run = rows[0].run
+    dataset = open_dataset(run.opened.data.path)
+    head = ["network", "params", "OPs 1x256x256", "OPs 3x512x512", "ms", "epochs", "seeds", *SHOWN, "CPU min"]
+    ordered = sorted(rows, key=lambda row: -row.test.statistics(row.run.settings.preset)["miou"].mean)
+    sizes = f"{len(dataset.split(run.settings.fit_on))}/{len(dataset.split(rows[0].test.split))}"
+    papers = tables.printed_accuracies({run.opened.data.name})
+    printed_head, printed = tables.beside_papers([], run.settings.preset, "", papers)
+    return [
+        f"Trained and tested on {sizes} images (data revision `{run.opened.data.revision}`), preset",
+        f"`{run.settings.preset}`. ms: one thread of this machine, one 256x256 image.",
+        "",
+        *markdown(head, [cells(row) for row in ordered]),
+        "",
+        "What papers printed, with what they say they trained and tested on:",
+        "",
+        *markdown(printed_head, printed),
+    ]
+
+
+def cells(row: Row) -> list[str]:
+    costs = [price(models.with_channels(row.result.genotype, chw[0]), chw) for chw in INPUTS]
+    statistics = row.test.statistics(row.run.settings.preset)
+    seconds = [row.result.seconds, *(r.seconds for r in row.run.trials[row.result.trial].replicates)]
+    return [
+        row.name,
+        format_si(costs[0]["params"]),
+        *(format_si(cost["ops"]) for cost in costs),
+        milliseconds(row.result),
+        str(row.result.epochs),
+        str(row.test.num),
+        *(tables.figure_of(name, statistics[name]) for name in SHOWN),
+        f"{sum(seconds) / len(seconds) / 60:.0f}",
+    ]
+
+
+def milliseconds(result: Result) -> str:
+    program = speed.make_program(result.genotype, 1)
+    timing = speed.measure(speed.make_runner(program, (256, 256)), seconds=1.0)
+    return f"{timing.ms_min:.2f} ({timing.engine}, {timing.kernels})"
+
+
+def markdown(head: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+def add_to_zoo(name: str, run: Run, key: str) -> Path:
+    """Write the three files of a model; the card says what the record says."""
+    trial = select_trial(run, key)
+    (row,) = [row for row in rows_of(run) if row.result.trial == trial.number]
+    folder = catalog.find_folder(row.result.genotype.space) / "zoo"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(weights_uri(run.uri, row.result.key), folder / f"{name}.safetensors")
+    try:
+        exported = convert(source.from_run(run.uri, row.result.key, None), ".xnor", 1, 64)
+        (folder / f"{name}.xnor").write_bytes(exported.content)
+    except ExportError as error:
+        print(f"{name}: no .xnor ({error})")
+    (folder / f"{name}.json").write_text(json.dumps(card(row), indent=1) + "\n", encoding="utf-8")
+    return folder / f"{name}.json"
+
+
+def card(row: Row) -> dict[str, Any]:
+    run, settings, costs = row.run, row.run.settings, price(row.result.genotype, INPUTS[0])
+    statistics = row.test.statistics(settings.preset)
+    return {
+        "about": f"{row.name} of {row.result.genotype.space}",
+        "key": row.result.key,
+        "params": costs["params"],
+        "ops": costs["ops"],
+        "input": list(INPUTS[0]),
+        "trained": {**trained(settings), "data": run.opened.data.name, "revision": run.opened.data.revision},
+        "tested": {
+            "split": row.test.split,
+            "preset": settings.preset,
+            "trainings": row.test.num,
+            **{metric: statistics[metric].mean for metric in SHOWN},
+            "deviation": {metric: statistics[metric].deviation for metric in SHOWN},
+        },
+        "code": row.result.code_rev,
+    }
+
+
+def trained(settings: SearchSettings) -> dict[str, Any]:
+    document = settings.document()
+    return {"split": settings.fit_on, "budget": document["budget"], "recipe": document["recipe"]}
+
+
+if __name__ == "__main__":
+    main()
