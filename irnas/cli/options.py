@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from irnas.cli.option_groups import Options, with_options
+from irnas.cli.recipe_options import PANEL, RecipeOptions
 from irnas.core.errors import SettingsError
 from irnas.core.objective import parse
-from irnas.core.recipe import Budget, Recipe
 from irnas.core.settings import SearchSettings, TotalBudget
 from irnas.core.strategies import describe_strategies
 from irnas.core.text import parse_duration, parse_si
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DEFAULTS = SearchSettings(space="")
 TRIALS_WITH_BUDGET = 10_000
 """Trials of a search that only its budget ends."""
-_WHAT, _TRAIN, _HOW = "What to search", "Training of each network", "Where and how it runs"
+_WHAT, _TRAIN, _HOW = "What to search", PANEL, "Where and how it runs"
 
 
 def _option(panel: str, text: str, *names: str, **how: Any) -> Any:
@@ -36,8 +36,8 @@ def _option(panel: str, text: str, *names: str, **how: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingOptions(Options):
-    """Which networks are trained, on what, and how."""
+class SpaceOptions(Options):
+    """Which networks are looked at, on what, and by which objectives."""
 
     space: Annotated[
         str, _option(_WHAT, "A space's name, or a folder with a space.yaml; several, comma-separated, share one front.")
@@ -61,24 +61,11 @@ class TrainingOptions(Options):
         ),
     ] = None
     preset: Annotated[str, _option(_WHAT, "Metric conventions.")] = DEFAULTS.preset
-    epochs: Annotated[int, _option(_TRAIN, "Of a full training: passes over the training split.")] = (
-        DEFAULTS.budget.epochs
-    )
-    batch: Annotated[int, _option(_TRAIN, "Crops in a step.")] = DEFAULTS.budget.batch
-    crop: Annotated[int, _option(_TRAIN, "Side of a crop in pixels.")] = DEFAULTS.budget.crop
-    loss: Annotated[
-        str,
-        _option(
-            _TRAIN,
-            "softiou, softiou_image, bce, dice, focal, or a sum: softiou+bce; default: what trains the family well; "
-            "own: that of its paper, to the letter.",
-        ),
-    ] = DEFAULTS.recipe.loss
-    lr: Annotated[float | None, _option(_TRAIN, "Peak learning rate of AdamW.", show_default="the family's own")] = (
-        DEFAULTS.recipe.lr
-    )
-    ema: Annotated[float, _option(_TRAIN, "Decay of averaged weights; 0 is off.")] = DEFAULTS.recipe.ema
-    amp: Annotated[bool, _option(_TRAIN, "bfloat16 autocast, on a GPU.", "--amp")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingOptions(RecipeOptions, SpaceOptions):
+    """Which networks are trained, on what, and how."""
 
     def settings(self) -> SearchSettings:
         """The settings of a search with these options and the defaults of all others.
@@ -90,8 +77,7 @@ class TrainingOptions(Options):
         return SearchSettings(**self._training())
 
     def _training(self) -> dict[str, Any]:
-        # The rate never ends above its peak.
-        lr_end = min(DEFAULTS.recipe.lr_end, self.lr or 1.0)
+        budget, recipe = self.train_with(self.space, DEFAULTS.budget, DEFAULTS.recipe)
         return {
             "space": self.space,
             "dataset": self.dataset,
@@ -100,8 +86,8 @@ class TrainingOptions(Options):
             "cost_input": parse_size(self.input_size),
             "device": self.device,
             "preset": _check_preset(self.preset),
-            "budget": Budget(epochs=self.epochs, batch=self.batch, crop=self.crop),
-            "recipe": Recipe(loss=self.loss, lr=self.lr, lr_end=lr_end, ema=self.ema, amp=self.amp),
+            "budget": budget,
+            "recipe": recipe,
         }
 
 

@@ -17,14 +17,11 @@ import yaml
 
 from irnas.core import catalog
 from irnas.core.errors import SettingsError
-from irnas.core.recipe import Budget, Late, Recipe
+from irnas.core.recipe import NAMED, Budget, Late, Recipe
 
 _T = TypeVar("_T", Budget, Late, Recipe)
 
 FILE = "recipe.yaml"
-PAPER, IRNAS = "paper", "irnas"
-NAMES = (PAPER, IRNAS)
-"""The recipes that the file of a family holds."""
 
 _REFUSED = {
     "normalise": "networks see grey levels over 255, in training and on a device alike",
@@ -38,16 +35,16 @@ def load_recipe(space: str, which: str) -> tuple[Budget, Recipe]:
 
     Args:
         space: name or path of a space; of names joined by commas, all must be trained alike.
-        which: one of ``NAMES``, for that recipe of the space; or the path of a file.
+        which: one of ``NAMED``, for that recipe of the space; or the path of a file.
 
     Raises:
         SettingsError: no such recipe, or a file that holds anything else; the message names the file.
         SpaceError: there is no such space.
     """
-    if which not in NAMES:
+    if which not in NAMED:
         path = Path(which)
         if not path.is_file():
-            raise SettingsError(f"recipe: got {which!r}; must be {', '.join(NAMES)}, or a file that holds one")
+            raise SettingsError(f"recipe: got {which!r}; must be {', '.join(NAMED)}, or a file that holds one")
         return parse_recipe(_read(path), str(path))
     first, *others = (_load_of_family(name.strip(), which) for name in space.split(","))
     if any(other != first for other in others):
@@ -82,8 +79,8 @@ def _load_of_family(space: str, which: str) -> tuple[Budget, Recipe]:
     if not path.is_file():
         raise SettingsError(f"recipe: got {which!r} with {space}, which has no {FILE}; must be a file that holds one")
     document = _read(path)
-    if not isinstance(document, Mapping) or set(document) != set(NAMES):
-        raise SettingsError(f"{path}: got something else than recipes; must hold {' and '.join(NAMES)}, and no more")
+    if not isinstance(document, Mapping) or set(document) != set(NAMED):
+        raise SettingsError(f"{path}: got something else than recipes; must hold {' and '.join(NAMED)}, and no more")
     return parse_recipe(document[which], f"{path}, {which}")
 
 

@@ -8,6 +8,7 @@ import torch
 
 from irnas import models
 from irnas.core.errors import IrnasError, SettingsError
+from irnas.core.recipe import Budget, Recipe
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Genotype, Space
 from irnas.nn import traits
@@ -17,12 +18,22 @@ NUM_TRIED = 64
 
 
 def require_fitting_crop(space: Space, settings: SearchSettings) -> None:
-    """Refuse crops that no network of a space takes.
+    """Refuse crops, of any stretch of the trainings, that no network of a space takes.
 
     Raises:
         SettingsError: the space's default and ``NUM_TRIED`` random networks all refuse such an input.
     """
-    drawn, crop, reasons = random.Random(settings.seed), settings.budget.crop, []
+    for crop in crops_of(settings.budget, settings.recipe):
+        _require_fitting(space, settings.seed, crop)
+
+
+def crops_of(budget: Budget, recipe: Recipe) -> list[int]:
+    """The sides of the crops of a training."""
+    return sorted({budget.crop, recipe.late.crop} if recipe.late else {budget.crop})
+
+
+def _require_fitting(space: Space, seed: int, crop: int) -> None:
+    drawn, reasons = random.Random(seed), []
     for number in range(NUM_TRIED + 1):
         reason = _refusal(space.sample(drawn) if number else space.default(), crop)
         if reason is None:
@@ -51,9 +62,11 @@ def require_crop(genotype: Genotype, crop: int) -> None:
 def _refusal(genotype: Genotype, crop: int) -> str | None:
     """Why a network does not take crops of that side; None where it does."""
     with torch.device("meta"), torch.no_grad():
-        network = models.build(genotype).eval()
+        # As it is trained: in evaluation some networks look at values, and meta tensors have none. Two images, as
+        # normalisation over a batch of single numbers needs more than one.
+        network = models.build(genotype).train()
         try:
-            network(torch.empty(1, traits.frames(network), crop, crop))
+            network(torch.empty(2, traits.frames(network), crop, crop))
         except (IrnasError, RuntimeError, ValueError) as error:
             return " ".join(str(error).split())[:160]
     return None

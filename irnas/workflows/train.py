@@ -22,7 +22,7 @@ from irnas.record.run import Run
 from irnas.search import pricing
 from irnas.search.assign import start_uri
 from irnas.search.trainings import Trainings
-from irnas.training.crop_check import require_crop
+from irnas.training.crop_check import crops_of, require_crop
 from irnas.training.weights import read_weights
 from irnas.workflows.execution import Listener, Outcome, opening, place_of, work_through
 from irnas.workflows.executor import Executor
@@ -56,7 +56,8 @@ def train(plan: TrainingPlan, uri: str, executor: Executor, listener: Listener) 
     require_targets(dataset, settings)
     dvc_digest = lock.dvc_digest_or_raise(dataset.root)
     for network in plan.networks:
-        require_crop(network.genotype, settings.budget.crop)
+        for crop in crops_of(settings.budget, settings.recipe):
+            require_crop(network.genotype, crop)
     proposals = _proposals(plan)
     bounds = pricing.bounds(settings, [proposal.costs for proposal in proposals])
     opened = opening(settings, catalog.load(settings.space), dataset, dvc_digest, bounds)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import typer
@@ -17,6 +19,8 @@ from irnas.cli.option_groups import OLD_NAMES, Options, with_options
 from irnas.cli.options import RunOptions, SearchOptions, TrainingOptions, parse_search
 from irnas.cli.search import resumable
 from irnas.core.errors import SettingsError
+from irnas.core.recipe import Budget, Recipe
+from irnas.core.recipes import load_recipe
 from irnas.core.settings import SearchSettings, TotalBudget
 from irnas.core.text import parse_si
 
@@ -39,20 +43,20 @@ HEAVY = {
 SEARCH = (
     "--address --amp --axis --batch --budget --crop --dataset --device --ema --epochs --executor --finalists --gpus "
     "--grace-period --input --loss --lr --max-bytes --max-elementwise --max-latency-ms --max-macs --max-ops "
-    "--max-params --memory --objective --patience --preset --resume --run --seed --seeds --space --strategy --trials "
-    "--warm-start --workers --worth"
+    "--max-params --memory --objective --patience --preset --recipe --resume --run --seed --seeds --space --strategy "
+    "--trials --warm-start --workers --worth"
 )
 # What version 0.1 called them; they go with the version after this one.
 HIDDEN = {"--sampler", "--max-epochs", "--grace"}
 COMMANDS = {
     "search": SEARCH,
     "plan": " ".join(sorted([*SEARCH.split(), "--json"])),
-    "train": "--address --batch --config --crop --dataset --epochs --executor --from --gpus --input --keep --memory "
-    "--patience --preset --resume --run --seed --seeds --split --workers",
+    "train": "--address --amp --batch --config --crop --dataset --ema --epochs --executor --from --gpus --input --keep "
+    "--loss --lr --memory --patience --preset --recipe --resume --run --seed --seeds --split --workers",
     "test": "--dataset --json --output --predictions --run --split",
     "why": "--json",
     "tabulate": "--address --amp --axis --batch --crop --dataset --device --ema --epochs --gpus --input --json --loss "
-    "--lr --memory --objective --output --patience --points --preset --seeds --space --workers",
+    "--lr --memory --objective --output --patience --points --preset --recipe --seeds --space --workers",
     "submit": "--address --json --logs --no-env --no-follow --pip --status --stop --var --wheel",
     "simulate": "--at --bench --jobs --json --objective --plot --seeds --strategy --workers",
     "front": "--all --json",
@@ -172,9 +176,21 @@ def test_options_are_settings() -> None:
     assert settings.recipe.lr == settings.recipe.lr_end == 1e-6 and settings.recipe.amp and settings.budget.epochs == 4
 
 
+def test_typed_options_override_a_recipe(tmp_path: Path) -> None:
+    plain, own = settings_of("--recipe", "irnas"), settings_of(*"--recipe irnas --epochs 7 --lr 1e-6".split())
+    assert (plain.budget, plain.recipe) == load_recipe("biisnet", "irnas")
+    assert own.budget == replace(plain.budget, epochs=7)
+    assert own.recipe == replace(plain.recipe, lr=1e-6, lr_end=1e-6)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("epochs: 3\naugment: flips\namp: true")
+    settings = settings_of("--recipe", str(mine))
+    assert settings.budget == Budget(epochs=3) and settings.recipe == Recipe(augment="flips", amp=True)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("--recipe papers", "recipe: got 'papers'; must be paper, irnas, or a file"),
         ("--objective mious", "objective: got 'mious'; one of miou"),
         ("--warm-start yes", "warm-start: got 'yes'"),
         ("--warm-start LIT10,D11", "warm-start: got 'D11'; must be none, published, published/all, or names of"),

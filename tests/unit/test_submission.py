@@ -156,6 +156,7 @@ def test_a_command_gets_the_cluster_it_is_on() -> None:
         ([*SEARCH, "--dataset", "data/nudt"], r"^dataset: got 'data/nudt'; must be the absolute path"),
         ([*SEARCH, "--dataset", "s3://bucket/nudt"], r"^dataset: got 's3://bucket/nudt'"),
         ([*SEARCH, "--space", "my/space"], r"^space: got 'my/space'"),
+        ([*SEARCH, "--recipe", "mine.yaml"], r"^recipe: got 'mine.yaml'; must be paper, irnas, or the absolute path"),
         ([*SEARCH, "--device", "pi.json"], r"^device: got 'pi.json'"),
         ([*SEARCH, "--objective", "mious,ops"], r"^objective: got 'mious'"),
         ([*SEARCH, "--space", "biisnett"], r"^space: got 'biisnett'; one of adsnet"),
