@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irnas.cli.option_groups import Options, with_options
+from irnas.cli.option_groups import with_options
 from irnas.cli.options import RunOptions, parse_size
+from irnas.cli.recipe_options import PANEL, RecipeOptions
 from irnas.cli.search import resumable
 from irnas.core.errors import SettingsError, TrainingError
 
@@ -19,16 +20,16 @@ if TYPE_CHECKING:
     from irnas.workflows.execution import Outcome
     from irnas.workflows.training_plan import TrainingPlan
 
-_TRAIN, _HOW = "Training of each network", "Where and how it runs"
+_TRAIN, _HOW = PANEL, "Where and how it runs"
 
 
 def _option(panel: str, text: str, *names: str, **how: Any) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=panel, **how)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainOptions(Options):
-    """How networks are trained. What is not typed is as the file of --config says, or as the help does."""
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(RecipeOptions):
+    """How networks are trained. What is not typed is as --config or the recipe says, or as the help does."""
 
     config: Annotated[
         str | None, _option(_TRAIN, "A train.yaml, as each training leaves one in its folder; options override it.")
@@ -50,9 +51,30 @@ class TrainOptions(Options):
             show_default="train",
         ),
     ] = None
-    epochs: Annotated[int | None, _option(_TRAIN, "Passes over the split.", show_default="400")] = None
-    batch: Annotated[int | None, _option(_TRAIN, "Crops in a step.", show_default="8")] = None
-    crop: Annotated[int | None, _option(_TRAIN, "Side of a crop in pixels.", show_default="128")] = None
+    recipe: Annotated[
+        str | None,
+        _option(
+            _TRAIN,
+            "paper: as the family's paper trains; irnas: as was found best here; or a file with the words of a "
+            "recipe.yaml. The options below override it.",
+            show_default="irnas",
+        ),
+    ] = None
+    epochs: Annotated[int | None, _option(_TRAIN, "Passes over the split.", show_default="the recipe's")] = None
+    batch: Annotated[int | None, _option(_TRAIN, "Crops in a step.", show_default="the recipe's")] = None
+    crop: Annotated[int | None, _option(_TRAIN, "Side of a crop in pixels.", show_default="the recipe's")] = None
+    loss: Annotated[
+        str | None,
+        _option(
+            _TRAIN,
+            "softiou, softiou_image, bce, dice, focal, or a sum: softiou+bce; own: that of the paper, to the letter.",
+            show_default="the recipe's",
+        ),
+    ] = None
+    lr: Annotated[float | None, _option(_TRAIN, "Peak learning rate.", show_default="the recipe's")] = None
+    ema: Annotated[
+        float | None, _option(_TRAIN, "Decay of averaged weights; 0 is off.", show_default="the recipe's")
+    ] = None
     seeds: Annotated[int | None, _option(_TRAIN, "Trainings of each network.", show_default="3")] = None
     seed: Annotated[int | None, _option(_TRAIN, "From which the seeds of the trainings derive.", show_default="0")] = (
         None
@@ -87,7 +109,7 @@ class TrainOptions(Options):
         if self.config is not None:
             plan = training_plan.read_plan(self.config)
         else:
-            plan = training_plan.plan_for(source or "", names)
+            plan = training_plan.plan_for(source or "", names, has_recipe=self.recipe is not None)
         return replace(plan, settings=self._override(plan))
 
     def _override(self, plan: TrainingPlan) -> Any:
@@ -102,12 +124,12 @@ class TrainOptions(Options):
             "preset": self.preset,
             "cost_input": None if self.input_size is None else parse_size(self.input_size),
         }
-        budget = {"epochs": self.epochs, "batch": self.batch, "crop": self.crop}
-        return replace(
-            plan.settings,
-            budget=replace(plan.settings.budget, **_typed_of(budget)),
-            **_typed_of(typed),
-        )
+        from irnas.workflows.training_plan import families_of
+
+        space = families_of(plan.settings.space, plan.networks)
+        budget, recipe = self.train_with(space, plan.settings.budget, plan.settings.recipe)
+        changes = {name: value for name, value in typed.items() if value is not None}
+        return replace(plan.settings, budget=budget, recipe=recipe, **changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,10 +196,6 @@ def train(
         with live.view(uri) as listener, resumable(uri, "train"):
             outcome = workflow.resume(uri, executor, listener, options.dataset)
     _print_outcome(outcome)
-
-
-def _typed_of(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _print_outcome(outcome: Outcome) -> None:

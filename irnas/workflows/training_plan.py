@@ -14,9 +14,11 @@ import yaml
 
 from irnas import __version__, storage
 from irnas.core import catalog
-from irnas.core.errors import IrnasError, SettingsError
+from irnas.core.errors import SettingsError
 from irnas.core.objective import RUNTIME
 from irnas.core.recipe import Budget, Recipe
+from irnas.core.recipes import FILE as RECIPES
+from irnas.core.recipes import load_recipe, parse_recipe
 from irnas.core.settings import SearchSettings
 from irnas.core.strategies import LISTED
 from irnas.data import DEFAULT
@@ -28,9 +30,11 @@ SPLIT = "train"
 """What is trained on unless told otherwise: all images that the data set gives to train on."""
 BUDGET = Budget(epochs=400, batch=8, crop=128)
 """Of a training in full, where no recipe says otherwise."""
+BEST_KNOWN = "irnas"
+"""The recipe of a family that is taken where none is named."""
 SEEDS = 3
 
-_WORDS = {
+_WORDS: Mapping[str, Any] = {
     "space": str,
     "networks": list,
     "dataset": str,
@@ -44,7 +48,7 @@ _WORDS = {
     "from": str,
     "preset": str,
     "input": list,
-    "recipe": dict,
+    "recipe": (dict, str),
 }
 """What may stand in the file, and as what."""
 _FROM_SETTINGS = {
@@ -67,28 +71,55 @@ class TrainingPlan:
     networks: tuple[Network, ...]
 
 
-def plan_for(source: str, names: Sequence[str]) -> TrainingPlan:
+def plan_for(source: str, names: Sequence[str], *, has_recipe: bool = False) -> TrainingPlan:
     """The plan for networks of a space or of a run, with the settings that nobody has changed yet.
 
     Networks of a run are judged as they were there: on its data set, by its preset, with costs at its input.
 
+    Args:
+        source: see ``find_networks``.
+        names: the same.
+        has_recipe: whether the user brings a recipe; else it is the best that is known of the family.
+
     Raises:
-        SettingsError: see ``find_networks``.
+        SettingsError: see ``find_networks``; or networks of families whose recipes differ.
     """
     networks = tuple(find_networks(source, names))
-    settings = SearchSettings(space=source, strategy=LISTED, budget=BUDGET, seeds=SEEDS, fit_on=SPLIT)
+    settings = SearchSettings(space=source, strategy=LISTED, seeds=SEEDS, fit_on=SPLIT)
     if Ledger(source).exists():
-        run = Run.read(source)
-        before = run.settings
-        settings = replace(
-            settings,
-            space=before.space,
-            dataset=DEFAULT if before.dataset == DEFAULT else run.opened.data.path,
-            objectives=tuple(o for o in before.objectives if o.name not in RUNTIME) or settings.objectives,
-            preset=before.preset,
-            cost_input=before.cost_input,
-        )
-    return TrainingPlan(settings=settings, networks=networks)
+        settings = _as_in(Run.read(source), settings)
+    families = families_of(settings.space, networks)
+    budget, recipe = (BUDGET, Recipe()) if has_recipe else best_recipe(families)
+    return TrainingPlan(settings=replace(settings, budget=budget, recipe=recipe), networks=networks)
+
+
+def _as_in(run: Run, settings: SearchSettings) -> SearchSettings:
+    """Settings under which networks of a run are judged as they were there."""
+    before = run.settings
+    return replace(
+        settings,
+        space=before.space,
+        dataset=DEFAULT if before.dataset == DEFAULT else run.opened.data.path,
+        objectives=tuple(o for o in before.objectives if o.name not in RUNTIME) or settings.objectives,
+        preset=before.preset,
+        cost_input=before.cost_input,
+    )
+
+
+def families_of(space: str, networks: Sequence[Network]) -> str:
+    """The spaces whose recipes may train some networks: of several joined by commas, those that the networks are of."""
+    return ",".join(dict.fromkeys(network.genotype.space for network in networks)) if "," in space else space
+
+
+def best_recipe(space: str) -> tuple[Budget, Recipe]:
+    """The recipe ``irnas`` of a space, or of several joined by commas; plain defaults where one has no recipes.
+
+    Raises:
+        SettingsError: of several spaces, the recipes differ.
+    """
+    if not all((catalog.find_folder(name) / RECIPES).is_file() for name in space.split(",")):
+        return BUDGET, Recipe()
+    return load_recipe(space, BEST_KNOWN)
 
 
 def to_text(plan: TrainingPlan) -> str:
@@ -136,14 +167,15 @@ def parse_plan(text: str, where: str) -> TrainingPlan:
     entries = document["networks"]
     networks = [network for entry in entries for network in _networks(entry, document.get("space", ""), where)]
     spaces = dict.fromkeys(network.genotype.space for network in networks)
-    budget = replace(BUDGET, **{word: document[word] for word in _FROM_BUDGET if word in document})
+    space = document.get("space") or ",".join(spaces)
+    budget, recipe = _recipe(document.get("recipe"), families_of(space, networks), where)
+    budget = replace(budget, **{word: document[word] for word in _FROM_BUDGET if word in document})
     changes = {name: document[word] for word, name in _FROM_SETTINGS.items() if word in document}
     if "input" in document:
         changes["cost_input"] = tuple(document["input"])
-    if "recipe" in document:
-        changes["recipe"] = _recipe(document["recipe"], where)
-    base = SearchSettings(space=document.get("space") or ",".join(spaces), strategy=LISTED, seeds=SEEDS, fit_on=SPLIT)
-    return TrainingPlan(settings=replace(base, budget=budget, **changes), networks=tuple(networks))
+    base = SearchSettings(space=space, strategy=LISTED, seeds=SEEDS, fit_on=SPLIT)
+    settings = replace(base, budget=budget, recipe=recipe, **changes)
+    return TrainingPlan(settings=settings, networks=tuple(networks))
 
 
 def _check(document: object, where: str) -> None:
@@ -156,7 +188,9 @@ def _check(document: object, where: str) -> None:
         if word not in _WORDS:
             raise SettingsError(f"{where}: got {word!r}; one of {', '.join(_WORDS)}")
         if not isinstance(value, _WORDS[word]) or isinstance(value, bool):
-            raise SettingsError(f"{where}, {word}: got {value!r}; must be of type {_WORDS[word].__name__}")
+            names = {str: "a text", int: "a whole number", list: "a list"}
+            must_be = names.get(_WORDS[word], "a recipe or the name of one")
+            raise SettingsError(f"{where}, {word}: got {value!r}; must be {must_be}")
     if not document.get("networks"):
         raise SettingsError(f"{where}: got no networks; must have some, such as networks: [LIT10] with space: biisnet")
     if len(side := document.get("input", [1, 1, 1])) != 3 or not all(isinstance(each, int) for each in side):
@@ -171,17 +205,22 @@ def _networks(entry: object, space: str, where: str) -> list[Network]:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("values"), Mapping):
         got = f"{where}, networks: got {entry!r}"
         raise SettingsError(f"{got}; must be a published name, or a mapping with space and values")
-    parsed = catalog.load(str(entry.get("space", space)))
-    return [Network(genotype=parsed.complete(entry["values"]), origin=str(entry.get("origin", where)))]
+    name = str(entry.get("space", space))
+    # A user's own space is found by its path, and goes by its name.
+    parsed = catalog.load(space or name)
+    chosen = next((member for member in parsed.members or (parsed,) if member.name == name), None)
+    genotype = (chosen or catalog.load(name)).complete(entry["values"])
+    return [Network(genotype=genotype, origin=str(entry.get("origin", where)))]
 
 
-def _recipe(document: Mapping[str, Any], where: str) -> Recipe:
-    try:
-        return Recipe.from_document(document)
-    except TypeError as error:
-        raise SettingsError(f"{where}, recipe: got {error}; must be a recipe, as a training writes it") from None
-    except IrnasError as error:
-        raise SettingsError(f"{where}: {error}") from None
+def _recipe(document: Any, space: str, where: str) -> tuple[Budget, Recipe]:
+    """The recipe of a plan: one by name, one in full, or the best that is known."""
+    if document is None:
+        return best_recipe(space)
+    if isinstance(document, str):
+        return load_recipe(space, document)
+    _, recipe = parse_recipe(document, f"{where}, recipe")
+    return replace(BUDGET, **{word: document[word] for word in _FROM_BUDGET if word in document}), recipe
 
 
 def _plain(value: Any) -> Any:

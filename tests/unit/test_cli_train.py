@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from irnas.cli.app import app
 from irnas.cli.option_groups import with_options
 from irnas.cli.train import TrainOptions, TrainRunOptions
 from irnas.core.errors import SettingsError
+from irnas.core.recipes import load_recipe
 from irnas.workflows import train as workflow
 from irnas.workflows import training_plan
 from irnas.workflows.execution import Listener
@@ -59,12 +61,33 @@ def test_without_options_a_training_is_a_full_one(calls: list[tuple[Any, ...]]) 
     ((plan, uri, kind),) = calls
     settings = plan.settings
     assert len(plan.networks) == 2 and uri.startswith("runs/biisnet-train-") and kind == "ray"
-    assert (settings.fit_on, settings.seeds, settings.budget, settings.keep) == (
-        "train",
-        3,
-        training_plan.BUDGET,
-        "last",
-    )
+    assert (settings.fit_on, settings.seeds, settings.keep) == ("train", 3, "last")
+    assert (settings.budget, settings.recipe) == load_recipe("biisnet", "irnas")
+
+
+def test_a_recipe_is_what_options_override(calls: list[tuple[Any, ...]], tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        printed(app, "train", "biisnet", "LIT10", "--recipe", "paper", "--epochs", "5", "--loss", "bce", "--ema", "0.9")
+    settings = calls[0][0].settings
+    budget, recipe = load_recipe("biisnet", "paper")
+    assert settings.budget == replace(budget, epochs=5)
+    assert settings.recipe == replace(recipe, loss="bce", ema=0.9)
+    config = tmp_path / "train.yaml"
+    config.write_text("space: biisnet\nnetworks: [LIT10]\nepochs: 9\nrecipe: {loss: dice}\n")
+    with pytest.raises(Stopped):
+        printed(app, "train", "--config", config, "--recipe", "paper")
+    settings = calls[1][0].settings
+    assert (settings.budget, settings.recipe) == (budget, recipe)
+
+
+def test_families_of_other_recipes_need_one_in_a_file(calls: list[tuple[Any, ...]], tmp_path: Path) -> None:
+    words = ["train", "biisnet,rpcanet_plus", "published"]
+    with pytest.raises(SettingsError, match="recipe: got irnas with biisnet,rpcanet_plus, whose recipes differ"):
+        printed(app, *words)
+    (tmp_path / "mine.yaml").write_text("epochs: 3\nloss: bce\n")
+    with pytest.raises(Stopped):
+        printed(app, *words, "--recipe", tmp_path / "mine.yaml")
+    assert calls[0][0].settings.budget.epochs == 3
 
 
 def test_options_override_a_config(calls: list[tuple[Any, ...]], tmp_path: Path) -> None:
@@ -74,7 +97,7 @@ def test_options_override_a_config(calls: list[tuple[Any, ...]], tmp_path: Path)
         printed(app, "train", "--config", config, "--epochs", "11", "--input", "1x64x64")
     plan = calls[0][0]
     budget = plan.settings.budget
-    assert (budget.epochs, budget.batch, budget.crop, plan.settings.keep) == (11, 2, 128, "best")
+    assert (budget.epochs, budget.batch, plan.settings.keep) == (11, 2, "best")
     assert plan.settings.cost_input == (1, 64, 64)
 
 
@@ -106,7 +129,7 @@ def test_wrong_words_are_one_line(words: list[str], error: str, calls: list[tupl
 
 
 def test_the_help_says_the_defaults_that_there_are() -> None:
-    shown = {}
+    shown: dict[str | None, object] = {}
 
     def command(options: TrainOptions, where: TrainRunOptions) -> None:
         """Nothing."""
@@ -115,8 +138,9 @@ def test_the_help_says_the_defaults_that_there_are() -> None:
     single.command()(with_options(command))
     for parameter in typer.main.get_command(single).params:
         shown[parameter.name] = getattr(parameter, "show_default", None)
-    defaults = training_plan.BUDGET
-    assert [shown[n] for n in ("epochs", "batch", "crop", "seeds")] == [
-        *map(str, (defaults.epochs, defaults.batch, defaults.crop)),
+    assert (shown["recipe"], shown["seeds"], shown["split"]) == (
+        training_plan.BEST_KNOWN,
         str(training_plan.SEEDS),
-    ]
+        training_plan.SPLIT,
+    )
+    assert {shown[n] for n in ("epochs", "batch", "crop", "loss", "lr", "ema")} == {"the recipe's"}

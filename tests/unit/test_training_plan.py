@@ -11,6 +11,7 @@ from support.trained import genotypes, write_run
 from irnas.core import catalog
 from irnas.core.errors import IrnasError, SettingsError
 from irnas.core.recipe import Recipe
+from irnas.core.recipes import load_recipe
 from irnas.core.strategies import LISTED
 from irnas.workflows.networks import find_networks
 from irnas.workflows.training_plan import BUDGET, SEEDS, parse_plan, plan_for, read_plan, to_text
@@ -53,7 +54,17 @@ def test_networks_of_a_run_are_judged_as_there(tmp_path: Path) -> None:
     uri = write_run(tmp_path / "run")
     settings = plan_for(uri, ["best"]).settings
     assert settings.strategy == LISTED and settings.space == "biisnet" and settings.fit_on == "train"
-    assert settings.dataset.endswith("tiny") and (settings.budget, settings.seeds) == (BUDGET, SEEDS)
+    assert settings.dataset.endswith("tiny") and settings.seeds == SEEDS
+    assert (settings.budget, settings.recipe) == load_recipe("biisnet", "irnas")
+
+
+def test_a_space_without_recipes_has_plain_defaults(tmp_path: Path) -> None:
+    text = (catalog.find_folder("biisnet") / "space.yaml").read_text()
+    (tmp_path / "space.yaml").write_text(text.replace("name: biisnet", "name: mine", 1))
+    own = plan_for(str(tmp_path), ["base=4"])
+    assert (own.settings.budget, own.settings.recipe) == (BUDGET, Recipe())
+    assert parse_plan(to_text(own), "f") == own
+    assert plan_for("biisnet", ["LIT10"], has_recipe=True).settings.recipe == Recipe()
 
 
 def test_a_plan_comes_back_from_its_text(tmp_path: Path) -> None:
@@ -78,10 +89,18 @@ def test_a_plan_comes_back_from_its_text(tmp_path: Path) -> None:
 
 
 def test_a_plan_by_hand_may_name_published_designs() -> None:
-    plan = parse_plan("space: biisnet\nnetworks: [LIT10]\nepochs: 3\n", "f")
-    assert plan == replace(
-        plan_for("biisnet", ["LIT10"]), settings=replace(plan.settings, budget=replace(BUDGET, epochs=3))
-    )
+    plan, named = parse_plan("space: biisnet\nnetworks: [LIT10]\nepochs: 3\n", "f"), plan_for("biisnet", ["LIT10"])
+    budget = replace(named.settings.budget, epochs=3)
+    assert plan == replace(named, settings=replace(named.settings, budget=budget))
+
+
+def test_a_plan_by_hand_may_name_a_recipe() -> None:
+    text = "space: biisnet\nnetworks: [LIT10]\nrecipe: "
+    budget, recipe = load_recipe("biisnet", "paper")
+    settings = parse_plan(text + "paper\nbatch: 3", "f").settings
+    assert (settings.budget, settings.recipe) == (replace(budget, batch=3), recipe)
+    settings = parse_plan(text + "{loss: bce, epochs: 5}", "f").settings
+    assert (settings.budget, settings.recipe) == (replace(BUDGET, epochs=5), Recipe(loss="bce"))
 
 
 @pytest.mark.parametrize(
@@ -90,13 +109,15 @@ def test_a_plan_by_hand_may_name_published_designs() -> None:
         ("[1]", "f: got list; must be a mapping"),
         ("a: [", "f: got text that is no YAML"),
         ("networks: [LIT10]\nspace: biisnet\nepoch: 3", "f: got 'epoch'; one of space, networks"),
-        ("networks: [LIT10]\nspace: biisnet\nepochs: many", "f, epochs: got 'many'; must be of type int"),
-        ("networks: [LIT10]\nspace: biisnet\nseeds: true", "f, seeds: got True; must be of type int"),
+        ("networks: [LIT10]\nspace: biisnet\nepochs: many", "f, epochs: got 'many'; must be a whole number"),
+        ("networks: [LIT10]\nspace: biisnet\nseeds: true", "f, seeds: got True; must be a whole number"),
         ("networks: []", "f: got no networks"),
         ("networks: [LIT10]", "f, networks: got 'LIT10' without a space"),
         ("networks: [3]\nspace: biisnet", "f, networks: got 3; must be a published name"),
         ("networks: [LIT10]\nspace: biisnet\ninput: [1, 2]", r"f, input: got \[1, 2\]"),
-        ("networks: [LIT10]\nspace: biisnet\nrecipe: {rate: 1}", "f, recipe: got .*'rate'"),
+        ("networks: [LIT10]\nspace: biisnet\nrecipe: {rate: 1}", "f, recipe: got 'rate'; must be one of"),
+        ("networks: [LIT10]\nspace: biisnet\nrecipe: 7", "f, recipe: got 7; must be a recipe or the name of one"),
+        ("networks: [LIT10]\nspace: biisnet\nrecipe: best", "recipe: got 'best'; must be paper, irnas, or a file"),
         ("networks: [LIT10]\nspace: biisnet\nkeep: first", "keep: got 'first'; must be last or best"),
         ("networks: [LIT10]\nspace: biisnet\nsplit: test", "fit_on: got 'test'; must be no test split"),
     ],

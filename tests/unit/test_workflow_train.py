@@ -56,6 +56,7 @@ def plan(*points: str, **changes: Any) -> TrainingPlan:
     fields: dict[str, Any] = {
         "dataset": str(tiny().root),
         "budget": Budget(epochs=3, batch=4, crop=32),
+        "recipe": Recipe(),
         "seeds": 2,
         "cost_input": (1, 64, 64),
     }
@@ -207,7 +208,7 @@ def test_what_cannot_be_met_leaves_nothing_behind(tmp_path: Path, changes: dict[
 
 def test_a_crop_that_a_network_does_not_take_is_refused(tmp_path: Path) -> None:
     wanted = plan_for("sd2net", ["default"])
-    settings = replace(wanted.settings, dataset=str(tiny().root), budget=Budget(epochs=1, crop=48))
+    settings = replace(wanted.settings, dataset=str(tiny().root), recipe=Recipe(), budget=Budget(epochs=1, crop=48))
     with pytest.raises(SettingsError, match=r"crop: got 48, which .* of sd2net does not take .*must be a multiple"):
         go(tmp_path / "run", replace(wanted, settings=settings))
     assert not (tmp_path / "run").exists()
