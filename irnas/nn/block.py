@@ -131,14 +131,18 @@ class Layer(nn.Module):
         self.skip = _skip(recipe, skip, channels, out_channels, stride) if wanted else None
         self.add = Add() if wanted else None
 
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        """[N, c, H, W] to [N, out, H/stride, W/stride]."""
+    def forward(self, x_nchw: Tensor, *, share: float = 1.0, plus_nchw: Tensor | None = None) -> Tensor:
+        """[N, c, H, W] to [N, out, H/stride, W/stride]; ``share`` of that plus another map, where that is asked for."""
         if self.training and fused.suits(x_nchw) and fused.is_even(x_nchw):
-            return self._forward_fused(x_nchw)
-        if self.redist is not None:
-            x_nchw = self.redist(x_nchw)
-        y_nchw: Tensor = self.branch(x_nchw)
-        return self._finish(y_nchw, None if self.skip is None else self.skip(x_nchw))
+            y_nchw = self._dot_fused(x_nchw, share, plus_nchw)
+            if y_nchw is not None:
+                return y_nchw
+            y_nchw = self._forward_fused(x_nchw)
+        else:
+            x_nchw = x_nchw if self.redist is None else self.redist(x_nchw)
+            y_nchw = self._finish(self.branch(x_nchw), None if self.skip is None else self.skip(x_nchw))
+        y_nchw = y_nchw if share == 1 else y_nchw * share
+        return y_nchw if plus_nchw is None else y_nchw + plus_nchw
 
     def _finish(self, y_nchw: Tensor, residual_nchw: Tensor | None) -> Tensor:
         act_first = self.act_first or residual_nchw is None
@@ -150,15 +154,25 @@ class Layer(nn.Module):
             y_nchw = self.act(y_nchw)
         return y_nchw
 
+    def _dot_fused(self, x_nchw: Tensor, share: float, plus_nchw: Tensor | None) -> Tensor | None:
+        """What ``forward`` gives, for a dot binary layer that one kernel knows; None for another."""
+        first, last, act, redist = self.branch[0], self.branch[-1], self.act, self.redist
+        adds_input = self.act_first and self.skip is not None and len(self.skip) == 0
+        if not isinstance(first, DotBinaryConv2d) or not adds_input:
+            return None
+        scale, shift = (None, None) if redist is None else (redist.scale, redist.shift)
+        if len(self.branch) == 1 and isinstance(act, MaxOut):
+            gain = first.factors().flatten()
+            return fused.dot(x_nchw, scale, shift, gain, act.above, act.below, share=share, plus_nchw=plus_nchw)
+        if len(self.branch) == 2 and isinstance(act, MaxOut | RPReLU) and fused_norm.suits(last, x_nchw):
+            gain = first.factors().flatten()
+            return fused_norm.dot(x_nchw, scale, shift, gain, last, act, share=share, plus_nchw=plus_nchw)
+        return None
+
     def _forward_fused(self, x_nchw: Tensor) -> Tensor:
         """The same with the kernels of fused.py and fused_norm.py wherever they know the parts."""
         first, last, act, redist = self.branch[0], self.branch[-1], self.act, self.redist
         scale, shift = (None, None) if redist is None else (redist.scale, redist.shift)
-        if isinstance(first, DotBinaryConv2d) and self.act_first and self.skip is not None and len(self.skip) == 0:
-            if len(self.branch) == 1 and isinstance(act, MaxOut):
-                return fused.dot(x_nchw, scale, shift, first.factors().flatten(), act.above, act.below)
-            if len(self.branch) == 2 and isinstance(act, MaxOut | RPReLU) and fused_norm.suits(last, x_nchw):
-                return fused_norm.dot(x_nchw, scale, shift, first.factors().flatten(), last, act)
         sign = first.sign if isinstance(first, BinaryConv2d) and first.set_scale is None else None
         if isinstance(first, BinaryConv2d) and sign is not None and sign.estimator in fused.ESTIMATORS:
             x_nchw, signs = fused.prepare(x_nchw, scale, shift, sign.log_k, sign.estimator, sign.at_zero)
@@ -279,10 +293,25 @@ class Up(nn.Module):
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         """[N, out, H, W] to [N, c, 2H, 2W]."""
+        if self.average is not None and self.training and fused.suits(x_nchw):
+            # Channels are interpolated alone, and the map that is split is smaller ahead of it.
+            parts = [self.scale(fused.laid_out(part)) for part in x_nchw.chunk(2, 1)]
+            return _average(self.average, self.units, parts)
         parts = self.scale(x_nchw).chunk(len(self.units), 1)
         maps: list[Tensor] = [unit(part) for unit, part in zip(self.units, parts, strict=True)]
         y_nchw: Tensor = maps[0] if self.average is None else self.average(*maps)
         return y_nchw
+
+
+def _average(average: nn.Module, units: nn.ModuleList, maps: list[Tensor]) -> Tensor:
+    """The average of what two units make of a map each; in training the second layer adds its half to the first's."""
+    first, second = units
+    is_fused = isinstance(first, Layer) and isinstance(second, Layer) and second.training and fused.suits(maps[1])
+    if is_fused and maps[0].shape == maps[1].shape:
+        y_nchw: Tensor = second(maps[1], share=0.5, plus_nchw=first(maps[0], share=0.5))
+    else:
+        y_nchw = average(first(maps[0]), second(maps[1]))
+    return y_nchw
 
 
 class Fuse(nn.Module):
@@ -299,5 +328,5 @@ class Fuse(nn.Module):
         if self.concat is not None:
             y_nchw: Tensor = self.units[0](self.concat(up_nchw, skip_nchw))
         elif self.average is not None:
-            y_nchw = self.average(self.units[0](up_nchw), self.units[1](skip_nchw))
+            y_nchw = _average(self.average, self.units, [up_nchw, skip_nchw])
         return y_nchw

@@ -28,6 +28,8 @@ ESTIMATORS = ("identity", "clip", "quad", "dysoftsign")
 _HERE = Path(__file__).parent
 _PLACES = (_HERE / "_fused.so", _HERE.parent.parent / "build" / "irnas" / "nn" / "native" / "_fused.so")
 _WIDTH = 16
+_INTERFACE = 2
+"""Of the library: one that was built from other sources than these is none."""
 _is_on = True
 _num_calls = 0
 
@@ -87,10 +89,22 @@ def rprelu(y_nchw: Tensor, knee: Tensor, slope: Tensor, shift: Tensor, residual_
 
 
 def dot(
-    x_nchw: Tensor, scale: Tensor | None, shift: Tensor | None, gain: Tensor, above: Tensor, below: Tensor
+    x_nchw: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
+    gain: Tensor,
+    above: Tensor,
+    below: Tensor,
+    *,
+    share: float = 1.0,
+    plus_nchw: Tensor | None = None,
 ) -> Tensor:
-    """A dot binary layer: t = x * scale + shift, y = t * gain, MaxOut of y plus t. Parameters are [c]."""
-    y_nchw: Tensor = _Dot.apply(x_nchw, scale, shift, gain, above, below)  # type: ignore[no-untyped-call]
+    """A dot binary layer: t = x * scale + shift, y = t * gain, MaxOut of y plus t; ``share`` of that plus another map.
+
+    Parameters are [c].
+    """
+    parameters = scale, shift, gain, above, below
+    y_nchw: Tensor = _Dot.apply(x_nchw, plus_nchw, share, *parameters)  # type: ignore[no-untyped-call]
     return y_nchw
 
 
@@ -202,11 +216,12 @@ class _AdaBin(torch.autograd.Function):
 
 class _Dot(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, *parameters: Tensor | None) -> Tensor:
-        x = laid_out(x)
+    def forward(ctx: Any, x: Tensor, plus: Tensor | None, share: float, *parameters: Tensor | None) -> Tensor:
+        x, plus = laid_out(x), None if plus is None else laid_out(plus)
         kept = tuple(None if p is None else p.detach().contiguous() for p in parameters)
         out = torch.empty_like(x)
-        call("irnas_dot", x, *size(x), *kept, out)
+        ctx.share, ctx.has_plus = ctypes.c_float(share), plus is not None
+        call("irnas_dot", x, plus, *size(x), ctx.share, *kept, out)
         ctx.save_for_backward(x, *kept)
         return out
 
@@ -215,8 +230,8 @@ class _Dot(torch.autograd.Function):
         x, *parameters = ctx.saved_tensors
         grad, grad_x = laid_out(grads[0]), torch.empty_like(x)
         grads_of_parameters = [None if p is None else torch.empty_like(p) for p in parameters]
-        call("irnas_dot_backward", x, grad, *size(x), *parameters, grad_x, *grads_of_parameters)
-        return grad_x, *grads_of_parameters
+        call("irnas_dot_backward", x, grad, *size(x), ctx.share, *parameters, grad_x, *grads_of_parameters)
+        return grad_x, grad if ctx.has_plus else None, None, *grads_of_parameters
 
 
 def laid_out(x_nchw: Tensor) -> Tensor:
@@ -254,5 +269,8 @@ def _library() -> ctypes.CDLL | None:
     path_from_environment = os.environ.get("IRNAS_FUSED_LIBRARY")
     for place in [Path(path_from_environment)] if path_from_environment else _PLACES:
         if place.is_file():
-            return ctypes.CDLL(str(place))
+            library = ctypes.CDLL(str(place))
+            # Addresses are passed unchecked: kernels with other arguments would write anywhere.
+            if hasattr(library, "irnas_interface") and library.irnas_interface() == _INTERFACE:
+                return library
     return None

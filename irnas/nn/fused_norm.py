@@ -37,17 +37,22 @@ def dot(
     gain: Tensor,
     norm: nn.BatchNorm2d,
     act: RPReLU | MaxOut,
+    *,
+    share: float = 1.0,
+    plus_nchw: Tensor | None = None,
 ) -> Tensor:
-    """A dot binary layer: t = x * scale + shift, ``act`` of the normalised t * gain, plus t; parameters are [c]."""
+    """A dot binary layer: t = x * scale + shift, ``act`` of the normalised t * gain, plus t; ``share`` of that plus
+    another map. Parameters are [c].
+    """
     parameters = (scale, shift, gain, norm.weight, norm.bias, *_bend(act))
-    y_nchw: Tensor = _Norm.apply(x_nchw, None, norm, True, *parameters)  # type: ignore[no-untyped-call]
+    y_nchw: Tensor = _Norm.apply(x_nchw, plus_nchw, norm, True, share, *parameters)  # type: ignore[no-untyped-call]
     return y_nchw
 
 
 def activate(y_nchw: Tensor, norm: nn.BatchNorm2d, act: RPReLU | MaxOut, residual_nchw: Tensor | None) -> Tensor:
     """``act`` of the normalised y, plus a residual of the same shape."""
     parameters = (None, None, None, norm.weight, norm.bias, *_bend(act))
-    out_nchw: Tensor = _Norm.apply(y_nchw, residual_nchw, norm, False, *parameters)  # type: ignore[no-untyped-call]
+    out_nchw: Tensor = _Norm.apply(y_nchw, residual_nchw, norm, False, 1.0, *parameters)  # type: ignore[no-untyped-call]
     return out_nchw
 
 
@@ -64,32 +69,38 @@ class _Norm(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, residual: Tensor | None, norm: nn.BatchNorm2d, joins: bool, *parameters: Tensor | None
+        ctx: Any,
+        x: Tensor,
+        plus: Tensor | None,
+        norm: nn.BatchNorm2d,
+        joins: bool,
+        share: float,
+        *parameters: Tensor | None,
     ) -> Tensor:
-        x, residual = fused.laid_out(x), None if residual is None else fused.laid_out(residual)
+        x, plus = fused.laid_out(x), None if plus is None else fused.laid_out(plus)
         kept = tuple(None if p is None else p.detach().contiguous() for p in parameters)
         out, moments = torch.empty_like(x), x.new_empty(x.shape[1], 2)
-        ctx.rest = ctypes.c_int32(joins), ctypes.c_double(norm.eps)
+        ctx.has_plus, ctx.rest = (
+            plus is not None,
+            (ctypes.c_int32(joins), ctypes.c_float(share), ctypes.c_double(norm.eps)),
+        )
         momentum = ctypes.c_double(norm.momentum or 0.0)
         running = norm.running_mean, norm.running_var
         size = fused.size(x)
-        fused.call("irnas_norm", x, residual, *size, _addresses(kept), *ctx.rest, momentum, *running, moments, out)
+        fused.call("irnas_norm", x, plus, *size, _addresses(kept), *ctx.rest, momentum, *running, moments, out)
         if norm.num_batches_tracked is not None:
             norm.num_batches_tracked.add_(1)
         ctx.save_for_backward(x, moments, *kept)
-        ctx.has_residual = residual is not None
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, moments, *kept = ctx.saved_tensors
-        grad, grad_x = fused.laid_out(grads[0]), torch.empty_like(x)
-        grads_of_parameters = [None if p is None else torch.empty_like(p) for p in kept]
-        addresses = _addresses(kept), _addresses(grads_of_parameters)
-        fused.call(
-            "irnas_norm_backward", x, grad, *fused.size(x), addresses[0], *ctx.rest, moments, grad_x, addresses[1]
-        )
-        return grad_x, grad if ctx.has_residual else None, None, None, *grads_of_parameters
+        grad, grad_x, size = fused.laid_out(grads[0]), torch.empty_like(x), fused.size(x)
+        own = [None if p is None else torch.empty_like(p) for p in kept]
+        addresses = _addresses(kept), _addresses(own)
+        fused.call("irnas_norm_backward", x, grad, *size, addresses[0], *ctx.rest, moments, grad_x, addresses[1])
+        return grad_x, grad if ctx.has_plus else None, None, None, None, *own
 
 
 def _addresses(tensors: Any) -> ctypes.Array[ctypes.c_void_p]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,20 @@ def assert_same(layer: nn.Module, x_nchw: Tensor) -> None:
     atol = 3e-6 * max(float(tensor.abs().max()) for tensor in wanted.values())
     for name, tensor in wanted.items():
         differs = (tensors[name] - tensor).abs() > atol + 1e-4 * tensor.abs()
+        assert not differs.any(), name
+
+
+def assert_precise(layer: nn.Module, x_nchw: Tensor) -> None:
+    """Output, gradients and running statistics of two steps are those of double precision."""
+    exact = copy.deepcopy(layer).double()
+    for _ in range(2):
+        tensors, wanted = differentiated(layer, x_nchw), differentiated(exact, x_nchw.double())
+    tensors |= dict(layer.named_buffers())
+    wanted |= dict(exact.named_buffers())
+    assert tensors.keys() == wanted.keys()
+    atol = 3e-6 * max(float(tensor.abs().max()) for tensor in wanted.values())
+    for name, tensor in wanted.items():
+        differs = (tensors[name].double() - tensor).abs() > atol + 1e-4 * tensor.abs()
         assert not differs.any(), name
 
 

@@ -6,14 +6,16 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from support.fused import assert_same, differentiated, grown, image, kernels  # noqa: F401
+from support.fused import assert_precise, assert_same, differentiated, grown, image, kernels  # noqa: F401
 from support.native import products  # noqa: F401
+from torch import Tensor, nn
 
 from irnas import models
 from irnas.core import catalog
 from irnas.nn import fused
 from irnas.nn.binary import DotBinaryConv2d
-from irnas.nn.block import Layer, Recipe
+from irnas.nn.block import Fuse, Layer, Recipe, Up
+from irnas.nn.channel import Average
 from irnas.nn.sign import WeightSign
 
 CHANNELS = (1, 3, 8, 12, 16, 64)
@@ -118,6 +120,47 @@ def test_a_network_trains_the_same_way() -> None:
         return losses
 
     assert trace(contextlib.nullcontext) == pytest.approx(trace(fused.off), rel=1e-3)
+
+
+def test_a_library_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "_INTERFACE", fused._INTERFACE + 1)
+    fused._library.cache_clear()
+    try:
+        assert not fused.is_built()
+    finally:
+        monkeypatch.undo()
+        fused._library.cache_clear()
+
+
+@pytest.mark.parametrize("bn", [False, True])
+@pytest.mark.parametrize("kind", ["DB", "BC"])
+@pytest.mark.parametrize("channels", [4, 6, 16])
+def test_transitions_are_those_of_double_precision(kind: str, bn: bool, channels: int) -> None:
+    def units() -> list[nn.Module]:
+        return [Layer(Recipe(bn=bn), kind, channels), Layer(Recipe(bn=bn), kind, channels)]
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up, self.fuse = Up("bilinear", units()), Fuse(units())
+
+        def forward(self, x_nchw: Tensor) -> Tensor:
+            return self.fuse(self.up(x_nchw), self.up.scale(x_nchw[:, channels:]).sin())
+
+    network = grown(Both())
+    # No sign between a rounding and the output: the plain way and this one would decide some of them differently.
+    x_nchw = image(2 * channels)
+    if kind == "DB":
+        assert_precise(network, x_nchw)
+    with fused.off():
+        wanted = network.up(x_nchw)
+    torch.testing.assert_close(network.up(x_nchw), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_halves_of_an_average_take_no_pass_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Average, "forward", lambda *_: pytest.fail("added by a pass of its own"))
+    fuse = grown(Fuse([Layer(Recipe(), "DB", 8), Layer(Recipe(), "DB", 8)]))
+    fuse(image(8), image(8))
 
 
 def test_evaluation_is_left_alone() -> None:

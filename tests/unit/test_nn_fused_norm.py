@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 
 import pytest
 import torch
-from support.fused import assert_same, differentiated, grown, image, kernels  # noqa: F401
+from support.fused import assert_precise, assert_same, differentiated, grown, image, kernels  # noqa: F401
 from support.native import products  # noqa: F401
 from torch import Tensor, nn
 
@@ -34,20 +33,6 @@ class Activated(nn.Module):
             return fused_norm.activate(x_nchw, self.norm, self.act, residual)
         y_nchw = self.act(self.norm(x_nchw))
         return y_nchw if residual is None else y_nchw + residual
-
-
-def assert_precise(layer: nn.Module, x_nchw: Tensor) -> None:
-    """Output, gradients and running statistics of two steps are those of double precision."""
-    exact = copy.deepcopy(layer).double()
-    for _ in range(2):
-        tensors, wanted = differentiated(layer, x_nchw), differentiated(exact, x_nchw.double())
-    tensors |= dict(layer.named_buffers())
-    wanted |= dict(exact.named_buffers())
-    assert tensors.keys() == wanted.keys()
-    atol = 3e-6 * max(float(tensor.abs().max()) for tensor in wanted.values())
-    for name, tensor in wanted.items():
-        differs = (tensors[name].double() - tensor).abs() > atol + 1e-4 * tensor.abs()
-        assert not differs.any(), name
 
 
 @pytest.mark.parametrize("channels", CHANNELS)

@@ -82,6 +82,9 @@ INLINE float sign(float x, float at_zero) { return x > 0.0f ? 1.0f : x < 0.0f ? 
 
 }  // namespace
 
+// Grows whenever a function here or in norm.cc takes or means something else; irnas/nn/fused.py knows one number.
+extern "C" __attribute__((visibility("default"))) int32_t irnas_interface() { return 2; }
+
 EXPORT void irnas_prepare(const float* x, int64_t rows, int64_t channels, const float* scale, const float* shift,
                           float at_zero, float* t, float* s) {
   const Shape shape(rows, channels);
@@ -160,8 +163,9 @@ EXPORT void irnas_rprelu_backward(const float* y, const float* grad, int64_t row
   of_shift.write(grad_shift);
 }
 
-EXPORT void irnas_dot(const float* x, int64_t rows, int64_t channels, const float* scale, const float* shift,
-                      const float* factor, const float* above, const float* below, float* out) {
+EXPORT void irnas_dot(const float* x, const float* plus, int64_t rows, int64_t channels, float share,
+                      const float* scale, const float* shift, const float* factor, const float* above,
+                      const float* below, float* out) {
   const Shape shape(rows, channels);
   const auto g_ = repeated(scale, shape, 1.0f), b_ = repeated(shift, shape, 0.0f), f_ = repeated(factor, shape, 1.0f);
   const auto p_ = repeated(above, shape, 1.0f), q_ = repeated(below, shape, 1.0f);
@@ -170,15 +174,16 @@ EXPORT void irnas_dot(const float* x, int64_t rows, int64_t channels, const floa
                  q = load(&q_[lane]);
     for (int64_t i = 0; i < steps; ++i, at += stride) {
       const Vector t = load(x + at) * g + b, y = t * f;
-      store(out + at, y * (y > 0.0f ? p : q) + t);
+      const Vector value = (y * (y > 0.0f ? p : q) + t) * share;
+      store(out + at, plus ? value + load(plus + at) : value);
     }
   });
 }
 
-EXPORT void irnas_dot_backward(const float* x, const float* grad, int64_t rows, int64_t channels, const float* scale,
-                               const float* shift, const float* factor, const float* above, const float* below,
-                               float* grad_x, float* grad_scale, float* grad_shift, float* grad_factor,
-                               float* grad_above, float* grad_below) {
+EXPORT void irnas_dot_backward(const float* x, const float* grad, int64_t rows, int64_t channels, float share,
+                               const float* scale, const float* shift, const float* factor, const float* above,
+                               const float* below, float* grad_x, float* grad_scale, float* grad_shift,
+                               float* grad_factor, float* grad_above, float* grad_below) {
   const Shape shape(rows, channels);
   const auto g_ = repeated(scale, shape, 1.0f), b_ = repeated(shift, shape, 0.0f), f_ = repeated(factor, shape, 1.0f);
   const auto p_ = repeated(above, shape, 1.0f), q_ = repeated(below, shape, 1.0f);
@@ -188,7 +193,7 @@ EXPORT void irnas_dot_backward(const float* x, const float* grad, int64_t rows, 
                  q = load(&q_[lane]);
     Vector dg{}, db{}, df{}, dp{}, all_of_y{};
     for (int64_t i = 0; i < steps; ++i, at += stride) {
-      const Vector value = load(x + at), up = load(grad + at), t = value * g + b, y = t * f, both = up * y;
+      const Vector value = load(x + at), up = load(grad + at) * share, t = value * g + b, y = t * f, both = up * y;
       const Vector dy = up * (y > 0.0f ? p : q), dt = up + dy * f;
       df += dy * t;
       dp += y > 0.0f ? both : all(0.0f);

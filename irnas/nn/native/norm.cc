@@ -3,7 +3,7 @@
 // used; the plain modules define it. Maps, parameters and sums are those of lanes.h.
 //
 //   t = x * scale + shift    y = t * factor    z = gamma * (y - mean of y) / sqrt(variance of y + eps) + beta
-//   u = z - knee             out = u * (u > 0 ? above : below) + offset + (t, or a residual, or nothing)
+//   u = z - knee             out = share * (u * (u > 0 ? above : below) + offset + (t or nothing)) + (a map or nothing)
 //
 // In each channel y is a line over x, so the moments of y follow from those of x, and u is a line over x as well.
 
@@ -102,13 +102,13 @@ struct Sums {
   Sum of_out, of_out_x, of_z, of_z_x, of_above, of_below;
 };
 
-INLINE void gather(const Shape& shape, const Lines& lines, const float* x, const float* grad, Sums& sums) {
+INLINE void gather(const Shape& shape, const Lines& lines, const float* x, const float* grad, float share, Sums& sums) {
   each_block(shape, [&](int64_t at, int64_t lane, int64_t steps, int64_t stride) {
     const Vector mean = load(&lines.mean[lane]), slope = load(&lines.slope[lane]), start = load(&lines.start[lane]);
     const Vector above = load(&lines.above[lane]), below = load(&lines.below[lane]);
     Vector out{}, out_x{}, z{}, z_x{}, p{}, q{};
     for (int64_t i = 0; i < steps; ++i, at += stride) {
-      const Vector d = load(x + at) - mean, up = load(grad + at), u = slope * d + start, both = up * u;
+      const Vector d = load(x + at) - mean, up = load(grad + at) * share, u = slope * d + start, both = up * u;
       const Vector dz = up * (u > 0.0f ? above : below);
       out += up;
       out_x += up * d;
@@ -164,9 +164,9 @@ Correction conclude(const Shape& shape, const Parameters& parameters, bool joins
 }  // namespace
 
 // `moments` receives mean and biased variance of x, channel by channel.
-EXPORT void irnas_norm(const float* x, const float* residual, int64_t rows, int64_t channels,
-                       const float* const* parameters_, int32_t joins, double eps, double momentum, float* running_mean,
-                       float* running_variance, float* moments_, float* out) {
+EXPORT void irnas_norm(const float* x, const float* plus, int64_t rows, int64_t channels,
+                       const float* const* parameters_, int32_t joins, float share, double eps, double momentum,
+                       float* running_mean, float* running_variance, float* moments_, float* out) {
   const Shape shape(rows, channels);
   const Parameters parameters(parameters_);
   Moments* moments = reinterpret_cast<Moments*>(moments_);
@@ -179,21 +179,21 @@ EXPORT void irnas_norm(const float* x, const float* residual, int64_t rows, int6
     const Vector joined = load(&lines.joined[lane]), rest = load(&lines.rest[lane]);
     for (int64_t i = 0; i < steps; ++i, at += stride) {
       const Vector value = load(x + at), u = slope * (value - mean) + start;
-      const Vector added = residual ? load(residual + at) : joined * value;
-      store(out + at, u * (u > 0.0f ? above : below) + rest + added);
+      const Vector own = (u * (u > 0.0f ? above : below) + rest + joined * value) * share;
+      store(out + at, plus ? own + load(plus + at) : own);
     }
   });
 }
 
 EXPORT void irnas_norm_backward(const float* x, const float* grad, int64_t rows, int64_t channels,
-                                const float* const* parameters_, int32_t joins, double eps, const float* moments_,
-                                float* grad_x, float* const* gradients) {
+                                const float* const* parameters_, int32_t joins, float share, double eps,
+                                const float* moments_, float* grad_x, float* const* gradients) {
   const Shape shape(rows, channels);
   const Parameters parameters(parameters_);
   const Moments* moments = reinterpret_cast<const Moments*>(moments_);
   const Lines lines(shape, parameters, joins, eps, moments);
   Sums sums(shape);
-  gather(shape, lines, x, grad, sums);
+  gather(shape, lines, x, grad, share, sums);
   const Correction correction = conclude(shape, parameters, joins, eps, moments, sums, gradients);
   const auto pull_ = repeated(correction.pull.data(), shape, 0.0f);
   const auto spring_ = repeated(correction.spring.data(), shape, 0.0f);
@@ -202,7 +202,7 @@ EXPORT void irnas_norm_backward(const float* x, const float* grad, int64_t rows,
     const Vector above = load(&lines.above[lane]), below = load(&lines.below[lane]);
     const Vector joined = load(&lines.joined[lane]), pull = load(&pull_[lane]), spring = load(&spring_[lane]);
     for (int64_t i = 0; i < steps; ++i, at += stride) {
-      const Vector d = load(x + at) - mean, up = load(grad + at), u = slope * d + start;
+      const Vector d = load(x + at) - mean, up = load(grad + at) * share, u = slope * d + start;
       const Vector dz = up * (u > 0.0f ? above : below);
       store(grad_x + at, joined * up + slope * (dz - pull - spring * d));
     }
