@@ -77,8 +77,8 @@ def test(
       irnas test nudt.safetensors --dataset data/nudt-sirst -o nudt-test
     """
     from irnas.cli.console import progress_bars
-    from irnas.workflows.test import Listener, TestSettings
     from irnas.workflows.test import test as judge
+    from irnas.workflows.testing_plan import Listener, TestSettings
 
     settings = TestSettings(
         model=model, which=key, split=split, dataset=dataset, run=run, output=output, has_pictures=predictions
@@ -97,17 +97,18 @@ def _warn(text: str) -> None:
 
 def _print(outcome: Outcome) -> None:
     from irnas.cli.console import make_console
-    from irnas.report.tests import presets_table, printed_table, tests_table
+    from irnas.report.tests import beside_papers, presets_table, tests_table
 
     console = make_console()
     sizes = f", trained/tested on {outcome.num_trained_on}" if outcome.num_trained_on else ""
     about = f"{outcome.dataset.name}/{outcome.split}: {outcome.num_images} images{sizes}; mean ± standard deviation"
-    print_table(console, tests_table(outcome.networks, outcome.preset), f"{about}; preset {outcome.preset}")
     for network in outcome.networks if len(outcome.networks) <= _MAX_DETAILED else ():
         print_table(console, presets_table(network), f"{network.name} by every preset")
     if outcome.published:
-        title = f"what papers printed for {outcome.dataset.name}; compare the splits first"
-        print_table(console, printed_table(outcome.published), title)
+        title = f"among what papers printed for {outcome.dataset.name}: compare the splits before the figures"
+        table = beside_papers(outcome.networks, outcome.preset, outcome.num_trained_on, outcome.published)
+        print_table(console, table, title)
+    print_table(console, tests_table(outcome.networks, outcome.preset), f"{about}; preset {outcome.preset}")
     if outcome.run is not None:
         console.print(
             f"{outcome.split} split read for the {ordinal(outcome.reading)} time by this run", highlight=False
@@ -125,7 +126,7 @@ def print_table(console: Console, table: Table, title: str) -> None:
     head, rows = table
     grid = Grid(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for number, name in enumerate(head):
-        grid.add_column(escape(name), justify="left" if number < 2 else "right", no_wrap=number > 0)
+        grid.add_column(escape(name), justify="left" if number < 2 else "right", overflow="fold")
     for row in rows:
         grid.add_row(*map(escape, row))
     console.print(grid)

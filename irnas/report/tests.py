@@ -104,14 +104,30 @@ def _printed(space: str, row: Published, dataset: str) -> PrintedAccuracy:
     return PrintedAccuracy(name=row.name, space=space, source=row.source, split=split, values=values)
 
 
-def printed_table(rows: Iterable[PrintedAccuracy]) -> Table:
-    """What papers printed, with the split that it is of."""
-    head = ["published", "paper of", "trained/tested on", *map(unit.title, PRINTED)]
-    cells = [
-        [row.name, row.space, row.split or "not printed", *(unit.figure(n, row.values.get(n)) for n in PRINTED)]
+def beside_papers(tests: Iterable[NetworkTest], preset: str, sizes: str, rows: Iterable[PrintedAccuracy]) -> Table:
+    """What was tested, at its own threshold, among what papers printed, the best mIoU first; each with its split.
+
+    Args:
+        tests: networks of ours.
+        preset: by which they are shown.
+        sizes: the images that they were trained and tested on, such as 181/214.
+        rows: of papers.
+    """
+    ranked = [
+        (row.values.get("miou", -1.0), [row.name, row.space, row.split or "not printed"], _printed_figures(row))
         for row in rows
     ]
-    return head, cells
+    for test in tests:
+        statistics = test.statistics(preset)
+        figures = [figure_of(name, statistics.get(name)) for name in PRINTED]
+        ranked.append((statistics["miou"].mean, [test.name, "this test", sizes or "unknown"], figures))
+    ordered = sorted(ranked, key=lambda row: -row[0])
+    head = ["network", "paper of", "trained/tested on", *map(unit.title, PRINTED)]
+    return head, [[*words, *figures] for _, words, figures in ordered]
+
+
+def _printed_figures(row: PrintedAccuracy) -> list[str]:
+    return [unit.figure(name, row.values.get(name)) for name in PRINTED]
 
 
 def tests_of_run(run: Run) -> Table | None:

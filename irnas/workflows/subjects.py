@@ -132,32 +132,32 @@ def _of_training(run: Run, result: Result, replicate: int, seed: int) -> Subject
     return Subject(name=name, key=result.key, open=open_it, trial=result.trial, replicate=replicate, seed=seed)
 
 
-def of_file(path: Path) -> Subject:
-    """The network in a file of weights, or in an exported one.
+def of_file(name: str) -> Subject:
+    """The network in a file of weights, which may be a URI, or in an exported file.
 
     Raises:
         SettingsError, DataError: there is no such file.
         FormatError: it holds no network.
         ExportError: what runs it is not installed.
     """
+    if name.endswith(SUFFIXES):
+        return _of_weights(name)
     try:
-        if path.suffix == ".xnor":
-            return _of_xnor(path)
-        return _of_onnx(path) if path.suffix == ".onnx" else _of_weights(path)
+        return _of_xnor(Path(name)) if name.endswith(".xnor") else _of_onnx(Path(name))
     except OSError as problem:
-        raise SettingsError(f"model {path}: got {problem.strerror}; must be a file of a network") from None
+        raise SettingsError(f"model {name}: got {problem.strerror}; must be a file of a network") from None
 
 
-def _of_weights(path: Path) -> Subject:
-    network, info = read_weights(str(path))
+def _of_weights(name: str) -> Subject:
+    network, info = read_weights(name)
     predictor = _of_network(network, info.threshold)
     return Subject(
-        name=path.stem,
+        name=Path(name).stem,
         key=info.genotype.key,
         open=lambda: predictor,
         replicate=info.replicate,
         seed=info.seed,
-        source=str(path),
+        source=name,
         info=info,
     )
 
@@ -191,13 +191,15 @@ def _of_engine(model: Any, frames: int, engine: str, threshold: float) -> Predic
     return Predictor(maps=maps, engine=engine, threshold=threshold)
 
 
-def owner_of(path: Path) -> str | None:
-    """The run in whose folder a file lies, directly or one folder below; None where there is none."""
-    folders = (path.absolute().parent, path.absolute().parent.parent)
+def owner_of(name: str) -> str | None:
+    """The run of this machine in whose folder a file lies, directly or one folder below; None where there is none."""
+    if not storage.is_local(name):
+        return None
+    folders = list(storage.local(name).parents)[:2]
     return next((str(folder) for folder in folders if Ledger(str(folder)).exists()), None)
 
 
-def place_in_run(subject: Subject, run: Run, warn: Callable[[str], None]) -> Subject:
+def place_in_run(subject: Subject, run: Run) -> Subject:
     """The network of a file as a training of the run that it comes from.
 
     Raises:
@@ -205,15 +207,18 @@ def place_in_run(subject: Subject, run: Run, warn: Callable[[str], None]) -> Sub
     """
     trials = [trial for trial in run.trials.values() if trial.key == subject.key and trial.finished]
     if not trials:
-        got = (
-            f"{subject.source} of a network {subject.key}"
-            if subject.key
-            else f"{subject.source}, which names no network"
-        )
-        raise SettingsError(f"run {run.uri}: got {got}; must be a file of one of its networks")
-    path = Path(subject.source).absolute()
-    if storage.is_local(run.uri) and path.parent == storage.local(run.uri) / "weights":
-        own = {each.name: each for each in _of_trial(run, trials[0], {path.stem}, warn)}
-        if path.stem in own:
-            return own[path.stem]
+        what = f"of a network {subject.key}" if subject.key else "which names no network"
+        raise SettingsError(f"run {run.uri}: got {subject.source}, {what}; must be a file of one of its networks")
+    if _is_kept_in(subject.source, run):
+        for training in _of_trial(run, trials[0], {subject.name}, warn=lambda _: None):
+            if training.name == subject.name:
+                return training
     return replace(subject, trial=trials[0].number)
+
+
+def _is_kept_in(source: str, run: Run) -> bool:
+    """Whether a file is one of the weights that a run keeps."""
+    folder = storage.join(run.uri, "weights")
+    if storage.is_local(source) and storage.is_local(folder):
+        return storage.local(source).parent == storage.local(folder)
+    return source.startswith(f"{folder}/")

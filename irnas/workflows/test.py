@@ -7,56 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from irnas import storage
-from irnas.core.errors import SettingsError
-from irnas.data import Dataset, Split, open_dataset
+from irnas.data import Dataset
 from irnas.metrics import HALF, Curve, DetectionCurve, Judge, Metrics
 from irnas.record.events import Tested
 from irnas.record.ledger import Ledger
 from irnas.record.run import Run
 from irnas.record.tests import NetworkTest
 from irnas.report.tests import PrintedAccuracy, printed_accuracies
-from irnas.workflows import evidence, subjects
-from irnas.workflows.preconditions import reopen_dataset
-from irnas.workflows.subjects import Predictor, Subject
-
-FOLDER = "tests"
-"""Of a run: what its tests leave, by split."""
-_PRESET = "basicirstd"
-"""Of a file that says nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestSettings:
-    """What a user asks for."""
-
-    model: str
-    """A run, or a file of one of ``subjects.FILES``."""
-    which: str = ""
-    """Of a run: see ``subjects.of_run``."""
-    split: str = "test"
-    dataset: str | None = None
-    """A data set by name or folder; None for the one that the networks were trained on."""
-    run: str | None = None
-    """The run that a file comes from; None for the one in whose folder it lies, if any."""
-    output: str | None = None
-    """Where files go; None for the folder ``tests`` of the run, and for no files without a run."""
-    has_pictures: bool = True
-    """Whether maps and masks are written."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
-    """Who hears what while a test runs."""
-
-    warn: Callable[[str], None]
-    progress: Callable[[str, int, int], None]
-    """(what, done, total)."""
+from irnas.workflows import evidence
+from irnas.workflows.subjects import Map, Predictor, Subject
+from irnas.workflows.testing_plan import Listener, Plan, TestSettings, make_plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,21 +88,6 @@ class Outcome:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    """What is judged, on what, for whom."""
-
-    settings: TestSettings
-    run: Run | None
-    dataset: Dataset
-    split: Split
-    label: str
-    subjects: Sequence[Subject]
-    preset: str
-    folder: str | None
-    listener: Listener = field(repr=False)
-
-
 def test(settings: TestSettings, listener: Listener) -> Outcome:
     """Judge networks on a split, and record it in the run that they belong to.
 
@@ -145,7 +95,7 @@ def test(settings: TestSettings, listener: Listener) -> Outcome:
         SettingsError: no such model, network or split; images that were trained on; or a run that is being written to.
         DataError: no such data set, or a network that yields no probabilities.
     """
-    plan = _plan(settings, listener)
+    plan = make_plan(settings, listener)
     if plan.run is None:
         return _finish(plan, [_judge(plan, subject) for subject in plan.subjects], reading=0)
     ledger = Ledger(plan.run.uri)
@@ -160,104 +110,7 @@ def test(settings: TestSettings, listener: Listener) -> Outcome:
     return _finish(plan, trainings, reading)
 
 
-def _plan(settings: TestSettings, listener: Listener) -> _Plan:
-    run, wanted = _find_subjects(settings, listener)
-    if run is not None:
-        _require_ended(run)
-    dataset = _find_dataset(settings, run, wanted[0], listener)
-    split = dataset.split(settings.split, listener.progress)
-    is_own = run is None or dataset.revision == run.opened.data.revision
-    _require_unseen(_splits_seen(run, wanted[0], dataset), split)
-    label = split.label if is_own else f"{dataset.name}/{split.label}"
-    folder = storage.join(run.uri, FOLDER, label) if run is not None else None
-    return _Plan(
-        settings=settings,
-        run=run,
-        dataset=dataset,
-        split=split,
-        label=label,
-        subjects=wanted,
-        preset=_preset(run, wanted[0]),
-        folder=settings.output or folder,
-        listener=listener,
-    )
-
-
-def _find_subjects(settings: TestSettings, listener: Listener) -> tuple[Run | None, list[Subject]]:
-    """The run that is tested, if any, and its networks or the one of a file."""
-    model = settings.model
-    if not model.endswith(subjects.FILES):
-        if settings.run is not None:
-            raise SettingsError(f"--run: got {settings.run!r} with the run {model!r}; must go with a file of a network")
-        if not Ledger(model).exists():
-            must = f"must be the folder or URI of a run, or a file that ends in {', '.join(subjects.FILES)}"
-            raise SettingsError(f"model: got {model!r}; {must}")
-        run = Run.read(model)
-        return run, subjects.of_run(run, settings.which or subjects.default_of(run), listener.warn)
-    if settings.which:
-        raise SettingsError(f"key: got {settings.which!r} with a file of one network; must be left out")
-    subject = subjects.of_file(Path(model))
-    uri = settings.run or subjects.owner_of(Path(model))
-    if uri is None:
-        return None, [subject]
-    run = Run.read(uri)
-    return run, [subjects.place_in_run(subject, run, listener.warn)]
-
-
-def _require_ended(run: Run) -> None:
-    """On an object store whoever writes takes a run over, and would end a search that is going on."""
-    if not storage.is_local(run.uri) and not run.end_reason:
-        must = "must have ended (irnas search --resume), or be fetched (irnas fetch)"
-        raise SettingsError(f"run {run.uri}: got a search that has not ended; {must}")
-
-
-def _find_dataset(settings: TestSettings, run: Run | None, subject: Subject, listener: Listener) -> Dataset:
-    """The data set that is named, or the one that was trained on."""
-    if settings.dataset is not None:
-        return open_dataset(settings.dataset, listener.progress)
-    if run is not None:
-        return reopen_dataset(run, None)
-    source = subject.info.data if subject.info else None
-    if source is None:
-        raise SettingsError("--dataset: got none; must be named for a file that does not say what it was trained on")
-    dataset = open_dataset(source.path)
-    if dataset.revision != source.revision:
-        must = f"must be {source.revision}, on which the network was trained (--dataset names another)"
-        raise SettingsError(f"data set {source.path}: got revision {dataset.revision}; {must}")
-    return dataset
-
-
-def _preset(run: Run | None, subject: Subject) -> str:
-    if run is not None:
-        return run.settings.preset
-    return subject.info.preset if subject.info else _PRESET
-
-
-def _splits_seen(run: Run | None, subject: Subject, dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """The splits of a data set that networks were trained on or chosen by, as far as anybody knows, with their images.
-
-    What was trained on comes first.
-    """
-    if run is not None:
-        revision, names = run.opened.data.revision, subjects.splits_seen(run)
-    elif subject.info and subject.info.data:
-        revision, names = subject.info.data.revision, (subject.info.split, "val")
-    else:
-        return {}
-    splits = dataset.manifest.splits if revision == dataset.revision else {}
-    return {name: splits[name] for name in names if name in splits}
-
-
-def _require_unseen(seen: Mapping[str, Sequence[str]], split: Split) -> None:
-    """Refuse a split with images of splits that were trained on or chosen by."""
-    members = {split.name(i) for i in range(len(split))}
-    for name, images in seen.items():
-        if shared := members & set(images):
-            got = f"{split.label}, which shares {len(shared)} images with {name}, on which was trained or chosen"
-            raise SettingsError(f"--split: got {got}; must be one that no training and no choice has seen: test")
-
-
-def _judge(plan: _Plan, subject: Subject) -> TrainingTest:
+def _judge(plan: Plan, subject: Subject) -> TrainingTest:
     """Judge one training; its files are written along the way."""
     predictor = subject.open()
     judge = Judge((predictor.threshold, HALF), plan.preset)
@@ -283,13 +136,13 @@ def _judge(plan: _Plan, subject: Subject) -> TrainingTest:
     )
 
 
-def _maps(plan: _Plan, subject: Subject, predictor: Predictor) -> Iterator[tuple[int, subjects.Map]]:
+def _maps(plan: Plan, subject: Subject, predictor: Predictor) -> Iterator[tuple[int, Map]]:
     for index, probability_hw in enumerate(predictor.maps(plan.split)):
         yield index, probability_hw
         plan.listener.progress(subject.name, index + 1, len(plan.split))
 
 
-def _event(plan: _Plan, training: TrainingTest, reading: int) -> Tested:
+def _event(plan: Plan, training: TrainingTest, reading: int) -> Tested:
     subject = training.subject
     assert subject.trial is not None, "a network of a run"
     return Tested(
@@ -307,12 +160,12 @@ def _event(plan: _Plan, training: TrainingTest, reading: int) -> Tested:
     )
 
 
-def _finish(plan: _Plan, trainings: Sequence[TrainingTest], reading: int) -> Outcome:
+def _finish(plan: Plan, trainings: Sequence[TrainingTest], reading: int) -> Outcome:
     outcome = Outcome(
         dataset=plan.dataset,
         split=plan.label,
         num_images=len(plan.split),
-        num_trained_on=_sizes(plan),
+        num_trained_on=plan.sizes,
         preset=plan.preset,
         trainings=trainings,
         networks=_networks(plan, trainings, reading),
@@ -326,7 +179,7 @@ def _finish(plan: _Plan, trainings: Sequence[TrainingTest], reading: int) -> Out
     return outcome
 
 
-def _networks(plan: _Plan, trainings: Sequence[TrainingTest], reading: int) -> list[NetworkTest]:
+def _networks(plan: Plan, trainings: Sequence[TrainingTest], reading: int) -> list[NetworkTest]:
     """The trainings by network: one key is one network, whatever its seeds."""
     groups: dict[str, list[TrainingTest]] = {}
     for training in trainings:
@@ -345,7 +198,7 @@ def _networks(plan: _Plan, trainings: Sequence[TrainingTest], reading: int) -> l
     ]
 
 
-def _write(plan: _Plan, outcome: Outcome, folder: str) -> None:
+def _write(plan: Plan, outcome: Outcome, folder: str) -> None:
     from irnas.report import operating_curves
 
     for training in outcome.trainings:
@@ -359,9 +212,3 @@ def _write(plan: _Plan, outcome: Outcome, folder: str) -> None:
     name = f"reading-{outcome.reading}.json" if outcome.reading else "results.json"
     content = json.dumps(outcome.document(), indent=1, allow_nan=False) + "\n"
     storage.write(storage.join(folder, name), content.encode())
-
-
-def _sizes(plan: _Plan) -> str:
-    """Images trained on and tested on, as papers write a split."""
-    seen = _splits_seen(plan.run, plan.subjects[0], plan.dataset)
-    return f"{len(next(iter(seen.values())))}/{len(plan.split)}" if seen else ""

@@ -28,6 +28,7 @@ from irnas.metrics import PRESETS, Counts, count_labels, summarize
 from irnas.record.events import Tested
 from irnas.record.ledger import Ledger
 from irnas.record.run import Run
+from irnas.storage import files
 from irnas.training.prediction import predictions
 
 KEYS = [genotype.key for genotype in trained.genotypes()]
@@ -315,3 +316,17 @@ def test_what_cannot_be_is_one_line(folder: Path, tmp_path: Path) -> None:
 )
 def test_ordinals(number: int, text: str) -> None:
     assert test_command.ordinal(number) == text
+
+
+def test_a_run_on_an_object_store_is_tested_where_it_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyarrow import fs
+
+    there = fs.LocalFileSystem()
+    monkeypatch.setattr(files, "_open_remote", lambda uri: (there, uri.replace("s3://bucket", str(tmp_path))))
+    for part in ("ledger", "weights", "tests/test/images", "tests/test/curves"):
+        (tmp_path / "run" / part).mkdir(parents=True)
+        (tmp_path / "open" / part).mkdir(parents=True)
+    uri = trained.write_run("s3://bucket/run", seeds=(11,))
+    assert judged(uri, "best", "--no-predictions")["reading"] == 1
+    # Whoever writes to a run there takes it over.
+    assert "got a search that has not ended" in refused(trained.write_run("s3://bucket/open", closed=False), "best")

@@ -105,8 +105,16 @@ def test_printed_rows_come_with_their_split_the_best_first() -> None:
     assert (rows[0].split, rows[1].split) == ("random 80 %/20 %", "663/662")
     mious = [row.values["miou"] for row in rows if "miou" in row.values]
     assert mious == sorted(mious, reverse=True)
-    head, cells = tests.printed_table(rows)
-    assert cells[0][head.index("mIoU (%)")] == "95.13"
+
+
+def test_a_test_stands_among_the_papers_by_its_miou(run: Run) -> None:
+    rows = tests.printed_accuracies(("nudt-sirst",))
+    head, cells = tests.beside_papers(records.tested_networks(run)[:1], "basicirstd", "181/214", rows)
+    (place,) = (number for number, cell in enumerate(cells) if cell[1] == "this test")
+    assert cells[place][2:4] == ["181/214", "50.00 ± 14.14"] and len(cells) == len(rows) + 1
+    column = head.index("mIoU (%)")
+    assert cells[0][column] == "95.13"
+    assert float(cells[place - 1][column]) >= 50 and float(cells[place + 1][column]) <= 50
 
 
 def test_ablations_are_no_rivals() -> None:
