@@ -23,7 +23,9 @@ from irnas.core.space import Space
 from irnas.record.upgrade import upgrade
 
 SCHEMA = 3
-"""Of events; that of the results in them is its own. 3: with ``Tested``, and the replicate that a report is of."""
+"""Of events; that of the results in them is its own.
+
+3: with ``Tested``, the replicate that a report is of, and the place that data have moved to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +134,8 @@ class Resumed(Event):
     trials: int
     """Full trainings that it is to come to from now on."""
     code_rev: str
+    data_path: str = ""
+    """The folder that its data set has moved to; empty where it lies where it lay before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from irnas.core.space import Space
 from irnas.record.events import (
     Closed,
     Continued,
+    DataSource,
     Event,
     Finished,
     Measured,
@@ -51,6 +52,8 @@ class Run:
         self.opened = opened
         self.settings: SearchSettings = opened.settings
         """As the run was begun, or resumed last."""
+        self.data: DataSource = opened.data
+        """The data set, at the place where the run last found it."""
         self.events: list[Event] = [opened]
         self.trials: dict[int, Trial] = {}
         """By number, in the order in which they were proposed."""
@@ -106,6 +109,7 @@ class Run:
                 raise FormatError(f"{self.uri}: got a second opening; must be one run")
             case Resumed():
                 self.settings = replace(self.settings, trials=event.trials)
+                self.data = replace(self.data, path=event.data_path or self.data.path)
             case Proposed(proposal=proposal):
                 self.proposals.append(proposal)
                 self.trials.setdefault(proposal.trial, Trial(proposed=event))

@@ -13,6 +13,7 @@ from typing import Any
 _NO_SOURCE = {"dvc": None}
 _ABSENT_IN_OPENED: Mapping[str, Any] = {"versions": {}, "device": None, "baselines": {}}
 _ABSENT: Mapping[str, Mapping[str, Any]] = {
+    "resumed": {"data_path": ""},
     "proposed": {"origin": "", "refused": "", "memory": {}},
     "reported": {"paused": False, "replicate": 0, "trained_on": "", "fused": None},
     "continued": {"belief": {}, "promoted": False},

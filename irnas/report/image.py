@@ -140,7 +140,7 @@ def _open(run: Run) -> tuple[Scenes, dict[int, Predictor]]:
     from irnas.training.prediction import predict, windows
     from irnas.training.weights import restore
 
-    split = open_dataset(run.opened.data.path).split(run.settings.validate_on)
+    split = open_dataset(run.data.path).split(run.settings.validate_on)
 
     def predictor(result: Result) -> Predictor:
         model = restore(run.uri, result)

@@ -106,7 +106,7 @@ def find_weights(run: Run, result: Result, replicate: int = 0) -> tuple[nn.Modul
     return network, WeightsInfo(
         genotype=result.genotype,
         origin="trained",
-        data=run.opened.data,
+        data=run.data,
         split="fit",
         budget=run.settings.budget,
         recipe=run.settings.recipe,

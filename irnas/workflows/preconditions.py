@@ -23,7 +23,7 @@ def reopen_dataset(run: Run, moved_to: str | None) -> Dataset:
     Raises:
         SettingsError: it is not there any more, or it is another one.
     """
-    data = run.opened.data
+    data = run.data
     is_default = run.settings.dataset == DEFAULT
     try:
         dataset = open_dataset(moved_to or (DEFAULT if is_default else data.path))
@@ -36,6 +36,11 @@ def reopen_dataset(run: Run, moved_to: str | None) -> Dataset:
         where = f" at {moved_to}" if moved_to else ""
         raise SettingsError(f"run {run.uri}: got data revision {dataset.revision}{where}; must be {data.revision}")
     return dataset
+
+
+def place_moved_to(run: Run, dataset: Dataset) -> str:
+    """The folder of a run's data set where that is another one than the record names; else nothing."""
+    return "" if str(dataset.root) == run.data.path else str(dataset.root)
 
 
 def require_kind(run: Run, *, is_training: bool) -> None:

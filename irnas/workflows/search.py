@@ -26,6 +26,7 @@ from irnas.workflows.execution import Listener, Outcome, opening, place_of, work
 from irnas.workflows.executor import Executor
 from irnas.workflows.preconditions import (
     find_space,
+    place_moved_to,
     reopen_dataset,
     require_kind,
     require_same_device,
@@ -107,7 +108,7 @@ def resume(
             # Another search may have gone on with it until now.
             run = Run.of(uri, ledger.events())
             pricing.require_same_costs(run, work.price)
-            resumed = Resumed(trials=settings.trials, code_rev=code_revision())
+            resumed = Resumed(trials=settings.trials, code_rev=code_revision(), data_path=place_moved_to(run, dataset))
             ledger.append(resumed)
             run.add(resumed)
             for event in run.events:

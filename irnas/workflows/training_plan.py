@@ -99,7 +99,7 @@ def _as_in(run: Run, settings: SearchSettings) -> SearchSettings:
     return replace(
         settings,
         space=before.space,
-        dataset=DEFAULT if before.dataset == DEFAULT else run.opened.data.path,
+        dataset=DEFAULT if before.dataset == DEFAULT else run.data.path,
         objectives=tuple(o for o in before.objectives if o.name not in RUNTIME) or settings.objectives,
         preset=before.preset,
         cost_input=before.cost_input,

@@ -44,7 +44,7 @@ MEASURED = Measured(
 )
 ONE_OF_EACH: list[Event] = [
     opened(device=DEVICE, baselines={"all_background": {"miou": 0.0}}, versions={"torch": "2"}),
-    Resumed(trials=9, code_rev="c"),
+    Resumed(trials=9, code_rev="c", data_path="moved/data"),
     proposed(0, "ops: too many"),
     Reported(
         trial=0, epoch=2, values={"miou": 0.5}, seconds=1.5, paused=True, replicate=1, trained_on="a cpu", fused=True
@@ -132,3 +132,5 @@ def test_a_record_of_schema_2_means_what_it_meant() -> None:
     assert event == Repeated(t=1.0, trial=0, key="k", seed=7, seconds=1.0, values={"miou": 0.5}, replicate=0)
     new = opened()
     assert parse(line({**new.document(), "schema": 2}), "here") == new
+    resumed = {"schema": 2, "t": 1.0, "kind": "resumed", "trials": 3, "code_rev": "c"}
+    assert parse(line(resumed), "here") == Resumed(t=1.0, trials=3, code_rev="c")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from support.opened import opened
 from support.results import proposed, result
@@ -49,6 +51,13 @@ def test_a_resumed_run_has_the_trials_of_its_resumption() -> None:
     assert run.end_reason == "interrupted"
     run.add(Resumed(trials=99, code_rev="c", t=1e9))
     assert run.settings.trials == 99 and run.opened.settings.trials == 16 and run.end_reason == ""
+
+
+def test_data_lie_where_the_last_resumption_found_them() -> None:
+    run = run_of()
+    for found, now in (("", run.opened.data.path), ("moved/data", "moved/data"), ("", "moved/data")):
+        run.add(Resumed(trials=16, code_rev="c", data_path=found))
+        assert run.data == replace(run.opened.data, path=now)
 
 
 def test_the_front_is_that_of_all_that_ended() -> None:

@@ -475,9 +475,7 @@ def test_an_export_holds_the_range_of_what_was_trained_on(tmp_path: Path, monkey
     result = SimpleNamespace(genotype=genotype, key=genotype.key, data_rev=made["own"].revision)
     network = models.build(genotype).eval()
     info = WeightsInfo(genotype=genotype, origin="trained", is_range_known=False)
-    run_of = SimpleNamespace(
-        opened=SimpleNamespace(data=SimpleNamespace(path=own)), settings=SimpleNamespace(preset="basicirstd")
-    )
+    run_of = SimpleNamespace(data=SimpleNamespace(path=own), settings=SimpleNamespace(preset="basicirstd"))
     monkeypatch.setattr(source, "restore_trained", lambda uri, key: (run_of, result, network, info))
     trained_on = range_of_document(made["own"].value_range)
     assert trained_on is not None and trained_on != range_of_document(made["other"].value_range)
@@ -487,7 +485,7 @@ def test_an_export_holds_the_range_of_what_was_trained_on(tmp_path: Path, monkey
         assert chosen.origin.counts == trained_on and chosen.is_range_known
     model, _ = write.convert(network, 1, chosen.origin)
     assert format.read(format.write(model)).input.counts == trained_on
-    run_of.opened.data.path = str(tmp_path / "gone")
+    run_of.data.path = str(tmp_path / "gone")
     chosen = source.from_run("run", "best", other)
     assert chosen.origin.counts is None and not chosen.is_range_known
 

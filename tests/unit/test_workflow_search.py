@@ -24,8 +24,10 @@ from irnas.core.result import Status
 from irnas.core.settings import SearchSettings
 from irnas.data import lock
 from irnas.deploy.device.profile import load
+from irnas.deploy.export.source import from_run
 from irnas.record.events import Measured
 from irnas.record.ledger import Ledger
+from irnas.record.run import Run
 from irnas.search import pricing
 from irnas.training import crop_check
 from irnas.workflows import execution
@@ -175,6 +177,20 @@ def test_resuming_refuses_files_that_changed_below_their_lock(tmp_path: Path) ->
     (folder / "more.txt").write_text("changed")
     with pytest.raises(DataError, match=r"must be .*, as data\.dvc says"):
         search_workflow.resume(str(tmp_path / "run"), 3, LOOP, heard()[0])
+
+
+def test_a_data_set_is_looked_for_where_it_moved_to(tmp_path: Path) -> None:
+    old, new, run = tmp_path / "old", tmp_path / "new", str(tmp_path / "run")
+    shutil.copytree(tiny().root, old)
+    go(tmp_path / "run", dataset=str(old))
+    old.rename(new)
+    with pytest.raises(SettingsError, match=r"--dataset names the place"):
+        search_workflow.resume(run, None, LOOP, heard()[0])
+    search_workflow.resume(run, None, LOOP, heard()[0], dataset_at=str(new))
+    search_workflow.resume(run, None, LOOP, heard()[0])
+    places = [e["data_path"] for e in documents(tmp_path / "run") if e["kind"] == "resumed"]
+    assert places == [str(new), ""] and Run.read(run).data.path == str(new)
+    assert from_run(run, "best", None).origin.data_rev == tiny().revision
 
 
 def test_resuming_takes_up_a_trial_that_was_under_way(tmp_path: Path) -> None:

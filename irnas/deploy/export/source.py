@@ -12,7 +12,7 @@ from irnas import models
 from irnas.core import catalog
 from irnas.core.errors import DataError, ExportError, SettingsError, SpaceError
 from irnas.core.result import Result, Status
-from irnas.data import Dataset, open_dataset
+from irnas.data import Dataset, Split, open_dataset
 from irnas.data.value_range import range_of_document
 from irnas.deploy.export.write import Origin
 from irnas.metrics import PRESETS, Rules
@@ -21,6 +21,7 @@ from irnas.record.selection import select_trial
 from irnas.training import weights
 from irnas.training.weights import WeightsInfo
 
+_COMPARED_ON = ("val", "fit", "train")
 _TRAINED = (Status.OK, Status.STOPPED)
 
 
@@ -37,6 +38,17 @@ class Source:
     """What it was validated on; None for a network nobody trained."""
     info: WeightsInfo | None = None
     """What is known of its weights; None where these are random."""
+
+    @property
+    def split(self) -> Split | None:
+        """The images that file and network are compared on: validation images, or those of training in a set without.
+
+        Raises:
+            DataError: the set has neither.
+        """
+        if self.dataset is None:
+            return None
+        return self.dataset.split(next((name for name in _COMPARED_ON if name in self.dataset.splits), _COMPARED_ON[0]))
 
     @property
     def is_range_known(self) -> bool:
@@ -57,7 +69,7 @@ def from_run(uri: str, key: str, dataset: str | None) -> Source:
         DataError: the run's data set is no longer where it was, or another one.
     """
     run, result, network, info = restore_trained(uri, key)
-    data = run.opened.data
+    data = run.data
     validated_on = open_dataset(dataset or data.path)
     if dataset is None and validated_on.revision != result.data_rev:
         raise DataError(
