@@ -40,7 +40,7 @@ def lines(uri: str, view: SearchView, event: Event) -> Iterator[str]:
             which = _name(run, event.trial, event.replicate)
             yield f"{which} epoch {event.epoch}/{epochs}: {view.metrics(event.values)}"
         case Retried():
-            yield f"{run.trials[event.trial].key} lost its worker ({event.error})"
+            yield f"{run.trials[event.trial].key}: {event.error}"
         case Finished(result=result):
             outcome = result.error or view.metrics(result.values)
             note = f" ({result.note})" if result.note else ""

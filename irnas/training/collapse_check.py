@@ -19,7 +19,7 @@ LEAST_EPOCHS = 20
 
 _NUM_LOOKED_AT = 8
 """Images whose probabilities are compared."""
-_MANY = 0.5
+MANY = 0.5
 """Share of false pixels among all from which a network marks everything."""
 _ALIKE = 0.1
 """Largest difference between logits that counts as none."""
@@ -47,7 +47,7 @@ def require_alive(model: nn.Module, split: Split, values: Mapping[str, float], *
             probabilities that no gradient moves.
     """
     cause = f"likely cause: the loss {loss} from these first weights; a sum with bce (--loss softiou+bce) begins safely"
-    if values.get("fa", 0.0) > _MANY:
+    if values.get("fa", 0.0) > MANY:
         share = f"{100 * values['fa']:.0f} % of all pixels as false alarms"
         raise TrainingError(f"collapsed: got {share}; must tell targets from background ({cause})")
     if not is_blank:

@@ -13,12 +13,13 @@ from irnas.data.value_range import range_of_document
 from irnas.metrics import HALF
 from irnas.record.events import DataSource
 from irnas.training.assignment import Assignment
+from irnas.training.collapse_check import MANY
 from irnas.training.prediction import choose_threshold
 from irnas.training.weights import WeightsInfo, read_weights, weights_uri, write_weights
 
 BEST_BY = "miou"
 """The metric by which an epoch is the best; of equal ones the first is."""
-BLANK = "predicts background only"
+BLANK, FULL = "predicts background only", "predicts targets nearly everywhere"
 
 
 class KeptWeights:
@@ -43,7 +44,7 @@ class KeptWeights:
     @property
     def note(self) -> str:
         """What a reader of the result should know."""
-        notes = [BLANK] if self._is_blank else []
+        notes = [BLANK] if self._is_blank else [FULL] if self.values.get("fa", 0.0) > MANY else []
         if self._assignment.keep == BEST:
             notes.append(f"weights of epoch {self._epoch}, the best on {self._assignment.validate_on}")
         return "; ".join(notes)

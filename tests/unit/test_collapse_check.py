@@ -15,6 +15,7 @@ from irnas.core.errors import TrainingError
 from irnas.core.recipe import Budget, Recipe
 from irnas.core.result import Result, Status
 from irnas.training.collapse_check import is_due, require_alive
+from irnas.training.kept import BLANK, FULL
 from irnas.training.trial import Assignment, Report, evaluate
 
 
@@ -31,6 +32,23 @@ class Constant(nn.Module):
 
 def refuse(model: nn.Module, *, is_blank: bool, **values: float) -> None:
     require_alive(model, tiny().split("val"), values, is_blank=is_blank, loss="softiou")
+
+
+def assignment(folder: Path, *, epochs: int, ends_collapsed: bool = False) -> Assignment:
+    return Assignment(
+        trial=0,
+        genotype=catalog.find_point("biisnet", "base=4"),
+        costs={},
+        seed=1,
+        dataset=str(tiny().root),
+        data_rev=tiny().revision,
+        code_rev="c",
+        budget=Budget(epochs=epochs, batch=8, crop=32),
+        recipe=Recipe(loss="softiou"),
+        preset="basicirstd",
+        uri=str(folder),
+        ends_collapsed=ends_collapsed,
+    )
 
 
 def test_one_probability_everywhere_is_a_collapse() -> None:
@@ -64,21 +82,7 @@ def test_a_collapsed_training_ends_after_a_tenth(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends_collapsed: bool
 ) -> None:
     monkeypatch.setattr(models, "build", lambda _: Constant(-1.0))
-    wanted = Assignment(
-        trial=0,
-        genotype=catalog.find_point("biisnet", "base=4"),
-        costs={},
-        seed=1,
-        dataset=str(tiny().root),
-        data_rev=tiny().revision,
-        code_rev="c",
-        budget=Budget(epochs=20, batch=8, crop=32),
-        recipe=Recipe(loss="softiou"),
-        preset="basicirstd",
-        uri=str(tmp_path),
-        ends_collapsed=ends_collapsed,
-    )
-    *reports, result = evaluate(wanted)
+    *reports, result = evaluate(assignment(tmp_path, epochs=20, ends_collapsed=ends_collapsed))
     assert isinstance(result, Result) and all(isinstance(r, Report) for r in reports)
     if ends_collapsed:
         assert result.status is Status.FAILED and result.error.startswith(
@@ -88,3 +92,10 @@ def test_a_collapsed_training_ends_after_a_tenth(
     else:
         # A search judges such a network by its figures.
         assert result.status is Status.OK and len(reports) == 20
+        assert result.note == BLANK
+
+
+def test_a_network_that_marks_everything_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "build", lambda _: Constant(3.0))
+    *_, result = evaluate(assignment(tmp_path, epochs=1))
+    assert isinstance(result, Result) and result.note == FULL

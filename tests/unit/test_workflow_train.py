@@ -14,7 +14,7 @@ from support.datasets import tiny
 
 from irnas.cli.front import _document, print_front
 from irnas.core.errors import DataError, IrnasError, SettingsError
-from irnas.core.recipe import Budget, Recipe
+from irnas.core.recipe import Budget, Late, Recipe
 from irnas.core.settings import trial_seed
 from irnas.data import Dataset
 from irnas.record.events import Closed, Event, Finished, Opened, Proposed, Repeated, Reported
@@ -35,7 +35,8 @@ LOOP = Executor(kind="loop")
 POINT = "base=4,stages=2,n_bot=0,bn=true"
 
 
-KILLED: dict[str, Any] = {"recipe": Recipe(ema=0.9)}
+LATE = Late(share=0.4, crop=48, batch=2)
+KILLED: dict[str, Any] = {"recipe": Recipe(ema=0.9, paste=0.5, pos_weight_end=2.0, schedule="poly", late=LATE)}
 """Of the training that is killed at every moment."""
 
 

@@ -69,8 +69,7 @@ def _xnor(source: Source, channels: int, images: int) -> Exported:
     model, graph = write.convert(source.network, channels, source.origin)
     run, engine = parity.make_runner(model)
     comparison = None
-    if source.dataset is not None:
-        split = source.dataset.split("val")
+    if (split := source.split) is not None:
         comparison = parity.compare(source.network, run, engine, split, source.rules, images)
         few = [split.image(i) for i in range(min(parity.SIGN_IMAGES, comparison.images))]
         rate = parity.sign_flip_rate(source.network, model, graph.blocks, run, engine, few)
@@ -88,8 +87,7 @@ def _onnx(source: Source, channels: int, images: int) -> Exported:
     proto = onnx.convert(source.network, onnx.input_of(source.network, channels), source.origin)
     run, engine = onnx.make_runner(proto)
     comparison = None
-    if source.dataset is not None:
-        split = source.dataset.split("val")
+    if (split := source.split) is not None:
         comparison = parity.compare(source.network, run, engine, split, source.rules, images)
         onnx.annotate(proto, {"parity": json.dumps(comparison.document(), sort_keys=True)})
     return Exported(content=bytes(proto.SerializeToString()), num_ops=len(proto.graph.node), parity=comparison)
