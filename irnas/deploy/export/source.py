@@ -132,7 +132,6 @@ def from_weights(path: str, dataset: str | None) -> Source:
         compared_on: Dataset | None = open_dataset(dataset)
     else:
         compared_on = _find_dataset(info.data.revision, None, info.data.path) if info.data else None
-        compared_on = compared_on if compared_on and "val" in compared_on.splits else None
     return Source(network=network, origin=origin, rules=_rules_of(info), dataset=compared_on, info=info)
 
 
