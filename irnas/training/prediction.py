@@ -27,7 +27,7 @@ MAX_BATCH = 8
 """Images of a batch."""
 BATCH_PIXELS = MAX_BATCH * 512 * 512
 """Pixels of a batch of several images. Batches of published sizes stay as they are: another size rounds otherwise."""
-PART_PIXELS = 1024 * 1024
+PART_PIXELS = 768 * 768
 """Pixels of a part of an image with what surrounds it."""
 
 
