@@ -15,7 +15,7 @@ from irnas.core.errors import TrainingError
 from irnas.core.recipe import Budget, Recipe
 from irnas.core.result import Result, Status
 from irnas.training.collapse_check import is_due, require_alive
-from irnas.training.kept import BLANK, FULL
+from irnas.training.kept import BLANK
 from irnas.training.trial import Assignment, Report, evaluate
 
 
@@ -93,9 +93,3 @@ def test_a_collapsed_training_ends_after_a_tenth(
         # A search judges such a network by its figures.
         assert result.status is Status.OK and len(reports) == 20
         assert result.note == BLANK
-
-
-def test_a_network_that_marks_everything_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "build", lambda _: Constant(3.0))
-    *_, result = evaluate(assignment(tmp_path, epochs=1))
-    assert isinstance(result, Result) and result.note == FULL

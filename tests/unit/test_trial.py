@@ -14,6 +14,7 @@ from irnas.core.provenance import device_name
 from irnas.core.recipe import Budget, Recipe
 from irnas.core.result import Result, Status
 from irnas.nn import fused
+from irnas.training.kept import FULL
 from irnas.training.prediction import predict
 from irnas.training.trial import BLANK, Assignment, Report, evaluate
 from irnas.training.weights import restore, weights_uri
@@ -124,15 +125,15 @@ class Constant(torch.nn.Module):
         return 0 * x_n1hw + self.logit
 
 
-@pytest.mark.parametrize(("logit", "note"), [(-5.0, BLANK), (5.0, "")])
-def test_a_network_that_marks_nothing_is_noted(
+@pytest.mark.parametrize(("logit", "note"), [(-5.0, BLANK), (5.0, FULL)])
+def test_a_network_that_marks_nothing_or_everything_is_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logit: float, note: str
 ) -> None:
     wanted = assignment(tmp_path, recipe=Recipe(lr_end=0.0))
     monkeypatch.setattr(models, "build", lambda _: Constant(logit))
     result = last_of(wanted)
     assert result.status is Status.OK and result.note == note
-    assert (result.values["recall"] == 1) == (note == "")
+    assert (result.values["recall"] == 1) == (note == FULL)
 
 
 def trained_on() -> str:
