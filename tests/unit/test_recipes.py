@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from irnas.core.recipes import load_recipe, parse_recipe
 from irnas.core.settings import SearchSettings
 from irnas.training.criterion import make_criterion
 from irnas.training.crop_check import crops_of, require_crop
+
+DOCS = Path(__file__).parents[2] / "docs" / "recipes.md"
 
 
 @pytest.mark.parametrize("which", NAMED)
@@ -106,3 +109,10 @@ def test_an_old_record_means_what_it_meant(before: bool, now: str) -> None:
     new = ("statistics_images", "late", "milestones", "whole_images", "momentum", "beta2", "step_factor")
     document = {name: value for name, value in asdict(Recipe()).items() if name not in new}
     assert Recipe.from_document({**document, "augment": before}) == Recipe(statistics_images=0, augment=now)
+
+
+def test_the_file_in_the_docs_is_a_recipe(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.S)
+    (tmp_path / "mine.yaml").write_text(text)
+    budget, recipe = load_recipe("biisnet", str(tmp_path / "mine.yaml"))
+    assert budget.epochs == 224 and recipe.late is not None and recipe.augment == "flips"
