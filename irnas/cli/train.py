@@ -114,7 +114,7 @@ class TrainOptions(RecipeOptions):
 
     def _override(self, plan: TrainingPlan) -> Any:
         """The plan's settings with what the user typed."""
-        typed = {
+        typed: dict[str, Any] = {
             "dataset": self.dataset,
             "fit_on": self.split,
             "seeds": self.seeds,
