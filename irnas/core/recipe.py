@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from irnas.core.errors import SettingsError
@@ -175,9 +175,13 @@ class Recipe:
         if not 0 < self.step_factor <= 1:
             raise SettingsError(f"recipe.step_factor: got {self.step_factor}; must be above 0, and at most 1")
 
+    def document(self) -> dict[str, Any]:
+        """The recipe as plain data: what a record holds of it."""
+        return {**asdict(self), "milestones": list(self.milestones)}
+
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Recipe:
-        """The recipe that ``dataclasses.asdict`` made plain data of, in this version or in an earlier one.
+        """The inverse of ``document``, also of those that earlier versions wrote.
 
         Raises:
             SettingsError: a value is out of its range.

@@ -200,7 +200,7 @@ class SearchSettings:
             "axes": {axis: list(choices) for axis, choices in self.axes.items()},
             "cost_input": list(self.cost_input),
             "budget": asdict(self.budget),
-            "recipe": asdict(self.recipe),
+            "recipe": self.recipe.document(),
         }
 
     @property

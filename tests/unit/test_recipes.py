@@ -100,7 +100,8 @@ def test_a_record_gives_a_recipe_back_whole() -> None:
         whole_images=True,
     )
     settings = SearchSettings(space="tiny", recipe=recipe)
-    assert SearchSettings.from_document(json.loads(json.dumps(settings.document()))) == settings
+    document = json.loads(json.dumps(settings.document()))
+    assert document == settings.document() and SearchSettings.from_document(document) == settings
 
 
 @pytest.mark.parametrize(("before", "now"), [(True, "flips+brightness"), (False, "none")])
