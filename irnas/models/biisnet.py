@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from irnas.core.errors import SpaceError
 from irnas.core.space import Value
 from irnas.nn import traits
+from irnas.nn.backward import limit_gradients
 from irnas.nn.block import Down, Fuse, Layer, Recipe, Up
 from irnas.nn.channel import Gain, Subsample
 from irnas.nn.loss import softiou
@@ -25,6 +26,9 @@ Values = Mapping[str, Value]
 
 INPUT_AXIS = "in_ch"
 """See irnas.models."""
+
+SHALLOW = 16
+"""Blocks of the deepest network of a default search."""
 
 
 class BiisNet(nn.Module):
@@ -65,6 +69,10 @@ class BiisNet(nn.Module):
         if values["a_bin"] != "norm":
             # That one takes the mean of the image.
             self.halo = self._halo()
+        if _may_explode(values):
+            for part in self.modules():
+                if isinstance(part, Layer):
+                    limit_gradients(part)
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         """[N, 1, H, W] or [N, in_ch, H, W] in 0..1 to logits [N, 1, H, W]; one channel is repeated where three are due.
@@ -105,6 +113,15 @@ def build(values: Values) -> nn.Module:
     return BiisNet(values)
 
 
+def _may_explode(values: Values) -> bool:
+    """Whether gradients may leave the range of a float, as they cannot in what a search varies by itself."""
+    num_blocks = sum(int(count) for axis, count in values.items() if axis.startswith("n_"))
+    has_unscaled_weights = values["w_bin"] in ("sign", "libra_pow2")
+    is_normalised = values["bn"] or "none" in (values["a_bin"], values.get("trans_a_bin"))
+    has_detour = values["residual"] != "act_then_add" or values.get("trans_form") == "direct"
+    return bool(num_blocks > SHALLOW or has_unscaled_weights or is_normalised or has_detour)
+
+
 def _recipe(values: Values) -> Recipe:
     return Recipe(
         w_bin=str(values["w_bin"]),
@@ -115,7 +132,8 @@ def _recipe(values: Values) -> Recipe:
         k_scope=str(values["k_scope"]),
         act_bc=str(values["act_bc"]),
         act_db=str(values["act_db"]),
-        bn=bool(values["bn"]),
+        # Maps in full precision double from layer to layer unless they are normalised.
+        bn=bool(values["bn"]) or values["a_bin"] == "none",
         out_affine=bool(values["out_affine"]),
         residual=str(values["residual"]),
         redist_shift=bool(values["redist_shift"]),
@@ -159,7 +177,7 @@ def _transitions(values: Values, recipe: Recipe, channels: int, out_channels: in
     """DS ``channels`` -> ``out_channels``, US and FU back (section 3.1 names them; their shape is BiSRNet's)."""
     kind, redist = str(values["trans"]), bool(values.get("redist_trans", False))
     if values.get("trans_a_bin", "same") == "none":
-        recipe = replace(recipe, a_bin="none")
+        recipe = replace(recipe, a_bin="none", bn=True)
     kernels = {name: int(values.get(f"trans_k_{name}", 1)) for name in ("down", "up", "fuse")}
     pool, mode = str(values["down"]), str(values["up"])
 

@@ -128,7 +128,8 @@ class DotBinaryConv2d(nn.Module):
 
     The latent weight [c, 1, 1, 1] is centred on its mean over all channels (``shift``); the bit of a channel is the
     sign of the centred weight, and the scale is its root mean square, or with ``norm="l2"`` its norm as eq. 15 prints
-    it, which grows with the square root of c. AdaBin's code averages over the other axes, which here leaves nothing.
+    it, which grows with the square root of c; latent weights start so much smaller there, or the maps of a few layers
+    leave the range of a float. AdaBin's code averages over the other axes, which here leaves nothing.
 
     Args:
         norm: "rms" or "l2".
@@ -142,6 +143,9 @@ class DotBinaryConv2d(nn.Module):
         self.channels, self.norm, self.through = channels, norm, through
         self.weight = nn.Parameter(torch.empty(channels, 1, 1, 1))
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if norm == "l2":
+            with torch.no_grad():
+                self.weight /= math.sqrt(channels)
         self.weight_sign = weight_sign
 
     def factors(self) -> Tensor:

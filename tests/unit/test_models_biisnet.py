@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from irnas import models
 from irnas.core import catalog
@@ -123,3 +125,29 @@ def test_an_absent_family_is_told_from_a_broken_one(tmp_path: Path, monkeypatch:
     broken = Genotype(space="x", family="broken_family", fingerprint="", values={})
     with pytest.raises(ModuleNotFoundError, match="a_module_that_nobody_has"):
         models.build(broken)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_network_of_the_whole_space_explodes_at_its_start(seed: int) -> None:
+    """Each axis drawn evenly from all of its values, but for the width, which is what takes time: up to 140 layers."""
+    drawn, x = random.Random(seed), image(side=16)
+    space = catalog.load("biisnet").restrict({"base": (4, 8)})
+    truth = (x > 0.95).float()
+    for _ in range(15):
+        genotype = space.sample(drawn)
+        torch.manual_seed(seed)
+        network = models.build(genotype)
+        logits = network(x)
+        (softiou(logits, truth) + functional.binary_cross_entropy_with_logits(logits, truth)).backward()
+        assert logits.abs().max() < 1e4, genotype.values
+        gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+        assert max(gradient.abs().max() for gradient in gradients) < 1e15, genotype.values
+
+
+def test_maps_in_full_precision_are_normalised() -> None:
+    def normalised(point: str) -> set[str]:
+        return {name.split(".")[0] for name, part in build(point).named_modules() if isinstance(part, nn.BatchNorm2d)}
+
+    assert normalised("default") == set()
+    assert normalised("a_bin=none") == {"enc", "down", "bottom", "up", "fuse", "dec"}
+    assert normalised("trans=BC,trans_a_bin=none") == {"down", "up", "fuse"}

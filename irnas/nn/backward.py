@@ -1,0 +1,36 @@
+"""Gradients of deep networks on their way back.
+
+A gradient estimator passes on what it is given, and a normalisation divides by a deviation that may be next to nothing:
+a layer of a binary network can multiply the gradient by hundreds, and some dozens of them leave the range of a float.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+GRADIENT_LIMIT = 1e8
+"""The largest derivative of the loss by an element of a map that a layer is given.
+
+It is far more than there is where training gets anywhere; and the square of a parameter's gradient, which optimisers
+keep, stays a float with it."""
+
+
+def limit_gradients(layer: nn.Module) -> None:
+    """Scale down the gradient that ``layer`` is given in training wherever an element of it exceeds ``GRADIENT_LIMIT``.
+
+    Its direction stays, and a gradient within the limit stays bit for bit.
+    """
+    layer.register_forward_hook(_limit)
+
+
+def _limit(layer: nn.Module, _inputs: Any, output: Tensor) -> None:
+    if layer.training and output.requires_grad:
+        output.register_hook(_scaled_down)
+
+
+def _scaled_down(grad: Tensor) -> Tensor:
+    largest = grad.abs().amax()
+    return grad * (GRADIENT_LIMIT / torch.clamp(largest, min=GRADIENT_LIMIT))
