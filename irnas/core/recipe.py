@@ -34,11 +34,11 @@ def at_least(where: str, value: float, least: float) -> None:
         raise SettingsError(f"{where}: got {value}; must be at least {least:g}")
 
 
-def _check_names(where: str, text: str, known: tuple[str, ...], alone: tuple[str, ...]) -> None:
-    """Refuse a text that is neither a word of ``alone`` nor names of ``known`` joined by '+'."""
-    for name in [] if text in alone else text.split("+"):
+def _check_names(where: str, text: str, known: tuple[str, ...], words: tuple[str, ...]) -> None:
+    """Refuse a text that is neither a word of ``words`` nor names of ``known`` joined by '+'."""
+    for name in [] if text in words else text.split("+"):
         if name not in known:
-            must_be = f"one of {', '.join(known)}, several such as {'+'.join(known[:2])}, {' or '.join(alone)}"
+            must_be = f"one of {', '.join(known)}, several such as {'+'.join(known[:2])}, {' or '.join(words)}"
             raise SettingsError(f"{where}: got {name!r}; must be {must_be}")
 
 

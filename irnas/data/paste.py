@@ -93,7 +93,7 @@ def paste_target(target: Target, image: Bytes, mask: Bytes, rng: np.random.Gener
         rng: draws the place and the turn.
     """
     way = int(rng.integers(8))
-    contrast, shape = _turn(target.contrast, way), _turn(target.mask, way)
+    contrast, shape = _flip_or_rotate(target.contrast, way), _flip_or_rotate(target.mask, way)
     height, width = shape.shape
     if height > image.shape[0] or width > image.shape[1]:
         return False
@@ -111,7 +111,7 @@ def paste_target(target: Target, image: Bytes, mask: Bytes, rng: np.random.Gener
     return False
 
 
-def _turn(array: npt.NDArray[_T], way: int) -> npt.NDArray[_T]:
+def _flip_or_rotate(array: npt.NDArray[_T], way: int) -> npt.NDArray[_T]:
     """One of the 8 flips and rotations."""
     array = array.T if way & 4 else array
     return array[:: -1 if way & 2 else 1, :: -1 if way & 1 else 1]

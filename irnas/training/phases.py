@@ -96,14 +96,14 @@ def learning_rate(phases: tuple[Phase, ...], recipe: Recipe, peak: float) -> Cal
         rise = first_rise
         for phase in phases[:-1]:
             if step < phase.steps:
-                return _factor(phase, recipe, peak, step, rise)
+                return _rate_over_peak(phase, recipe, peak, step, rise)
             step, rise = step - phase.steps, 0
-        return _factor(phases[-1], recipe, peak, step, rise)
+        return _rate_over_peak(phases[-1], recipe, peak, step, rise)
 
     return factor
 
 
-def _factor(phase: Phase, recipe: Recipe, peak: float, step: int, rise: int) -> float:
+def _rate_over_peak(phase: Phase, recipe: Recipe, peak: float, step: int, rise: int) -> float:
     top = phase.peak / peak
     if step < rise:
         return top * (step + 1) / (rise + 1)
