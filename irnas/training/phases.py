@@ -92,7 +92,7 @@ def learning_rate(phases: tuple[Phase, ...], recipe: Recipe, peak: float) -> Cal
     """
     first_rise = int(recipe.warmup * sum(phase.steps for phase in phases))
 
-    def factor(step: int) -> float:
+    def rate_over_peak(step: int) -> float:
         rise = first_rise
         for phase in phases[:-1]:
             if step < phase.steps:
@@ -100,7 +100,7 @@ def learning_rate(phases: tuple[Phase, ...], recipe: Recipe, peak: float) -> Cal
             step, rise = step - phase.steps, 0
         return _rate_over_peak(phases[-1], recipe, peak, step, rise)
 
-    return factor
+    return rate_over_peak
 
 
 def _rate_over_peak(phase: Phase, recipe: Recipe, peak: float, step: int, rise: int) -> float:
