@@ -28,7 +28,7 @@ def limit_gradients(layer: nn.Module) -> None:
 
 def _limit(layer: nn.Module, _inputs: Any, output: Tensor) -> None:
     if layer.training and output.requires_grad:
-        output.register_hook(_scaled_down)
+        output.register_hook(_scaled_down)  # type: ignore[no-untyped-call]
 
 
 def _scaled_down(grad: Tensor) -> Tensor:
