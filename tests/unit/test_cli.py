@@ -80,6 +80,8 @@ COMMANDS = {
     "data tile": "--fit --json --output --seed --size --val",
     "data check": "--json",
     "data stats": "--json",
+    "zoo list": "--json",
+    "zoo show": "--json",
     "track rebuild": "",
     "track register": "--alias --format --images --json --name",
 }
