@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 GRADIENT_LIMIT = 1e12
 """The largest derivative of the loss by an element of a map that a layer is given.
 
-It is far more than there is where training gets anywhere, though the start of a published network has 3e10; and the square
-of a parameter's gradient, which optimisers keep, stays a float with it."""
+It is far more than there is where training gets anywhere, though the start of a published network has 3e10; and the
+square of a parameter's gradient, which optimisers keep, stays a float with it."""
 
 
 def limit_gradients(layer: nn.Module) -> None:
@@ -33,7 +34,7 @@ def _limit(layer: nn.Module, _inputs: Any, output: Tensor) -> None:
 def _scaled_down(grad: Tensor) -> Tensor | None:
     low, high = grad.aminmax()
     largest = torch.maximum(-low, high)
-    # On a CPU one look at the map is all that a gradient within the limit costs; a GPU would have to wait for an answer.
+    # On a CPU one look at the map is all that a gradient within the limit costs; a GPU would wait for an answer.
     if grad.device.type == "cpu" and largest <= GRADIENT_LIMIT:
         return None
     return grad * (GRADIENT_LIMIT / torch.clamp(largest, min=GRADIENT_LIMIT))
