@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-GRADIENT_LIMIT = 1e12
+GRADIENT_LIMIT = 1e8
 """The largest derivative of the loss by an element of a map that a layer is given.
 
-It is far more than there is where training gets anywhere, though the start of a published network has 3e10; and the
-square of a parameter's gradient, which optimisers keep, stays a float with it."""
+It is far more than there is where training gets anywhere; and the square of a parameter's gradient, which optimisers
+keep, stays a float with it."""
 
 
 def limit_gradients(layer: nn.Module) -> None:
