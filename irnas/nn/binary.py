@@ -145,7 +145,7 @@ class DotBinaryConv2d(nn.Module):
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if norm == "l2":
             with torch.no_grad():
-                self.weight /= math.sqrt(channels)
+                self.weight.div_(math.sqrt(channels))
         self.weight_sign = weight_sign
 
     def factors(self) -> Tensor:
