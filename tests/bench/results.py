@@ -13,8 +13,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,8 @@ from irnas.record.run import Run
 from irnas.record.selection import select_trial
 from irnas.record.tests import NetworkTest, tested_networks
 from irnas.report import tests as tables
-from irnas.training.weights import weights_uri
+from irnas.report import unit
+from irnas.training.weights import read_weights, weights_uri, write_weights
 
 INPUTS = (1, 256, 256), (3, 512, 512)
 """At which costs are counted: ours, and the one of the BiisNet paper."""
@@ -93,14 +93,25 @@ def page(rows: list[Row]) -> str:
 def section(rows: list[Row]) -> list[str]:
     run = rows[0].run
     dataset = open_dataset(run.opened.data.path)
-    head = ["network", "params", "OPs 1x256x256", "OPs 3x512x512", "ms", "epochs", "seeds", *SHOWN, "CPU min"]
+    head = [
+        "network",
+        "params",
+        "OPs 1x256x256",
+        "OPs 3x512x512",
+        "ms",
+        "epochs",
+        "seeds",
+        *map(unit.title, SHOWN),
+        "min",
+    ]
     ordered = sorted(rows, key=lambda row: -row.test.statistics(row.run.settings.preset)["miou"].mean)
     sizes = f"{len(dataset.split(run.settings.fit_on))}/{len(dataset.split(rows[0].test.split))}"
     papers = tables.printed_accuracies({run.opened.data.name})
     printed_head, printed = tables.beside_papers([], run.settings.preset, "", papers)
     return [
         f"Trained and tested on {sizes} images (data revision `{run.opened.data.revision}`), preset",
-        f"`{run.settings.preset}`. ms: one thread of this machine, one 256x256 image.",
+        f"`{run.settings.preset}`. ms: one thread of this machine, one 256x256 image. min: one training by the clock,",
+        f"on {machines_of(rows)} with other work beside it.",
         "",
         *markdown(head, [cells(row) for row in ordered]),
         "",
@@ -108,6 +119,10 @@ def section(rows: list[Row]) -> list[str]:
         "",
         *markdown(printed_head, printed),
     ]
+
+
+def machines_of(rows: list[Row]) -> str:
+    return ", ".join(dict.fromkeys(row.result.trained_on for row in rows))
 
 
 def cells(row: Row) -> list[str]:
@@ -142,7 +157,14 @@ def add_to_zoo(name: str, run: Run, key: str) -> Path:
     (row,) = [row for row in rows_of(run) if row.result.trial == trial.number]
     folder = catalog.find_folder(row.result.genotype.space) / "zoo"
     folder.mkdir(exist_ok=True)
-    shutil.copy(weights_uri(run.uri, row.result.key), folder / f"{name}.safetensors")
+    network, info = read_weights(weights_uri(run.uri, row.result.key))
+    assert info.data is not None
+    # Where the data lay on the machine that trained it is nobody's business.
+    write_weights(
+        str(folder / f"{name}.safetensors"),
+        network,
+        replace(info, data=replace(info.data, path=f"data/{info.data.name}")),
+    )
     try:
         exported = convert(source.from_run(run.uri, row.result.key, None), ".xnor", 1, 64)
         (folder / f"{name}.xnor").write_bytes(exported.content)
