@@ -81,7 +81,7 @@ def page(rows: list[Row]) -> str:
     lines = [
         "# Results on official test splits",
         "",
-        "Trained in full by `irnas train`, tested by `irnas test`; mean and standard deviation over the seeds. No epoch",
+        "Trained in full by `irnas train`, tested by `irnas test`; mean and deviation over the seeds. No epoch",
         "and no threshold was chosen by the test split. The recipe of biisnet goes back to trials by hand that had",
         "looked at test images of SIRST ([recipes.md](recipes.md)). Made from the records by",
         "`python tests/bench/results.py`",
