@@ -65,7 +65,9 @@ def imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path.name}:{node.lineno} imports by a relative name; must be irnas...."
+            assert node.module
             yield node.module
             if node.module.split(".")[0] == "irnas":
                 yield from (f"{node.module}.{alias.name}" for alias in node.names)

@@ -33,11 +33,12 @@ def search(options: SearchOptions, where: RunOptions) -> None:
 
       irnas search --resume runs/biisnet-20261121-101500
     """
-    executor = where.make_executor()
     if where.resume is None:
         settings = options.settings()
     else:
         where.check_resume()
+    # Only now, because it imports torch.
+    executor = where.make_executor()
 
     from irnas.cli import live
     from irnas.workflows import search as search_workflow

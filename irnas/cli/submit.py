@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from irnas.core.errors import SettingsError
-from irnas.core.recipe import NAMED
+from irnas.core.recipe import RECIPE_NAMES
 from irnas.core.settings import NODE
 
 if TYPE_CHECKING:
@@ -213,10 +213,12 @@ def _check_settings(options: SearchOptions) -> None:
     if any("/" in space and not Path(space).exists() for space in spaces):
         # The nodes have that folder, and this machine does not: of all settings, only its axes cannot be checked here.
         options = replace(options, space="biisnet", axis=None)
-    if options.recipe is not None and options.recipe not in NAMED:
+    if options.recipe is not None and options.recipe not in RECIPE_NAMES:
         if not Path(options.recipe).is_absolute():
             _refuse(
-                "recipe", options.recipe, f"{', '.join(NAMED)}, or the absolute path of a file that all nodes share"
+                "recipe",
+                options.recipe,
+                f"{', '.join(RECIPE_NAMES)}, or the absolute path of a file that all nodes share",
             )
         if not Path(options.recipe).exists():
             # As with such a space: the nodes have that file.

@@ -177,11 +177,12 @@ def train(
 
       irnas train --resume runs/biisnet-train-20261122-090000
     """
-    executor = where.make_executor()
     if where.resume is None:
         plan = options.plan(source, names or [])
     else:
         where.check_resume()
+    # Only now, because it imports torch.
+    executor = where.make_executor()
 
     from irnas.cli import live
     from irnas.workflows import train as workflow

@@ -14,7 +14,7 @@ SCHEDULES = ("cosine", "poly", "steps", "constant")
 AUGMENTATIONS = ("flips", "brightness")
 NONE = "none"
 """No augmentation at all."""
-NAMED = ("paper", "irnas")
+RECIPE_NAMES = ("paper", "irnas")
 """The recipes that come with a family: its paper's, and the best that was measured here; see irnas.core.recipes."""
 DEFAULT = "default"
 """The loss that trains a family well: its paper's where that does, else one made of it; its README says which."""

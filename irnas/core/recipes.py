@@ -17,7 +17,7 @@ import yaml
 
 from irnas.core import catalog
 from irnas.core.errors import SettingsError
-from irnas.core.recipe import NAMED, Budget, Late, Recipe
+from irnas.core.recipe import RECIPE_NAMES, Budget, Late, Recipe
 
 _T = TypeVar("_T", Budget, Late, Recipe)
 
@@ -35,16 +35,16 @@ def load_recipe(space: str, which: str) -> tuple[Budget, Recipe]:
 
     Args:
         space: name or path of a space; of names joined by commas, all must be trained alike.
-        which: one of ``NAMED``, for that recipe of the space; or the path of a file.
+        which: one of ``RECIPE_NAMES``, for that recipe of the space; or the path of a file.
 
     Raises:
         SettingsError: no such recipe, or a file that holds anything else; the message names the file.
         SpaceError: there is no such space.
     """
-    if which not in NAMED:
+    if which not in RECIPE_NAMES:
         path = Path(which)
         if not path.is_file():
-            raise SettingsError(f"recipe: got {which!r}; must be {', '.join(NAMED)}, or a file that holds one")
+            raise SettingsError(f"recipe: got {which!r}; must be {', '.join(RECIPE_NAMES)}, or a file that holds one")
         return parse_recipe(_read(path), str(path))
     first, *others = (_load_of_family(name.strip(), which) for name in space.split(","))
     if any(other != first for other in others):
@@ -79,8 +79,10 @@ def _load_of_family(space: str, which: str) -> tuple[Budget, Recipe]:
     if not path.is_file():
         raise SettingsError(f"recipe: got {which!r} with {space}, which has no {FILE}; must be a file that holds one")
     document = _read(path)
-    if not isinstance(document, Mapping) or set(document) != set(NAMED):
-        raise SettingsError(f"{path}: got something else than recipes; must hold {' and '.join(NAMED)}, and no more")
+    if not isinstance(document, Mapping) or set(document) != set(RECIPE_NAMES):
+        raise SettingsError(
+            f"{path}: got something else than recipes; must hold {' and '.join(RECIPE_NAMES)}, and no more"
+        )
     return parse_recipe(document[which], f"{path}, {which}")
 
 

@@ -18,9 +18,9 @@ from irnas.report import unit
 from irnas.report.network import differing, figure_of, phrases
 from irnas.search.strategy.belief import Belief
 
-_TOLD = ("miou", "niou", "pd", "fa")
+_METRICS = ("miou", "niou", "pd", "fa")
 """Metrics of a training in full."""
-SHOWN = 3
+MAX_BETTER = 3
 """Networks that are named as better ones."""
 
 
@@ -61,12 +61,12 @@ def _story_of_trainings(run: Run, trial: Trial) -> Iterator[str]:
     for retry in trial.retries:
         yield f"{_clock(retry)} {retry.error}"
     for training in (t for t in trainings_of(run) if t.trial is trial):
-        figures = [f"{unit.label(n)} {unit.quantity(n, training.values[n])}" for n in _TOLD if n in training.values]
+        figures = [f"{unit.label(n)} {unit.quantity(n, training.values[n])}" for n in _METRICS if n in training.values]
         end = training.error or ", ".join(figures) or "no figures yet"
         note = f" ({training.note})" if training.note else ""
         which = f"training {training.replicate + 1} (seed {training.seed})"
         yield f"{which} {training.state} after epoch {training.epoch}: {end}{note}"
-    for name in _TOLD:
+    for name in _METRICS:
         if statistics := trial.statistics.get(name):
             mean, deviation = unit.quantity(name, statistics.mean), unit.figure(name, statistics.deviation)
             yield f"mean {unit.label(name)} {mean}, standard deviation {deviation} over {statistics.num} trainings"
@@ -128,13 +128,13 @@ def _outcome(run: Run, trial: Trial) -> Iterator[str]:
     if names:
         yield "trained again: " + ", ".join(f"{unit.label(n)} {figure_of(run, result, n)}" for n in names)
     if result in run.front.results:
-        rest = [r for r in run.done if r is not result]
+        rest = [r for r in run.done if r.trial != result.trial]
         lost = run.hypervolume() - Front.of(rest, run.objectives).hypervolume(run.bounds)
         yield f"on the front: without it the hypervolume would be {100 * lost:.2g} points less"
         return
     better = [r for r in run.winners if _covers(run, r, result)]
-    words = [f"{r.key} ({', '.join(_value(o.name, r) for o in run.objectives)})" for r in better[:SHOWN]]
-    more = f" and {len(better) - SHOWN} more" if len(better) > SHOWN else ""
+    words = [f"{r.key} ({', '.join(_value(o.name, r) for o in run.objectives)})" for r in better[:MAX_BETTER]]
+    more = f" and {len(better) - MAX_BETTER} more" if len(better) > MAX_BETTER else ""
     end = "as it stood when it was stopped, " if result.status is Status.STOPPED else ""
     if better:
         yield f"not on the front: {end}dominated by {', '.join(words)}{more}"

@@ -12,7 +12,7 @@ import pytest
 from irnas import models
 from irnas.core import catalog
 from irnas.core.errors import SettingsError
-from irnas.core.recipe import NAMED, Budget, Late, Recipe
+from irnas.core.recipe import RECIPE_NAMES, Budget, Late, Recipe
 from irnas.core.recipes import load_recipe, parse_recipe
 from irnas.core.settings import SearchSettings
 from irnas.training.criterion import make_criterion
@@ -21,7 +21,7 @@ from irnas.training.crop_check import crops_of, require_crop
 DOCS = Path(__file__).parents[2] / "docs" / "recipes.md"
 
 
-@pytest.mark.parametrize("which", NAMED)
+@pytest.mark.parametrize("which", RECIPE_NAMES)
 @pytest.mark.parametrize("family", catalog.list_names())
 def test_each_family_has_recipes_that_its_network_takes(family: str, which: str) -> None:
     budget, recipe = load_recipe(family, which)

@@ -7,6 +7,7 @@ from support.runs import Writer, space_folder, write_run
 
 from irnas.core import catalog
 from irnas.core.errors import SettingsError
+from irnas.core.front import Front
 from irnas.core.result import Status
 from irnas.record.events import Continued, Reported
 from irnas.record.run import Run
@@ -37,7 +38,10 @@ def test_a_member_of_the_front_says_what_it_is_worth(run: Run) -> None:
     winner = run.winners[0]
     said = explain(run, winner.key)
     assert said[0].startswith(f"{winner.key}, trial {winner.trial}: ") and "proposed by" in said[1]
-    assert said[-1].startswith("on the front: without it the hypervolume would be ")
+    rest = [r for r in run.outcomes if r.status is Status.OK and r.key != winner.key]
+    worth = run.hypervolume() - Front.of(rest, run.objectives).hypervolume(run.bounds)
+    assert worth > 0
+    assert said[-1] == f"on the front: without it the hypervolume would be {100 * worth:.2g} points less"
 
 
 def test_a_dominated_one_names_what_dominates_it(run: Run) -> None:
