@@ -26,7 +26,7 @@ from irnas.core import catalog
         (["--epochs", "0"], "budget.epochs: got 0; must be at least 1"),
         (["--crop", "40"], "budget.crop: got 40; must be a multiple of 16"),
         (["--strategy", "magic"], "strategy: got 'magic'; one of tpe"),
-        (["--loss", "hinge"], "recipe.loss: got 'hinge'; one of softiou"),
+        (["--loss", "hinge"], "recipe.loss: got 'hinge'; must be one of softiou"),
         (["--lr", "3"], "recipe.lr: got 3.0"),
         (["--max-ops", "many"], "--max-ops: got 'many'; must be a number such as"),
         (["--max-ops", "1"], "limits: got ops 1; must admit some network: the least of 400 drawn is ops"),
