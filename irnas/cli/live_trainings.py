@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from irnas.cli.search_view import SearchView
-from irnas.core.objective import OBJECTIVES
+from irnas.core.objective import OBJECTIVES, USUAL_METRICS
 from irnas.core.result import Status
 from irnas.core.text import format_duration
 from irnas.record.events import Event, Finished, Opened, Proposed, Repeated, Reported, Retried
@@ -94,7 +94,7 @@ def _after_end(view: SearchView, number: int) -> Iterator[str]:
     assert run is not None
     trial = run.trials[number]
     if len(trial.replicates) == run.settings.seeds - 1 and trial.statistics:
-        measured = [(OBJECTIVES[n], trial.statistics[n]) for n in ("miou", "niou", "pd", "fa") if n in trial.statistics]
+        measured = [(OBJECTIVES[n], trial.statistics[n]) for n in USUAL_METRICS if n in trial.statistics]
         means = ", ".join(f"{o.label} {o.figure(s.mean)} ± {o.quantity(s.deviation)}" for o, s in measured)
         yield f"{trial.key}, mean of {run.settings.seeds}: {means}"
     yield status_line(view)

@@ -30,7 +30,7 @@ TRIALS_WITH_BUDGET = 10_000
 _WHAT, _TRAIN, _HOW = "What to search", PANEL, "Where and how it runs"
 
 
-def _option(panel: str, text: str, *names: str, **how: Any) -> Any:
+def option(panel: str, text: str, *names: str, **how: Any) -> Any:
     """Declare an option with its help in a panel."""
     return typer.Option(*names, help=text, rich_help_panel=panel, **how)
 
@@ -40,27 +40,27 @@ class SpaceOptions(Options):
     """Which networks are looked at, on what, and by which objectives."""
 
     space: Annotated[
-        str, _option(_WHAT, "A space's name, or a folder with a space.yaml; several, comma-separated, share one front.")
+        str, option(_WHAT, "A space's name, or a folder with a space.yaml; several, comma-separated, share one front.")
     ] = "biisnet"
     objective: Annotated[
-        str, _option(_WHAT, "Objectives, comma-separated: miou niou f1 pd fa ops params macs bytes fps ...")
+        str, option(_WHAT, "Objectives, comma-separated: miou niou f1 pd fa ops params macs bytes fps ...")
     ] = "miou,ops"
-    dataset: Annotated[str, _option(_WHAT, "A data folder made by `irnas data import`, or 'synthetic'.")] = "synthetic"
+    dataset: Annotated[str, option(_WHAT, "A data folder made by `irnas data import`, or 'synthetic'.")] = "synthetic"
     axis: Annotated[
         list[str] | None,
-        _option(_WHAT, "Search these values of an axis instead: base=8,16 or w_bin=all. Repeatable."),
+        option(_WHAT, "Search these values of an axis instead: base=8,16 or w_bin=all. Repeatable."),
     ] = None
-    input_size: Annotated[str, _option(_WHAT, "CxHxW at which costs are counted.", "--input")] = "1x256x256"
+    input_size: Annotated[str, option(_WHAT, "CxHxW at which costs are counted.", "--input")] = "1x256x256"
     device: Annotated[
         str | None,
-        _option(
+        option(
             _WHAT,
             "Profile that predicts fps and latency_ms (see `irnas device`), or node:LABEL to measure them on the "
             "cluster's node that was started with --resources='{\"LABEL\": 1}'.",
             show_default="measure them on this machine",
         ),
     ] = None
-    preset: Annotated[str, _option(_WHAT, "Metric conventions.")] = DEFAULTS.preset
+    preset: Annotated[str, option(_WHAT, "Metric conventions.")] = DEFAULTS.preset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,17 +97,17 @@ class SearchOptions(TrainingOptions):
 
     trials: Annotated[
         int | None,
-        _option(
+        option(
             _WHAT,
             "Full trainings to spend: so many networks, or their epochs on more of them where a strategy halts "
             "trainings.",
             show_default=str(DEFAULTS.trials),
         ),
     ] = None
-    strategy: Annotated[str, _option(_WHAT, describe_strategies())] = DEFAULTS.strategy
+    strategy: Annotated[str, option(_WHAT, describe_strategies())] = DEFAULTS.strategy
     budget: Annotated[
         str | None,
-        _option(
+        option(
             _WHAT,
             "Most training to spend, over all workers: 2h, 45m, 500epochs.",
             show_default="what --trials come to",
@@ -115,30 +115,30 @@ class SearchOptions(TrainingOptions):
     ] = None
     worth: Annotated[
         str | None,
-        _option(
+        option(
             _WHAT, "End when one more percent of hypervolume is expected to take more training: 1h. With freeze-thaw."
         ),
     ] = None
     warm_start: Annotated[
         str,
-        _option(
+        option(
             _WHAT,
             "Train published designs first: NAME,NAME (see irnas spaces), published for the papers' headlines, "
             "published/all with their ablations.",
         ),
     ] = "none"
-    seed: Annotated[int, _option(_WHAT, "Seed of the search and, through it, of each trial.")] = DEFAULTS.seed
+    seed: Annotated[int, option(_WHAT, "Seed of the search and, through it, of each trial.")] = DEFAULTS.seed
     grace_period: Annotated[
         int | None,
-        _option(_TRAIN, "Epochs before a strategy may halt a training.", show_default="a ninth of --epochs"),
+        option(_TRAIN, "Epochs before a strategy may halt a training.", show_default="a ninth of --epochs"),
     ] = None
     limits: Mapping[str, float] = field(default_factory=dict)
     """Objective to the largest value that may be trained; typed as --max-ops and the like."""
     finalists: Annotated[
         int,
-        _option(_HOW, "Networks of the front to train to their end, and again with other seeds, beyond the budget."),
+        option(_HOW, "Networks of the front to train to their end, and again with other seeds, beyond the budget."),
     ] = DEFAULTS.finalists
-    seeds: Annotated[int, _option(_HOW, "Trainings of each finalist.")] = DEFAULTS.seeds
+    seeds: Annotated[int, option(_HOW, "Trainings of each finalist.")] = DEFAULTS.seeds
 
     def settings(self) -> SearchSettings:
         """The settings of the search that these options ask for.
@@ -173,19 +173,19 @@ class SearchOptions(TrainingOptions):
 class WorkerOptions(Options):
     """Which machines train, and what each trial takes of them."""
 
-    address: Annotated[str | None, _option(_HOW, "Ray cluster to join; none starts one on this machine.")] = None
-    workers: Annotated[int | None, _option(_HOW, "Trials at the same time.", show_default="one a core")] = None
-    gpus: Annotated[float, _option(_HOW, "Share of a GPU each trial takes: 0.1 puts ten on one.")] = 0.0
+    address: Annotated[str | None, option(_HOW, "Ray cluster to join; none starts one on this machine.")] = None
+    workers: Annotated[int | None, option(_HOW, "Trials at the same time.", show_default="one a core")] = None
+    gpus: Annotated[float, option(_HOW, "Share of a GPU each trial takes: 0.1 puts ten on one.")] = 0.0
     memory: Annotated[
         str | None,
-        _option(
+        option(
             _HOW,
             "Most memory of a trial's process: 4G. One that takes more begins anew, from where it was, or fails.",
         ),
     ] = None
     patience: Annotated[
         float | None,
-        _option(
+        option(
             _HOW,
             "Seconds of silence after which a worker is killed, and its trial started again.",
             show_default="20 times the longest so far, at least 600",
@@ -212,15 +212,15 @@ class WorkerOptions(Options):
 class RunOptions(WorkerOptions):
     """Where the record of a search is, and who runs its trials."""
 
-    run: Annotated[str | None, _option(_HOW, "Folder or URI of the record.", show_default="runs/SPACE-TIME")] = None
+    run: Annotated[str | None, option(_HOW, "Folder or URI of the record.", show_default="runs/SPACE-TIME")] = None
     resume: Annotated[
         str | None,
-        _option(
+        option(
             _HOW,
             "Go on with this run, with its settings; --trials may extend it, --dataset say where its data is now.",
         ),
     ] = None
-    executor: Annotated[str, _option(_HOW, "ray, or loop: one trial after the other in this process.")] = "ray"
+    executor: Annotated[str, option(_HOW, "ray, or loop: one trial after the other in this process.")] = "ray"
 
     def make_executor(self) -> Executor:
         """The executor that these options name.

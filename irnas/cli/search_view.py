@@ -7,15 +7,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from irnas.core.objective import OBJECTIVES, Objective
+from irnas.core.objective import OBJECTIVES, USUAL_METRICS, Objective
 from irnas.core.result import Status
 from irnas.record.events import Continued, Event, Finished, Opened, Proposed, Repeated, Reported, Resumed
 from irnas.record.run import Run
 from irnas.record.trainings import trainings_of
 from irnas.record.trial import Trial
-
-USUAL_METRICS = ("miou", "niou", "pd", "fa")
-"""Shown whatever is optimised."""
 
 
 class SearchView:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from irnas.cli.option_groups import with_options
-from irnas.cli.options import RunOptions, parse_size
+from irnas.cli.options import RunOptions, option, parse_size
 from irnas.cli.recipe_options import PANEL, RecipeOptions
 from irnas.cli.search import resumable
 from irnas.core.errors import SettingsError, TrainingError
@@ -23,20 +23,16 @@ if TYPE_CHECKING:
 _TRAIN, _HOW = PANEL, "Where and how it runs"
 
 
-def _option(panel: str, text: str, *names: str, **how: Any) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=panel, **how)
-
-
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(RecipeOptions):
     """How networks are trained. What is not typed is as --config or the recipe says, or as the help does."""
 
     config: Annotated[
-        str | None, _option(_TRAIN, "A train.yaml, as each training leaves one in its folder; options override it.")
+        str | None, option(_TRAIN, "A train.yaml, as each training leaves one in its folder; options override it.")
     ] = None
     dataset: Annotated[
         str | None,
-        _option(
+        option(
             _TRAIN,
             "A data folder made by `irnas data import`, or 'synthetic'.",
             show_default="synthetic; of a run's networks, that run's",
@@ -44,7 +40,7 @@ class TrainOptions(RecipeOptions):
     ] = None
     split: Annotated[
         str | None,
-        _option(
+        option(
             _TRAIN,
             "train: all images that the set gives to train on; fit: those without the ones of val, by which the best "
             "epoch may be kept and the threshold is chosen.",
@@ -53,45 +49,45 @@ class TrainOptions(RecipeOptions):
     ] = None
     recipe: Annotated[
         str | None,
-        _option(
+        option(
             _TRAIN,
             "paper: as the family's paper trains; irnas: as was found best here; or a file with the words of a "
             "recipe.yaml. The options below override it.",
             show_default="irnas",
         ),
     ] = None
-    epochs: Annotated[int | None, _option(_TRAIN, "Passes over the split.", show_default="the recipe's")] = None
-    batch: Annotated[int | None, _option(_TRAIN, "Crops in a step.", show_default="the recipe's")] = None
-    crop: Annotated[int | None, _option(_TRAIN, "Side of a crop in pixels.", show_default="the recipe's")] = None
+    epochs: Annotated[int | None, option(_TRAIN, "Passes over the split.", show_default="the recipe's")] = None
+    batch: Annotated[int | None, option(_TRAIN, "Crops in a step.", show_default="the recipe's")] = None
+    crop: Annotated[int | None, option(_TRAIN, "Side of a crop in pixels.", show_default="the recipe's")] = None
     loss: Annotated[
         str | None,
-        _option(
+        option(
             _TRAIN,
             "softiou, softiou_image, bce, dice, focal, or a sum: softiou+bce; own: that of the paper, to the letter.",
             show_default="the recipe's",
         ),
     ] = None
-    lr: Annotated[float | None, _option(_TRAIN, "Peak learning rate.", show_default="the recipe's")] = None
+    lr: Annotated[float | None, option(_TRAIN, "Peak learning rate.", show_default="the recipe's")] = None
     ema: Annotated[
-        float | None, _option(_TRAIN, "Decay of averaged weights; 0 is off.", show_default="the recipe's")
+        float | None, option(_TRAIN, "Decay of averaged weights; 0 is off.", show_default="the recipe's")
     ] = None
-    seeds: Annotated[int | None, _option(_TRAIN, "Trainings of each network.", show_default="3")] = None
-    seed: Annotated[int | None, _option(_TRAIN, "From which the seeds of the trainings derive.", show_default="0")] = (
+    seeds: Annotated[int | None, option(_TRAIN, "Trainings of each network.", show_default="3")] = None
+    seed: Annotated[int | None, option(_TRAIN, "From which the seeds of the trainings derive.", show_default="0")] = (
         None
     )
     keep: Annotated[
         str | None,
-        _option(_TRAIN, "Whose weights count: the last epoch's, or those of the best on val.", show_default="last"),
+        option(_TRAIN, "Whose weights count: the last epoch's, or those of the best on val.", show_default="last"),
     ] = None
     start: Annotated[
         str | None,
-        _option(
+        option(
             _TRAIN, "Start from the weights in this file, of the same network.", "--from", show_default="random weights"
         ),
     ] = None
-    preset: Annotated[str | None, _option(_TRAIN, "Metric conventions.", show_default="basicirstd")] = None
+    preset: Annotated[str | None, option(_TRAIN, "Metric conventions.", show_default="basicirstd")] = None
     input_size: Annotated[
-        str | None, _option(_TRAIN, "CxHxW at which costs are counted.", "--input", show_default="1x256x256")
+        str | None, option(_TRAIN, "CxHxW at which costs are counted.", "--input", show_default="1x256x256")
     ] = None
 
     def plan(self, source: str | None, names: Sequence[str]) -> TrainingPlan:
@@ -136,11 +132,11 @@ class TrainOptions(RecipeOptions):
 class TrainRunOptions(RunOptions):
     """Where the record of a training is, and who trains."""
 
-    run: Annotated[str | None, _option(_HOW, "Folder or URI of the record.", show_default="runs/SPACE-train-TIME")] = (
+    run: Annotated[str | None, option(_HOW, "Folder or URI of the record.", show_default="runs/SPACE-train-TIME")] = (
         None
     )
     resume: Annotated[
-        str | None, _option(_HOW, "Go on with this training, with its settings; --dataset says where its data is now.")
+        str | None, option(_HOW, "Go on with this training, with its settings; --dataset says where its data is now.")
     ] = None
 
 

@@ -10,9 +10,6 @@ if TYPE_CHECKING:
     from irnas.record.run import Run
     from irnas.record.trial import Trial
 
-_METRICS = ("miou", "niou", "f1", "pd", "fa")
-_COSTS = ("ops", "params", "bytes")
-
 
 def documents(run: Run) -> list[dict[str, Any]]:
     """The trainings of a run as plain data."""
@@ -70,16 +67,17 @@ def _print_networks(console: Console, run: Run) -> None:
     from rich.table import Table
 
     from irnas.report import unit
+    from irnas.report.training import COSTS, METRICS
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("key")
     table.add_column("network")
-    for name in (*_METRICS, *_COSTS):
+    for name in (*METRICS, *COSTS):
         table.add_column(unit.title(name), justify="right", no_wrap=True)
     table.add_column("trainings", justify="right")
     for trial in run.trials.values():
-        figures = [mean(trial, name) for name in _METRICS]
-        costs = [unit.figure(name, trial.proposal.costs.get(name)) for name in _COSTS]
+        figures = [mean(trial, name) for name in METRICS]
+        costs = [unit.figure(name, trial.proposal.costs.get(name)) for name in COSTS]
         num = len(trial.replicates) + (trial.finished is not None and trial.finished.result.status == "ok")
         table.add_row(trial.key, escape(trial.proposal.origin), *figures, *costs, str(num))
     console.print(table)
@@ -104,18 +102,19 @@ def _print_each(console: Console, run: Run) -> None:
     from irnas.core.text import format_duration
     from irnas.record.trainings import trainings_of
     from irnas.report import unit
+    from irnas.report.training import METRICS
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("key", "training", "seed", "status"):
         table.add_column(heading)
-    for name in _METRICS:
+    for name in METRICS:
         table.add_column(unit.title(name), justify="right", no_wrap=True)
     table.add_column("epochs", justify="right")
     table.add_column("time", justify="right")
     notes: dict[str, str] = {}
     for t in trainings_of(run):
         which = f"{t.replicate + 1}/{run.settings.seeds}"
-        figures = [unit.figure(name, t.values.get(name)) for name in _METRICS]
+        figures = [unit.figure(name, t.values.get(name)) for name in METRICS]
         epochs = f"{t.epoch}/{run.settings.budget.epochs}"
         table.add_row(t.trial.key, which, str(t.seed), t.state, *figures, epochs, format_duration(t.seconds))
         if t.error or t.note:

@@ -215,6 +215,9 @@ OBJECTIVES: Mapping[str, Objective] = {
 RUNTIME = frozenset(o.name for o in OBJECTIVES.values() if o.kind == "runtime")
 """Objectives that need an engine, or the profile of a device; computed only where a search names them."""
 
+USUAL_METRICS = ("miou", "niou", "pd", "fa")
+"""What papers of the field print: shown in a line about a network whatever is optimised."""
+
 LIMITABLE = tuple(o.name for o in OBJECTIVES.values() if o.limit_help)
 """What a search may refuse networks for before it trains them."""
 

@@ -26,6 +26,10 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+TRAINED = (Status.OK, Status.STOPPED)
+"""How trials end whose networks have weights."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """One trial's outcome."""

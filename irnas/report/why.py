@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from irnas.core.front import Front
+from irnas.core.objective import USUAL_METRICS
 from irnas.core.result import Result, Status
 from irnas.core.text import format_duration
 from irnas.record.events import Continued, Event, Finished, Proposed, Reported, Retried
@@ -18,8 +19,6 @@ from irnas.report import unit
 from irnas.report.network import differing, figure_of, phrases
 from irnas.search.strategy.belief import Belief
 
-_METRICS = ("miou", "niou", "pd", "fa")
-"""Metrics of a training in full."""
 MAX_BETTER = 3
 """Networks that are named as better ones."""
 
@@ -61,12 +60,14 @@ def _story_of_trainings(run: Run, trial: Trial) -> Iterator[str]:
     for retry in trial.retries:
         yield f"{_clock(retry)} {retry.error}"
     for training in (t for t in trainings_of(run) if t.trial is trial):
-        figures = [f"{unit.label(n)} {unit.quantity(n, training.values[n])}" for n in _METRICS if n in training.values]
+        figures = [
+            f"{unit.label(n)} {unit.quantity(n, training.values[n])}" for n in USUAL_METRICS if n in training.values
+        ]
         end = training.error or ", ".join(figures) or "no figures yet"
         note = f" ({training.note})" if training.note else ""
         which = f"training {training.replicate + 1} (seed {training.seed})"
         yield f"{which} {training.state} after epoch {training.epoch}: {end}{note}"
-    for name in _METRICS:
+    for name in USUAL_METRICS:
         if statistics := trial.statistics.get(name):
             mean, deviation = unit.quantity(name, statistics.mean), unit.figure(name, statistics.deviation)
             yield f"mean {unit.label(name)} {mean}, standard deviation {deviation} over {statistics.num} trainings"

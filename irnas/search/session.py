@@ -16,7 +16,7 @@ from irnas.core.errors import SettingsError
 from irnas.core.front import Front
 from irnas.core.objective import OBJECTIVES
 from irnas.core.proposal import Proposal
-from irnas.core.result import Result, Status
+from irnas.core.result import TRAINED, Result, Status
 from irnas.core.text import duration_option
 from irnas.record.events import Continued, Event, Finished, Proposed, Reported, Retried
 from irnas.record.run import Run
@@ -241,7 +241,7 @@ class Session:
             return proposal.refused
         for number in self._alike[models.representative(proposal.genotype).key]:
             trial = self.run.trials[number]
-            is_trained = not trial.finished or trial.finished.result.status in (Status.OK, Status.STOPPED)
+            is_trained = not trial.finished or trial.finished.result.status in TRAINED
             if number < proposal.trial and is_trained:
                 return f"deploys to the same network as {trial.key}"
         return ""

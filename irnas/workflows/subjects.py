@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from irnas import runtime, storage
 from irnas.core.errors import SettingsError
-from irnas.core.result import Result, Status
+from irnas.core.result import TRAINED, Result
 from irnas.data import Split
 from irnas.metrics import HALF
 from irnas.record.ledger import Ledger
@@ -33,7 +33,6 @@ FRONT, ALL = "front", "all"
 FILES = (*SUFFIXES, ".xnor", ".onnx")
 """How files end that hold a network."""
 
-_TRAINED = (Status.OK, Status.STOPPED)
 
 Map = npt.NDArray[np.float32]
 """The probability of a target at each pixel, [H, W]."""
@@ -104,7 +103,7 @@ def of_run(run: Run, which: str, warn: Callable[[str], None]) -> list[Subject]:
 
 def _of_trial(run: Run, trial: Trial, kept: set[str], warn: Callable[[str], None]) -> list[Subject]:
     """The first training of a network, and the others whose weights were kept."""
-    if trial.finished is None or trial.finished.result.status not in _TRAINED:
+    if trial.finished is None or trial.finished.result.status not in TRAINED:
         must = "must be one whose training has ended"
         raise SettingsError(f"run {run.uri}: got trial {trial.number} ({trial.key}); {must}")
     result = trial.finished.result

@@ -11,7 +11,7 @@ from torch import nn
 from irnas import models
 from irnas.core import catalog
 from irnas.core.errors import DataError, ExportError, SettingsError, SpaceError
-from irnas.core.result import Result, Status
+from irnas.core.result import TRAINED, Result
 from irnas.data import Dataset, Split, open_dataset
 from irnas.data.value_range import range_of_document
 from irnas.deploy.export.write import Origin
@@ -22,7 +22,6 @@ from irnas.training import weights
 from irnas.training.weights import WeightsInfo
 
 _COMPARED_ON = ("val", "fit", "train")
-_TRAINED = (Status.OK, Status.STOPPED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +103,7 @@ def restore_trained(uri: str, key: str) -> tuple[Run, Result, nn.Module, Weights
     trial = select_trial(run, key)
     # The best of many is also the luckiest: a network that was trained several times counts with its mean.
     (result,) = (r for r in run.results if r.trial == trial.number) if trial.finished else (None,)
-    if result is None or result.status not in _TRAINED:
+    if result is None or result.status not in TRAINED:
         raise ExportError(f"run {uri}: got trial {trial.number} ({trial.key}); must be one whose training has ended")
     return run, result, *weights.find_weights(run, result)
 
