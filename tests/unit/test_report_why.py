@@ -44,6 +44,19 @@ def test_a_member_of_the_front_says_what_it_is_worth(run: Run) -> None:
     assert said[-1] == f"on the front: without it the hypervolume would be {100 * worth:.2g} points less"
 
 
+def test_a_network_of_several_trainings_is_worth_something_too(tmp_path: Path) -> None:
+    """Its result is made anew, with the means, whenever it is asked for: only its number tells it from the others."""
+
+    def more(writer: Writer) -> None:
+        winner = Run.read(str(tmp_path / "run")).winners[0]
+        writer.repeat(winner.trial, winner.genotype, 7)
+
+    run = Run.read(write_run(tmp_path / "run", space_folder(tmp_path), then=more))
+    (key,) = run.replicates
+    assert key in {r.key for r in run.front.results}
+    assert "without it the hypervolume would be 0 points" not in explain(run, key)[-1]
+
+
 def test_a_dominated_one_names_what_dominates_it(run: Run) -> None:
     losers = [r for r in run.done if r not in run.front.results]
     for loser in losers:

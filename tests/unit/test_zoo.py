@@ -35,6 +35,9 @@ def small_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_name_stands_for_the_file_that_is_liked_best(small_zoo: Path) -> None:
     assert zoo.resolve("zoo:lit", ".onnx", ".xnor") == str(small_zoo / "lit.xnor")
+    (small_zoo / "lit.safetensors").write_bytes(b"x")
+    assert zoo.resolve("zoo:lit", ".xnor", ".safetensors") == str(small_zoo / "lit.xnor")
+    assert zoo.resolve("zoo:lit", ".safetensors", ".xnor") == str(small_zoo / "lit.safetensors")
     assert zoo.resolve("zoo.xnor", ".xnor") == "zoo.xnor", "a file of the user's own"
 
 
