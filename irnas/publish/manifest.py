@@ -11,8 +11,8 @@ from typing import Any
 
 from irnas import storage
 from irnas.core.errors import FormatError, SettingsError
-from irnas.record.events import parse
 from irnas.record.ledger import FILE, Ledger
+from irnas.record.line import parse
 from irnas.record.run import Run
 from irnas.storage import hashing
 

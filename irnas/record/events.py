@@ -1,31 +1,29 @@
-"""What can happen in a run: one frozen class for each kind of event, with its form on disk.
+"""What can happen in a run: one frozen class for each kind of event, and its document.
 
 This file is the schema of the record. An event is parsed once, where it is read, and from then on is a value with
 names and types; nobody else looks into the documents. ``SCHEMA`` is raised when a field changes its meaning or a kind
 is added. Records of schema 1, which version 0.1 wrote, and of schema 2 are brought up to date while they are read
-(``irnas.record.upgrade``).
+(``irnas.record.upgrade``). ``irnas.record.line`` has the form of an event on disk.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
-from irnas.core.errors import FormatError, IrnasError
 from irnas.core.front import Bounds
 from irnas.core.proposal import Proposal
 from irnas.core.result import Result
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Space
-from irnas.record.upgrade import upgrade
 
-SCHEMA = 3
+SCHEMA = 4
 """Of events; that of the results in them is its own.
 
-3: with ``Tested``, the replicate that a report is of, and the place that data have moved to."""
+3: with ``Tested``, the replicate that a report is of, and the place that data have moved to. 4: with ``Repaired``; each
+line has a number and a checksum."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +42,8 @@ class Event:
         return {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "t"}
 
     @classmethod
-    def _read(cls, document: Mapping[str, Any]) -> Event:
+    def from_document(cls, document: Mapping[str, Any]) -> Event:
+        """The inverse of ``document``."""
         return cls(**{f.name: document[f.name] for f in fields(cls)})
 
 
@@ -111,7 +110,8 @@ class Opened(Event):
         }
 
     @classmethod
-    def _read(cls, document: Mapping[str, Any]) -> Opened:
+    def from_document(cls, document: Mapping[str, Any]) -> Opened:
+        """The inverse of ``document``."""
         return cls(
             t=document["t"],
             run_id=document["run_id"],
@@ -149,7 +149,8 @@ class Proposed(Event):
         return self.proposal.document()
 
     @classmethod
-    def _read(cls, document: Mapping[str, Any]) -> Proposed:
+    def from_document(cls, document: Mapping[str, Any]) -> Proposed:
+        """The inverse of ``document``."""
         return cls(t=document["t"], proposal=Proposal.from_document(document))
 
 
@@ -211,7 +212,8 @@ class Finished(Event):
         return {"result": self.result.document()}
 
     @classmethod
-    def _read(cls, document: Mapping[str, Any]) -> Finished:
+    def from_document(cls, document: Mapping[str, Any]) -> Finished:
+        """The inverse of ``document``."""
         return cls(t=document["t"], result=Result.from_document(document["result"]))
 
 
@@ -254,7 +256,8 @@ class Measured(Event):
         return abs(self.expected_ms / self.ms_min - 1)
 
     @classmethod
-    def _read(cls, document: Mapping[str, Any]) -> Measured:
+    def from_document(cls, document: Mapping[str, Any]) -> Measured:
+        """The inverse of ``document``."""
         values = {f.name: document[f.name] for f in fields(cls)}
         return cls(**{**values, "input": tuple(document["input"])})
 
@@ -285,6 +288,40 @@ class Tested(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repaired(Event):
+    """Stands in a damaged record where events were that no longer can be read."""
+
+    KIND: ClassVar[str] = "repaired"
+    num_events: int
+    """How many are missing, at least 1."""
+    faults: tuple[str, ...]
+    """What was found in the record, a sentence each."""
+    proposals: tuple[Proposal, ...] = ()
+    """Those that were lost of trials whose result is there, made again from it."""
+    lost_trials: tuple[int, ...] = ()
+    """Trials whose proposal was lost and that have no result: what else is told of them counts for nothing."""
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "num_events": self.num_events,
+            "faults": list(self.faults),
+            "proposals": [proposal.document() for proposal in self.proposals],
+            "lost_trials": list(self.lost_trials),
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Repaired:
+        """The inverse of ``document``."""
+        return cls(
+            t=document["t"],
+            num_events=document["num_events"],
+            faults=tuple(document["faults"]),
+            proposals=tuple(Proposal.from_document(proposal) for proposal in document["proposals"]),
+            lost_trials=tuple(document["lost_trials"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Closed(Event):
     """The run ended by itself, or knew that it was ended; ``Resumed`` may follow."""
 
@@ -294,34 +331,11 @@ class Closed(Event):
 
 KINDS: Mapping[str, type[Event]] = {
     c.KIND: c
-    for c in (Opened, Resumed, Proposed, Reported, Continued, Retried, Finished, Repeated, Measured, Tested, Closed)
+    for c in (
+        *(Opened, Resumed, Proposed, Reported, Continued, Retried, Finished, Repeated, Measured, Tested),
+        *(Repaired, Closed),
+    )
 }
-
-
-def parse(line: bytes, where: str) -> Event:
-    """The event in a line of a record; ``where`` is for messages.
-
-    Raises:
-        FormatError: no JSON, an unknown kind, a field that is missing or makes no sense, or a newer schema.
-    """
-    try:
-        document = json.loads(line)
-    except ValueError:
-        raise FormatError(f"{where}: got no JSON; must be one event a line") from None
-    if not isinstance(document, dict):
-        raise FormatError(f"{where}: got {type(document).__name__}; must be one event a line")
-    schema = document.get("schema", 0)
-    if schema > SCHEMA:
-        raise FormatError(f"{where}: got schema {schema}; this irnas reads up to {SCHEMA}")
-    kind = KINDS.get(document.get("kind", ""))
-    if kind is None:
-        raise FormatError(f"{where}: got kind {document.get('kind')!r}; must be one of {', '.join(KINDS)}")
-    try:
-        return kind._read(document if schema == SCHEMA else upgrade(document))
-    except KeyError as error:
-        raise FormatError(f"{where} ({kind.KIND}): got no {error.args[0]}; must be there") from None
-    except (TypeError, ValueError, AttributeError, IrnasError) as error:
-        raise FormatError(f"{where} ({kind.KIND}): got {error}; must be an event of an irnas run") from None
 
 
 def _plain(value: Any) -> Any:

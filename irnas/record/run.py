@@ -28,6 +28,7 @@ from irnas.record.events import (
     Measured,
     Opened,
     Proposed,
+    Repaired,
     Repeated,
     Reported,
     Resumed,
@@ -70,6 +71,8 @@ class Run:
         self.front = Front.of((), self.objectives)
         """Of the trials that were trained to the end, networks of several trainings with the means of their metrics."""
         self.growth: list[Growth] = []
+        self._lost_trials: set[int] = set()
+        """Whose proposal is lost; see ``Repaired``."""
 
     @classmethod
     def of(cls, uri: str, events: Iterable[Event]) -> Run:
@@ -77,6 +80,7 @@ class Run:
 
         Raises:
             SettingsError: there are none, or the first is not the opening of a run.
+            FormatError: an event does not fit those before it.
         """
         ordered = iter(events)
         opened = next(ordered, None)
@@ -84,7 +88,12 @@ class Run:
             raise SettingsError(f"run: got {uri!r}; must be the folder or URI of an irnas run")
         run = cls(uri, opened)
         for event in ordered:
-            run.add(event)
+            try:
+                run.add(event)
+            except (SettingsError, LookupError) as error:
+                got = " ".join(str(error).split())
+                must = "must fit the events before it"
+                raise FormatError(f"{uri}, event {len(run.events)} ({event.KIND}): got {got}; {must}") from None
         return run
 
     @classmethod
@@ -101,18 +110,23 @@ class Run:
         """Take up the next event.
 
         Raises:
-            FormatError: it tells of a trial that was never proposed, or opens the run again.
+            FormatError: it tells of a trial that was never proposed or has ended before, or opens the run again.
         """
         self.events.append(event)
+        if not isinstance(event, Proposed) and getattr(event, "trial", None) in self._lost_trials:
+            return
         match event:
             case Opened():
-                raise FormatError(f"{self.uri}: got a second opening; must be one run")
+                raise FormatError(f"{self._where}: got a second opening; must be one run")
+            case Repaired():
+                self._lost_trials.update(event.lost_trials)
+                for proposal in event.proposals:
+                    self._propose(Proposed(t=event.t, proposal=proposal))
             case Resumed():
                 self.settings = replace(self.settings, trials=event.trials)
                 self.data = replace(self.data, path=event.data_path or self.data.path)
-            case Proposed(proposal=proposal):
-                self.proposals.append(proposal)
-                self.trials.setdefault(proposal.trial, Trial(proposed=event))
+            case Proposed():
+                self._propose(event)
             case Reported():
                 trial = self._trial(event)
                 if event.replicate:
@@ -129,7 +143,10 @@ class Run:
             case Retried():
                 self._trial(event).retries.append(event)
             case Finished(result=result):
-                self._trial(event).finished = event
+                trial = self._trial(event)
+                if trial.finished:
+                    raise FormatError(f"{self._where}: got a second end of trial {trial.number}; must be one")
+                trial.finished = event
                 self.paused.pop(event.trial, None)
                 self.outcomes.append(result)
                 if result.status is Status.OK:
@@ -145,8 +162,18 @@ class Run:
     def _trial(self, event: Reported | Continued | Retried | Finished | Repeated | Measured | Tested) -> Trial:
         trial = self.trials.get(event.trial)
         if trial is None:
-            raise FormatError(f"{self.uri}: got {event.KIND} of trial {event.trial}; must be proposed before")
+            raise FormatError(f"{self._where}: got {event.KIND} of trial {event.trial}; must be proposed before")
         return trial
+
+    def _propose(self, event: Proposed) -> None:
+        self._lost_trials.discard(event.proposal.trial)
+        self.proposals.append(event.proposal)
+        self.trials.setdefault(event.proposal.trial, Trial(proposed=event))
+
+    @property
+    def _where(self) -> str:
+        """What messages call the newest event."""
+        return f"{self.uri}, event {len(self.events)}"
 
     def _grow(self, event: Finished | Repeated, front: Front) -> None:
         self.front = front

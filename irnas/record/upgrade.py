@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+_COMPLETE = 3
+"""The first schema whose events lack nothing."""
 _NO_SOURCE = {"dvc": None}
 _ABSENT_IN_OPENED: Mapping[str, Any] = {"versions": {}, "device": None, "baselines": {}}
 _ABSENT: Mapping[str, Mapping[str, Any]] = {
@@ -23,9 +25,11 @@ _ABSENT: Mapping[str, Mapping[str, Any]] = {
 
 
 def upgrade(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An event of schema 1 (version 0.1) or 2 in the form of schema 3; fields that it has stay as they are."""
+    """An event of schema 1 (version 0.1) or 2 in the form of schema 3, which 4 shares; its fields stay as they are."""
+    if document["schema"] >= _COMPLETE:
+        return document
     kind = document["kind"]
-    if kind == "opened" and document.get("schema", 0) < 2:
+    if kind == "opened" and document["schema"] < 2:
         return _upgrade_opened(document)
     return {**_ABSENT.get(kind, {}), **document}
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from support import records
 from support.opened import REVISION, opened
 
 from irnas.core import catalog
@@ -259,7 +259,7 @@ def with_speed(uri: str, *, predicted: bool = False) -> str:
         predicted=predicted,
         revision="abcdefabcdef",
     )
-    lines = []
+    documents = []
     for event in Ledger(uri).events():
         match event:
             case Opened(settings=settings, bounds=bounds):
@@ -269,8 +269,8 @@ def with_speed(uri: str, *, predicted: bool = False) -> str:
                 event = replace(event, proposal=replace(proposal, costs=_with_speed(proposal.costs)))
             case Finished(result=result):
                 event = replace(event, result=replace(result, values=_with_speed(result.values)))
-        lines.append(json.dumps(event.document()))
-    (Path(uri) / "ledger.jsonl").write_text("\n".join(lines) + "\n")
+        documents.append(event.document())
+    records.rewrite(Path(uri), documents)
     if not predicted:
         ledger, front = Ledger(uri), Run.read(uri).front
         with ledger.writing():

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer
+from support import records
 from support.runs import Writer, space_folder, with_speed, write_run
 from typer.testing import CliRunner
 
@@ -82,8 +83,8 @@ def test_front_of_a_run_in_which_nothing_ended(tmp_path: Path) -> None:
         writer.propose(writer.space.default())
 
     uri = write_run(tmp_path / "one", space_folder(tmp_path), trials=0, closed=None, then=propose)
-    lines = Path(uri, "ledger.jsonl").read_text().splitlines(keepends=True)
-    Path(uri, "ledger.jsonl").write_text(lines[0] + lines[-1])
+    opened, *_, proposed = records.documents(Path(uri))
+    records.rewrite(Path(uri), [opened, proposed])
     text = call("front", uri)
     assert "no trial was trained to the end yet" in text
     assert "1 unfinished" in text

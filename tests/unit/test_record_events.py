@@ -21,13 +21,14 @@ from irnas.record.events import (
     Finished,
     Measured,
     Opened,
+    Repaired,
     Repeated,
     Reported,
     Resumed,
     Retried,
     Tested,
-    parse,
 )
+from irnas.record.line import parse
 
 DEVICE = Device(name="a", cpu="c", kernels="neon", threads=1, clock="CPU", predicted=False, revision="r")
 MEASURED = Measured(
@@ -67,6 +68,7 @@ ONE_OF_EACH: list[Event] = [
         reading=3,
         source="a.xnor",
     ),
+    Repaired(num_events=2, faults=("line 3: no JSON",), proposals=(proposed(0).proposal,), lost_trials=(4,)),
     Closed(reason="interrupted"),
 ]
 
@@ -86,6 +88,11 @@ def test_every_kind_is_tried_above() -> None:
     assert {type(event) for event in ONE_OF_EACH} == set(KINDS.values())
 
 
+def finished(**wrong: Any) -> bytes:
+    document = Finished(result=result(0, {"miou": 0.5, "ops": 1.0})).document()
+    return line({**document, "result": {**document["result"], **wrong}})
+
+
 def without(name: str) -> dict[str, Any]:
     document = Retried(trial=0, error="x", t=1.0).document()
     return {key: value for key, value in document.items() if key != name}
@@ -100,6 +107,22 @@ def without(name: str) -> dict[str, Any]:
         (line({"schema": SCHEMA, "t": 1.0, "kind": "danced"}), "got kind 'danced'; must be one of opened, resumed"),
         (line(without("error")), r"\(retried\): got no error; must be there"),
         (line(without("t")), r"\(retried\): got no t; must be there"),
+        (line(without("schema")), "got schema None; must be a whole number from 1"),
+        (line({**without("schema"), "schema": "4"}), "got schema '4'; must be a whole number from 1"),
+        (line({**without("kind"), "kind": ["closed"]}), r"got kind \['closed'\]; must be one of"),
+        (line({**without("trial"), "trial": "0"}), r"\(retried\): got trial '0'; must be"),
+        (line({**without("trial"), "trial": True}), r"\(retried\): got trial True; must be"),
+        (line({**without("trial"), "trial": 10**30}), r"\(retried\): got trial 1000.*; must be"),
+        (line({**without("t"), "t": None}), r"\(retried\): got t None; must be"),
+        (b'{"schema":4,"kind":"closed","t":1e999,"reason":"x"}', r"\(closed\): got t inf; must be"),
+        (b'{"schema":4,"kind":"closed","t":NaN,"reason":"x"}', "got no JSON; must be"),
+        (b"[" * 100_000, "got no JSON; must be"),
+        (b'{"schema":' + b"9" * 5000 + b"}", "got no JSON; must be"),
+        (finished(epochs="3"), r"got result.epochs '3'; must be"),
+        (finished(values={"miou": "a"}), r"\(finished\): got .*; must be"),
+        (finished(genotype=None), r"\(finished\): got .*; must be"),
+        (line({**opened().document(), "bounds": {"miou": [1.0]}}), r"\(opened\): got .*; must be"),
+        (line({**opened().document(), "versions": [1]}), r"\(opened\): got versions \[1\]; must be"),
         (line({**MEASURED.document(), "input": 3}), r"\(measured\): got .*; must be an event of an irnas run"),
         (line({**opened().document(), "settings": {}}), r"\(opened\): got .*; must be"),
     ],

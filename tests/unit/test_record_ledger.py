@@ -18,8 +18,9 @@ from irnas import storage
 from irnas.core.errors import FormatError, SettingsError, StorageError
 from irnas.core.result import Status
 from irnas.record import ledger
-from irnas.record.events import Closed, Finished, Reported, Resumed, parse
+from irnas.record.events import Closed, Finished, Reported, Resumed
 from irnas.record.ledger import Ledger
+from irnas.record.line import read_line
 from irnas.record.run import Run
 from irnas.storage import files
 
@@ -43,7 +44,7 @@ def test_events_come_back_in_order(tmp_path: Path) -> None:
 def test_what_was_read_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer, reader = Ledger(str(tmp_path)), Ledger(str(tmp_path))
     parsed: list[bytes] = []
-    monkeypatch.setattr(ledger, "parse", lambda line, where: parsed.append(line) or parse(line, where))
+    monkeypatch.setattr(ledger, "read_line", lambda line, where: parsed.append(line) or read_line(line, where))
     with writer.writing():
         writer.append(opened())
         assert len(reader.events()) == 1

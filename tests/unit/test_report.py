@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support import records
 from support.runs import PUBLISHED_YAML, Writer, price, space_folder, with_speed, write_run
 
 from irnas import report
@@ -349,10 +350,8 @@ def test_speeds_are_written_plainly(name: str, value: float, text: str) -> None:
 
 def test_a_name_that_no_font_has_is_drawn_without_a_word(tmp_path: Path) -> None:
     uri = write_run(tmp_path / "one", space_folder(tmp_path), trials=3, objectives=("miou", "ops"))
-    path = tmp_path / "one" / "ledger.jsonl"
-    opened, *rest = path.read_text().splitlines()
-    document = json.loads(opened)
-    document["data"]["name"] = "红外 \U0001f6f0"
-    path.write_text("\n".join([json.dumps(document), *rest]) + "\n")
+    opened, *rest = records.documents(tmp_path / "one")
+    opened["data"]["name"] = "红外 \U0001f6f0"
+    records.rewrite(tmp_path / "one", [opened, *rest])
     # A warning would be an error here.
     assert report.write(uri, images=False)[1].read_bytes().startswith(b"\x89PNG")

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import s3
+from support import records, s3
 from support.runs import space_folder, write_run
 
 from irnas.core.errors import DataError, FormatError, IrnasError, ServiceError, SettingsError, StorageError
 from irnas.publish import transfer
+from irnas.record.events import Closed
 from irnas.record.ledger import Ledger
 from irnas.storage import object_store
 
@@ -76,8 +77,7 @@ def grow(run: Path) -> None:
     """What a search that goes on does: one more event, another report."""
     with Ledger(str(run)).writing():
         pass
-    with (run / "ledger.jsonl").open("ab") as file:
-        file.write(b'{"schema":1,"t":1790001000.0,"kind":"closed","reason":"again"}\n')
+    records.grow(run, Closed(t=1790001000.0, reason="again"))
     (run / "weights" / "9.pt").write_bytes(b"new")
 
 

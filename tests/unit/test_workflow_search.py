@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import profiles
+from support import profiles, records
 from support.datasets import tiny
 from support.native import library, products  # noqa: F401
 
@@ -153,15 +153,13 @@ def test_several_objectives_at_once(tmp_path: Path) -> None:
 
 def test_resuming_needs_the_space_and_the_data_it_began_with(tmp_path: Path) -> None:
     go(tmp_path / "run")
-    path = tmp_path / "run" / "ledger.jsonl"
-    lines = path.read_text().splitlines()
-    opened = json.loads(lines[0])
+    opened, *rest = records.documents(tmp_path / "run")
     listener, _ = heard()
     for field, wrong, message in (
         ("data", {**opened["data"], "revision": "0" * 16}, "must be 0000"),
         ("space", {**opened["space"], "params": opened["space"]["params"][:-1]}, "a space biisnet that has changed"),
     ):
-        path.write_text("\n".join([json.dumps({**opened, field: wrong}), *lines[1:]]) + "\n")
+        records.rewrite(tmp_path / "run", [{**opened, field: wrong}, *rest])
         with pytest.raises(SettingsError, match=message):
             search_workflow.resume(str(tmp_path / "run"), None, LOOP, listener)
 

@@ -142,7 +142,7 @@ class FreezeThaw:
         if isinstance(option, int):
             self._resume(option)
             return replace(self._proposals[option], memory=memory)
-        candidate, trial = self._pool[option], len(self._proposals)
+        candidate, trial = self._pool[option], max(self._proposals, default=-1) + 1
         proposal = Proposal(
             trial=trial,
             genotype=candidate.genotype,

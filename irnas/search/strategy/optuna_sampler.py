@@ -112,7 +112,7 @@ class SamplerStrategy:
         if choice is None:
             return None
         origin, genotype = choice
-        trial = len(self._proposed)
+        trial = max(self._proposed.values(), default=-1) + 1
         if not _ends_open(asked):
             self._add(genotype, asked)
         self._note(trial, genotype.key, asked)
@@ -144,11 +144,12 @@ class SamplerStrategy:
             raise SettingsError("strategy: got a history after its first proposal; must come before")
         by_key = {r.key: r for r in history.results}
         for proposal in history.proposals:
-            asked = proposal.memory["asked"]
-            for name, value in proposal.memory["study"].items():
+            # A proposal that was made again from its trial's result has no memory.
+            asked = proposal.memory.get("asked", ())
+            for name, value in proposal.memory.get("study", {}).items():
                 # The parents of a generation, for one: chosen once, from the trials that were done by then.
                 self._storage.set_study_system_attr(self._study_id, name, value)
-            self._noted.update(proposal.memory["study"])
+            self._noted.update(proposal.memory.get("study", {}))
             for entry in asked:
                 self._replay(entry, by_key.get(entry["of"]))
             self._note(proposal.trial, proposal.genotype.key, asked)
