@@ -1,15 +1,12 @@
-"""Calls the C++ engine through ctypes and its C interface (native/include/xnor.h).
-
-The library is a plain one, not an extension module, so one build serves every version of Python. It lies beside this
-file in an installation; a checkout builds it with CMake into build/; XNOR_LIBRARY names any other.
-"""
+"""The XNOR engine in Python: loads a .xnor file and runs it on images."""
 
 from __future__ import annotations
 
 import ctypes
-import functools
 import json
 import os
+import threading
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,33 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from irnas.core.errors import DataError, ExportError, FormatError, SettingsError
+from irnas.core.errors import DataError, FormatError, SettingsError
 from irnas.runtime.format import HALF
+from irnas.runtime.library import Info, load_library, raise_status
 from irnas.runtime.value_range import ValueRange, map_counts
 
 Masks = npt.NDArray[np.float32]
 
-_ABI = 4
 _MODES = {"auto": 0, "streamed": 1, "layers": 2}
-_NAMES = ("_xnor.so", "_xnor.dylib", "_xnor.dll")
-_BUILD = "cmake -S . -B build && cmake --build build"
 _U8, _F32 = 0, 1
-
-
-class _Info(ctypes.Structure):
-    _fields_ = (
-        ("kernels", ctypes.c_char_p),
-        ("metadata", ctypes.c_char_p),
-        ("channels", ctypes.c_int32),
-        ("multiple", ctypes.c_int32),
-        ("pad", ctypes.c_int32),
-        ("num_ops", ctypes.c_int32),
-        ("mode", ctypes.c_int32),
-        ("arena_bytes", ctypes.c_size_t),
-        ("has_counts", ctypes.c_int32),
-        ("counts", ctypes.c_double * 2),
-        ("threshold", ctypes.c_double),
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +53,7 @@ def kernels() -> list[str]:
     Raises:
         ExportError: the library has not been built.
     """
-    names: bytes = _load_library().xnor_kernels()
+    names: bytes = load_library().xnor_kernels()
     return names.decode().split()
 
 
@@ -82,7 +61,7 @@ class Probe:
     """Measures two speeds of this machine: of one addition after the other, and of comparing bits."""
 
     def __init__(self) -> None:
-        self._library = _load_library()
+        self._library = load_library()
 
     def spin(self, additions: int) -> None:
         """Add that many numbers, each addition waiting for the one before: one a clock cycle."""
@@ -116,7 +95,9 @@ def load(path: str | Path, *, kernels: str | None = None) -> Model:
 
 
 class Model:
-    """A loaded model. It serves one thread at a time; loading it twice serves two.
+    """A loaded model, for any number of threads: they take turns, and each gets the masks that it would get alone.
+
+    Loading it twice serves two threads at once. A forked process goes on with the models of its parent.
 
     Args:
         content: of a .xnor file.
@@ -125,12 +106,19 @@ class Model:
 
     def __init__(self, content: bytes, *, kernels: str | None = None) -> None:
         self._handle = ctypes.c_void_p()
-        self._library = _load_library()
-        self._prepared: tuple[int, int, bool, int, str] | None = None
+        self._library = load_library()
+        self._renew()
         text = ctypes.create_string_buffer(1024)
         name = kernels.encode() if kernels else None
         code = self._library.xnor_load(content, len(content), name, ctypes.byref(self._handle), text, len(text))
-        _raise(code, text.value)
+        raise_status(code, text.value)
+        _models.add(self)
+
+    def _renew(self) -> None:
+        # A lock for each call as a whole, since calls of the library alone could meet what another thread prepared. It
+        # may be taken twice, or a signal's handler that runs the model would wait for what it interrupts.
+        self._lock = threading.RLock()
+        self._prepared: tuple[int, int, bool, int, str] | None = None
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):
@@ -161,7 +149,8 @@ class Model:
     @property
     def mode(self) -> str:
         """How the last run went: "streamed" (depth first, in bands of rows) or "layers"; "auto" before the first."""
-        return next(name for name, code in _MODES.items() if code == self._info().mode)
+        now = self._info().mode
+        return next(name for name, code in _MODES.items() if code == now)
 
     def run(
         self,
@@ -193,11 +182,13 @@ class Model:
             images = map_counts(images, self.facts.counts, value_range)
         images, channels = self._check_images(images)
         num, height, width = images.shape[:3]
-        self._prepare(height, width, extend, threads, mode)
         masks = np.empty((num, height, width), np.float32)
-        kind = _U8 if images.dtype == np.uint8 else _F32
-        for image, mask in zip(images, masks, strict=True):
-            self._check(self._library.xnor_run(self._handle, image.ctypes.data, kind, channels, mask.ctypes.data))
+        with self._lock:
+            self._prepare(height, width, extend, threads, mode)  # which refuses even where there are no images
+            for image, mask in zip(images, masks, strict=True):
+                # Again for each: a signal's handler may have run another size in between.
+                self._prepare(height, width, extend, threads, mode)
+                self._run(image, channels, mask)
         return masks
 
     def verify(self, threads: int = 1, *, mode: str = "auto") -> None:
@@ -209,8 +200,9 @@ class Model:
         """
         if mode not in _MODES:
             raise SettingsError(f"mode: got {mode!r}; one of {', '.join(_MODES)}")
-        self._prepared = None
-        self._check(self._library.xnor_verify(self._handle, threads, _MODES[mode]))
+        with self._lock:
+            self._prepared = None
+            self._check(self._library.xnor_verify(self._handle, threads, _MODES[mode]))
 
     def _check_images(self, images: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
         if images.dtype not in (np.uint8, np.float32):
@@ -220,6 +212,11 @@ class Model:
         if images.ndim not in (3, 4) or channels not in (1, own) or 0 in images.shape[1:]:
             raise DataError(f"images: got shape {images.shape}; must be [N, H, W] or [N, H, W, {own}]")
         return np.ascontiguousarray(images), channels
+
+    def _run(self, image: npt.NDArray[Any], channels: int, mask: Masks) -> None:
+        kind = _U8 if image.dtype == np.uint8 else _F32
+        size = image.shape[:2]
+        self._check(self._library.xnor_run(self._handle, image.ctypes.data, *size, kind, channels, mask.ctypes.data))
 
     def _prepare(self, height: int, width: int, extend: bool, threads: int, mode: str) -> None:
         if mode not in _MODES:
@@ -232,66 +229,22 @@ class Model:
 
     def _check(self, code: int) -> None:
         if code:
-            _raise(code, self._library.xnor_error(self._handle))
+            raise_status(code, self._library.xnor_error())
 
-    def _info(self) -> _Info:
-        info = _Info()
+    def _info(self) -> Info:
+        info = Info()
         self._library.xnor_describe(self._handle, ctypes.byref(info))
         return info
 
 
-def _raise(code: int, text: bytes) -> None:
-    """Raise the exception of a status of the engine; codes as in xnor.h."""
-    if code == 0:
-        return
-    message = text.decode(errors="replace")
-    if code == 1:
-        raise SettingsError(message)
-    raise MemoryError(message) if code == 4 else FormatError(message)
+_models: weakref.WeakSet[Model] = weakref.WeakSet()
 
 
-def _find_library() -> Path:
-    path_of_user = os.environ.get("XNOR_LIBRARY")
-    if path_of_user:
-        return Path(path_of_user)
-    package = Path(__file__).parent
-    # In a checkout, where CMake's build folder has the tree of the sources.
-    for folder in (package, package.parent.parent / "build" / "irnas" / "runtime" / "native"):
-        for name in _NAMES:
-            if (folder / name).is_file():
-                return folder / name
-    raise ExportError(f"XNOR engine: got no library beside {__file__}; must be built: {_BUILD}")
+def _renew_models() -> None:
+    """Give a forked process locks that no thread of its parent holds, and let it prepare anew."""
+    for model in _models:
+        model._renew()
 
 
-def _load_library() -> ctypes.CDLL:
-    return _open(str(_find_library()))
-
-
-@functools.cache
-def _open(path: str) -> ctypes.CDLL:
-    try:
-        library = ctypes.CDLL(path)
-    except OSError as problem:
-        raise ExportError(f"XNOR engine: got {problem}; must be a library built by: {_BUILD}") from None
-    # First of all: an older library may lack what is looked up below.
-    version = library.xnor_abi() if hasattr(library, "xnor_abi") else "of another library"
-    if version != _ABI:
-        raise ExportError(f"XNOR engine: got interface {version}; must be {_ABI}, built by: {_BUILD}")
-    handle, text, int32 = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32
-    size, address = ctypes.c_size_t, ctypes.c_void_p
-    kinds: dict[str, tuple[Any, list[Any]]] = {
-        "xnor_kernels": (text, []),
-        "xnor_spin": (ctypes.c_uint64, [ctypes.c_uint64]),
-        "xnor_count": (ctypes.c_uint64, [text, ctypes.c_uint64]),
-        "xnor_load": (ctypes.c_int, [text, size, text, ctypes.POINTER(handle), address, size]),
-        "xnor_describe": (None, [handle, ctypes.POINTER(_Info)]),
-        "xnor_prepare": (ctypes.c_int, [handle, int32, int32, int32, int32, int32]),
-        "xnor_verify": (ctypes.c_int, [handle, int32, int32]),
-        "xnor_run": (ctypes.c_int, [handle, address, int32, int32, address]),
-        "xnor_error": (text, [handle]),
-        "xnor_free": (None, [handle]),
-    }
-    for name, (result, arguments) in kinds.items():
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    return library
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_models)

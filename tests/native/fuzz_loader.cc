@@ -39,7 +39,8 @@ void run_all(xnor_model* model) {
   if (info.multiple > 16 || info.num_ops > 64) return;
   std::vector<float> image(static_cast<size_t>(side) * side, 0.25f), out(image.size());
   for (int mode : {XNOR_STREAMED, XNOR_LAYERS})
-    if (xnor_prepare(model, side, side, 0, 2, mode) == XNOR_OK) xnor_run(model, image.data(), XNOR_F32, 1, out.data());
+    if (xnor_prepare(model, side, side, 0, 2, mode) == XNOR_OK)
+      xnor_run(model, image.data(), side, side, XNOR_F32, 1, out.data());
 }
 
 }  // namespace

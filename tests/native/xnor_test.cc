@@ -54,9 +54,9 @@ void test_no_allocation(const std::vector<uint8_t>& file) {
         expect(xnor_load(file.data(), file.size(), set->name, &model, text, sizeof text) == XNOR_OK, text);
         std::vector<uint8_t> image(37 * 41, 100);
         std::vector<float> out(image.size());
-        expect(xnor_prepare(model, 37, 41, 1, threads, mode) == XNOR_OK, xnor_error(model));
+        expect(xnor_prepare(model, 37, 41, 1, threads, mode) == XNOR_OK, xnor_error());
         const long before = allocations;
-        for (int i = 0; i < 3; ++i) xnor_run(model, image.data(), XNOR_U8, 1, out.data());
+        for (int i = 0; i < 3; ++i) xnor_run(model, image.data(), 37, 41, XNOR_U8, 1, out.data());
         const long num_allocations = allocations - before;
         expect(num_allocations == 0, std::string(set->name) + ": run() allocates");
         xnor_free(model);

@@ -48,9 +48,9 @@ def test_a_search_without_speed_loads_no_engine() -> None:
         "from irnas.core import catalog;"
         "found = pricing.pricer(s, pricing.target_of(s))(catalog.load('biisnet').default());"
         "assert 'fps' not in found and found['ops'] > 0;"
-        "from irnas.runtime import engine;"
+        "from irnas.runtime import library;"
         "loaded = [m for m in sys.modules if m.startswith(('irnas.deploy.device', 'onnx'))];"
-        "print(loaded, engine._open.cache_info().misses)"
+        "print(loaded, library._open.cache_info().misses)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[] 0"

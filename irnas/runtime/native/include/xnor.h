@@ -1,6 +1,12 @@
 /* The C interface of the XNOR engine. Nothing here throws or prints; xnor_run allocates nothing.
  *
- * A model may be used by one thread at a time; two models are independent of each other. */
+ * Threads. Any thread may call anything at any time, but xnor_free while another call on that model goes on. Calls on
+ * one model wait for each other, so threads that share it run one after the other; two models are independent. What is
+ * prepared is prepared for all threads: where they run images of several sizes, xnor_run answers XNOR_ARGUMENT for
+ * those of another size than the last xnor_prepare, whoever called it. A mask is right, or there is none.
+ *
+ * Processes. fork() waits for the calls that go on, and the child has every model of its parent. One that was prepared
+ * with more than one thread is not prepared in the child, where xnor_run answers XNOR_ARGUMENT until it is. */
 #ifndef XNOR_H
 #define XNOR_H
 
@@ -18,7 +24,7 @@ extern "C" {
 #endif
 
 /* Rises when this interface changes. */
-#define XNOR_ABI 4
+#define XNOR_ABI 5
 
 typedef struct xnor_model xnor_model;
 
@@ -93,8 +99,10 @@ XNOR_API int xnor_prepare(xnor_model* model, int32_t height, int32_t width, int3
 
 /* Runs one image [height][width][channels] of `type` into out [height][width], the probability of a target.
  *
- * channels: those of the model, or 1, which is repeated. */
-XNOR_API int xnor_run(xnor_model* model, const void* image, int32_t type, int32_t channels, float* out);
+ * height, width: those of the last xnor_prepare; others are XNOR_ARGUMENT. channels: those of the model, or 1, which is
+ * repeated. */
+XNOR_API int xnor_run(xnor_model* model, const void* image, int32_t height, int32_t width, int32_t type,
+                      int32_t channels, float* out);
 
 /* Counts of more than 8 bits as the bytes that xnor_run takes (FORMAT.md, section 8): low becomes 0 and high 255, which
  * should be the model's `counts`. */
@@ -104,8 +112,8 @@ XNOR_API void xnor_map_counts(const uint16_t* counts, size_t num, double low, do
  * must be prepared anew afterwards. */
 XNOR_API int xnor_verify(xnor_model* model, int32_t threads, int32_t mode);
 
-/* What the last failing call on this model said. */
-XNOR_API const char* xnor_error(const xnor_model* model);
+/* What the last failing call of this thread said, xnor_load aside; it lives until the thread's next call. */
+XNOR_API const char* xnor_error(void);
 
 XNOR_API void xnor_free(xnor_model* model);
 

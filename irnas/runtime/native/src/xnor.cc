@@ -10,16 +10,24 @@
 #include <string>
 #include <vector>
 
+#include "guard.h"
 #include "session.h"
 #include "sha256.h"
 
 struct xnor_model {
   xnor::Session session;
-  std::string error;
   bool prepared = false;
+  xnor::Guard guard{[](void* model) { static_cast<xnor_model*>(model)->orphan(); }, this};
+
+  void orphan() {
+    if (session.forget_threads()) prepared = false;
+  }
 };
 
 namespace {
+
+// What the last failing call of a thread said: another thread's call must not change it while it is read.
+thread_local std::string last_error;
 
 using xnor::Code;
 using xnor::Status;
@@ -53,9 +61,42 @@ std::string digest(const std::vector<float>& values) {
   return xnor::sha256_hex(reinterpret_cast<const uint8_t*>(values.data()), values.size() * sizeof(float));
 }
 
-int report(xnor_model* model, const Status& status) {
-  model->error = status.text;
+int report(const Status& status) {
+  last_error = status.text;
   return static_cast<int>(status.code);
+}
+
+// Whoever calls these holds the lock of the model.
+Status prepare(xnor_model* model, const xnor::Request& request) {
+  model->prepared = false;
+  const Status status = guarded([&] { return model->session.prepare(request); });
+  model->prepared = status.ok();
+  return status;
+}
+
+Status verify(xnor_model* model, int32_t threads, const xnor::Mode* mode) {
+  const xnor::Network& network = model->session.network();
+  const xnor::ReferenceRun& reference = network.reference;
+  XNOR_TRY(prepare(model, {reference.height, reference.width, false, threads, mode}));
+  model->prepared = false;  // for whoever comes next
+  const size_t pixels = static_cast<size_t>(reference.height) * reference.width;
+  const std::vector<float> input = reference_input(reference.seed, pixels * network.channels);
+  std::vector<float> output(pixels);
+  model->session.run({input.data(), false, network.channels}, output.data());
+  if (digest(input) != reference.input_sha256)
+    return xnor::refuse_file("R15: reference.input_sha256", reference.input_sha256, digest(input));
+  if (digest(output) != reference.output_sha256)
+    return xnor::refuse_file("R15: reference.output_sha256", reference.output_sha256, digest(output));
+  return {};
+}
+
+// Calls work(mode) with the way of running that a number stands for; null leaves the choice to the plan.
+template <typename Work>
+Status with_mode(int32_t mode, Work work) {
+  if (mode < XNOR_AUTO || mode > XNOR_LAYERS)
+    return xnor::refuse(Code::kArgument, "mode: got " + std::to_string(mode) + "; must be 0..2");
+  const xnor::Mode wanted = mode == XNOR_LAYERS ? xnor::Mode::kLayers : xnor::Mode::kStreamed;
+  return work(mode == XNOR_AUTO ? nullptr : &wanted);
 }
 
 }  // namespace
@@ -109,6 +150,7 @@ int xnor_load(const void* bytes, size_t size, const char* kernels, xnor_model** 
 }
 
 void xnor_describe(const xnor_model* model, xnor_info* info) {
+  const auto lock = model->guard.lock();
   const xnor::Network& network = model->session.network();
   const xnor::Plan& plan = model->session.plan();
   info->kernels = model->session.kernels().name;
@@ -125,22 +167,23 @@ void xnor_describe(const xnor_model* model, xnor_info* info) {
 }
 
 int xnor_prepare(xnor_model* model, int32_t height, int32_t width, int32_t extend, int32_t threads, int32_t mode) {
-  model->prepared = false;
-  const Status status = guarded([&]() -> Status {
-    if (mode < XNOR_AUTO || mode > XNOR_LAYERS)
-      return xnor::refuse(Code::kArgument, "mode: got " + std::to_string(mode) + "; must be 0..2");
-    const xnor::Mode wanted = mode == XNOR_LAYERS ? xnor::Mode::kLayers : xnor::Mode::kStreamed;
-    return model->session.prepare({height, width, extend != 0, threads, mode == XNOR_AUTO ? nullptr : &wanted});
-  });
-  model->prepared = status.ok();
-  return report(model, status);
+  const auto lock = model->guard.lock();
+  return report(with_mode(
+      mode, [&](const xnor::Mode* wanted) { return prepare(model, {height, width, extend != 0, threads, wanted}); }));
 }
 
-int xnor_run(xnor_model* model, const void* image, int32_t type, int32_t channels, float* out) {
+int xnor_run(xnor_model* model, const void* image, int32_t height, int32_t width, int32_t type, int32_t channels,
+             float* out) {
+  const auto lock = model->guard.lock();
+  const xnor::Plan& plan = model->session.plan();
   const int own = model->session.network().channels;
-  if (!model->prepared) return report(model, {Code::kArgument, "run: got an unprepared model; must be prepared"});
+  if (!model->prepared) return report({Code::kArgument, "run: got an unprepared model; must be prepared"});
+  if (height != plan.height || width != plan.width)
+    return report({Code::kArgument, "run: got an image of " + std::to_string(height) + "x" + std::to_string(width) +
+                                        "; must be " + std::to_string(plan.height) + "x" + std::to_string(plan.width) +
+                                        ", for which the model was prepared last"});
   if ((type != XNOR_U8 && type != XNOR_F32) || (channels != 1 && channels != own) || !image || !out)
-    return report(model, {Code::kArgument, "run: got another image; must be bytes or floats of the model's channels"});
+    return report({Code::kArgument, "run: got another image; must be bytes or floats of the model's channels"});
   model->session.run({image, type == XNOR_U8, channels}, out);
   return XNOR_OK;
 }
@@ -153,25 +196,12 @@ void xnor_map_counts(const uint16_t* counts, size_t num, double low, double high
 }
 
 int xnor_verify(xnor_model* model, int32_t threads, int32_t mode) {
-  const xnor::Network& network = model->session.network();
-  const xnor::ReferenceRun& reference = network.reference;
-  const int code = xnor_prepare(model, reference.height, reference.width, 0, threads, mode);
-  if (code != XNOR_OK) return code;
-  return report(model, guarded([&]() -> Status {
-                  const size_t pixels = static_cast<size_t>(reference.height) * reference.width;
-                  const std::vector<float> input = reference_input(reference.seed, pixels * network.channels);
-                  std::vector<float> output(pixels);
-                  model->session.run({input.data(), false, network.channels}, output.data());
-                  model->prepared = false;
-                  if (digest(input) != reference.input_sha256)
-                    return xnor::refuse_file("R15: reference.input_sha256", reference.input_sha256, digest(input));
-                  if (digest(output) != reference.output_sha256)
-                    return xnor::refuse_file("R15: reference.output_sha256", reference.output_sha256, digest(output));
-                  return {};
-                }));
+  const auto lock = model->guard.lock();
+  return report(guarded(
+      [&] { return with_mode(mode, [&](const xnor::Mode* wanted) { return verify(model, threads, wanted); }); }));
 }
 
-const char* xnor_error(const xnor_model* model) { return model->error.c_str(); }
+const char* xnor_error(void) { return last_error.c_str(); }
 
 void xnor_free(xnor_model* model) { delete model; }
 

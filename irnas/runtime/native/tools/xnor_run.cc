@@ -169,7 +169,7 @@ std::string run_file(const Options& options, const Mapping& mapping, const std::
   std::string error = xnor::tools::read_frames(path, options.raw_height, options.raw_width, &frames);
   if (!error.empty()) return error;
   if (xnor_prepare(model, frames.height, frames.width, 1, options.threads, XNOR_AUTO) != XNOR_OK)
-    return path + ": " + xnor_error(model);
+    return path + ": " + xnor_error();
   map_frames(mapping, &frames);
   const size_t count = size_t(frames.height) * frames.width, bytes = count * frames.item_bytes();
   const int32_t type = frames.kind == xnor::tools::Kind::kFloats ? XNOR_F32 : XNOR_U8;
@@ -178,7 +178,8 @@ std::string run_file(const Options& options, const Mapping& mapping, const std::
     const uint8_t* image = frames.bytes.data() + n * bytes;
     for (int r = 0; r < options.repeat; ++r) {
       const double wall = now_ms(CLOCK_MONOTONIC), cpu = now_ms(CLOCK_PROCESS_CPUTIME_ID);
-      if (xnor_run(model, image, type, 1, probabilities.data()) != XNOR_OK) return path + ": " + xnor_error(model);
+      if (xnor_run(model, image, frames.height, frames.width, type, 1, probabilities.data()) != XNOR_OK)
+        return path + ": " + xnor_error();
       times->wall.push_back(now_ms(CLOCK_MONOTONIC) - wall);
       times->cpu.push_back(now_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu);
     }
@@ -219,7 +220,7 @@ int main(int argc, char** argv) {
   Times times;
   if (options.verify) {
     const int code = xnor_verify(model, options.threads, XNOR_AUTO);
-    if (code != XNOR_OK) error = options.paths[0] + ": " + xnor_error(model);
+    if (code != XNOR_OK) error = options.paths[0] + ": " + xnor_error();
     options.paths.resize(1);
   }
   xnor_info info;
