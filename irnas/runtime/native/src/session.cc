@@ -1,9 +1,24 @@
+#include "session.h"
+
 #include <algorithm>
 #include <cstring>
 
-#include "session_place.h"
-
 namespace xnor {
+
+// Where the rows of one band lie.
+struct Session::Place {
+  const Plan& plan;
+  const std::vector<Ring>& rings;
+  uint8_t* arena;
+  uint8_t* scratch;
+
+  template <typename T = float>
+  T* row(int map, int y) const {
+    const Ring& ring = rings[map];
+    return reinterpret_cast<T*>(arena + ring.offset +
+                                plan.stages[map].row_bytes * static_cast<size_t>(y % ring.height));
+  }
+};
 
 Status Session::load(const uint8_t* bytes, size_t size, const char* kernel_name) {
   XNOR_TRY(choose_kernels(kernel_name, &kernels_));
@@ -20,9 +35,6 @@ Status Session::prepare(const Request& request) {
   arena_ = Table<uint8_t>();
   arena_.resize(bytes);
   scratch_.resize(plan.scratch_bytes * plan.threads);
-  size_t plane = 0;
-  for (const Stage& stage : plan.stages) plane = std::max(plane, stage.plane);
-  zeros_.assign(plane + 2 * kMargin, 0.0f);
   if (!pool_ || pool_->size() != plan.threads) pool_ = std::make_unique<Pool>(plan.threads);
   plan_ = std::move(plan);
   return {};
@@ -73,16 +85,6 @@ void Session::run_row(const Place& place, int s, int row) {
       return input_row(stage, row, out);
     case StepKind::kSign:
       return kernels_->sign({op, place.row(x, row), stage.channels, stage.width, reinterpret_cast<uint8_t*>(out)});
-    case StepKind::kToPlanes:
-    case StepKind::kFromPlanes:
-    case StepKind::kPlaneConv:
-    case StepKind::kTapSums:
-    case StepKind::kMean:
-    case StepKind::kExciteKernel:
-    case StepKind::kExcite:
-      return plane_row(place, stage, row, out);
-    case StepKind::kSigmoid:
-      return kernels_->sigmoid(place.row(x, row), out, items);
     case StepKind::kBlock:
     case StepKind::kConv:
       return window_row(place, stage, row, out);
@@ -144,8 +146,7 @@ void Session::window_row(const Place& place, const Stage& stage, int row, float*
     if (first + ky >= 0 && first + ky < x.height) rows[ky] = place.row(stage.in[0], first + ky);
   if (stage.kind == StepKind::kConv) {
     const auto at = [&](int ky) { return static_cast<const float*>(rows[ky]); };
-    const TwoSlope* slopes = stage.slopes < 0 ? nullptr : &network_.ops[stage.slopes].maps[0];
-    return kernels_->conv({&op, {at(0), at(1), at(2)}, out, x.channels, x.width, stage.width, place.scratch, slopes});
+    return kernels_->conv({&op, {at(0), at(1), at(2)}, out, x.channels, x.width, stage.width, place.scratch});
   }
   const auto at = [&](int ky) { return static_cast<const uint8_t*>(rows[ky]); };
   const int row_class = op.kernel == 1 ? 0 : (rows[0] ? 0 : 1) + (rows[2] ? 0 : 2);
