@@ -1,9 +1,9 @@
-"""The comparison of strategies in README.md, made again: its table and docs/search.png.
+"""The comparison of strategies in docs/strategies.md, made again: its table and docs/search.png.
 
     python tests/bench/strategies.py [--bench docs/bench/biisnet-nudt-bits.parquet] [--seeds 20] [--jobs 2]
 
 Replays every strategy on a table of full trainings (``irnas simulate``), draws the picture, and writes the medians
-between the two marks in README.md. It also says where a strategy is behind random search. About twenty minutes of one
+between the two marks there. It also says where a strategy is behind random search. About twenty minutes of one
 core.
 """
 
@@ -53,7 +53,7 @@ def replaced(page: str, inside: str) -> str:
     before, _, rest = page.partition(MARKS[0])
     _, _, after = rest.partition(MARKS[1])
     if not after:
-        raise SystemExit(f"README.md: got no {MARKS[0]} and {MARKS[1]}; must have both")
+        raise SystemExit(f"docs/strategies.md: got no {MARKS[0]} and {MARKS[1]}; must have both")
     return f"{before}{MARKS[0]}\n{inside}\n{MARKS[1]}{after}"
 
 
@@ -82,7 +82,7 @@ def main() -> None:
         arguments.keep.write_text(output)
     document = json.loads(output)
     inside = table(document)
-    page = ROOT / "README.md"
+    page = ROOT / "docs" / "strategies.md"
     page.write_text(replaced(page.read_text(), inside))
     print(inside)
     if "random" in document["strategies"]:
