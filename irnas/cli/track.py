@@ -23,7 +23,7 @@ def rebuild(run: RunUri) -> None:
     """Make in MLflow whatever is missing of a run; safe to repeat."""
     from irnas.tracking import client
 
-    store, num_trials = client.rebuild(run)
+    store, num_trials = client.rebuild(run, warn=lambda text: typer.echo(text, err=True))
     typer.echo(f"{run}: the search and its {num_trials} trials are in {store}")
 
 

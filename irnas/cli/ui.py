@@ -40,11 +40,13 @@ def ui_command(folder: Path, port: int) -> list[str]:
     Raises:
         SettingsError: no search in that folder was ever mirrored.
     """
-    from irnas.tracking.client import ARTIFACT_FOLDER, DATABASE, sqlite_uri
+    from irnas.tracking.database import ARTIFACT_FOLDER, DATABASE, damage_of, sqlite_uri
 
     database = folder.absolute() / DATABASE
     if not database.is_file():
         raise SettingsError(f"ui: got {str(folder)!r} without {DATABASE}; must be a folder of runs, as 'runs' is")
+    if damage := damage_of(database):
+        raise SettingsError(f"ui: got {damage} in {database}; must be made anew (irnas track rebuild {folder}/RUN)")
     return [
         sys.executable,
         "-m",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tempfile
 import threading
 import time
@@ -16,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
 
 from irnas import storage
 from irnas.core.errors import IrnasError, SettingsError
@@ -25,6 +23,7 @@ from irnas.record.ledger import Ledger
 from irnas.record.run import Run
 from irnas.storage import lock
 from irnas.storage.retry import retry
+from irnas.tracking import database
 from irnas.tracking.entries import Entry, Point, entries
 from irnas.tracking.mlflow_errors import as_irnas_error, cause_of
 
@@ -33,9 +32,6 @@ EXPERIMENT = "irnas"
 
 ARTIFACTS = ("report.html", "report.png", "results.parquet")
 """Files of a run that its parent run keeps once the search has ended."""
-
-DATABASE, ARTIFACT_FOLDER = "mlflow.db", "mlartifacts"
-"""Names of the SQLite store and of its files, beside the runs of a folder."""
 
 HASTE_S, PATIENCE_S = 5, 120
 """How long an answer may take: during a search, so that a dead server costs it seconds; where somebody waits for it."""
@@ -81,17 +77,6 @@ class _Held:
     points: set[Point] = field(default_factory=set)
 
 
-def default_uri(run_uri: str) -> str:
-    """The SQLite store of the folder that holds the run; of ``runs`` here where the run is not a local folder."""
-    folder = storage.local(run_uri).parent if storage.is_local(run_uri) else Path("runs").absolute()
-    return sqlite_uri(folder / DATABASE)
-
-
-def sqlite_uri(database: Path) -> str:
-    """The URI of an SQLite store; a ``%``, ``?`` or ``#`` of a path would mean something else in it."""
-    return "sqlite:///" + re.sub("[%?#]", lambda match: quote(match[0]), str(database))
-
-
 def set_environment(timeout_s: int = HASTE_S) -> None:
     """Set what MLflow reads from the environment, except where the user has set it."""
     for name, value in {**_ENVIRONMENT, "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout_s)}.items():
@@ -102,11 +87,18 @@ def set_environment(timeout_s: int = HASTE_S) -> None:
 class Mirror:
     """Brings MLflow up to date with the ledger of one run."""
 
-    def __init__(self, uri: str, tracking_uri: str | None = None, timeout_s: int = HASTE_S) -> None:
+    def __init__(
+        self,
+        uri: str,
+        tracking_uri: str | None = None,
+        timeout_s: int = HASTE_S,
+        warn: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self.uri = uri
         self._ledger = Ledger(uri)
         self.timeout_s = timeout_s
-        self.tracking_uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(uri)
+        self.tracking_uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or database.default_uri(uri)
+        self._warn = warn
         self._client: Any = None
         self._experiment = ""
         self._runs: dict[int | None, _Held] = {}
@@ -159,11 +151,12 @@ class Mirror:
         set_environment(self.timeout_s)
         from mlflow.tracking import MlflowClient
 
+        database.prepare(self.tracking_uri, self._warn, may_replace=self.tracking_uri == database.default_uri(self.uri))
         client = MlflowClient(tracking_uri=self.tracking_uri)
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
-            self._experiment = client.create_experiment(name, _artifact_location(self.tracking_uri))
+            self._experiment = client.create_experiment(name, database.artifact_location(self.tracking_uri))
         elif experiment.lifecycle_stage == "deleted":
             raise SettingsError(
                 f"MLflow experiment {name!r}: got one that was deleted; must be restored "
@@ -270,7 +263,7 @@ def follow(
         is_last = stop.wait(wait_s)
         began = time.monotonic()
         try:
-            mirror = mirror or Mirror(uri)
+            mirror = mirror or Mirror(uri, warn=warn)
             retry(mirror.sync, _WAITS_S[:1] if is_last else (), on=(Exception,), unless=(SettingsError,))
             if has_failed and not has_recovered:
                 has_recovered = True
@@ -290,14 +283,18 @@ def follow(
             return
 
 
-def rebuild(uri: str, tracking_uri: str | None = None) -> tuple[str, int]:
+def rebuild(
+    uri: str, tracking_uri: str | None = None, warn: Callable[[str], None] = lambda text: None
+) -> tuple[str, int]:
     """Make in MLflow whatever is missing of a run; returns the store and the number of trials.
+
+    ``warn`` gets a line where a broken store was set aside.
 
     Raises:
         SettingsError: there is no run, or the store cannot be written to.
         ServiceError: the store is out of reach.
     """
-    mirror = Mirror(uri, tracking_uri, PATIENCE_S)
+    mirror = Mirror(uri, tracking_uri, PATIENCE_S, warn)
     num_trials = len(Run.read(uri).trials)
     try:
         retry(
@@ -335,13 +332,6 @@ def _batches(points: Sequence[Point], params: Mapping[str, str], tags: Mapping[s
     while texts or marks or metrics:
         yield {"metrics": metrics[:_MAX_METRICS], "params": texts[:_MAX_TEXTS], "tags": marks[:_MAX_TEXTS]}
         metrics, texts, marks = metrics[_MAX_METRICS:], texts[_MAX_TEXTS:], marks[_MAX_TEXTS:]
-
-
-def _artifact_location(tracking_uri: str) -> str | None:
-    """Beside an SQLite store; a server decides for itself."""
-    if not tracking_uri.startswith("sqlite:///"):
-        return None
-    return (Path(unquote(tracking_uri.removeprefix("sqlite:///"))).absolute().parent / ARTIFACT_FOLDER).as_uri()
 
 
 def _cut(text: str) -> str:

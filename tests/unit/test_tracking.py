@@ -24,6 +24,7 @@ from irnas.record.ledger import Ledger
 from irnas.record.run import Run
 from irnas.storage import lock
 from irnas.tracking import client as tracking
+from irnas.tracking import database
 from irnas.tracking.mlflow_errors import as_irnas_error
 
 pytestmark = [
@@ -38,7 +39,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tracking.set_environment()
     from mlflow.tracking import MlflowClient
 
-    path = tmp_path_factory.mktemp("mlflow") / tracking.DATABASE
+    path = tmp_path_factory.mktemp("mlflow") / database.DATABASE
     MlflowClient(tracking_uri=f"sqlite:///{path}")
     return path
 
@@ -50,14 +51,14 @@ def runs(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
     folder = tmp_path / "runs"
     folder.mkdir()
-    shutil.copy(template, folder / tracking.DATABASE)
+    shutil.copy(template, folder / database.DATABASE)
     return folder
 
 
 def client_of(runs: Path) -> Any:
     from mlflow.tracking import MlflowClient
 
-    return MlflowClient(tracking_uri=f"sqlite:///{runs / tracking.DATABASE}")
+    return MlflowClient(tracking_uri=f"sqlite:///{runs / database.DATABASE}")
 
 
 def found(runs: Path) -> list[Any]:
@@ -188,8 +189,8 @@ def test_a_sync_that_died_is_completed_by_the_next(
     after = state(runs)
     clean = tmp_path / "clean"
     clean.mkdir()
-    shutil.copy(template, clean / tracking.DATABASE)
-    tracking.Mirror(uri, f"sqlite:///{clean / tracking.DATABASE}").sync()
+    shutil.copy(template, clean / database.DATABASE)
+    tracking.Mirror(uri, f"sqlite:///{clean / database.DATABASE}").sync()
     assert after == state(clean)
 
 
@@ -257,7 +258,7 @@ def test_rebuild_makes_what_somebody_deleted(runs: Path) -> None:
         if run.data.tags.get("irnas.trial") in (None, "1"):
             client.delete_run(run.info.run_id)
     assert len(state(runs)) == 4
-    assert tracking.rebuild(uri) == (f"sqlite:///{runs / tracking.DATABASE}", 5)
+    assert tracking.rebuild(uri) == (f"sqlite:///{runs / database.DATABASE}", 5)
     assert state(runs) == before
 
 
@@ -414,7 +415,7 @@ def test_the_files_of_the_run_are_kept_with_it(runs: Path) -> None:
         "report.html",
         "results.parquet",
     ]
-    (kept,) = (runs / tracking.ARTIFACT_FOLDER).glob("*/artifacts/report.html")
+    (kept,) = (runs / database.ARTIFACT_FOLDER).glob("*/artifacts/report.html")
     assert kept.read_text() == "<p>second"
 
 
@@ -429,9 +430,9 @@ def test_a_long_text_is_cut(runs: Path) -> None:
 
 
 def test_where_the_store_is(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = f"sqlite:///{runs / tracking.DATABASE}"
-    assert tracking.default_uri(str(runs / "one")) == here
-    assert tracking.default_uri(f"file://{runs / 'one'}") == here
+    here = f"sqlite:///{runs / database.DATABASE}"
+    assert database.default_uri(str(runs / "one")) == here
+    assert database.default_uri(f"file://{runs / 'one'}") == here
     assert tracking.Mirror(str(runs / "one")).tracking_uri == here
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     assert tracking.Mirror(str(runs / "one")).tracking_uri == "http://127.0.0.1:1"
@@ -529,7 +530,7 @@ def test_following_goes_on_until_it_is_stopped_and_syncs_once_more(monkeypatch: 
     stop, syncs, told = threading.Event(), list[bool](), list[str]()
 
     class Counted:
-        def __init__(self, uri: str) -> None:
+        def __init__(self, uri: str, **_: object) -> None:
             self.uri = uri
 
         def sync(self) -> None:
@@ -579,6 +580,6 @@ def test_settings_of_the_user_stay(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_store_lies_in_its_folder_whatever_its_name(tmp_path: Path) -> None:
     folder = tmp_path / "a%20b?c#d"
-    uri = tracking.default_uri(str(folder / "run"))
-    assert make_url(uri).database == f"{folder / tracking.DATABASE}"
-    assert tracking._artifact_location(uri) == (folder / tracking.ARTIFACT_FOLDER).as_uri()
+    uri = database.default_uri(str(folder / "run"))
+    assert make_url(uri).database == f"{folder / database.DATABASE}"
+    assert database.artifact_location(uri) == (folder / database.ARTIFACT_FOLDER).as_uri()
