@@ -15,6 +15,7 @@ from irnas.baseline.patch_image import ipi
 from irnas.baseline.patch_tensor import pstnn
 from irnas.baseline.scale import Image, Score
 from irnas.core.errors import SettingsError
+from irnas.core.text import did_you_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,5 +48,5 @@ def find_method(name: str) -> Method:
         SettingsError: there is none.
     """
     if name not in METHODS:
-        raise SettingsError(f"baseline: got {name!r}; one of {', '.join(METHODS)}")
+        raise SettingsError(f"baseline: got {name!r}; one of {', '.join(METHODS)}{did_you_mean(name, METHODS)}")
     return METHODS[name]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from irnas.core import own_code
 from irnas.core.errors import SettingsError, SpaceError
 from irnas.core.settings import ALL_PUBLISHED, HEADLINES
 from irnas.core.space import Genotype, Space
+from irnas.core.text import did_you_mean
 from irnas.core.union import unite
 
 
@@ -62,7 +63,8 @@ def find_folder(space: str) -> Path:
     for candidate in (*candidates, path):
         if (candidate / "space.yaml").is_file():
             return candidate
-    raise SpaceError(f"space: got {space!r}; one of {', '.join(list_names())}, or a folder with a space.yaml")
+    hint = did_you_mean(space, list_names())
+    raise SpaceError(f"space: got {space!r}; one of {', '.join(list_names())}, or a folder with a space.yaml{hint}")
 
 
 def load(space: str) -> Space:
@@ -73,7 +75,24 @@ def load(space: str) -> Space:
     """
     if "," in space:
         return unite([load(name.strip()) for name in space.split(",")])
-    return Space.from_document(_read(find_folder(space) / "space.yaml"))
+    folder = find_folder(space)
+    parsed, source = Space.from_document(_read(folder / "space.yaml")), own_code.read(folder)
+    return parsed if source is None else replace(parsed, family=own_code.family_of(parsed.family, source))
+
+
+def admit_code(space: str) -> Space:
+    """Load a space that a user has named, whose own code, if it has any, may be run from now on.
+
+    Where the name comes from a record or a file instead, only ``load`` may be called.
+
+    Raises:
+        SpaceError: there is no such space, or its file is wrong.
+    """
+    parsed = load(space)
+    for name, member in zip(space.split(","), parsed.members or (parsed,), strict=True):
+        if (source := own_code.read(find_folder(name.strip()))) is not None:
+            own_code.admit(member.family, source)
+    return parsed
 
 
 def load_published(space: str) -> tuple[Published, ...]:
@@ -101,9 +120,8 @@ def find_point(space: str, text: str) -> Genotype:
         if text in ("", "default"):
             return parsed.default()
         if text not in members:
-            raise SpaceError(
-                f"point of {parsed.name}: got {text!r}; one of default, {', '.join(members)}, or axis=value,..."
-            )
+            one_of = f"one of default, {', '.join(members)}, or axis=value,...{did_you_mean(text, members)}"
+            raise SpaceError(f"point of {parsed.name}: got {text!r}; {one_of}")
         return members[text]
     pairs = dict(_parse_pair(part) for part in text.split(","))
     return parsed.complete({axis: parse_value(parsed, axis, value) for axis, value in pairs.items()})
@@ -128,8 +146,7 @@ def find_designs(space: str, text: str) -> list[tuple[str, Genotype]]:
     for word in (part.strip() for part in text.split(",")):
         wanted = [row for row in rows if word in (row.name, ALL_PUBLISHED) or (word == HEADLINES and row.is_headline)]
         if not wanted:
-            near = difflib.get_close_matches(word, [row.name for row in rows], n=1)
-            hint = f"; did you mean {near[0]}" if near else ""
+            hint = did_you_mean(word, [row.name for row in rows])
             raise SettingsError(
                 f"warm-start: got {word!r}; must be none, {HEADLINES}, {ALL_PUBLISHED}, or names of published designs "
                 f"(irnas spaces {space}){hint}"

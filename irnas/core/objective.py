@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from irnas.core.errors import SettingsError
-from irnas.core.text import format_si
+from irnas.core.text import did_you_mean, format_si
 
 Goal = Literal["max", "min"]
 Kind = Literal["metric", "cost", "runtime"]
@@ -232,7 +232,8 @@ def parse(names: str | Sequence[str]) -> tuple[Objective, ...]:
     parts = [n for n in parts if n]
     for name in parts:
         if name not in OBJECTIVES:
-            raise SettingsError(f"objective: got {name!r}; one of {', '.join(OBJECTIVES)}")
+            hint = did_you_mean(name, OBJECTIVES)
+            raise SettingsError(f"objective: got {name!r}; one of {', '.join(OBJECTIVES)}{hint}")
     if not parts or len(set(parts)) != len(parts):
         raise SettingsError(f"objective: got {','.join(parts)!r}; must be one or more different names")
     return tuple(OBJECTIVES[n] for n in parts)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from irnas.core.errors import SettingsError
+from irnas.core.text import did_you_mean
 
 LOSSES = ("softiou", "softiou_image", "bce", "dice", "focal")
 OPTIMIZERS = ("adamw", "adam", "sgd")
@@ -39,7 +40,8 @@ def _check_names(where: str, text: str, known: tuple[str, ...], words: tuple[str
     for name in [] if text in words else text.split("+"):
         if name not in known:
             must_be = f"one of {', '.join(known)}, several such as {'+'.join(known[:2])}, {' or '.join(words)}"
-            raise SettingsError(f"{where}: got {name!r}; must be {must_be}")
+            hint = did_you_mean(name, (*known, *words))
+            raise SettingsError(f"{where}: got {name!r}; must be {must_be}{hint}")
 
 
 def _check_crop(where: str, crop: int) -> None:

@@ -18,6 +18,7 @@ import yaml
 from irnas.core import catalog
 from irnas.core.errors import SettingsError
 from irnas.core.recipe import RECIPE_NAMES, Budget, Late, Recipe
+from irnas.core.text import did_you_mean
 
 _T = TypeVar("_T", Budget, Late, Recipe)
 
@@ -44,7 +45,8 @@ def load_recipe(space: str, which: str) -> tuple[Budget, Recipe]:
     if which not in RECIPE_NAMES:
         path = Path(which)
         if not path.is_file():
-            raise SettingsError(f"recipe: got {which!r}; must be {', '.join(RECIPE_NAMES)}, or a file that holds one")
+            must = f"must be {', '.join(RECIPE_NAMES)}, or a file that holds one{did_you_mean(which, RECIPE_NAMES)}"
+            raise SettingsError(f"recipe: got {which!r}; {must}")
         return parse_recipe(_read(path), str(path))
     first, *others = (_load_of_family(name.strip(), which) for name in space.split(","))
     if any(other != first for other in others):
@@ -66,7 +68,8 @@ def parse_recipe(document: object, where: str) -> tuple[Budget, Recipe]:
         if word in _REFUSED:
             raise SettingsError(f"{where}: got {word}; must be left out: {_REFUSED[word]}")
         if word not in known:
-            raise SettingsError(f"{where}: got {word!r}; must be one of {', '.join(sorted(known))}")
+            hint = did_you_mean(word, known)
+            raise SettingsError(f"{where}: got {word!r}; must be one of {', '.join(sorted(known))}{hint}")
     of_recipe = {word: value for word, value in document.items() if word not in budget_words}
     if of_recipe.get("late") is not None:
         of_recipe["late"] = _make(Late, of_recipe["late"], f"{where}, late")
@@ -100,7 +103,8 @@ def _make(kind: type[_T], document: object, where: str) -> _T:
     by_name: dict[str, Field[Any]] = {field.name: field for field in fields(kind)}
     for word in document:
         if word not in by_name:
-            raise SettingsError(f"{where}: got {word!r}; must be one of {', '.join(by_name)}")
+            hint = did_you_mean(word, by_name)
+            raise SettingsError(f"{where}: got {word!r}; must be one of {', '.join(by_name)}{hint}")
     if missing := [name for name, field in by_name.items() if field.default is MISSING and name not in document]:
         raise SettingsError(f"{where}: got no {missing[0]}; must be there")
     hints = get_type_hints(kind)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from irnas.core.errors import SpaceError
+from irnas.core.text import did_you_mean
 
 Value = str | int | float | bool
 When = tuple[str, tuple[Value, ...]]
@@ -141,7 +142,9 @@ class Space:
         for param in self.params:
             if param.name == name:
                 return param
-        raise SpaceError(f"space {self.name}: got parameter {name!r}; one of {', '.join(p.name for p in self.params)}")
+        names = [param.name for param in self.params]
+        hint = did_you_mean(name, names)
+        raise SpaceError(f"space {self.name}: got parameter {name!r}; one of {', '.join(names)}{hint}")
 
     def genotype(self, values: Mapping[str, Value]) -> Genotype:
         """The point with exactly these active values.

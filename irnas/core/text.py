@@ -1,8 +1,10 @@
-"""Numbers as people read and type them: amounts with an SI prefix, and times."""
+"""Numbers as people read and type them, amounts with an SI prefix and times; and names that are nearly right."""
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 
 from irnas.core.errors import SettingsError
 
@@ -68,3 +70,10 @@ def parse_duration(where: str, text: str) -> float:
     if quantity is None:
         raise SettingsError(f"{where}: got {text!r}; must be a time: 2h, 45m, 90s")
     return quantity[0] * _UNITS_S[quantity[1]]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What a message about an unknown name ends in: "; did you mean NAME", or nothing where none is near."""
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[near[0]]}" if near else ""

@@ -6,7 +6,6 @@ engine runs it, and ``NAME.json``, its card: what it is, what it was trained on,
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from irnas.core import catalog
 from irnas.core.errors import SettingsError
+from irnas.core.text import did_you_mean
 
 PREFIX = "zoo:"
 """Before a model's name, in the place of a file."""
@@ -60,9 +60,8 @@ def find_model(name: str) -> ZooModel:
     wanted, models = name.removeprefix(PREFIX), {model.name: model for model in list_models()}
     if wanted in models:
         return models[wanted]
-    near = difflib.get_close_matches(wanted, models, n=1)
-    hint = f"did you mean {near[0]}" if near else f"one of {', '.join(models) or 'none: the zoo is empty'}"
-    raise SettingsError(f"zoo: got {wanted!r}; {hint}")
+    hint = did_you_mean(wanted, models) or f"; one of {', '.join(models) or 'none: the zoo is empty'}"
+    raise SettingsError(f"zoo: got {wanted!r}{hint}")
 
 
 def resolve(source: str, *suffixes: str) -> str:

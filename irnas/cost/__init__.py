@@ -4,5 +4,6 @@
 """
 
 from irnas.cost.count import Cost, LayerCost, count, price, survey
+from irnas.cost.rules import Work
 
-__all__ = ["Cost", "LayerCost", "count", "price", "survey"]
+__all__ = ["Cost", "LayerCost", "Work", "count", "price", "survey"]

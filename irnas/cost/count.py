@@ -2,7 +2,8 @@
 
 The table irnas/cost/rules.py says for each layer type how large its output is, what it works and what it holds. In the
 pass the table stands in for the layers' own arithmetic, which on meta tensors would take ten times as long to yield the
-same shapes (a test holds the two together). A layer that the table lacks is an error, never a zero.
+same shapes (a test holds the two together). A layer that the table lacks is an error, never a zero; one of a user's own
+says what it works by a method ``work(x_shape, y_shape) -> Work``, and is then one layer with all that lies in it.
 
 Totals follow BiisNet, section 4.1: OPs = full precision + binary/64, Params = full precision + binary/32. What is
 counted is the network as it is deployed (irnas.nn.traits); papers count it as it is trained, which ``as_trained`` does.
@@ -18,9 +19,12 @@ import torch
 from torch import Tensor, nn
 
 from irnas import models
+from irnas.core import own_code
 from irnas.core.errors import SpaceError
 from irnas.core.space import Genotype
-from irnas.cost.rules import RULES, Work, held
+from irnas.cost.rules import RULES, Rule, Work, forward_shape, held
+from irnas.cost.torch_rules import TORCH_RULES
+from irnas.models import own
 from irnas.nn import traits
 
 Chw = tuple[int, int, int]
@@ -60,6 +64,7 @@ class Cost:
         return {name: float(getattr(total, name)) for name in ("ops", "params", "macs", "elementwise", "bytes")}
 
 
+_RULES = {**TORCH_RULES, **RULES}
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
@@ -90,7 +95,7 @@ def survey(genotype: Genotype, input_chw: Chw, *, window: bool = False, as_train
     """
     module = _build(genotype, input_chw)
     module = module if as_trained else traits.deploy(module)
-    return _count(module, _input_of(module, input_chw), window)
+    return _count_of(genotype, module, _input_of(module, input_chw), window=window)
 
 
 def price(genotype: Genotype, input_chw: Chw) -> dict[str, float]:
@@ -102,13 +107,19 @@ def price(genotype: Genotype, input_chw: Chw) -> dict[str, float]:
     # A copy, for counting changes what it counts; itself where a network is deployed as it is trained.
     deployed = traits.deploy(trained)
     size_chw = _input_of(trained, input_chw)
-    counted = _count(deployed, size_chw, window=False)
-    printed = counted if deployed is trained else _count(trained, size_chw, window=False)
+    counted = _count_of(genotype, deployed, size_chw)
+    printed = counted if deployed is trained else _count_of(genotype, trained, size_chw)
     costs = counted.values()
     if traits.frames(trained) > 1:
         # A file holds what all frames take.
         costs["bytes"] = float(survey(genotype, input_chw, window=True).total.bytes)
     return {**costs, "ops_paper": float(printed.total.ops), "params_paper": float(printed.total.params)}
+
+
+def _count_of(genotype: Genotype, network: nn.Module, input_chw: Chw, *, window: bool = False) -> Cost:
+    """The cost of a network whose forward may be a user's own code."""
+    with own.blame(genotype.family):
+        return _count(network, input_chw, window, must_be_map=own_code.is_own(genotype.family))
 
 
 def _build(genotype: Genotype, input_chw: Chw) -> nn.Module:
@@ -127,7 +138,7 @@ def _require_positive(input_chw: Chw) -> None:
         raise SpaceError(f"input: got {'x'.join(map(str, input_chw))}; must be positive channels, height and width")
 
 
-def _count(module: nn.Module, input_chw: Chw, window: bool) -> Cost:
+def _count(module: nn.Module, input_chw: Chw, window: bool, *, must_be_map: bool = False) -> Cost:
     frames = traits.frames(module)
     module = module if window else traits.per_frame(module)
     layers: list[LayerCost] = []
@@ -135,7 +146,9 @@ def _count(module: nn.Module, input_chw: Chw, window: bool) -> Cost:
     for name, part in ruled.items():
         part.forward = _stand_in(name, part, layers)
     with torch.no_grad():
-        module(torch.empty(1, *input_chw, device="meta"))
+        y_nchw = module(torch.empty(1, *input_chw, device="meta"))
+    if must_be_map and tuple(y_nchw.shape) != (wanted := (1, 1, *input_chw[1:])):
+        raise SpaceError(f"network: got an output of {list(y_nchw.shape)}; must be logits, {list(wanted)}")
     run = {layer.name for layer in layers}
     for name, part in ruled.items():
         if name not in run and held(part) != Work():
@@ -149,27 +162,39 @@ def _ruled(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]
     Raises:
         SpaceError: a part that has no rule and is no mere composition of others.
     """
-    if type(module) in RULES:
+    if _rule_of(module) is not None:
         yield name or type(module).__name__, module
         return
     children = list(module.named_children())
     is_leaf = not children and not isinstance(module, _CONTAINERS)
     if is_leaf or next(module.parameters(recurse=False), None) is not None:
-        known = ", ".join(sorted(rule.__name__ for rule in RULES))
-        raise SpaceError(f"cost of {name or 'network'}: got a layer of type {type(module).__name__}; one of {known}")
+        known = ", ".join(sorted(layer.__name__ for layer in _RULES))
+        must = f"must have a method work(self, x_shape, y_shape) -> irnas.cost.Work, or be one of {known}"
+        raise SpaceError(f"cost of {name or 'network'}: got a layer of type {type(module).__name__}; {must}")
     for child_name, child in children:
         yield from _ruled(child, f"{name}.{child_name}" if name else child_name)
 
 
+def _rule_of(part: nn.Module) -> Rule | None:
+    """What is known of a layer's work: by the table, or by itself."""
+    rule, own_work = _RULES.get(type(part)), getattr(type(part), "work", None)
+    return Rule(own_work, forward_shape) if rule is None and callable(own_work) else rule
+
+
 def _stand_in(name: str, part: nn.Module, layers: list[LayerCost]) -> Callable[..., Tensor]:
     """A forward that yields the shape of the layer's output and notes the cost."""
-    rule, stored = RULES[type(part)], [held(part)]
+    rule, stored = _rule_of(part), [held(part)]
+    assert rule is not None
 
     def forward(*inputs_nchw: Tensor) -> Tensor:
         shapes = [tuple(x.shape) for x in inputs_nchw]
         shape = rule.shape(part, *shapes)
         # A layer that runs twice works twice and is stored once.
-        work = rule.work(part, shapes[0], shape) + (stored.pop() if stored else Work())
+        worked: object = rule.work(part, shapes[0], shape)
+        if not isinstance(worked, Work):
+            got = f"{type(worked).__name__} of {type(part).__name__}.work"
+            raise SpaceError(f"cost of {name}: got {got}; must be irnas.cost.Work")
+        work = worked + (stored.pop() if stored else Work())
         layers.append(LayerCost(name=name, type=type(part).__name__, shape=shape[1:], work=work))
         return inputs_nchw[0].new_empty(shape)
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from irnas.nn import (
@@ -89,6 +90,13 @@ class Rule:
     """(layer, shape of each input) -> shape of its output."""
 
 
+def forward_shape(layer: nn.Module, *shapes: Shape) -> Shape:
+    """The shape that a layer's own arithmetic yields on the meta device, where no formula is written down."""
+    inputs_nchw = [torch.empty(shape, device="meta") for shape in shapes]
+    # Not the layer itself, whose forward may be stood in for.
+    return tuple(type(layer).forward(layer, *inputs_nchw).shape)
+
+
 def _windowed(channels: int, kernel: int, stride: int, padding: int, x: Shape, dilation: int = 1) -> Shape:
     reach = dilation * (kernel - 1) + 1
     height, width = ((side + 2 * padding - reach) // stride + 1 for side in x[2:])
@@ -96,9 +104,11 @@ def _windowed(channels: int, kernel: int, stride: int, padding: int, x: Shape, d
 
 
 def _full_shape(layer: nn.Conv2d, x: Shape) -> Shape:
-    assert isinstance(layer.padding, tuple), f"no cost rule for {layer}"
+    if not isinstance(layer.padding, tuple):
+        return forward_shape(layer, x)
     sides = {*zip(layer.kernel_size, layer.stride, layer.padding, layer.dilation, strict=True)}
-    assert len(sides) == 1, f"no cost rule for {layer}"
+    if len(sides) > 1:
+        return forward_shape(layer, x)
     kernel, stride, padding, dilation = sides.pop()
     return _windowed(layer.out_channels, kernel, stride, padding, x, dilation)
 
@@ -168,24 +178,30 @@ def _balance(layer: step.Balance, x: Shape, y: Shape) -> Work:
 
 def _pool_shape(layer: nn.AvgPool2d | nn.MaxPool2d, x: Shape) -> Shape:
     kernel, stride, padding = layer.kernel_size, layer.stride, layer.padding
-    assert isinstance(kernel, int) and isinstance(stride, int) and isinstance(padding, int), f"no cost rule for {layer}"
-    assert not layer.ceil_mode, f"no cost rule for {layer}"
-    return _windowed(x[1], kernel, stride, padding, x)
+    is_plain = not layer.ceil_mode and getattr(layer, "dilation", 1) == 1
+    if is_plain and isinstance(kernel, int) and isinstance(stride, int) and isinstance(padding, int):
+        return _windowed(x[1], kernel, stride, padding, x)
+    return forward_shape(layer, x)
 
 
 def _pool(layer: nn.AvgPool2d | nn.MaxPool2d, x: Shape, y: Shape) -> Work:
-    assert isinstance(layer.kernel_size, int)
-    return Work(elementwise=0 if isinstance(layer, nn.MaxPool2d) else math.prod(y) * layer.kernel_size**2)
+    kernel = layer.kernel_size
+    taps = kernel**2 if isinstance(kernel, int) else math.prod(kernel)
+    return Work(elementwise=0 if isinstance(layer, nn.MaxPool2d) else math.prod(y) * taps)
 
 
 def _upsample_shape(layer: nn.Upsample, x: Shape) -> Shape:
-    times = int(layer.scale_factor)  # type: ignore[arg-type]
-    return x[0], x[1], x[2] * times, x[3] * times
+    times = layer.scale_factor
+    if not isinstance(times, int | float) or times != int(times):
+        return forward_shape(layer, x)
+    return x[0], x[1], x[2] * int(times), x[3] * int(times)
 
 
-def _upsample(layer: nn.Upsample, x: Shape, y: Shape) -> Work:
-    # Bilinear: two products and a sum along rows for half of the outputs, along columns for all of them.
-    return Work(elementwise=math.prod(y) * 9 // 2 if layer.mode == "bilinear" else 0)
+def upsampled(layer: nn.Upsample, x: Shape, y: Shape) -> Work:
+    """What interpolation works."""
+    # Bilinear: two products and a sum along rows for half of the outputs, along columns for all of them. Bicubic: four
+    # products and three sums.
+    return Work(elementwise=math.prod(y) * {"bilinear": 9, "bicubic": 21}.get(layer.mode, 0) // 2)
 
 
 def _recombination(
@@ -263,7 +279,7 @@ RULES: Mapping[type[nn.Module], Rule] = {
     nn.Hardtanh: Rule(_each(0)),
     nn.AvgPool2d: Rule(_pool, _pool_shape),
     nn.MaxPool2d: Rule(_pool, _pool_shape),
-    nn.Upsample: Rule(_upsample, _upsample_shape),
+    nn.Upsample: Rule(upsampled, _upsample_shape),
     nn.Identity: Rule(_each(0)),
 }
 BITS = (binary.BinaryConv2d, binary.DotBinaryConv2d)

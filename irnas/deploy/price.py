@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from irnas import cost, models
+from irnas.core import own_code
 from irnas.core.errors import ExportError
 from irnas.core.space import Genotype
 from irnas.cost.count import Chw
@@ -28,7 +29,7 @@ def price(genotype: Genotype, input_chw: Chw) -> dict[str, float]:
 
 def count_xnor_bytes(genotype: Genotype, channels: int) -> int | None:
     """The size of the .xnor file of a network for images of that many channels; None where it has none."""
-    if genotype.family not in FAMILIES:
+    if genotype.family not in FAMILIES and not own_code.is_own(genotype.family):
         return None
     # Whoever prices networks may be about to draw random numbers.
     with torch.random.fork_rng(devices=[]), torch.no_grad():

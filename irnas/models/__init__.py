@@ -2,6 +2,7 @@
 
 A family may name the axis of its spaces that holds the number of input channels: INPUT_AXIS = "in_ch". Without one its
 networks take one channel, or a window of frames. Weights that others published are read by <family>_weights.py.
+A family of a user is the code beside its space instead; see irnas.models.own.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from types import ModuleType
 
 from torch import nn
 
+from irnas.core import own_code
 from irnas.core.errors import SpaceError
 from irnas.core.space import Genotype, Value
+from irnas.models import own
 from irnas.nn import traits
 
 Values = Mapping[str, Value]
@@ -26,7 +29,7 @@ Values = Mapping[str, Value]
 def families() -> tuple[str, ...]:
     """The names of all families."""
     names = (info.name for info in pkgutil.iter_modules(__path__))
-    return tuple(sorted(name for name in names if not name.endswith("_weights")))
+    return tuple(sorted(name for name in names if not name.endswith("_weights") and name != "own"))
 
 
 def build(genotype: Genotype) -> nn.Module:
@@ -37,7 +40,11 @@ def build(genotype: Genotype) -> nn.Module:
     Raises:
         SpaceError: no such family, values it cannot build, or a network that misspells a trait.
     """
-    network: nn.Module = _family(genotype.family).build(genotype.values)
+    module = _family(genotype.family)
+    with own.blame(genotype.family):
+        network: object = module.build(genotype.values)
+    if not isinstance(network, nn.Module):
+        raise SpaceError(f"family {genotype.family}: got {type(network).__name__} of build; must be a torch.nn.Module")
     traits.check(network, genotype.family)
     return network
 
@@ -73,13 +80,15 @@ def representative(genotype: Genotype) -> Genotype:
     A family says so with ``representative(values) -> values``. Axes that are there to shape the training, such as a
     gradient estimator, tell networks apart although they deploy alike.
     """
-    if genotype.family not in families():
+    if genotype.family not in families() and not own_code.is_own(genotype.family):
         return genotype
     choose: Callable[[Values], Values] = getattr(_family(genotype.family), "representative", lambda values: values)
     return replace(genotype, values=choose(genotype.values))
 
 
 def _family(name: str) -> ModuleType:
+    if own_code.is_own(name):
+        return own.module_of(name)
     if name not in families():
         raise SpaceError(f"family: got {name!r}; one of {', '.join(families())}")
     return importlib.import_module(f"irnas.models.{name}")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from irnas.core import errors
+from irnas.core import errors, own_code
 from irnas.core.errors import IrnasError
 from irnas.core.recipe import Budget, Recipe
 from irnas.core.result import Result
 from irnas.core.space import Genotype
+from irnas.models import own
 from irnas.training.trial import Assignment, Report
 
 
@@ -24,17 +25,21 @@ Outcome = Report | Result | OutOfMemory
 
 
 def encode(assignment: Assignment) -> str:
-    """An assignment as text."""
-    return json.dumps({**asdict(assignment), "genotype": assignment.genotype.document()})
+    """An assignment as text, with the code of its network where that is the user's own."""
+    code = own.code_of(assignment.genotype.family)
+    return json.dumps({**asdict(assignment), "genotype": assignment.genotype.document(), "code": code})
 
 
 def decode(text: str) -> Assignment:
-    """The assignment that ``encode`` made a text of."""
+    """The assignment that ``encode`` made a text of; from now on this process may run the code that came with it."""
     document = json.loads(text)
+    genotype, code = Genotype.from_document(document["genotype"]), document.pop("code")
+    if code is not None:
+        own_code.admit(genotype.family, code)
     return Assignment(
         **{
             **document,
-            "genotype": Genotype.from_document(document["genotype"]),
+            "genotype": genotype,
             "budget": Budget(**document["budget"]),
             "recipe": Recipe.from_document(document["recipe"]),
         }

@@ -61,5 +61,6 @@ def test_one_line_exit_2_and_nothing_written(
 
 def test_the_exit_status_of_the_process_is_2(tmp_path: Path) -> None:
     assert run(tmp_path, "search", "--space", "biisnett", code=2) == (
-        f"irnas: space: got 'biisnett'; one of {', '.join(catalog.list_names())}, or a folder with a space.yaml\n"
+        f"irnas: space: got 'biisnett'; one of {', '.join(catalog.list_names())}, or a folder with a space.yaml; "
+        "did you mean biisnet\n"
     )

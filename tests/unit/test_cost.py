@@ -89,8 +89,63 @@ def test_a_layer_that_runs_twice_works_twice_and_is_stored_once() -> None:
 
 
 def test_an_unknown_layer_is_an_error_that_names_it() -> None:
-    with pytest.raises(SpaceError, match=r"cost of 1\.0: got a layer of type Softplus; one of Add, Average"):
-        cost.count(nn.Sequential(nn.Identity(), nn.Sequential(nn.Softplus())), (1, 4, 4))
+    must = r"must have a method work\(.*\) -> irnas\.cost\.Work, or be one of AdaptiveAvgPool2d, .*Add, "
+    with pytest.raises(SpaceError, match=rf"cost of 1\.0: got a layer of type LPPool2d; {must}"):
+        cost.count(nn.Sequential(nn.Identity(), nn.Sequential(nn.LPPool2d(2, 2))), (1, 4, 4))
+
+
+ORDINARY = (
+    nn.Conv1d(3, 4, 3), nn.ConvTranspose2d(3, 2, 2, stride=2), nn.ConvTranspose1d(3, 2, 3), nn.GroupNorm(3, 3),
+    nn.LayerNorm(8), nn.InstanceNorm2d(3), nn.BatchNorm1d(3), nn.GELU(), nn.SiLU(), nn.Tanh(), nn.ReLU6(),
+    nn.Dropout2d(), nn.PixelShuffle(2), nn.PixelUnshuffle(2), nn.ZeroPad2d(1), nn.AdaptiveAvgPool2d(1),
+    nn.AdaptiveMaxPool2d(2), nn.UpsamplingBilinear2d(scale_factor=2), nn.Flatten(),
+    nn.Conv2d(3, 4, (3, 1), padding="same"), nn.Conv2d(3, 4, (5, 1), dilation=(1, 2), padding=(2, 0)),
+    nn.AvgPool2d((2, 1)), nn.MaxPool2d(3, 2, 1, dilation=1, ceil_mode=True), nn.Upsample(size=(5, 7)),
+    nn.Upsample(scale_factor=1.5),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("layer", ORDINARY, ids=str)
+def test_an_ordinary_layer_of_torch_has_a_rule_with_the_shape_of_its_forward(layer: nn.Module) -> None:
+    x = torch.zeros((2, 3, 8) if type(layer).__name__.endswith("1d") else (2, 4, 8, 8))
+    x = x[:, :3] if not isinstance(layer, nn.PixelShuffle) else x
+    with torch.no_grad():
+        wanted = layer.eval()(x)
+    (counted,) = cost.count(nn.Sequential(layer), tuple(x.shape[1:])).layers  # type: ignore[arg-type]
+    assert counted.shape == wanted.shape[1:]
+
+
+def test_what_ordinary_layers_work_by_hand() -> None:
+    # 16 numbers of 3 channels meet 2 x 2 taps of 2 filters.
+    up = total(nn.Sequential(nn.ConvTranspose2d(3, 2, 2, stride=2)), 3, 4, 4)
+    assert (up.macs, up.ops, up.numbers) == (3 * 16 * 8, 2 * 3 * 16 * 8, 26)
+    assert total(nn.Sequential(nn.GroupNorm(3, 3)), 3, 4, 4).elementwise == 6 * 48
+    assert total(nn.Sequential(nn.GELU()), 3, 4, 4).elementwise == 48
+    assert total(nn.Sequential(nn.AvgPool2d((2, 1))), 3, 4, 4).elementwise == 2 * 24
+    assert total(nn.Sequential(nn.Conv2d(3, 4, (3, 1), padding="same", bias=False)), 3, 4, 4).macs == 9 * 64
+
+
+class Gain(nn.Module):
+    """A layer of a user's own."""
+
+    def __init__(self, answer: object = None) -> None:
+        super().__init__()
+        self.gain, self.answer, self.inner = nn.Parameter(torch.ones(3)), answer, nn.Conv2d(3, 2, 1, bias=False)
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        y_nchw: Tensor = self.inner(x_nchw * self.gain.reshape(1, -1, 1, 1))
+        return y_nchw
+
+    def work(self, x: tuple[int, ...], y: tuple[int, ...]) -> object:
+        return self.answer or Work(elementwise=math.prod(x), macs_full=math.prod(y) * 3)
+
+
+def test_a_layer_may_say_itself_what_it_works() -> None:
+    (layer,) = cost.count(nn.Sequential(Gain()), (3, 4, 4)).layers
+    assert (layer.type, layer.shape) == ("Gain", (2, 4, 4))
+    assert layer.work == Work(elementwise=48, macs_full=96, numbers=3 + 6)
+    with pytest.raises(SpaceError, match=r"cost of 0: got dict of Gain\.work; must be irnas\.cost\.Work"):
+        cost.count(nn.Sequential(Gain({"macs": 1})), (3, 4, 4))
 
 
 def test_a_composition_with_own_parameters_is_unknown_too() -> None:

@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from irnas import runtime
+from irnas.core import own_code
 from irnas.core.errors import ExportError, SettingsError
 from irnas.core.provenance import device_name
 from irnas.core.settings import NODE
 from irnas.core.space import Genotype
 from irnas.deploy.device import layer, speed
 from irnas.deploy.device.profile import Profile, load, milliseconds
+from irnas.models import own
 
 Chw = tuple[int, int, int]
 Call = Callable[..., Any]
@@ -45,7 +47,8 @@ class Target:
         """The time of a network on the device, which must be within reach; see irnas.deploy.device.speed."""
         if self.call is None:
             return measure(genotype, input_chw, self.threads, seconds)
-        return speed.Timing(**self.call(_measured, genotype.document(), input_chw, self.threads, seconds))
+        code = own.code_of(genotype.family)
+        return speed.Timing(**self.call(_measured, genotype.document(), input_chw, self.threads, seconds, code))
 
     @property
     def revision(self) -> str:
@@ -139,6 +142,11 @@ def _described() -> dict[str, Any]:
     return {"cpu": device_name("cpu"), "kernels": _kernels()}
 
 
-def _measured(document: Mapping[str, Any], input_chw: Chw, threads: int, seconds: float) -> dict[str, Any]:
-    """``measure`` with what crosses between machines."""
-    return asdict(measure(Genotype.from_document(document), input_chw, threads, seconds))
+def _measured(
+    document: Mapping[str, Any], input_chw: Chw, threads: int, seconds: float, code: str | None = None
+) -> dict[str, Any]:
+    """``measure`` with what crosses between machines, the code of a user's own network among it."""
+    genotype = Genotype.from_document(document)
+    if code is not None:
+        own_code.admit(genotype.family, code)
+    return asdict(measure(genotype, input_chw, threads, seconds))
