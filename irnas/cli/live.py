@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from irnas.cli import live_trainings
 from irnas.cli.search_view import SearchView
+from irnas.core.redaction import redact_credentials
 from irnas.core.result import Result, Status
 from irnas.core.settings import SearchSettings
 from irnas.core.text import format_duration, format_si
@@ -45,7 +46,7 @@ class Lines:
 
     def warn(self, text: str) -> None:
         """Show a warning."""
-        _say(f"warning: {text}")
+        _say(f"warning: {redact_credentials(text)}")
 
     def watch(self, event: Event) -> None:
         """Show one event."""
@@ -97,7 +98,7 @@ class Screen:
 
     def warn(self, text: str) -> None:
         """Show a warning."""
-        self._warnings.append(text)
+        self._warnings.append(redact_credentials(text))
 
     def watch(self, event: Event) -> None:
         """Show one event."""

@@ -30,6 +30,7 @@ from ray.job_submission import JobSubmissionClient
 from irnas import __version__, storage
 from irnas.cluster import ray_internals, wheel
 from irnas.core.errors import ServiceError, SettingsError
+from irnas.core.redaction import is_secret_name, known_secrets
 
 RECONNECTS_S = (1, 2, 4, 8, 16, 30)
 """Waits between attempts to reach the cluster again; after the last the log is given up, and the job is not."""
@@ -41,8 +42,6 @@ _FOR_ALL = {
     # See irnas.workflows.execution.
     "IRNAS_JOB": "1",
 }
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH(?!OR)", re.IGNORECASE)
-_MIN_SECRET = 8  # characters; a shorter value, such as "disabled" minus a letter, would be found by chance
 _WORKING_DIR = "${RAY_RUNTIME_ENV_CREATE_WORKING_DIR}"
 
 
@@ -94,7 +93,7 @@ def variables(texts: Sequence[str], environment: Mapping[str, str]) -> dict[str,
         name, has_value, value = text.partition("=")
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise SettingsError(f"var: got {name!r}; must be NAME or NAME=VALUE")
-        if _SECRET.search(name):
+        if is_secret_name(name):
             raise SettingsError(
                 f"var: got {name}; must be no secret, as all can read it in the job: give the nodes a role or a file"
             )
@@ -247,9 +246,7 @@ def _require_no_secret(spec: Mapping[str, Any], environment: Mapping[str, str]) 
     """The last gate: no value of a variable here that looks like a secret is in what will be sent."""
     text = json.dumps(spec)
     for name, value in environment.items():
-        # Paths are where secrets lie, and RAY_AUTH_MODE is a word.
-        is_secret = _SECRET.search(name) and len(value) >= _MIN_SECRET and not value.startswith("/")
-        if is_secret and name != "RAY_AUTH_MODE" and json.dumps(value)[1:-1] in text:
+        if any(json.dumps(secret)[1:-1] in text for secret in known_secrets({name: value})):
             raise SettingsError(f"job: got the value of {name} in it; must hold no secret")
 
 

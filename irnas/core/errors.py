@@ -10,14 +10,21 @@ IrnasError
  +- ExportError     a network has no faithful form in the target format  (also ValueError)
  +- FormatError     a file is not what its name says                     (also ValueError)
 
-Messages read "where: got X; must be Y". The command line prints them as one line. It exits with 2 where the user can
-mend the command, the settings or the files, and with 3 after a ServiceError, where the same command may succeed later;
-anything else is a bug and keeps its traceback.
+Messages read "where: got X; must be Y", and hold no credentials, whatever X is (``irnas.core.redaction``). The command
+line prints them as one line. It exits with 2 where the user can mend the command, the settings or the files, and with 3
+after a ServiceError, where the same command may succeed later; anything else is a bug and keeps its traceback.
 """
+
+from __future__ import annotations
+
+from irnas.core.redaction import redact_credentials
 
 
 class IrnasError(Exception):
     """Base of all errors that a user can understand without reading the code."""
+
+    def __init__(self, *parts: object) -> None:
+        super().__init__(*(redact_credentials(part) if isinstance(part, str) else part for part in parts))
 
 
 class SettingsError(IrnasError, ValueError):

@@ -3,6 +3,7 @@
 ``files`` reads and writes whole files on either; ``lock`` keeps processes of one machine apart; ``object_store`` is S3.
 """
 
-from irnas.storage.files import full_disk, is_local, join, local, names, read, redact_credentials, remove, write
+from irnas.core.redaction import redact_credentials
+from irnas.storage.files import full_disk, is_local, join, local, names, read, remove, write
 
 __all__ = ["full_disk", "is_local", "join", "local", "names", "read", "redact_credentials", "remove", "write"]

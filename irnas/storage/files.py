@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from irnas.core.errors import ServiceError, SettingsError, StorageError
+from irnas.core.redaction import redact_credentials
 from irnas.storage import atomic
 from irnas.storage.retry import retry
 
@@ -33,6 +34,8 @@ _REFUSAL = re.compile(
 )
 """How pyarrow words what a store that answers refuses; anything else that lasts is a store out of reach."""
 
+_ONE_SLASH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?=/(?!/))")
+
 _answered: set[str] = set()
 """Stores whose last word was an answer, by scheme and name."""
 
@@ -46,10 +49,13 @@ def local(uri: str) -> Path:
     """The folder behind a local URI.
 
     Raises:
-        SettingsError: the URI is remote.
+        SettingsError: the URI is remote, or lacks a slash.
     """
     if not is_local(uri):
         raise SettingsError(f"run: got {uri!r}; must be a local folder here")
+    if match := _ONE_SLASH.match(uri):
+        # A folder of that name would hold whatever stands in it, a password too.
+        raise SettingsError(f"run: got {match[0]} with one slash; must be a folder, or a URI like s3://bucket/prefix")
     return Path(uri.removeprefix("file://")).absolute()
 
 
@@ -57,11 +63,6 @@ def join(uri: str, *names: str) -> str:
     """The URI of a file below a URI; options behind a question mark stay at the end."""
     path, mark, options = ("", "", "") if is_local(uri) else uri.partition("?")
     return "/".join([(path or uri).rstrip("/"), *names]) + mark + options
-
-
-def redact_credentials(text: str) -> str:
-    """Return a URI, or a text with URIs in it, without user and password, so that anybody may read it."""
-    return re.sub(r"://[^\s@]*@", "://", text)
 
 
 def read(uri: str) -> bytes | None:

@@ -18,6 +18,7 @@ from irnas import storage
 from irnas.core.errors import ServiceError, StorageError
 from irnas.core.front import Bounds
 from irnas.core.provenance import code_revision, versions
+from irnas.core.redaction import redact_credentials
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Space
 from irnas.data import DEFAULT, Dataset, Split
@@ -101,7 +102,7 @@ def work_through(
             afterwards()
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
-            reason = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
+            reason = "interrupted" if interrupted else redact_credentials(f"{type(error).__name__}: {error}")
             with contextlib.suppress(StorageError, ServiceError):
                 recorder.record(Closed(reason=reason))
                 compact(run.uri, run.outcomes)
