@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DEFAULTS = SearchSettings(space="")
 TRIALS_WITH_BUDGET = 10_000
 """Trials of a search that only its budget ends."""
+THREADS = "Cores of a trial, which trains in as many threads; results depend on it."
 _WHAT, _TRAIN, _HOW = "What to search", PANEL, "Where and how it runs"
 
 
@@ -67,6 +68,8 @@ class SpaceOptions(Options):
 class TrainingOptions(RecipeOptions, SpaceOptions):
     """Which networks are trained, on what, and how."""
 
+    threads: Annotated[int, option(_TRAIN, THREADS)] = DEFAULTS.threads
+
     def settings(self) -> SearchSettings:
         """The settings of a search with these options and the defaults of all others.
 
@@ -88,6 +91,7 @@ class TrainingOptions(RecipeOptions, SpaceOptions):
             "preset": _check_preset(self.preset),
             "budget": budget,
             "recipe": recipe,
+            "threads": self.threads,
         }
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from irnas.cli.option_groups import with_options
-from irnas.cli.options import RunOptions, option, parse_size
+from irnas.cli.options import THREADS, RunOptions, option, parse_size
 from irnas.cli.recipe_options import PANEL, RecipeOptions
 from irnas.cli.search import resumable
 from irnas.core.errors import SettingsError, TrainingError
@@ -85,6 +85,7 @@ class TrainOptions(RecipeOptions):
             _TRAIN, "Start from the weights in this file, of the same network.", "--from", show_default="random weights"
         ),
     ] = None
+    threads: Annotated[int | None, option(_TRAIN, THREADS, show_default="1")] = None
     preset: Annotated[str | None, option(_TRAIN, "Metric conventions.", show_default="basicirstd")] = None
     input_size: Annotated[
         str | None, option(_TRAIN, "CxHxW at which costs are counted.", "--input", show_default="1x256x256")
@@ -117,6 +118,7 @@ class TrainOptions(RecipeOptions):
             "seed": self.seed,
             "keep": self.keep,
             "starts_from": self.start,
+            "threads": self.threads,
             "preset": self.preset,
             "cost_input": None if self.input_size is None else parse_size(self.input_size),
         }

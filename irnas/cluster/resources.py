@@ -13,7 +13,9 @@ class Resources:
     address: str | None = None
     """A cluster to join, as ``ray.init`` takes it; None starts one on this machine."""
     workers: int | None = None
-    """Trials at the same time; None means as many as there are cores."""
+    """Trials at the same time; None means as many as have their cores."""
+    threads: int = 1
+    """Cores that a trial takes."""
     gpus: float = 0.0
     """Share of a GPU that a trial takes."""
     patience_s: float | None = None
@@ -24,4 +26,4 @@ class Resources:
     @property
     def at_once(self) -> int | None:
         """Trials handed out at the same time; None where the cluster's size decides."""
-        return self.workers or (None if self.address else os.cpu_count() or 1)
+        return self.workers or (None if self.address else max((os.cpu_count() or 1) // self.threads, 1))

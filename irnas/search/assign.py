@@ -56,5 +56,6 @@ def make_assignment(run: Run, place: Place, proposal: Proposal, replicate: int =
         is_validation_seen=settings.is_validation_seen,
         keep=settings.keep,
         starts_from=start_uri(place.uri) if settings.starts_from else "",
+        threads=settings.threads,
         ends_collapsed=settings.is_training,
     )

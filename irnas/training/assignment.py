@@ -43,6 +43,8 @@ class Assignment:
     """Which epoch's weights count; see ``SearchSettings.keep``."""
     starts_from: str = ""
     """URI of the weights that it starts from; empty for random ones."""
+    threads: int = 1
+    """See ``SearchSettings.threads``."""
     ends_collapsed: bool = False
     """Whether it fails where its network still says the same of every pixel after a tenth of the training."""
 

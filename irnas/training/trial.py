@@ -14,6 +14,7 @@ from torch import nn
 from irnas import models
 from irnas.core.errors import ServiceError, SettingsError, StorageError
 from irnas.core.provenance import device_name
+from irnas.core.redaction import redact_credentials
 from irnas.core.result import Result, Status
 from irnas.core.settings import BEST
 from irnas.data import Dataset, open_dataset
@@ -56,11 +57,12 @@ def evaluate(assignment: Assignment) -> Iterator[Report | Result]:
         StorageError: the run cannot be written.
         ServiceError: the store of the run does not answer.
     """
-    started = time.perf_counter() - assignment.spent
+    started, threads_before = time.perf_counter() - assignment.spent, torch.get_num_threads()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     trained_on = device_name(torch.cuda.get_device_name() if device == "cuda" else device)
     last: Report | None = None
     try:
+        torch.set_num_threads(assignment.threads)
         for outcome in _train(assignment, started, device, trained_on):
             last = outcome if isinstance(outcome, Report) else last
             yield outcome
@@ -76,6 +78,8 @@ def evaluate(assignment: Assignment) -> Iterator[Report | Result]:
             trained_on=trained_on,
             fused=last.fused if last else None,
         )
+    finally:
+        torch.set_num_threads(threads_before)
 
 
 def _train(assignment: Assignment, started: float, device: str, trained_on: str) -> Iterator[Report | Result]:
@@ -139,4 +143,5 @@ def _first_state(assignment: Assignment) -> nn.Module:
 
 def _in_one_line(error: Exception) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {' '.join(str(error).split())} ({Path(frame.filename).name}:{frame.lineno})"
+    text = redact_credentials(" ".join(str(error).split()))
+    return f"{type(error).__name__}: {text} ({Path(frame.filename).name}:{frame.lineno})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from irnas.cluster.resources import Resources
@@ -25,6 +25,10 @@ class Executor:
     kind: Literal["ray", "loop"] = "ray"
     resources: Resources = field(default_factory=Resources)
     """Of Ray."""
+
+    def for_settings(self, settings: SearchSettings) -> Executor:
+        """This executor, with as many cores for a trial as the settings have it train in threads."""
+        return replace(self, resources=replace(self.resources, threads=settings.threads))
 
     @contextlib.contextmanager
     def reaching(self, settings: SearchSettings) -> Iterator[Target | None]:

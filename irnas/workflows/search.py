@@ -65,6 +65,7 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
     ledger = Ledger(uri)
     if ledger.exists():
         raise SettingsError(f"run {uri}: got a folder that holds a run; must be new, or be given to --resume")
+    executor = executor.for_settings(settings)
     executor.require_gpus()
     space = catalog.load(settings.space).focus(settings.axes)
     with executor.reaching(settings) as target:
@@ -96,6 +97,7 @@ def resume(
     before = Run.read(uri)
     require_kind(before, is_training=False)
     settings = before.settings if trials is None else replace(before.settings, trials=trials)
+    executor = executor.for_settings(settings)
     space = find_space(before)
     dataset = reopen_dataset(before, dataset_at)
     # Files may change below a manifest that does not.

@@ -49,6 +49,7 @@ def train(plan: TrainingPlan, uri: str, executor: Executor, listener: Listener) 
     ledger = Ledger(uri)
     if ledger.exists():
         raise SettingsError(f"run {uri}: got a folder that holds a run; must be new, or be given to --resume")
+    executor = executor.for_settings(plan.settings)
     executor.require_gpus()
     start = _read_start(plan)
     dataset = open_dataset(plan.settings.dataset, progress=listener.progress)
@@ -82,6 +83,7 @@ def resume(uri: str, executor: Executor, listener: Listener, dataset_at: str | N
     executor.require_gpus()
     before = Run.read(uri)
     require_kind(before, is_training=True)
+    executor = executor.for_settings(before.settings)
     dataset = reopen_dataset(before, dataset_at)
     # Files may change below a manifest that does not.
     lock.dvc_digest_or_raise(dataset.root)
