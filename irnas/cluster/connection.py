@@ -14,6 +14,7 @@ from ray.exceptions import GetTimeoutError, RayTaskError
 
 from irnas.cluster import ray_internals
 from irnas.cluster.resources import Resources
+from irnas.cluster.token import ensure_token
 from irnas.core.errors import IrnasError, ServiceError, SettingsError
 
 NODE_PATIENCE_S = 600.0
@@ -62,7 +63,8 @@ def connect(resources: Resources) -> bool:
 def _join(resources: Resources) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     if resources.address is None:
-        _start({"num_cpus": resources.at_once, "include_dashboard": False, **_short_temp_dir(), **quiet})
+        num_cpus = (resources.at_once or 1) * resources.threads
+        _start({"num_cpus": num_cpus, "include_dashboard": False, **_short_temp_dir(), **quiet})
         _require_room(resources)
         return
     try:
@@ -80,10 +82,17 @@ def _join(resources: Resources) -> None:
 
 
 def _start(options: dict[str, Any], tries: int = 3) -> None:
-    """Start a cluster here. Ray gives itself half a minute, which a busy machine may not keep, so it has some tries."""
+    """Start a cluster here that nobody else can use: it listens on loopback, and asks for a token.
+
+    Ray gives itself half a minute, which a busy machine may not keep, so it has some tries.
+    """
+    ensure_token()
+    ray_internals.require_token()
+    own = {"address": "local", "_system_config": ray_internals.WITHOUT_METRICS}
     for left in reversed(range(tries)):
         try:
-            ray.init(object_store_memory=_OBJECT_STORE_BYTES, **options)
+            with ray_internals.listening_at_home():
+                ray.init(object_store_memory=_OBJECT_STORE_BYTES, **own, **options)
             return
         except Exception as error:
             if not ray_internals.is_startup_timeout(error):

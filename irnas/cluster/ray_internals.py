@@ -1,23 +1,35 @@
-"""What irnas knows of Ray beyond its public interface: one patch of a private class, and what texts of Ray mean.
+"""What irnas knows of Ray beyond its public interface: a few patches of private parts, and what texts of Ray mean.
 
-Nothing else in irnas touches a private name of Ray or decides by the text of one of its messages. The patch holds for
+Nothing else in irnas touches a private name of Ray or decides by the text of one of its messages. The patches hold for
 the versions in ``WRITTEN_FOR`` alone; tests/unit/test_ray_internals.py makes Ray itself say each of the texts.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray import _raylet
+from ray._private import node, ray_constants, utils
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
+from irnas.core.redaction import is_secret_name
+
 WRITTEN_FOR = ((2, 59), (2, 61))
-"""The first version of Ray whose private class the patch fits, and the first after those."""
+"""The first version of Ray whose private parts the patches fit, and the first after those."""
+
+WITHOUT_METRICS = {"enable_metrics_collection": False}
+"""Settings of a cluster whose processes open no port for metrics, which would answer anybody."""
+
+AUTH_MODE = "RAY_AUTH_MODE"
+"""The variable by which Ray decides whether requests need a token: ``token`` or ``disabled``."""
 
 _STARTUP_TIMEOUT = "timed out during startup"
 _NODE_OUT_OF_MEMORY = "running low on memory"
@@ -37,12 +49,11 @@ def survive_unexpected_errors(warn: Callable[[str], object]) -> bool:
     Returns:
         Whether Ray is patched now.
     """
-    version = tuple(int(part) for part in ray.__version__.split(".")[:2])
-    if not WRITTEN_FOR[0] <= version < WRITTEN_FOR[1]:
+    if not _is_known():
         first, after = (".".join(map(str, bound)) for bound in WRITTEN_FOR)
         warn(
             f"ray: got version {ray.__version__}; must be at least {first} and below {after}, or a node that runs out "
-            "of memory ends the whole search"
+            "of memory ends the whole search, and a local cluster listens on all interfaces"
         )
         return False
     if not hasattr(RayActorManager._actor_task_failed, "by_irnas"):
@@ -61,6 +72,49 @@ def as_worker_deaths(handle: Callable[..., None]) -> Callable[..., None]:
 
     handle_known.by_irnas = True  # type: ignore[attr-defined]
     return handle_known
+
+
+def withhold_credentials() -> None:
+    """Keep Ray Tune from copying credentials of this process into its workers' runtime environment, which Ray logs.
+
+    The workers of a cluster on this machine inherit them; those of another have a role or a file.
+    """
+    from ray.tune.execution import class_cache
+
+    class_cache.ENV_VARS_TO_PROPAGATE.difference_update(
+        {name for name in class_cache.ENV_VARS_TO_PROPAGATE if is_secret_name(name)}
+    )
+
+
+def require_token() -> None:
+    """Have the next cluster that this process starts ask for a token, whatever the environment said so far.
+
+    Ray reads its environment once, when it is imported.
+    """
+    os.environ[AUTH_MODE] = "token"
+    _raylet.Config.initialize("")  # type: ignore[attr-defined] # its stub leaves it out
+
+
+@contextlib.contextmanager
+def listening_at_home() -> Iterator[None]:
+    """Inside, a cluster that is started listens on loopback, and has no dashboard, no autoscaler and no agent's server.
+
+    Nothing changes where this Ray is none of ``WRITTEN_FOR``.
+    """
+    if not _is_known():
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        for owner, name, value in (
+            # What Ray does on systems for which it has no clusters of several machines.
+            (ray_constants, "ENABLE_RAY_CLUSTER", False),
+            # What it does where the libraries of its dashboard are not installed.
+            (utils, "get_dashboard_dependency_error", lambda: ImportError("not wanted")),
+            (node.Node, "start_monitor", lambda self: None),
+        ):
+            stack.callback(setattr, owner, name, getattr(owner, name))
+            setattr(owner, name, value)
+        yield
 
 
 def was_killed_for_memory(trial: Any) -> bool:
@@ -87,3 +141,8 @@ def status_code(error: BaseException) -> int | None:
     """The HTTP status code with which a job server refused a request; None where the error tells none."""
     match = _STATUS_CODE.match(str(error))
     return int(match[1]) if match else None
+
+
+def _is_known() -> bool:
+    version = tuple(int(part) for part in ray.__version__.split(".")[:2])
+    return WRITTEN_FOR[0] <= version < WRITTEN_FOR[1]

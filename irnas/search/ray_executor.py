@@ -48,6 +48,7 @@ def run(stage: Stage, resources: Resources, warn: Callable[[str], object] = warn
         warn: gets one line where this version of Ray is not one that irnas was written for.
     """
     ray_internals.survive_unexpected_errors(warn)
+    ray_internals.withhold_credentials()
     supervisor = TrialSupervisor(stage)
     folder = tempfile.mkdtemp(prefix="irnas-tune-")
     # It would call each trial that lost a worker incomplete.
@@ -64,7 +65,11 @@ def run(stage: Stage, resources: Resources, warn: Callable[[str], object] = warn
 
 
 def _tuner(supervisor: TrialSupervisor, resources: Resources, folder: str) -> tune.Tuner:
-    share = {"cpu": 1, "gpu": resources.gpus, **({"memory": resources.memory} if resources.memory else {})}
+    share = {
+        "cpu": resources.threads,
+        "gpu": resources.gpus,
+        **({"memory": resources.memory} if resources.memory else {}),
+    }
     return tune.Tuner(
         tune.with_resources(_Worker, share),
         tune_config=tune.TuneConfig(
