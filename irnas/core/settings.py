@@ -16,7 +16,7 @@ from irnas.core.errors import SettingsError
 from irnas.core.objective import LIMITABLE, RUNTIME, Objective, parse
 from irnas.core.recipe import DEFAULT, OWN, Budget, Recipe, at_least
 from irnas.core.strategies import LISTED, MULTI_FIDELITY, STRATEGIES
-from irnas.core.text import duration_option, number_option, parse_duration, parse_quantity
+from irnas.core.text import did_you_mean, duration_option, number_option, parse_duration, parse_quantity
 
 HEADLINES, ALL_PUBLISHED = "published", "published/all"
 """Instead of names of designs to begin with: the headlines of the papers, and all of their points."""
@@ -121,7 +121,8 @@ class SearchSettings:
         at_least("seeds", self.seeds, 1)
         at_least("threads", self.threads, 1)
         if self.strategy not in STRATEGIES and not self.is_training:
-            raise SettingsError(f"strategy: got {self.strategy!r}; one of {', '.join(STRATEGIES)}")
+            hint = did_you_mean(self.strategy, STRATEGIES)
+            raise SettingsError(f"strategy: got {self.strategy!r}; one of {', '.join(STRATEGIES)}{hint}")
         if self.grace_period is not None and not (
             self.is_multi_fidelity and 1 <= self.grace_period <= self.budget.epochs
         ):
@@ -135,7 +136,8 @@ class SearchSettings:
             raise SettingsError(f"worth: got {self.worth} seconds; must be above 0")
         for name, limit in self.limits.items():
             if name not in LIMITABLE:
-                raise SettingsError(f"limit: got {name!r}; one of {', '.join(LIMITABLE)}")
+                hint = did_you_mean(name, LIMITABLE)
+                raise SettingsError(f"limit: got {name!r}; one of {', '.join(LIMITABLE)}{hint}")
             if not limit > 0:
                 raise SettingsError(f"limit {name}: got {limit}; must be above 0")
         if self.device is not None and not self.is_timed:
