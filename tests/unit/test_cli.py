@@ -44,7 +44,7 @@ SEARCH = (
     "--address --amp --axis --batch --budget --crop --dataset --device --ema --epochs --executor --finalists --gpus "
     "--grace-period --input --loss --lr --max-bytes --max-elementwise --max-latency-ms --max-macs --max-ops "
     "--max-params --memory --objective --patience --preset --recipe --resume --run --seed --seeds --space --strategy "
-    "--trials --warm-start --workers --worth"
+    "--threads --trials --warm-start --workers --worth"
 )
 # What version 0.1 called them; they go with the version after this one.
 HIDDEN = {"--sampler", "--max-epochs", "--grace"}
@@ -52,11 +52,11 @@ COMMANDS = {
     "search": SEARCH,
     "plan": " ".join(sorted([*SEARCH.split(), "--json"])),
     "train": "--address --amp --batch --config --crop --dataset --ema --epochs --executor --from --gpus --input --keep "
-    "--loss --lr --memory --patience --preset --recipe --resume --run --seed --seeds --split --workers",
+    "--loss --lr --memory --patience --preset --recipe --resume --run --seed --seeds --split --threads --workers",
     "test": "--dataset --json --output --predictions --run --split",
     "why": "--json",
     "tabulate": "--address --amp --axis --batch --crop --dataset --device --ema --epochs --gpus --input --json --loss "
-    "--lr --memory --objective --output --patience --points --preset --recipe --seeds --space --workers",
+    "--lr --memory --objective --output --patience --points --preset --recipe --seeds --space --threads --workers",
     "submit": "--address --json --logs --no-env --no-follow --pip --status --stop --var --wheel",
     "simulate": "--at --bench --jobs --json --objective --plot --seeds --strategy --workers",
     "front": "--all --json",
