@@ -162,7 +162,7 @@ def upsample(x: Map, kind: str) -> Map:
 def sigmoid(x: Map) -> Map:
     """Compute 1 / (1 + exp(-x)) by Cephes' polynomial for exp, in one stated order [A14]."""
     one = np.float32(1)
-    t = np.minimum(np.abs(x), np.float32(87))
+    t = np.where(np.abs(x) < 87, np.abs(x), np.float32(87))
     n = np.rint(t * np.float32(1.44269504))
     q = fma(n, np.float32(0.693359375), -t)
     q = fma(n, np.float32(-2.12194440e-4), q)

@@ -14,8 +14,8 @@ inline F constant(const Floats& table, int c, float absent) {
 }
 
 // What a two-slope map needs beyond its slopes. A role that is absent on its own is filled in with a neutral constant,
-// which keeps the variants few. The one trace of that is a +0 where the definition has -0 (fma(x, 0, -0)); nothing
-// downstream tells them apart: comparisons hold them equal, and a sum or a sigmoid of either is the same.
+// which keeps the variants few: 1 as a factor, or -0 as a summand, changes no bit, not even of an infinity. Only g has
+// none.
 enum class Extra { kNone, kAffine, kRest };
 
 inline Extra extra_of(const TwoSlope& map) {
@@ -26,6 +26,7 @@ inline Extra extra_of(const TwoSlope& map) {
 template <Extra kExtra>
 struct Bend {
   F a, b, lo, hi, g, c;
+  bool has_g;  // 0 * x is no neutral summand: it may be +0, or a NaN
 
   Bend(const TwoSlope& map, int at)
       : a(constant(map.a, at, 1.0f)),
@@ -33,12 +34,14 @@ struct Bend {
         lo(constant(map.lo, at, 1.0f)),
         hi(constant(map.hi, at, 1.0f)),
         g(constant(map.g, at, 0.0f)),
-        c(constant(map.c, at, -0.0f)) {}
+        c(constant(map.c, at, -0.0f)),
+        has_g(!map.g.empty()) {}
 
   F operator()(F x) const {
     const F w = kExtra == Extra::kNone ? x : V::MulAdd(x, a, b);
     const F v = V::IfNegativeThenElse(w, lo, hi);
-    return kExtra == Extra::kRest ? V::MulAdd(w, v, V::MulAdd(x, g, c)) : V::Mul(w, v);
+    if constexpr (kExtra != Extra::kRest) return V::Mul(w, v);
+    return V::MulAdd(w, v, has_g ? V::MulAdd(x, g, c) : c);
   }
 };
 
@@ -230,7 +233,7 @@ inline void sigmoid_row(const float* x, float* out, int count) {
                                  5.0000001201e-1f};
   const F one = V::Set(1.0f), zero = V::Set(0.0f);
   for_items(x, out, count, [&](F v) {
-    const F t = V::Min(V::Abs(v), V::Set(87.0f));
+    const F t = V::Min(V::Set(87.0f), V::Abs(v));  // in this order, which makes 87 of a NaN
     const F n = V::Round(V::Mul(t, V::Set(1.44269504f)));
     F q = V::MulAdd(n, V::Set(0.693359375f), V::Sub(V::Set(-0.0f), t));
     q = V::MulAdd(n, V::Set(-2.12194440e-4f), q);
