@@ -44,6 +44,7 @@ def cost(
     from irnas.deploy.price import price
 
     input_chw = parse_size(size)
+    catalog.admit_code(space)
     genotype = catalog.find_point(space, point)
     counted = _count(space, genotype, input_chw)
     prices = {channels: price(genotype, (channels, *input_chw[1:])) for channels in counted}

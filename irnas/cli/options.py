@@ -7,7 +7,7 @@ the options of every group among its parameters.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -25,8 +25,13 @@ if TYPE_CHECKING:
     from irnas.workflows.executor import Executor
 
 DEFAULTS = SearchSettings(space="")
-TRIALS_WITH_BUDGET = 10_000
-"""Trials of a search that only its budget ends."""
+_SETTING_OF = {
+    "--objective": "objectives",
+    "--axis": "axes",
+    "--input": "cost_input",
+    "--budget": "budget_limit",
+}
+"""Options whose setting is called otherwise than they are."""
 THREADS = "Cores of a trial, which trains in as many threads; results depend on it."
 _WHAT, _TRAIN, _HOW = "What to search", PANEL, "Where and how it runs"
 
@@ -77,10 +82,18 @@ class TrainingOptions(RecipeOptions, SpaceOptions):
             SettingsError: an option is wrong, or some do not go together.
             SpaceError: there is no such space, or it has no such axis.
         """
-        return SearchSettings(**self._training())
+        self._load_space()
+        return SearchSettings(**self._training(DEFAULTS))
 
-    def _training(self) -> dict[str, Any]:
-        budget, recipe = self.train_with(self.space, DEFAULTS.budget, DEFAULTS.recipe)
+    def _load_space(self) -> None:
+        """Say at once where there is no such space; one's own code may be run, for it was named here."""
+        from irnas.core import catalog
+
+        catalog.admit_code(self.space)
+
+    def _training(self, base: SearchSettings) -> dict[str, Any]:
+        """The settings of these options; what is not typed of a recipe is as in ``base``."""
+        budget, recipe = self.train_with(self.space, base.budget, base.recipe)
         return {
             "space": self.space,
             "dataset": self.dataset,
@@ -99,6 +112,9 @@ class TrainingOptions(RecipeOptions, SpaceOptions):
 class SearchOptions(TrainingOptions):
     """What a search explores, by which strategy, and when it ends."""
 
+    config: Annotated[
+        str | None, option(_WHAT, "A search.yaml, as each search leaves one in its folder; options override it.")
+    ] = None
     trials: Annotated[
         int | None,
         option(
@@ -151,6 +167,14 @@ class SearchOptions(TrainingOptions):
             SettingsError: an option is wrong, or some do not go together.
             SpaceError: there is no such space, or it has no such axis.
         """
+        if self.config is not None:
+            return self._override(self.config)
+        self._load_space()
+        return SearchSettings(**self._search(DEFAULTS))
+
+    def _search(self, base: SearchSettings) -> dict[str, Any]:
+        from irnas.workflows.search_plan import TRIALS_WITH_BUDGET
+
         default_trials = TRIALS_WITH_BUDGET if self.budget else DEFAULTS.trials
         warm_start = "" if self.warm_start == "none" else self.warm_start
         if warm_start:
@@ -158,19 +182,39 @@ class SearchOptions(TrainingOptions):
             from irnas.core import catalog
 
             catalog.find_designs(self.space, warm_start)
-        return SearchSettings(
-            **self._training(),
-            trials=default_trials if self.trials is None else self.trials,
-            seed=self.seed,
-            strategy=self.strategy,
-            grace_period=self.grace_period,
-            budget_limit=TotalBudget.parse("budget", self.budget) if self.budget else None,
-            worth=parse_duration("worth", self.worth) if self.worth else None,
-            finalists=self.finalists,
-            seeds=self.seeds,
-            limits=self.limits,
-            warm_start=warm_start,
-        )
+        return {
+            **self._training(base),
+            "trials": default_trials if self.trials is None else self.trials,
+            "seed": self.seed,
+            "strategy": self.strategy,
+            "grace_period": self.grace_period,
+            "budget_limit": TotalBudget.parse("budget", self.budget) if self.budget else None,
+            "worth": parse_duration("worth", self.worth) if self.worth else None,
+            "finalists": self.finalists,
+            "seeds": self.seeds,
+            "limits": self.limits,
+            "warm_start": warm_start,
+        }
+
+    def _override(self, config: str) -> SearchSettings:
+        """The settings in a file with those that were typed."""
+        from irnas.workflows.search_plan import read_settings
+
+        base = read_settings(config)
+        if "--space" in self.typed:
+            # A file may be anybody's: only what is typed names code that may be run.
+            self._load_space()
+        options = self if "--space" in self.typed else replace(self, space=base.space)
+        values = options._search(base)
+        changed = {_SETTING_OF.get(name, name.removeprefix("--").replace("-", "_")) for name in self.typed}
+        changed |= {"trials"} if "--budget" in self.typed else set()
+        # Of a recipe, what is typed is in there already, over what the file says.
+        settings = {name: value for name, value in values.items() if name in changed} | {
+            "budget": values["budget"],
+            "recipe": values["recipe"],
+            "limits": {**base.limits, **self.limits},
+        }
+        return replace(base, **settings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

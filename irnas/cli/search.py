@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from typing import TYPE_CHECKING
 
 from irnas.cli.option_groups import with_options
@@ -31,6 +30,10 @@ def search(options: SearchOptions, where: RunOptions) -> None:
 
       irnas search --strategy freeze-thaw --epochs 27 --budget 2h
 
+      irnas search --space path/to/myspace
+
+      irnas search --config runs/biisnet-20261121-101500/search.yaml --seed 7
+
       irnas search --resume runs/biisnet-20261121-101500
     """
     if where.resume is None:
@@ -42,8 +45,9 @@ def search(options: SearchOptions, where: RunOptions) -> None:
 
     from irnas.cli import live
     from irnas.workflows import search as search_workflow
+    from irnas.workflows.search_plan import new_uri
 
-    uri = where.resume or where.run or f"runs/{settings.space}-{time.strftime('%Y%m%d-%H%M%S')}"
+    uri = where.resume or where.run or new_uri(settings)
     with live.view(uri) as listener, resumable(uri):
         if where.resume is None:
             outcome = search_workflow.search(settings, uri, executor, listener)

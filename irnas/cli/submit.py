@@ -204,6 +204,14 @@ def check_command(command: Sequence[str]) -> list[str]:
 
 def _check_settings(options: SearchOptions) -> None:
     """Refuse settings that make no sense, or that not every node of the cluster can read."""
+    if options.config is not None:
+        if not Path(options.config).is_absolute():
+            _refuse("config", options.config, "the absolute path of a file that all nodes share")
+        if not Path(options.config).exists():
+            # The nodes have that file, and this machine does not: nothing in it can be checked here.
+            return
+        settings = options.settings()
+        options = replace(options, space=settings.space, dataset=settings.dataset, device=settings.device)
     if options.dataset != "synthetic" and not Path(options.dataset).is_absolute():
         _refuse("dataset", options.dataset, "the absolute path of a data folder that all nodes share, or 'synthetic'")
     spaces = options.space.split(",")

@@ -17,6 +17,9 @@ from irnas.core.space import Genotype, Space
 from irnas.core.text import did_you_mean
 from irnas.core.union import unite
 
+FILE = "space.yaml"
+"""The file that declares a space, in the folder of the space."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
@@ -47,7 +50,7 @@ def _roots() -> tuple[Path, ...]:
 
 def list_names() -> tuple[str, ...]:
     """The names of the spaces that come with irnas, in alphabetical order."""
-    return tuple(sorted({p.parent.name for root in _roots() for p in root.glob("*/space.yaml")}))
+    return tuple(sorted({p.parent.name for root in _roots() for p in root.glob(f"*/{FILE}")}))
 
 
 def find_folder(space: str) -> Path:
@@ -57,11 +60,11 @@ def find_folder(space: str) -> Path:
         SpaceError: there is no such space.
     """
     path = Path(space)
-    if path.name == "space.yaml" and path.is_file():
+    if path.name == FILE and path.is_file():
         return path.parent
     candidates = [root / space for root in _roots()] if "/" not in space else []
     for candidate in (*candidates, path):
-        if (candidate / "space.yaml").is_file():
+        if (candidate / FILE).is_file():
             return candidate
     hint = did_you_mean(space, list_names())
     raise SpaceError(f"space: got {space!r}; one of {', '.join(list_names())}, or a folder with a space.yaml{hint}")
@@ -76,7 +79,7 @@ def load(space: str) -> Space:
     if "," in space:
         return unite([load(name.strip()) for name in space.split(",")])
     folder = find_folder(space)
-    parsed, source = Space.from_document(_read(folder / "space.yaml")), own_code.read(folder)
+    parsed, source = Space.from_document(_read(folder / FILE)), own_code.read(folder)
     return parsed if source is None else replace(parsed, family=own_code.family_of(parsed.family, source))
 
 

@@ -19,7 +19,7 @@ from irnas.storage import hashing
 SCHEMA = 1
 
 _FORMAT = "irnas publication"
-_BESIDE = ("results.parquet", "report.html", "report.png", "train.yaml")
+_BESIDE = ("results.parquet", "report.html", "report.png", "search.yaml", "train.yaml")
 """Files beside the record that are published where they are there."""
 _FOLDERS = ("weights", "exports")
 """Folders of a run whose files are published. Checkpoints are not: they serve trials that are still under way."""

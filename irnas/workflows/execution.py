@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from irnas import storage
+from irnas.core import catalog, own_code
 from irnas.core.errors import ServiceError, StorageError
 from irnas.core.front import Bounds
 from irnas.core.provenance import code_revision, versions
@@ -144,6 +145,19 @@ def place_of(uri: str, settings: SearchSettings, dataset: Dataset) -> Place:
     is_default = settings.dataset == DEFAULT == dataset.name
     where = DEFAULT if is_default else str(dataset.root)
     return Place(uri=uri, dataset=where, data_rev=dataset.revision, code_rev=code_revision())
+
+
+def keep_own_code(uri: str, spaces: str) -> None:
+    """Copy the code of a user's own networks, and their space, beside the record, for whoever reads it later.
+
+    Nothing is run from there, unless somebody names that folder as a space.
+    """
+    for name in spaces.split(","):
+        folder = catalog.find_folder(name.strip())
+        if own_code.read(folder) is None:
+            continue
+        for file in (own_code.FILE, catalog.FILE):
+            storage.write(storage.join(uri, "space", catalog.load(name).name, file), (folder / file).read_bytes())
 
 
 def _pairs(split: Split) -> Iterator[tuple[Bytes, Bytes]]:

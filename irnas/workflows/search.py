@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from irnas import storage
 from irnas.core import catalog
 from irnas.core.errors import ExportError, SettingsError
 from irnas.core.provenance import code_revision
@@ -22,7 +23,7 @@ from irnas.search.stage import Stage
 from irnas.search.strategy import Price, SearchProblem
 from irnas.search.strategy.catalogue import make_strategy
 from irnas.training.crop_check import require_fitting_crop
-from irnas.workflows.execution import Listener, Outcome, opening, place_of, work_through
+from irnas.workflows.execution import Listener, Outcome, keep_own_code, opening, place_of, work_through
 from irnas.workflows.executor import Executor
 from irnas.workflows.preconditions import (
     find_space,
@@ -32,6 +33,7 @@ from irnas.workflows.preconditions import (
     require_same_device,
     require_targets,
 )
+from irnas.workflows.search_plan import CONFIG, to_text
 
 if TYPE_CHECKING:
     from irnas.deploy.device.target import Target
@@ -78,6 +80,9 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
         opened = _opening(work, listener, dvc_digest)
         # Joined first: a cluster that is not there, or has no room, leaves no folder behind.
         with executor.joined(), ledger.writing():
+            # Before the record says that there is a run: what it is to do.
+            storage.write(storage.join(uri, CONFIG), to_text(settings).encode())
+            keep_own_code(uri, settings.space)
             ledger.append(opened)
             listener.watch(opened)
             return _run(work, executor, listener, Run(uri, opened))

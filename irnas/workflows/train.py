@@ -24,7 +24,7 @@ from irnas.search.assign import start_uri
 from irnas.search.trainings import Trainings
 from irnas.training.crop_check import crops_of, require_crop
 from irnas.training.weights import read_weights
-from irnas.workflows.execution import Listener, Outcome, opening, place_of, work_through
+from irnas.workflows.execution import Listener, Outcome, keep_own_code, opening, place_of, work_through
 from irnas.workflows.executor import Executor
 from irnas.workflows.preconditions import place_moved_to, reopen_dataset, require_kind, require_targets
 from irnas.workflows.training_plan import TrainingPlan, read_plan, to_text
@@ -65,6 +65,7 @@ def train(plan: TrainingPlan, uri: str, executor: Executor, listener: Listener) 
     with executor.joined(), ledger.writing():
         # Before the record says that there is a run: what it is to do, and what it starts from.
         storage.write(storage.join(uri, CONFIG), to_text(plan).encode())
+        keep_own_code(uri, settings.space)
         if start:
             storage.write(start_uri(uri), start)
         ledger.append(opened)

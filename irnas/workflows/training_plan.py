@@ -6,6 +6,7 @@ user may write one by hand: then a network may also be named by its space and it
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -14,7 +15,7 @@ import yaml
 
 from irnas import __version__, storage
 from irnas.core import catalog
-from irnas.core.errors import SettingsError
+from irnas.core.errors import SettingsError, SpaceError
 from irnas.core.objective import RUNTIME
 from irnas.core.recipe import Budget, Recipe
 from irnas.core.recipes import FILE as RECIPES
@@ -86,6 +87,10 @@ def plan_for(source: str, names: Sequence[str], *, has_recipe: bool = False) -> 
     Raises:
         SettingsError: see ``find_networks``; or networks of families whose recipes differ.
     """
+    if not Ledger(source).exists():
+        with contextlib.suppress(SpaceError):
+            # Code of the user's own may be run, for its folder was named here; what is none is said below.
+            catalog.admit_code(source)
     networks = tuple(find_networks(source, names))
     settings = SearchSettings(space=source, strategy=LISTED, seeds=SEEDS, fit_on=SPLIT)
     if Ledger(source).exists():

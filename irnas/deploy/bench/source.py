@@ -56,6 +56,7 @@ def from_space(name: str, image_hw: npt.NDArray[np.uint8]) -> Source:
     from irnas.core import catalog
 
     space, _, point = name.partition(":")
+    catalog.admit_code(space)
     genotype = catalog.find_point(space, point)
     torch.manual_seed(0)
     return _source(name, models.build(genotype).eval(), image_hw)

@@ -156,6 +156,7 @@ def from_space(space: str, point: str, dataset: str | None, seed: int) -> Source
     except SpaceError:
         names = ", ".join(catalog.list_names())
         raise SettingsError(f"source: got {space!r}; must be a run's folder or a space ({names})") from None
+    catalog.admit_code(space)
     genotype = catalog.find_point(space, point)
     torch.manual_seed(seed)
     network = models.build(genotype).eval()
