@@ -18,13 +18,14 @@ import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO
 
 from irnas import storage
 from irnas.core.errors import FormatError, SettingsError
-from irnas.core.result import SCHEMA, Result
+from irnas.core.result import Result
 from irnas.record.events import Event, Repaired
 from irnas.record.line import START, DamagedLine, read_line, to_line
+from irnas.record.result_table import to_table
 from irnas.storage import lock
 
 FILE = "ledger.jsonl"
@@ -34,12 +35,6 @@ FOLDER = "ledger"
 """On an object store: where the events are, one object each."""
 _WRITER = "writer"
 """On an object store: who may write."""
-
-_COLUMNS = (
-    *("trial", "key", "status", "epochs", "seed", "data_rev", "code_rev", "seconds", "error", "note"),
-    *("trained_on", "fused"),
-)
-"""Of ``results.parquet``, beside the objectives and the axes."""
 
 _READERS = 16
 _OBJECT = re.compile(r"\d{9}\.json")
@@ -159,7 +154,12 @@ class Ledger:
             assert self._writer_name, "append outside writing()"
             if storage.read(storage.join(self.uri, _WRITER)) != self._writer_name:
                 raise SettingsError(f"run {self.uri}: got a second search; that one has taken over, and this one ends")
-            storage.write(storage.join(self.uri, FOLDER, object_name(self._next_to_write)), line)
+            # The look may be minutes old when the request arrives, so the store decides who was first.
+            if not storage.create(storage.join(self.uri, FOLDER, object_name(self._next_to_write)), line):
+                raise SettingsError(
+                    f"run {self.uri}: got event {self._next_to_write} of a second search; that one has taken over, and "
+                    "this one ends"
+                )
             self._next_to_write += 1
             return
         try:
@@ -241,21 +241,8 @@ def compact(uri: str, results: Sequence[Result]) -> None:
     """Write ``results.parquet``: one row a trial, objectives and genotype axes as columns."""
     import io
 
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = [r.document() for r in results]
-    table: dict[str, Any] = {name: [row[name] for row in rows] for name in _COLUMNS}
-    for name in sorted({n for r in results for n in r.values}):
-        table[name] = pa.array([r.values.get(name) for r in results], pa.float64())
-    for axis in sorted({a for r in results for a in r.genotype.values}):
-        table[f"axis.{axis}"] = [_text(r.genotype.values.get(axis)) for r in results]
     sink = io.BytesIO()
-    metadata = {"irnas.schema": str(SCHEMA)}
-    pq.write_table(pa.table(table).replace_schema_metadata(metadata), sink)
+    pq.write_table(to_table(results), sink)
     storage.write(storage.join(uri, "results.parquet"), sink.getvalue())
-
-
-def _text(value: object) -> str | None:
-    # An axis may hold numbers in one family and words in another: one column, one type.
-    return None if value is None else str(value)

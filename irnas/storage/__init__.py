@@ -4,6 +4,6 @@
 """
 
 from irnas.core.redaction import redact_credentials
-from irnas.storage.files import full_disk, is_local, join, local, names, read, remove, write
+from irnas.storage.files import create, full_disk, is_local, join, local, names, read, remove, write
 
-__all__ = ["full_disk", "is_local", "join", "local", "names", "read", "redact_credentials", "remove", "write"]
+__all__ = ["create", "full_disk", "is_local", "join", "local", "names", "read", "redact_credentials", "remove", "write"]

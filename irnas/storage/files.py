@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from irnas.core.errors import ServiceError, SettingsError, StorageError
 from irnas.core.redaction import redact_credentials
-from irnas.storage import atomic
+from irnas.storage import atomic, patience
 from irnas.storage.retry import retry
 
 T = TypeVar("T")
@@ -111,6 +111,27 @@ def write(uri: str, content: bytes) -> None:
         raise full_disk(error, path) from error
 
 
+def create(uri: str, content: bytes) -> bool:
+    """Write a file where there is none; return False, and leave it, where there is another one.
+
+    On S3 the store itself decides, so of two who write at the same time one learns that the other was first, however
+    late its request arrives. Elsewhere a look and a write are two steps.
+
+    Raises:
+        StorageError: the disk is full or read-only, or the store refuses it.
+        ServiceError: the store does not answer.
+    """
+    if not is_local(uri) and _open_remote(uri)[0].type_name == "s3":
+        # boto3 takes its time to load.
+        from irnas.storage import object_store
+
+        return _ask(uri, lambda: object_store.create(uri, content))
+    before = read(uri)
+    if before is None:
+        write(uri, content)
+    return before in (None, content)
+
+
 def names(uri: str) -> list[str]:
     """The names of the files directly below a URI, sorted; empty where there is no such folder."""
     if is_local(uri):
@@ -155,7 +176,8 @@ def _ask(uri: str, call: Callable[[], T]) -> T:
     store = _store(uri)
     waits_s = WAITS_S + (LONG_WAITS_S if store in _answered else ())
     try:
-        answer = retry(call, waits_s, on=(OSError,), unless=(FileNotFoundError,))
+        with patience.told(_public(store)):
+            answer = retry(call, waits_s, on=(OSError,), unless=(FileNotFoundError,))
     except FileNotFoundError:
         _answered.add(store)
         raise
@@ -174,6 +196,11 @@ def _store(uri: str) -> str:
     """A URI without its path."""
     parts = urlsplit(uri)
     return urlunsplit((parts.scheme, parts.netloc, "", parts.query, ""))
+
+
+def _public(store: str) -> str:
+    """A store as messages call it: without its options."""
+    return redact_credentials(store.partition("?")[0])
 
 
 def _open_remote(uri: str) -> tuple[Any, str]:

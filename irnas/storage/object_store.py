@@ -11,11 +11,14 @@ an error may repeat what it was sent, so messages are made here, from error code
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 import boto3
 from botocore.config import Config  # type: ignore[import-untyped]
@@ -32,7 +35,7 @@ from botocore.exceptions import (  # type: ignore[import-untyped]
 from botocore.exceptions import ConnectionError as NoConnectionError
 
 from irnas.core.errors import DataError, ServiceError, SettingsError
-from irnas.storage import hashing
+from irnas.storage import hashing, patience
 from irnas.storage.retry import doubling, retry
 
 _T = TypeVar("_T")
@@ -53,6 +56,10 @@ _BUSY = {"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "Too
 """Codes of a server that will do it later, whatever the status they come with; so will one with a status of 5xx."""
 _NO_ANSWER = (NoConnectionError, ConnectionClosedError, ReadTimeoutError, ResponseStreamingError, IncompleteReadError)
 """What boto3 raises where nothing, or only a part, came back."""
+_EXISTS = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
+"""Codes of a server that was to write an object only where there is none: there is one, or another is being written."""
+_UNKNOWN_CONDITION = 501
+"""Status of a server that does not know such conditions."""
 _MAX_CODE = 40
 _MIN_SECRET = 8
 """Shorter secrets are those of test servers, and would be found by chance."""
@@ -61,13 +68,16 @@ _MIN_SECRET = 8
 class Place:
     """One prefix of one bucket."""
 
-    def __init__(self, uri: str, endpoint_url: str | None) -> None:
+    def __init__(
+        self, uri: str, endpoint_url: str | None, attempts: int | None = None, region: str | None = None
+    ) -> None:
+        """Find the place; ``attempts`` are the tries of each request, and the region is looked up where it is None."""
         self.uri = uri
         self._bucket, self._prefix = parse(uri)
-        endpoint = endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        endpoint = endpoint_url or _endpoint_of_environment()
         if endpoint:
             self._host = _host(endpoint)
-        self._attempts = _attempts()
+        self._attempts = attempts or _attempts()
         try:
             config = Config(
                 retries={"mode": os.environ.get("AWS_RETRY_MODE", "standard"), "total_max_attempts": self._attempts},
@@ -81,7 +91,7 @@ class Place:
                 s3={"addressing_style": "path"} if endpoint else None,
             )
             session = boto3.Session()
-            self._client = session.client("s3", endpoint_url=endpoint_url, config=config)
+            self._client = session.client("s3", endpoint_url=endpoint_url, region_name=region, config=config)
             keys = session.get_credentials()
             frozen = keys.get_frozen_credentials() if keys else None
         except (BotoCoreError, ClientError, ValueError) as error:
@@ -119,6 +129,25 @@ class Place:
             raise SettingsError(f"{self.uri}, {key}: got {len(content)} bytes; must be 5 GiB at most")
         self._call("put_object", key, Body=content, ChecksumAlgorithm="SHA256", ChecksumSHA256=_checksum(content))
 
+    def create(self, key: str, content: bytes) -> bool:
+        """Write an object where there is none; return False, and leave it, where there is another one.
+
+        The server decides, when the request arrives. An answer that was lost is no reason for False: the object that
+        the same call has written before counts as written now.
+        """
+        checksum = {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": _checksum(content)}
+        for wait_s in (*doubling(0.2, 5, 2.0), None):
+            try:
+                self._call("put_object", key, Body=content, IfNoneMatch="*", **checksum)
+                return True
+            except FileExistsError:
+                before = self.read(key)
+            # None: another request for it is under way, and may fail.
+            if before is not None or wait_s is None:
+                break
+            time.sleep(wait_s)
+        return before == content
+
     def receive(self, key: str, part: Path, size_bytes: int, count: Callable[[int], None]) -> None:
         """Append to the file ``part`` what it lacks of an object, and call ``count`` with the bytes of each piece.
 
@@ -149,12 +178,20 @@ class Place:
     def _call(self, operation: str, key: str, **more: Any) -> Any:
         """The answer to a request about one object; None where there is no such object."""
         try:
-            return getattr(self._client, operation)(Bucket=self._bucket, Key=self._prefix + key, **more)
+            with patience.told(self.uri.rstrip("/")):
+                return getattr(self._client, operation)(Bucket=self._bucket, Key=self._prefix + key, **more)
         except ClientError as error:
             code = str(error.response["Error"].get("Code"))
             if code in _ABSENT:
                 return None
+            if code in _EXISTS and "IfNoneMatch" in more:
+                raise FileExistsError(key) from None
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "no status")
+            if "IfNoneMatch" in more and (code == "NotImplemented" or status == _UNKNOWN_CONDITION):
+                raise SettingsError(
+                    f"{self.uri}: got status {status} from {self._host}; must be a store that can write an object "
+                    "only where there is none (If-None-Match)"
+                ) from None
             is_busy = code in _BUSY or (isinstance(status, int) and (status >= 500 or status == 429))
             # A server may write anything here; only what looks like a code is repeated.
             code = code if code.isalnum() and len(code) <= _MAX_CODE else "an error"
@@ -181,6 +218,35 @@ class Place:
         if isinstance(error, _NO_ANSWER) and not isinstance(error, SSLError):
             return ServiceError(f"{self.uri}: got {cause} from {self._host}, {self._attempts} times; must be reachable")
         return SettingsError(f"{self.uri}: got {cause} on the way to {self._host}; must be AWS settings that work")
+
+
+def create(uri: str, content: bytes) -> bool:
+    """Write the object at ``s3://bucket/key`` where there is none; False where there is another one.
+
+    Options behind a question mark are those that pyarrow reads: endpoint_override, scheme and region. The request is
+    tried once.
+
+    Raises:
+        SettingsError: the server says no.
+        ServiceError: the server does not answer.
+    """
+    parts = urlsplit(uri)
+    option = dict(parse_qsl(parts.query))
+    endpoint = option.get("endpoint_override") or _endpoint_of_environment()
+    if endpoint and "://" not in endpoint:
+        endpoint = f"{option.get('scheme', 'https')}://{endpoint}"
+    place = _place(f"s3://{parts.netloc}", endpoint, option.get("region"))
+    return place.create(parts.path.lstrip("/"), content)
+
+
+@functools.lru_cache(maxsize=8)
+def _place(bucket: str, endpoint: str | None, region: str | None) -> Place:
+    """A place whose requests are tried once; making one takes longer than a request."""
+    return Place(bucket, endpoint, 1, region)
+
+
+def _endpoint_of_environment() -> str | None:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
 
 
 def parse(uri: str) -> tuple[str, str]:

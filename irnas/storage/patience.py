@@ -1,0 +1,44 @@
+"""One line on standard error where a store keeps somebody waiting, so that no wait is silent for long."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+NOTICE_S = 8.0
+"""Seconds of silence after which a wait is told."""
+
+_AGAIN_S = 300.0
+"""Seconds in which the same store is not told of twice, however many calls wait for it."""
+
+_lock = threading.Lock()
+_told: dict[str, float] = {}
+"""Store to when it was told of last, in seconds of the monotonic clock."""
+
+
+@contextmanager
+def told(store: str) -> Iterator[None]:
+    """Say that a store is waited for, if the block takes longer than ``NOTICE_S``.
+
+    Args:
+        store: what the line calls it; without credentials.
+    """
+    timer = threading.Timer(NOTICE_S, _tell, (store, NOTICE_S))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _tell(store: str, silent_s: float) -> None:
+    with _lock:
+        now = time.monotonic()
+        if now - _told.get(store, -_AGAIN_S) < _AGAIN_S:
+            return
+        _told[store] = now
+    print(f"irnas: {store} has not answered for {silent_s:g} s; it is asked again, for minutes", file=sys.stderr)
