@@ -25,6 +25,7 @@ from irnas.nn import (
     binary,
     channel,
     collapse,
+    contrast,
     decomposition,
     difference,
     dynamic,
@@ -239,6 +240,8 @@ RULES: Mapping[type[nn.Module], Rule] = {
     channel.Average: Rule(_each(2)),
     channel.Concat: Rule(_each(0), lambda layer, *parts: (parts[0][0], sum(part[1] for part in parts), *parts[0][2:])),
     channel.Unapplied: Rule(_each(0)),
+    # Running sums along rows and columns, four additions; the share of the pixels inside, the difference, its gain.
+    contrast.LocalContrast: Rule(_each(7), lambda layer, x: (x[0], len(layer.sides), *x[2:])),
     channel.Subsample: Rule(_each(0), lambda layer, x: _windowed(x[1], 1, 2, 0, x)),
     excite.SpatialMean: Rule(lambda layer, x, y: Work(elementwise=math.prod(x)), lambda layer, x: (*x[:2], 1, 1)),
     excite.Scale: Rule(_each(1)),

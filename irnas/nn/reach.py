@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import nn
 
 from irnas.nn.binary import BinaryConv2d
+from irnas.nn.contrast import LocalContrast
 
 
 def reach(*modules: nn.Module) -> int:
@@ -23,4 +24,6 @@ def _reach_of_layer(layer: nn.Module) -> int:
         return max(d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)) // 2
     if isinstance(layer, BinaryConv2d):
         return layer.kernel // 2
+    if isinstance(layer, LocalContrast):
+        return max(layer.sides) // 2
     return int(isinstance(layer, nn.AvgPool2d | nn.MaxPool2d | nn.Upsample))
