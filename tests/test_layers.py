@@ -53,7 +53,7 @@ FRAMEWORKS = {
     "moocore": {"core/front.py"},
     "safetensors": {"training/weights.py"},
     "torch": {"nn", "models", "cost", "training", "workflows/plan.py", "deploy"},
-    "pyarrow": {"data", "storage/files.py", "record/ledger.py", "simulation/table.py"},
+    "pyarrow": {"data", "storage/files.py", "record/ledger.py", "record/result_table.py", "simulation/table.py"},
 }
 
 
