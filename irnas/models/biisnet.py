@@ -51,7 +51,7 @@ class BiisNet(nn.Module):
         self.in_channels, self.stride = int(values[INPUT_AXIS]), 2**stages
         self.amplify = Gain(gain) if gain != 1 else None
         scales = int(values.get("contrast", 0))
-        self.contrast = LocalContrast(scales) if scales else None
+        self.contrast: nn.Module = LocalContrast(scales) if scales else nn.Identity()
         self.stem = _convolution(scales or self.in_channels, base, int(values["stem_k"]))
         if self.stem.kernel_size != (1, 1):
             # Filters that sum to zero: otherwise the brightness of a scene alone decides the first signs, the same all
@@ -86,9 +86,7 @@ class BiisNet(nn.Module):
         x_nchw = traits.admit(x_nchw, self.in_channels, self.stride)
         if self.amplify is not None:
             x_nchw = self.amplify(x_nchw)
-        if self.contrast is not None:
-            x_nchw = self.contrast(x_nchw[:, :1])
-        x_nchw = self.embed(self.stem(x_nchw))
+        x_nchw = self.embed(self.stem(self.contrast(x_nchw)))
         skips: list[Tensor] = []
         for blocks, down in zip(self.enc, self.down, strict=True):
             x_nchw = blocks(x_nchw)
@@ -103,7 +101,7 @@ class BiisNet(nn.Module):
 
     def _halo(self) -> int:
         """How far a logit looks: a pixel of level l is 2^l pixels of the image."""
-        halo = reach(*([] if self.contrast is None else [self.contrast]), self.stem, self.embed, self.project, self.head)
+        halo = reach(self.contrast, self.stem, self.embed, self.project, self.head)
         for level, (enc, dec, fuse) in enumerate(zip(self.enc, self.dec, self.fuse, strict=True)):
             halo += (reach(enc, dec, fuse) + 2 * reach(self.down[level], self.up[level])) << level
         return halo + (reach(self.bottom) << len(self.enc))

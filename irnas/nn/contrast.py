@@ -24,8 +24,9 @@ class LocalContrast(nn.Module):
         super().__init__()
         self.sides = SIDES[:scales]
 
-    def forward(self, x_n1hw: Tensor) -> Tensor:
-        """[N, 1, H, W] to [N, scales, H, W]."""
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        """[N, c, H, W] to [N, scales, H, W]; channels after the first are not looked at."""
+        x_n1hw = x_nchw[:, :1]
         return torch.cat([GAIN * (x_n1hw - _mean(x_n1hw, side)) for side in self.sides], 1)
 
 
