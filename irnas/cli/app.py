@@ -20,6 +20,7 @@ from irnas.cli import (
     front,
     plan,
     publish,
+    repair,
     report,
     run,
     score,
@@ -71,6 +72,7 @@ app.command("test")(test_command.test)
 app.command("front")(front.front)
 app.command("why")(why.why)
 app.command("report")(report.report)
+app.command("repair")(repair.repair)
 app.command("ui")(ui.ui)
 app.command("export")(export.export)
 app.command("import-weights")(weights.import_weights)

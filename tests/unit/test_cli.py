@@ -61,6 +61,7 @@ COMMANDS = {
     "simulate": "--at --bench --jobs --json --objective --plot --seeds --strategy --workers",
     "front": "--all --json",
     "report": "--images --output",
+    "repair": "--json",
     "ui": "--port",
     "export": "--dataset --images --input --json --output --seed",
     "import-weights": "--json --output --space",
