@@ -13,6 +13,7 @@ LOSSES = ("softiou", "softiou_image", "bce", "dice", "focal")
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("cosine", "poly", "steps", "constant")
 AUGMENTATIONS = ("flips", "brightness")
+FILLS = ("zeros", "mirror")
 NONE = "none"
 """No augmentation at all."""
 RECIPE_NAMES = ("paper", "irnas")
@@ -137,6 +138,8 @@ class Recipe:
     """Share of the crops that are made to hold a target pixel; 0..1."""
     whole_images: bool = False
     """Whether images are resized to the side of a crop, whatever their shape, instead of crops being cut from them."""
+    fill: str = "zeros"
+    """One of ``FILLS``: what stands in a crop beyond an image that is smaller."""
     augment: str = "flips+brightness"
     """Names of ``AUGMENTATIONS`` joined by '+', or ``none``. flips are all 8 flips and rotations by right angles,
     brightness is gain and offset."""
@@ -151,7 +154,7 @@ class Recipe:
     def __post_init__(self) -> None:
         _check_names("recipe.loss", self.loss, LOSSES, (DEFAULT, OWN))
         _check_names("recipe.augment", self.augment, AUGMENTATIONS, (NONE,))
-        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("fill", FILLS)):
             if getattr(self, name) not in known:
                 raise SettingsError(f"recipe.{name}: got {getattr(self, name)!r}; one of {', '.join(known)}")
         for name in ("momentum", "beta2"):

@@ -37,6 +37,7 @@ class _Cutting:
     brightness: bool
     paste: float
     whole_images: bool
+    mirror: bool
     frames: int
 
 
@@ -58,6 +59,7 @@ def batches(
     brightness: bool = True,
     paste: float = 0.0,
     whole_images: bool = False,
+    mirror: bool = False,
     frames: int = 1,
 ) -> Iterator[Batch]:
     """One pass over a split, shuffled: x float32 in 0..1 [N, frames, crop, crop], y uint8 [N, 1, crop, crop]: 0, 1,
@@ -68,7 +70,7 @@ def batches(
     mean little, so that image waits for another epoch.
 
     Args:
-        split: images of any size; smaller ones are padded with zeros at the bottom and right.
+        split: images of any size; smaller ones are filled up at the bottom and right.
         batch: images per batch, at least 1.
         crop: side of the crops, in pixels.
         seed: of the whole training.
@@ -78,6 +80,7 @@ def batches(
         brightness: jitter gain and offset.
         paste: share of the crops into which a target of any image of the split is laid; see irnas.data.paste.
         whole_images: resize every image to crop x crop instead of cutting and padding.
+        mirror: fill up with mirror images of the image, and of its mask, instead of zeros.
         frames: of the window that each image ends, oldest first; all are cut and turned alike.
 
     Raises:
@@ -99,6 +102,7 @@ def batches(
         brightness=brightness,
         paste=paste,
         whole_images=whole_images,
+        mirror=mirror,
         frames=frames,
     )
     return _batches(cutting, batch, (seed, epoch))
@@ -135,6 +139,8 @@ def _write_crop(
     if not cutting.whole_images:
         window = _draw_window(split, i, cutting.crop, draw, cutting.target_share)
         images, mask = [image[window] for image in images], mask[window]
+        if cutting.mirror:
+            images, mask = [_mirrored(image, cutting.crop) for image in images], _mirrored(mask, cutting.crop)
     if cutting.paste and paste_rng.random() < cutting.paste:
         images, mask = _with_target(split, images, mask, paste_rng)
     if cutting.whole_images:
@@ -188,6 +194,12 @@ def _draw_origin(draw: float, length: int, crop: int, must: int | None) -> int:
     last = max(length - crop, 0)
     low, high = (0, last) if must is None else (max(0, must - crop + 1), min(must, last))
     return low + int(draw * (high - low + 1))
+
+
+def _mirrored(array: Bytes, side: int) -> Bytes:
+    """An array with its own mirror images at the bottom and right, so that both sides are at least ``side``."""
+    missing = [(0, max(side - length, 0)) for length in array.shape]
+    return np.pad(array, missing, mode="symmetric") if any(after for _, after in missing) else array
 
 
 def _flip(array: Bytes, way: int) -> Bytes:

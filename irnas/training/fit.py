@@ -230,6 +230,7 @@ class _Training:
             flips="flips" in self.recipe.augment,
             brightness="brightness" in self.recipe.augment,
             whole_images=self.recipe.whole_images,
+            mirror=self.recipe.fill == "mirror",
             paste=self.recipe.paste,
             frames=traits.frames(self.model),
         )
