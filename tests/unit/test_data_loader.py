@@ -191,7 +191,7 @@ def test_small_images_are_padded_with_zeros_at_bottom_and_right(augment: bool, t
 def test_mirror_images_fill_up_small_images_with_their_masks(striped: Split) -> None:
     side = 2 * max(HEIGHT, WIDTH) + 3
     x_nchw, y_nchw = _read(striped, crop=side, mirror=True, flips=False, brightness=False)[0]
-    rows, columns = ([([*range(n)] + [*reversed(range(n))])[k % (2 * n)] for k in range(side)] for n in (HEIGHT, WIDTH))
+    rows, columns = ([[*range(n), *reversed(range(n))][k % (2 * n)] for k in range(side)] for n in (HEIGHT, WIDTH))
     image_hw = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
     np.testing.assert_array_equal(_levels(x_nchw[0, 0]), image_hw[rows][:, columns])
     np.testing.assert_array_equal(y_nchw[0, 0], _stripes()[rows][:, columns])
