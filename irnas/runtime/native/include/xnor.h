@@ -108,6 +108,21 @@ XNOR_API int xnor_run(xnor_model* model, const void* image, int32_t height, int3
  * should be the model's `counts`. */
 XNOR_API void xnor_map_counts(const uint16_t* counts, size_t num, double low, double high, uint8_t* out);
 
+/* A target: pixels above the threshold that touch each other, corners included. */
+typedef struct {
+  int32_t x, y;          /* its left column and its top row */
+  int32_t width, height; /* of the rectangle around it */
+  int32_t area;          /* pixels */
+  float score;           /* the highest probability among them */
+} xnor_box;
+
+/* The targets of an output [height][width], in the order of their first pixels: row by row, left to right.
+ *
+ * threshold: what a probability must exceed, rounded to float; the model's own is in xnor_info. boxes: receives the
+ * first `capacity` of them. num: how many there are, which may be more. XNOR_MEMORY is the only error. */
+XNOR_API int xnor_find_boxes(const float* probabilities, int32_t height, int32_t width, double threshold,
+                             xnor_box* boxes, size_t capacity, size_t* num);
+
 /* Repeats the file's reference run (FORMAT.md, section 7); XNOR_FILE if a single bit of the result differs. The model
  * must be prepared anew afterwards. */
 XNOR_API int xnor_verify(xnor_model* model, int32_t threads, int32_t mode);

@@ -114,19 +114,20 @@ std::string read_bytes(const std::string& path, std::vector<uint8_t>* out) {
   return failed ? complain(path, "a read error", "a file") : "";
 }
 
-std::string read_frames(const std::string& path, int raw_height, int raw_width, Frames* out) {
+std::string read_frames(const std::string& path, int raw_height, int raw_width, int raw_bits, Frames* out) {
   std::vector<uint8_t> file;
   if (std::string error = read_bytes(path, &file); !error.empty()) return error;
   if (file.size() > 2 && file[0] == 'P' && file[1] == '5') return read_pgm(path, file, out);
   if (file.size() > 6 && std::memcmp(file.data(), "\x93NUMPY", 6) == 0) return read_npy(path, file, out);
   if (!is_size(raw_height, raw_width))
     return complain(path, "an unknown kind of file", "PGM, npy, or raw with --raw HxW");
-  const size_t frame = size_t(raw_height) * raw_width;
+  const size_t frame = size_t(raw_height) * raw_width * (raw_bits / 8);
   if (file.empty() || file.size() % frame)
     return complain(path, std::to_string(file.size()) + " bytes", "a multiple of " + std::to_string(frame));
   out->count = static_cast<int>(file.size() / frame);
   out->height = raw_height;
   out->width = raw_width;
+  out->kind = raw_bits == 16 ? Kind::kCounts : Kind::kBytes;
   out->bytes = std::move(file);
   return "";
 }
