@@ -52,7 +52,7 @@ FRAMEWORKS = {
     "matplotlib": {"report"},
     "moocore": {"core/front.py"},
     "safetensors": {"training/weights.py"},
-    "torch": {"nn", "models", "cost", "training", "workflows/plan.py", "deploy"},
+    "torch": {"nn", "models", "cost", "training", "workflows/plan.py", "workflows/opened_run.py", "deploy"},
     "pyarrow": {"data", "storage/files.py", "record/ledger.py", "record/result_table.py", "simulation/table.py"},
 }
 

@@ -276,13 +276,9 @@ class RunOptions(WorkerOptions):
         Raises:
             SettingsError: there is no such executor, or it cannot join a cluster.
         """
-        from irnas.workflows.executor import Executor
+        from irnas.workflows.executor import make_executor
 
-        if self.executor == "ray":
-            return Executor(kind="ray", resources=self.resources())
-        if self.executor == "loop" and self.address is None:
-            return Executor(kind="loop")
-        raise SettingsError(f"executor: got {self.executor!r}; must be ray, or loop (and then without --address)")
+        return make_executor(self.executor, self.resources())
 
     def check_resume(self) -> None:
         """Refuse options beside --resume that the resumed search would ignore.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -61,18 +61,7 @@ class RecipeOptions(Options):
             SettingsError: there is no such recipe, or a value is out of its range.
             SpaceError: there is no such space.
         """
-        if self.recipe is not None:
-            # A wrong name is said here, before anything is opened.
-            from irnas.core.recipes import load_recipe
+        from irnas.core.recipes import override
 
-            budget, recipe = load_recipe(space, self.recipe)
-        budget = replace(budget, **_typed({"epochs": self.epochs, "batch": self.batch, "crop": self.crop}))
-        changes = _typed({"loss": self.loss, "lr": self.lr, "ema": self.ema, "amp": self.amp})
-        if self.lr is not None:
-            # The rate never ends above its peak.
-            changes["lr_end"] = min(recipe.lr_end, self.lr)
-        return budget, replace(recipe, **changes)
-
-
-def _typed(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+        words = {name: getattr(self, name) for name in ("epochs", "batch", "crop", "loss", "lr", "ema", "amp")}
+        return override(budget, recipe, space, self.recipe, words)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -107,27 +106,12 @@ class TrainOptions(RecipeOptions):
             plan = training_plan.read_plan(self.config)
         else:
             plan = training_plan.plan_for(source or "", names, has_recipe=self.recipe is not None)
-        return replace(plan, settings=self._override(plan))
-
-    def _override(self, plan: TrainingPlan) -> Any:
-        """The plan's settings with what the user typed."""
-        typed: dict[str, Any] = {
-            "dataset": self.dataset,
-            "fit_on": self.split,
-            "seeds": self.seeds,
-            "seed": self.seed,
-            "keep": self.keep,
-            "starts_from": self.start,
-            "threads": self.threads,
-            "preset": self.preset,
-            "cost_input": None if self.input_size is None else parse_size(self.input_size),
-        }
-        from irnas.workflows.training_plan import families_of
-
-        space = families_of(plan.settings.space, plan.networks)
-        budget, recipe = self.train_with(space, plan.settings.budget, plan.settings.recipe)
-        changes = {name: value for name, value in typed.items() if value is not None}
-        return replace(plan.settings, budget=budget, recipe=recipe, **changes)
+        names = ("dataset", "split", "seeds", "seed", "keep", "threads", "preset")
+        words: dict[str, Any] = {name: getattr(self, name) for name in names}
+        words["from"] = self.start
+        words["input"] = None if self.input_size is None else parse_size(self.input_size)
+        of_recipe = {name: getattr(self, name) for name in ("epochs", "batch", "crop", "loss", "lr", "ema", "amp")}
+        return training_plan.override(plan, self.recipe, of_recipe, words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,10 +168,10 @@ def train(
 
     from irnas.cli import live
     from irnas.workflows import train as workflow
+    from irnas.workflows.training_plan import new_uri
 
     if where.resume is None:
-        family = plan.networks[0].genotype.space
-        uri = where.run or f"runs/{family}-train-{time.strftime('%Y%m%d-%H%M%S')}"
+        uri = where.run or new_uri(plan)
         with live.view(uri) as listener, resumable(uri, "train"):
             outcome = workflow.train(plan, uri, executor, listener)
     else:

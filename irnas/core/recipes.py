@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -52,6 +52,34 @@ def load_recipe(space: str, which: str) -> tuple[Budget, Recipe]:
     if any(other != first for other in others):
         raise SettingsError(f"recipe: got {which} with {space}, whose recipes differ; must be a file, or one space")
     return first
+
+
+def override(
+    budget: Budget, recipe: Recipe, space: str, which: str | Mapping[str, Any] | None, words: Mapping[str, Any]
+) -> tuple[Budget, Recipe]:
+    """How networks are trained by a recipe, and by what is to be otherwise.
+
+    Args:
+        budget: without ``which``, what no word says.
+        recipe: the same.
+        space: names the families whose recipe it may be.
+        which: as ``load_recipe`` takes it, or a recipe in full; None for none.
+        words: fields of ``Budget`` and ``Recipe``; None for one that stays.
+
+    Raises:
+        SettingsError: there is no such recipe, or a value is out of its range.
+        SpaceError: there is no such space.
+    """
+    if isinstance(which, str):
+        budget, recipe = load_recipe(space, which)
+    elif which is not None:
+        budget, recipe = parse_recipe(which, "recipe")
+    changes = {word: value for word, value in words.items() if value is not None}
+    of_budget = {field.name: changes.pop(field.name) for field in fields(Budget) if field.name in changes}
+    if "lr" in changes:
+        # The rate never ends above its peak.
+        changes["lr_end"] = min(recipe.lr_end, changes["lr"])
+    return replace(budget, **of_budget), replace(recipe, **changes)
 
 
 def parse_recipe(document: object, where: str) -> tuple[Budget, Recipe]:

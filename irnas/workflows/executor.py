@@ -103,3 +103,16 @@ class Executor:
         finally:
             if is_first:
                 connection.disconnect()
+
+
+def make_executor(kind: str, resources: Resources) -> Executor:
+    """The executor of that name.
+
+    Raises:
+        SettingsError: there is no such executor, or it cannot join a cluster.
+    """
+    if kind == "ray":
+        return Executor(kind="ray", resources=resources)
+    if kind == "loop" and resources.address is None:
+        return Executor(kind="loop")
+    raise SettingsError(f"executor: got {kind!r}; must be ray, or loop (and then without --address)")

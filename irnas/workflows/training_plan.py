@@ -7,6 +7,7 @@ user may write one by hand: then a network may also be named by its space and it
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import yaml
 
 from irnas import __version__, storage
-from irnas.core import catalog
+from irnas.core import catalog, recipes
 from irnas.core.errors import SettingsError, SpaceError
 from irnas.core.objective import RUNTIME
 from irnas.core.recipe import Budget, Recipe
@@ -64,6 +65,8 @@ _FROM_SETTINGS = {
     "preset": "preset",
 }
 _FROM_BUDGET = ("epochs", "batch", "crop")
+OVERRIDABLE = (*_FROM_SETTINGS, "input")
+"""The words of a plan that ``override`` takes beside those of recipes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +130,33 @@ def best_recipe(space: str) -> tuple[Budget, Recipe]:
     if not all((catalog.find_folder(name) / RECIPES).is_file() for name in space.split(",")):
         return BUDGET, Recipe()
     return load_recipe(space, BEST_KNOWN)
+
+
+def override(
+    plan: TrainingPlan, recipe: str | Mapping[str, Any] | None, of_recipe: Mapping[str, Any], words: Mapping[str, Any]
+) -> TrainingPlan:
+    """A plan with what its user says otherwise.
+
+    Args:
+        plan: as ``plan_for`` or ``read_plan`` made it.
+        recipe: of which name, or in full; None for the plan's own.
+        of_recipe: words of a recipe; None for one that stays.
+        words: settings by the words of a ``train.yaml``, of which ``input`` is a tuple; None for one that stays.
+
+    Raises:
+        SettingsError: a value is out of its range, or there is no such recipe.
+    """
+    settings = plan.settings
+    space = families_of(settings.space, plan.networks)
+    budget, changed = recipes.override(settings.budget, settings.recipe, space, recipe, of_recipe)
+    names = {**_FROM_SETTINGS, "input": "cost_input"}
+    changes = {names[word]: value for word, value in words.items() if value is not None}
+    return replace(plan, settings=replace(settings, budget=budget, recipe=changed, **changes))
+
+
+def new_uri(plan: TrainingPlan) -> str:
+    """Where the record of a training goes whose user does not say it."""
+    return f"runs/{plan.networks[0].genotype.space}-train-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def to_text(plan: TrainingPlan) -> str:
