@@ -71,6 +71,7 @@ class Run:
         self.front = Front.of((), self.objectives)
         """Of the trials that were trained to the end, networks of several trainings with the means of their metrics."""
         self.growth: list[Growth] = []
+        self._num_done = 0
         self._lost_trials: set[int] = set()
         """Whose proposal is lost; see ``Repaired``."""
 
@@ -150,6 +151,7 @@ class Run:
                 self.paused.pop(event.trial, None)
                 self.outcomes.append(result)
                 if result.status is Status.OK:
+                    self._num_done += 1
                     self._grow(event, Front.of((*self.front.results, result), self.objectives))
             case Repeated():
                 self._trial(event).replicates.append(event)
@@ -222,7 +224,7 @@ class Run:
     @property
     def num_done(self) -> int:
         """Trials that were trained to the end."""
-        return sum(r.status is Status.OK for r in self.outcomes)
+        return self._num_done
 
     @property
     def num_trained(self) -> int:

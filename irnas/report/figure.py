@@ -16,7 +16,7 @@ from irnas.core.result import Result
 from irnas.core.space import Genotype
 from irnas.core.text import format_si
 from irnas.record.run import Run
-from irnas.report import look, unit
+from irnas.report import look, thin, unit
 from irnas.report.network import colours_of, differing, families_of, phrases
 from irnas.report.published import Reference, size_of
 
@@ -170,7 +170,9 @@ def _draw_trials(figure: go.Figure, run: Run, pair: Pair) -> None:
     rest = [r for r in run.done if r.key not in winning]
     for name, results, colour in _by_family(run, rest, "dominated", look.DOMINATED):
         marker = {"size": 9, "color": colour, "opacity": 0.35 if families_of(run) else 0.85}
-        figure.add_trace(_points(results, pair, run, axes, name=name, mode="markers", marker=marker))
+        drawn = _apart(results, pair, figure)
+        name += thin.of_all(len(drawn), len(results))
+        figure.add_trace(_points(drawn, pair, run, axes, name=name, mode="markers", marker=marker))
     edge = Front.of(run.results, pair).results
     # Both lists are sorted along the horizontal axis; the line needs no markers of its own.
     along = sorted(edge, key=lambda r: (r.values[pair[0].name], r.values[pair[1].name]))
@@ -191,6 +193,15 @@ def _draw_trials(figure: go.Figure, run: Run, pair: Pair) -> None:
         numbers = [str(place[r.key] + 1) for r in results]
         style = {"mode": "markers+text", "text": numbers, "textposition": "top center", "textfont": {"size": 12}}
         figure.add_trace(_points(results, pair, run, axes, name=name, marker=marker, **style))
+
+
+def _apart(results: Sequence[Result], pair: Pair, figure: go.Figure) -> list[Result]:
+    """As many of the results as a figure shows: those that do not lie on another one."""
+    if len(results) <= thin.MAX_POINTS:
+        return list(results)
+    ranges = (tuple(figure.layout.xaxis.range), tuple(figure.layout.yaxis.range))
+    spots = shares(_places([r.values for r in results], pair), pair, ranges)
+    return [results[n] for n in thin.apart(spots, thin.MAX_POINTS)]
 
 
 def _by_family(run: Run, results: Sequence[Result], name: str, colour: str) -> list[tuple[str, Sequence[Result], str]]:

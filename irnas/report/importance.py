@@ -12,6 +12,7 @@ import random
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
 from irnas.core.objective import Objective
@@ -65,13 +66,34 @@ def chance(run: Run) -> float:
     The values of the first objective are dealt out to the trials at random, again and again, by a fixed seed.
     """
     done, rng = run.done, random.Random(0)
-    columns = [[choice(r.genotype, axis) for r in done] for axis in differing([r.genotype for r in done], run.space)]
+    genotypes = [r.genotype for r in done]
+    columns = [_Groups([choice(g, axis) for g in genotypes]) for axis in differing(genotypes, run.space)]
     positions = [run.objectives[0].position(r.values[run.objectives[0].name]) for r in done]
     luckiest = []
     for _ in range(_SHUFFLES):
         rng.shuffle(positions)
-        luckiest.append(max((explained(column, positions) or 0.0 for column in columns), default=0.0))
+        centred = np.array(positions) - np.mean(positions)
+        luckiest.append(max((column.explained(centred) for column in columns), default=0.0))
     return sorted(luckiest)[int(0.95 * _SHUFFLES)]
+
+
+class _Groups:
+    """Trials grouped by one axis, for ``explained`` of many values in turn."""
+
+    def __init__(self, groups: Sequence[Hashable]) -> None:
+        number_of = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+        self._numbers = np.array([number_of[group] for group in groups])
+        self._sizes = np.bincount(self._numbers)
+
+    def explained(self, centred: np.ndarray) -> float:
+        """As ``explained``, of values whose mean is 0; 0 where that is not defined."""
+        count, num_groups = len(centred), len(self._sizes)
+        total = float(centred @ centred)
+        if num_groups < 2 or num_groups >= count or total <= 0:
+            return 0.0
+        sums = np.bincount(self._numbers, weights=centred)
+        within = total - float((sums**2 / self._sizes).sum())
+        return min(max(1 - (within / (count - num_groups)) / (total / (count - 1)), 0.0), 1.0)
 
 
 def bars(shares: dict[str, dict[str, float]], threshold: float) -> go.Figure:
@@ -103,8 +125,9 @@ def bars(shares: dict[str, dict[str, float]], threshold: float) -> go.Figure:
 
 
 def _of(objective: Objective, run: Run, axes: Sequence[str]) -> dict[str, float]:
-    positions = [objective.position(r.values[objective.name]) for r in run.done]
-    share_of = {axis: explained([choice(r.genotype, axis) for r in run.done], positions) for axis in axes}
+    done = run.done
+    positions = [objective.position(r.values[objective.name]) for r in done]
+    share_of = {axis: explained([choice(r.genotype, axis) for r in done], positions) for axis in axes}
     return {axis: share for axis, share in share_of.items() if share is not None}
 
 

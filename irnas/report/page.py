@@ -1,32 +1,33 @@
-"""The page: sections of HTML around the figures. Whatever comes from a file or a user goes through ``escape``."""
+"""The page: sections of HTML around the figures. Whatever comes from a file or a user goes through ``markup``."""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from html import escape
-from typing import Any
 
 from irnas.record.run import Run
-from irnas.report import curve, figure, image, importance, look, parallel, table, tests, training, unit
+from irnas.report import (
+    curve,
+    figure,
+    image,
+    importance,
+    look,
+    markup,
+    parallel,
+    script,
+    table,
+    tests,
+    thin,
+    training,
+    unit,
+)
+from irnas.report.markup import Markup, fill
 from irnas.report.published import Reference
 
-# Nothing may be fetched or sent; plotly needs its own inline code and styles, and pictures are inlined.
-_POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
-)
-
-_CONFIG = {
-    "displaylogo": False,
-    "responsive": True,
-    # Plotly's own default is a button that uploads the figure.
-    "showSendToCloud": False,
-    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
-}
-
-
-Part = tuple[str, str, str]
+Part = tuple[str, str, Markup]
 """A section of the page: its name, its heading, and its HTML, which may be empty."""
+
+_NOTHING = Markup()
 
 
 def html(run: Run, references: Sequence[Reference], absent: str = "", *, images: bool = True) -> str:
@@ -38,20 +39,26 @@ def html(run: Run, references: Sequence[Reference], absent: str = "", *, images:
         absent: why there are none, as a sentence.
         images: show example detections, for which the winners run again.
     """
-    from plotly.offline import get_plotlyjs
-
     parts_of = _parts_of_training if run.settings.is_training else _parts_of_search
     parts = parts_of(run, references, absent, images=images)
     present = [part for part in parts if part[2]]
-    sections = "\n".join(f'<section id="{name}"><h2>{title}</h2>{body}</section>' for name, title, body in present)
-    links = "".join(f'<a href="#{name}">{title}</a>' for name, title, _ in present)
-    title = escape(f"{run.space.name} on {run.opened.data.name}")
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>irnas: {title}</title>'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{look.CSS}</style>'
-        f"<script>{get_plotlyjs()}</script></head>\n<body><main>\n{_head(run, title)}\n<nav>{links}</nav>\n"
-        f"{sections}\n</main></body></html>\n"
+    section = '<section id="{name}"><h2>{title}</h2>{body}</section>'
+    sections = (fill(section, name=name, title=title, body=body) for name, title, body in present)
+    links = (fill('<a href="#{name}">{title}</a>', name=name, title=title) for name, title, _ in present)
+    title = f"{run.space.name} on {run.opened.data.name}"
+    return fill(
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>irnas: {title}</title>'
+        '<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><style>{css}</style></head>\n'
+        "<body><main>\n{head}\n<nav>{links}</nav>\n{sections}\n</main>{scripts}</body></html>\n",
+        title=title,
+        # Of ours, and with quotes that an attribute in double quotes takes as they are.
+        policy=Markup(script.policy()),
+        css=Markup(look.CSS),
+        head=_head(run, title),
+        links=markup.join(links),
+        sections=markup.join(sections, "\n"),
+        scripts=script.scripts(),
     )
 
 
@@ -59,9 +66,9 @@ def _parts_of_search(run: Run, references: Sequence[Reference], absent: str, *, 
     """The sections about a search."""
     return [
         ("front", "Front", _fronts(run, references, absent)),
-        ("winners", "The networks on the front", table.winners(run) if run.winners else ""),
+        ("winners", "The networks on the front", table.winners(run) if run.winners else _NOTHING),
         ("tests", "On the test split", tests.section(run)),
-        ("detections", "What they see", _detections(run) if images else ""),
+        ("detections", "What they see", _detections(run) if images else _NOTHING),
         ("progress", "Progress of the search", _progress(run)),
         ("axes", "What mattered", _axes(run)),
         ("failures", "Trials that did not count", table.failures(run)),
@@ -72,49 +79,52 @@ def _parts_of_search(run: Run, references: Sequence[Reference], absent: str, *, 
 def _parts_of_training(run: Run, references: Sequence[Reference], absent: str, *, images: bool) -> list[Part]:
     """The sections about trainings in full."""
     curves = training.curves(run)
-    seen = "The images below were trained on." if run.settings.is_validation_seen else ""
+    seen = Markup("<p>The images below were trained on.</p>") if run.settings.is_validation_seen else _NOTHING
     return [
         ("networks", "The networks", table.table(*training.networks(run))),
         ("tests", "On the test split", tests.section(run)),
         ("trainings", "Their trainings", table.table(*training.each(run))),
-        ("curves", "Learning curves", _plot(curves, "learning") if curves else ""),
-        ("front", "Accuracy against cost", _fronts(run, references, absent) if len(run.done) > 1 else ""),
-        ("detections", "What they see", (f"<p>{seen}</p>" if seen else "") + _detections(run) if images else ""),
+        ("curves", "Learning curves", script.figure(curves, "learning") if curves else _NOTHING),
+        ("front", "Accuracy against cost", _fronts(run, references, absent) if len(run.done) > 1 else _NOTHING),
+        ("detections", "What they see", markup.join([seen, _detections(run)]) if images else _NOTHING),
         ("failures", "Retries and failures", table.failures(run)),
         ("reading", "How to read this", training.reading(run)),
     ]
 
 
-def _plot(drawing: Any, name: str) -> str:
-    markup = drawing.to_html(full_html=False, include_plotlyjs=False, div_id=name, config=_CONFIG, default_width="100%")
-    return f'<div class="scroll">{markup}</div>'
-
-
-def _head(run: Run, title: str) -> str:
+def _head(run: Run, title: str) -> Markup:
     began = datetime.datetime.fromtimestamp(run.opened.t, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     aims = ", ".join(f"{unit.label(o.name)} {'↑' if o.goal == 'max' else '↓'}" for o in run.objectives)
-    what = f"Architecture search, run {escape(run.name)}, begun {began}, for {aims}"
+    what = f"Architecture search, run {run.name}, begun {began}, for {aims}"
     if run.settings.is_training:
-        what = f"Training in full, run {escape(run.name)}, begun {began}"
-    return (
-        f"<header><h1>{title}</h1><p>{what}</p>"
-        f"{table.cards(run)}</header>\n<section><h2>The run</h2>{table.facts(run)}</section>"
+        what = f"Training in full, run {run.name}, begun {began}"
+    return fill(
+        "<header><h1>{title}</h1><p>{what}</p>{cards}</header>\n<section><h2>The run</h2>{facts}</section>",
+        title=title,
+        what=what,
+        cards=table.cards(run),
+        facts=table.facts(run),
     )
 
 
-def _fronts(run: Run, references: Sequence[Reference], absent: str) -> str:
+def _note(text: str) -> Markup:
+    return fill('<p class="note">{text}</p>', text=text) if text else _NOTHING
+
+
+def _fronts(run: Run, references: Sequence[Reference], absent: str) -> Markup:
     if not run.done:
-        return "<p>No trial was trained to the end.</p>"
-    markup = "<p>Numbers run from the cheapest to the dearest network and mean the same network all over this page.</p>"
+        return Markup("<p>No trial was trained to the end.</p>")
+    about = "Numbers run from the cheapest to the dearest network and mean the same network all over this page."
+    parts = [fill("<p>{about}</p>", about=about)]
     for number, pair in enumerate(figure.pairs(run)):
         x, y = pair
-        markup += f"<h3>{unit.label(y.name)} against {unit.label(x.name)}</h3>"
-        markup += _plot(figure.front(run, pair, references), f"front-{number}")
-        markup += _beyond(run, references, pair)
-    return markup + f'<p class="note">{_overlay(run, references, absent)}</p>'
+        parts.append(fill("<h3>{y} against {x}</h3>", y=unit.label(y.name), x=unit.label(x.name)))
+        parts.append(script.figure(figure.front(run, pair, references), f"front-{number}"))
+        parts.append(_beyond(run, references, pair))
+    return markup.join([*parts, _note(_overlay(run, references, absent))])
 
 
-def _beyond(run: Run, references: Sequence[Reference], pair: figure.Pair) -> str:
+def _beyond(run: Run, references: Sequence[Reference], pair: figure.Pair) -> Markup:
     x, y = pair
     known = figure.comparable(run, pair, references)
     near = figure.within_reach(run, known, x)
@@ -124,17 +134,19 @@ def _beyond(run: Run, references: Sequence[Reference], pair: figure.Pair) -> str
         if x.name in r.values and y.name in r.values and r not in known
     )
     far = ", ".join(f"{r.label} ({unit.quantity(x.name, r.values[x.name])})" for r in known if r not in near)
-    markup = f'<p class="note">Published and far to the right of the axis: {escape(far)}.</p>' if far else ""
-    if elsewhere:
-        markup += f'<p class="note">Published with a cost at another input, and not drawn: {escape(elsewhere)}.</p>'
     off = ", ".join(name for name, is_reached in figure.baselines(run, pair, references).items() if not is_reached)
-    return markup + (f'<p class="note">Baselines off the axis: {escape(off)}.</p>' if off else "")
+    notes = (
+        f"Published and far to the right of the axis: {far}." if far else "",
+        f"Published with a cost at another input, and not drawn: {elsewhere}." if elsewhere else "",
+        f"Baselines off the axis: {off}." if off else "",
+    )
+    return markup.join(map(_note, notes))
 
 
 def _overlay(run: Run, references: Sequence[Reference], absent: str) -> str:
     if absent:
-        return escape(absent)
-    name = escape(run.opened.data.name)
+        return absent
+    name = run.opened.data.name
     if not any(o.kind == "metric" and o.name in r.values for o in run.objectives for r in references):
         return (
             f"No paper in this space's list printed an accuracy for {name}, so no published accuracy is shown; "
@@ -148,50 +160,63 @@ def _overlay(run: Run, references: Sequence[Reference], absent: str) -> str:
     )
 
 
-def _detections(run: Run) -> str:
+def _detections(run: Run) -> Markup:
     scenes, absent = image.detections(run)
     if not scenes:
-        return f"<p>{escape(absent or 'The validation split holds no image with a target.')}</p>"
+        return fill("<p>{why}</p>", why=absent or "The validation split holds no image with a target.")
     words = ((look.HIT, "found"), (look.MISS, "missed"), (look.FALSE_ALARM, "false alarm"))
-    legend = " &nbsp; ".join(f"{table.chip(colour, is_round=False)}{word}" for colour, word in words)
-    return (
-        "<p>Validation images with a target, evenly over the split and not picked by hand. Below each, the framed part "
-        f"enlarged. Contrast is stretched, in the enlarged part by its own range.</p><p>{legend}</p>"
-        + "".join(_scene(scene) for scene in scenes)
+    legend = [fill("{chip}{word}", chip=table.chip(colour, is_round=False), word=word) for colour, word in words]
+    about = (
+        "Validation images with a target, evenly over the split and not picked by hand. Below each, the framed part "
+        "enlarged. Contrast is stretched, in the enlarged part by its own range."
     )
+    head = fill("<p>{about}</p><p>{legend}</p>", about=about, legend=markup.join(legend, " &nbsp; "))
+    return markup.join([head, *map(_scene, scenes)])
 
 
-def _scene(scene: image.Scene) -> str:
+def _scene(scene: image.Scene) -> Markup:
     height, width = scene.shape
     frame = scene.frame
     box = (
         f"left:{100 * frame.left / width:.2f}%;top:{100 * frame.top / height:.2f}%;"
         f"width:{100 * frame.side / width:.2f}%;height:{100 * frame.side / height:.2f}%"
     )
-    cells = "".join(
-        f'<div class="cell">{table.chip(c.colour) if c.colour else ""}<b>{escape(c.title)}</b>'
-        f'<div class="view"><img alt="" src="{c.full_view}"><i style="{box}"></i></div>'
-        f'<div class="view"><img alt="" src="{c.part}"></div>{escape(c.caption)}</div>'
-        for c in scene.cells
+    cells = (
+        fill(
+            '<div class="cell">{chip}<b>{title}</b>'
+            '<div class="view"><img alt="" src="{full}"><i style="{box}"></i></div>'
+            '<div class="view"><img alt="" src="{part}"></div>{caption}</div>',
+            chip=table.chip(cell.colour) if cell.colour else _NOTHING,
+            title=cell.title,
+            full=cell.full_view,
+            box=box,
+            part=cell.part,
+            caption=cell.caption,
+        )
+        for cell in scene.cells
     )
-    return f'<h3>{escape(scene.name)}</h3><div class="scene">{cells}</div>'
+    return fill('<h3>{name}</h3><div class="scene">{cells}</div>', name=scene.name, cells=markup.join(cells))
 
 
-def _progress(run: Run) -> str:
-    markup = ""
+def _progress(run: Run) -> Markup:
+    parts = []
     if run.done:
         box = "; ".join(
             f"{unit.label(o.name)} from {unit.quantity(o.name, run.bounds[o.name][1])} (worst) to "
             f"{unit.quantity(o.name, run.bounds[o.name][0])} (best)"
             for o in run.objectives
         )
-        note = f"The box: {escape(box)}; costs count on a logarithmic axis. Large dots joined the front."
-        markup += f'<h3>Hypervolume</h3>{_plot(curve.growth(run), "growth")}<p class="note">{note}</p>'
-    drawing = curve.learning(run)
-    return markup + (f"<h3>Learning curves</h3>{_plot(drawing, 'learning')}" if drawing else "")
+        parts = [
+            Markup("<h3>Hypervolume</h3>"),
+            script.figure(curve.growth(run), "growth"),
+            _note(f"The box: {box}; costs count on a logarithmic axis. Large dots joined the front."),
+        ]
+    if drawing := curve.learning(run):
+        parts += [Markup("<h3>Learning curves</h3>"), script.figure(drawing, "learning")]
+    return markup.join(parts)
 
 
-def _axes(run: Run) -> str:
+def _axes(run: Run) -> Markup:
     shares = importance.importances(run)
     if importance.ranked(shares):
         note = (
@@ -201,28 +226,32 @@ def _axes(run: Run) -> str:
             "by chance. Interactions between axes do not show, and a search looks harder where it is good, so read it "
             "as a hint."
         )
-        drawing = _plot(importance.bars(shares, importance.chance(run)), "importance")
-        markup = f'<h3>Importance of the axes</h3>{drawing}<p class="note">{note}</p>'
+        bars = script.figure(importance.bars(shares, importance.chance(run)), "importance")
+        parts = [Markup("<h3>Importance of the axes</h3>"), bars, _note(note)]
     else:
         least = importance.MIN_TRIALS
-        note = f"With fewer than {least} comparable trials, nothing can be said about single axes."
-        markup = f'<p class="note">{note}</p>'
+        parts = [_note(f"With fewer than {least} comparable trials, nothing can be said about single axes.")]
     if not run.done:
-        return markup
+        return markup.join(parts)
     lines, num_hidden = parallel.lines(run, importance.ranked(shares))
     more = f" Axes left out because they matter less: {num_hidden}." if num_hidden else ""
-    note = f'<p class="note">Each line is a trained trial; those on the front are in colour.{more}</p>'
-    return f"{markup}<h3>Trials across axes and objectives</h3>{_plot(lines, 'parallel')}{note}"
+    num_rest = len(run.done) - len(run.winners)
+    if num_rest > thin.MAX_LINES:
+        more += f" Of the {num_rest} others, {thin.MAX_LINES} are drawn, evenly over the search."
+    note = f"Each line is a trained trial; those on the front are in colour.{more}"
+    head = Markup("<h3>Trials across axes and objectives</h3>")
+    return markup.join([*parts, head, script.figure(lines, "parallel"), _note(note)])
 
 
-def _reading(run: Run) -> str:
-    terms = "".join(f"<dt>{unit.title(o.name)}</dt><dd>{escape(o.about)}</dd>" for o in run.objectives)
-    return (
-        "<p>A network is on the front when no other trained network is at least as good in every objective and better "
+def _reading(run: Run) -> Markup:
+    term = "<dt>{title}</dt><dd>{about}</dd>"
+    about = (
+        "A network is on the front when no other trained network is at least as good in every objective and better "
         "in one. Validation images choose the front, so its accuracies are a little optimistic; a test split says "
-        f"more. {_chance(run)}</p>"
-        f"{_speed(run)}<dl>{terms}</dl>"
+        f"more. {_chance(run)}"
     )
+    terms = markup.join(fill(term, title=unit.title(o.name), about=o.about) for o in run.objectives)
+    return fill("<p>{about}</p>{speed}<dl>{terms}</dl>", about=about, speed=_speed(run), terms=terms)
 
 
 def _chance(run: Run) -> str:
@@ -235,12 +264,12 @@ def _chance(run: Run) -> str:
     )
 
 
-def _speed(run: Run) -> str:
+def _speed(run: Run) -> Markup:
     if not run.opened.device:
-        return ""
+        return _NOTHING
     text = f"Speed is that {table.device_of(run.opened.device)}."
     if run.measured:
         text += " Alone: measured again after the search, on the same machine with no trial beside it."
     elif run.opened.device.predicted:
         text += " The device was not at hand: nothing was measured again."
-    return f"<p>{escape(text)}</p>"
+    return fill("<p>{text}</p>", text=text)

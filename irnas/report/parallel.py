@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from irnas.core.objective import Objective
 from irnas.core.result import Result
 from irnas.record.run import Run
-from irnas.report import look, unit
+from irnas.report import look, thin, unit
 from irnas.report.figure import limits, ticks
 from irnas.report.network import INACTIVE, choice, colours_of, differing
 
@@ -58,8 +58,9 @@ def lines(run: Run, order: Sequence[str]) -> tuple[go.Figure, int]:
 def _draw_lines(figure: go.Figure, run: Run, scales: Sequence[Scale]) -> None:
     winners = run.winners
     colours = {r.key: c for r, c in zip(winners, colours_of(run), strict=True)}
+    rest = thin.evenly([r for r in run.done if r.key not in colours], thin.MAX_LINES)
     # Winners last, so that they lie on top.
-    for result in sorted(run.done, key=lambda r: r.key in colours):
+    for result in (*rest, *(r for r in run.done if r.key in colours)):
         is_winner = result.key in colours
         line = {"color": colours.get(result.key, look.DOMINATED), "width": 2.4 if is_winner else 1}
         figure.add_trace(

@@ -59,7 +59,8 @@ def _draw(panel: Any, run: Run, pair: Pair, references: Sequence[Reference]) -> 
     winners = run.winners
     designs = within_reach(run, comparable(run, pair, references), x)
     _dress(panel, pair, [*(r.values for r in run.done), *(r.values for r in designs)])
-    rest = [r for r in run.done if r not in winners]
+    winning = {r.key for r in winners}
+    rest = [r for r in run.done if r.key not in winning]
     panel.scatter(*_xy([r.values for r in rest], pair), s=22, color=look.DOMINATED, label="dominated", zorder=2)
     edge = Front.of(run.results, pair).results
     along = sorted(edge, key=lambda r: (r.values[x.name], r.values[y.name]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from irnas.core.recipe import DEFAULT, OWN
 from irnas.core.result import Status
@@ -12,7 +11,8 @@ from irnas.core.space import Genotype
 from irnas.core.text import format_duration, format_si
 from irnas.record.events import Device
 from irnas.record.run import Run
-from irnas.report import training, unit
+from irnas.report import markup, thin, training, unit
+from irnas.report.markup import Markup, code, fill, wrapped
 from irnas.report.network import choice, choices, colours_of, differing, families_of, figure_of, grouped, phrases
 from irnas.report.published import size_of
 
@@ -21,14 +21,15 @@ _MORE = ("miou", "niou", "f1", "pd", "fa", "ops", "params", "bytes", "fps", "lat
 _LOSSES = {DEFAULT: "the family's default", OWN: "that of the family's paper"}
 
 
-def cards(run: Run) -> str:
+def cards(run: Run) -> Markup:
     """The run in a few figures."""
     return _cards(training.cards(run) if run.settings.is_training else _figures(run))
 
 
-def _cards(figures: Sequence[tuple[str, str]]) -> str:
-    boxes = (f'<div class="card"><b>{escape(value)}</b><span>{escape(text)}</span></div>' for value, text in figures)
-    return f'<div class="cards">{"".join(boxes)}</div>'
+def _cards(figures: Sequence[tuple[str, str]]) -> Markup:
+    card = '<div class="card"><b>{value}</b><span>{text}</span></div>'
+    boxes = (fill(card, value=value, text=text) for value, text in figures)
+    return fill('<div class="cards">{boxes}</div>', boxes=markup.join(boxes))
 
 
 def _figures(run: Run) -> list[tuple[str, str]]:
@@ -46,11 +47,12 @@ def _figures(run: Run) -> list[tuple[str, str]]:
     return [*figures, (format_duration(run.seconds()), "of searching")]
 
 
-def facts(run: Run) -> str:
+def facts(run: Run) -> Markup:
     """What was done, on what, with how much, and from which revisions."""
     pairs = training.facts(run) if run.settings.is_training else _facts(run)
     pairs += [(f"baseline: {name.replace('_', ' ')}", metrics(values)) for name, values in run.baselines.items()]
-    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in pairs) + "</dl>"
+    lines = (fill("<dt>{name}</dt><dd>{text}</dd>", name=name, text=text) for name, text in pairs)
+    return fill("<dl>{lines}</dl>", lines=markup.join(lines))
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
@@ -100,7 +102,7 @@ def metrics(values: Mapping[str, float]) -> str:
     return ", ".join(f"{unit.label(n)} {unit.quantity(n, values[n])}" for n in _MORE if n in values)
 
 
-def winners(run: Run) -> str:
+def winners(run: Run) -> Markup:
     """The front as a table: objectives, other metrics, and the axes that differ."""
     results = run.winners
     axes, aims = differing([r.genotype for r in results], run.space), [o.name for o in run.objectives]
@@ -121,32 +123,41 @@ def winners(run: Run) -> str:
         *((("note", True),) if has_notes else ()),
     ]
     rows = []
-    for number, (result, colour) in enumerate(zip(results, colours_of(run), strict=True), 1):
+    numbered = list(enumerate(zip(results, colours_of(run), strict=True), 1))
+    for number, (result, colour) in thin.evenly(numbered, thin.MAX_WINNERS):
         rows.append(
             [
-                f"{chip(colour)}{number}",
-                f"<code>{escape(result.key)}</code>",
+                markup.join([chip(colour), number]),
+                code(result.key),
                 *(_folded(figure_of(run, result, n)) for n in (*aims, *more)),
                 *((unit.figure(run.speed, run.measured_speed(result.key)),) if measured else ()),
-                str(result.epochs),
+                result.epochs,
                 format_duration(result.seconds),
-                str(result.trial),
-                escape(run.trials[result.trial].proposal.origin),
-                *map(escape, _choices(result.genotype, groups, is_mixed=bool(families_of(run)))),
-                *((escape(result.note),) if has_notes else ()),
+                result.trial,
+                run.trials[result.trial].proposal.origin,
+                *_choices(result.genotype, groups, is_mixed=bool(families_of(run))),
+                *((result.note,) if has_notes else ()),
             ]
         )
-    return table(head, rows) + _shared(run, axes)
+    return markup.join([table(head, rows), _more(len(rows), len(results), "networks"), _shared(run, axes)])
+
+
+def _more(listed: int, total: int, what: str) -> Markup:
+    """Where the rest of a list is."""
+    if listed == total:
+        return Markup()
+    text = f"{listed} of {total} {what} are listed; results.parquet and irnas front --all have all of them."
+    return fill('<p class="note">{text}</p>', text=text)
 
 
 def _percent(value: float) -> str:
     return f"{value:.1f} %" if value >= 1 or not value else f"{value:.2g} %"
 
 
-def _folded(figure: str) -> str:
+def _folded(figure: str) -> Markup:
     """A mean with its deviation below it, for a table that has many columns."""
     mean, sign, rest = figure.partition(" ± ")
-    return f"{mean}<br><small>± {rest}</small>" if sign else mean
+    return fill("{mean}<br><small>± {rest}</small>", mean=mean, rest=rest) if sign else markup.escape(mean)
 
 
 def _choices(genotype: Genotype, groups: Mapping[str, Sequence[str]], *, is_mixed: bool) -> list[str]:
@@ -155,7 +166,7 @@ def _choices(genotype: Genotype, groups: Mapping[str, Sequence[str]], *, is_mixe
     return [choices(genotype, members) for members in groups.values()]
 
 
-def failures(run: Run) -> str:
+def failures(run: Run) -> Markup:
     """How many trials did not count, and why the failed ones failed."""
     counts = {s: sum(r.status is s for r in run.results) for s in Status}
     retried = [retry for trial in run.trials.values() for retry in trial.retries]
@@ -167,36 +178,40 @@ def failures(run: Run) -> str:
         text = f"Trainings that failed: {counts[Status.FAILED]}. Retries after a worker was lost: {len(retried)}."
     causes = [(r.trial, r.key, "failed", r.error) for r in run.results if r.status is Status.FAILED]
     causes += [(e.trial, "", "retried", e.error) for e in retried]
+    paragraph = fill("<p>{text}</p>", text=text)
     if not causes:
-        return f"<p>{text}</p>"
-    rows = [
-        [escape(str(trial)), f"<code>{escape(key)}</code>", what, f'<div class="wrap">{escape(why)}</div>']
-        for trial, key, what, why in sorted(causes, key=lambda row: (row[0], row[2]))
-    ]
-    return f"<p>{text}</p>" + table([("trial", False), ("key", True), ("what", True), ("why", True)], rows)
+        return paragraph
+    listed = thin.evenly(sorted(causes, key=lambda row: (row[0], row[2])), thin.MAX_ROWS)
+    rows = [[trial, code(key), what, wrapped(thin.cut(why))] for trial, key, what, why in listed]
+    head = [("trial", False), ("key", True), ("what", True), ("why", True)]
+    return markup.join([paragraph, table(head, rows), _more(len(rows), len(causes), "of them")])
 
 
-def chip(colour: str, *, is_round: bool = True) -> str:
+def chip(colour: str, *, is_round: bool = True) -> Markup:
     """A dot, or a square, of that colour."""
     corner = "" if is_round else ";border-radius:2px"
-    return f'<span class="chip" style="background:{colour}{corner}"></span>'
+    return fill('<span class="chip" style="background:{colour}{corner}"></span>', colour=colour, corner=corner)
 
 
-def table(head: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are HTML already; ``head`` says of each column its name and whether it is text."""
-    kinds = [' class="text"' if is_text else "" for _, is_text in head]
-    top = "".join(f"<th{kind}>{escape(name)}</th>" for kind, (name, _) in zip(kinds, head, strict=True))
-    lines = ["".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds, row, strict=True)) for row in rows]
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f'<div class="scroll"><table><tr>{top}</tr>{body}</table></div>'
+def table(head: Sequence[tuple[str, bool]], rows: Sequence[Sequence[object]]) -> Markup:
+    """A table; ``head`` says of each column its name and whether it is text. Cells are escaped unless they are HTML."""
+    kinds = [Markup(' class="text"' if is_text else "") for _, is_text in head]
+
+    def line(tag: str, cells: Sequence[object]) -> Markup:
+        cell = f"<{tag}{{kind}}>{{cell}}</{tag}>"
+        inside = (fill(cell, kind=kind, cell=each) for kind, each in zip(kinds, cells, strict=True))
+        return fill("<tr>{inside}</tr>", inside=markup.join(inside))
+
+    body = markup.join([line("th", [name for name, _ in head]), *(line("td", row) for row in rows)])
+    return fill('<div class="scroll"><table>{body}</table></div>', body=body)
 
 
-def _shared(run: Run, axes: Sequence[str]) -> str:
+def _shared(run: Run, axes: Sequence[str]) -> Markup:
     first = run.winners[0].genotype
     same = ", ".join(f"{axis}={choice(first, axis)}" for axis in run.space.values_of(first) if axis not in axes)
     if not same:
-        return ""
-    return f"<details><summary>What they have in common</summary><p><code>{escape(same)}</code></p></details>"
+        return Markup()
+    return fill("<details><summary>What they have in common</summary><p>{same}</p></details>", same=code(same))
 
 
 def _ending(run: Run) -> str:

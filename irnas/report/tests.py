@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from html import escape
 
 from irnas.core import catalog
 from irnas.core.catalog import Published
@@ -12,7 +11,8 @@ from irnas.core.objective import OBJECTIVES
 from irnas.record.replicates import ReplicateStatistics
 from irnas.record.run import Run
 from irnas.record.tests import NetworkTest, tested_networks
-from irnas.report import unit
+from irnas.report import table, unit
+from irnas.report.markup import Markup, fill
 from irnas.report.published import matches
 
 METRICS = ("miou", "niou", "pd", "fa", "f1", "hiou", "auc")
@@ -136,24 +136,17 @@ def tests_of_run(run: Run) -> Table | None:
     return tests_table(tests, run.settings.preset) if tests else None
 
 
-def section(run: Run) -> str:
+def section(run: Run) -> Markup:
     """The tests of a run as HTML; empty where nothing was tested."""
-    table = tests_of_run(run)
-    if table is None:
-        return ""
-    head, rows = table
+    found = tests_of_run(run)
+    if found is None:
+        return Markup()
+    head, rows = found
     splits = dict.fromkeys(test.split for test in tested_networks(run))
     read = ", ".join(f"{split}: {run.num_readings(split)}" for split in splits)
     note = (
         "Images that no training and no choice has seen, by the run's own preset of metrics; mean and standard "
         f"deviation over the trainings. How often this run read them ({read}) says how far they may still be called so."
     )
-    return f"<p>{escape(note)}</p>{_html(head, rows)}"
-
-
-def _html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    kinds = [' class="text"' if number < 2 else "" for number in range(len(head))]
-    top = "".join(f"<th{kind}>{escape(name)}</th>" for kind, name in zip(kinds, head, strict=True))
-    lines = ("".join(f"<td{kind}>{escape(c)}</td>" for kind, c in zip(kinds, row, strict=True)) for row in rows)
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f'<div class="scroll"><table><tr>{top}</tr>{body}</table></div>'
+    columns = [(name, number < 2) for number, name in enumerate(head)]
+    return fill("<p>{note}</p>{table}", note=note, table=table.table(columns, rows))

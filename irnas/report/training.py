@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -14,15 +13,16 @@ from irnas.core.text import format_duration
 from irnas.record.run import Run
 from irnas.record.trainings import Training, trainings_of
 from irnas.record.trial import Trial
-from irnas.report import look, unit
+from irnas.report import look, markup, thin, unit
+from irnas.report.markup import Markup, code, fill, wrapped
 from irnas.report.published import size_of
 
 METRICS = ("miou", "niou", "f1", "pd", "fa")
 COSTS = ("ops", "params", "bytes")
 """What the tables show, where it was measured."""
 
-Table = tuple[Sequence[tuple[str, bool]], Sequence[Sequence[str]]]
-"""The heads of the columns, each with whether it is text, and rows of HTML."""
+Table = tuple[Sequence[tuple[str, bool]], Sequence[Sequence[object]]]
+"""The heads of the columns, each with whether it is text, and rows of values."""
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
 
@@ -36,8 +36,8 @@ def networks(run: Run) -> Table:
     ]
     rows = [
         [
-            escape(trial.proposal.origin),
-            f"<code>{trial.key}</code>",
+            trial.proposal.origin,
+            code(trial.key),
             *(_mean(trial, name) for name in METRICS),
             *(unit.figure(name, trial.proposal.costs.get(name)) for name in COSTS),
             str(sum(t.status is Status.OK for t in trainings_of(run) if t.trial is trial)),
@@ -55,14 +55,14 @@ def each(run: Run) -> Table:
     head += [*((unit.title(n), False) for n in METRICS), ("epochs", False), ("time", False)]
     rows = [
         [
-            f"<code>{t.trial.key}</code>",
+            code(t.trial.key),
             f"{t.replicate + 1}/{run.settings.seeds}",
             str(t.seed),
             t.state,
             *(unit.figure(name, t.values.get(name)) for name in METRICS),
             f"{t.epoch}/{run.settings.budget.epochs}",
             format_duration(t.seconds),
-            *([f'<div class="wrap">{escape(t.error or t.note)}</div>'] if has_notes else []),
+            *([wrapped(t.error or t.note)] if has_notes else []),
         ]
         for t in trainings
     ]
@@ -131,7 +131,7 @@ def curves(run: Run) -> go.Figure | None:
 def _line(training: Training, name: str, colour: str, *, is_named: bool) -> go.Scatter:
     # A retried epoch counts once, as it came out last.
     values = {r.epoch: r.values[name] for r in training.trial.reports_of(training.replicate) if name in r.values}
-    epochs = sorted(values)
+    epochs = thin.evenly(sorted(values), thin.MAX_EPOCHS)
     which = f"{training.trial.key} {training.replicate + 1}"
     return go.Scatter(
         x=epochs,
@@ -146,7 +146,7 @@ def _line(training: Training, name: str, colour: str, *, is_named: bool) -> go.S
     )
 
 
-def reading(run: Run) -> str:
+def reading(run: Run) -> Markup:
     """How to read the page, in HTML."""
     settings = run.settings
     seen = (
@@ -156,12 +156,15 @@ def reading(run: Run) -> str:
         else "The images that judge were not trained on."
     )
     several = " Values with ± are mean and standard deviation over seeds." if settings.seeds > 1 else ""
-    terms = "".join(f"<dt>{unit.title(n)}</dt><dd>{escape(OBJECTIVES[n].about)}</dd>" for n in METRICS)
-    return f"<p>{escape(seen + several)} What counts is a test split, which only irnas test reads.</p><dl>{terms}</dl>"
+    term = "<dt>{title}</dt><dd>{about}</dd>"
+    terms = (fill(term, title=unit.title(n), about=OBJECTIVES[n].about) for n in METRICS)
+    about = f"{seen}{several} What counts is a test split, which only irnas test reads."
+    return fill("<p>{about}</p><dl>{terms}</dl>", about=about, terms=markup.join(terms))
 
 
 def _mean(trial: Trial, name: str) -> str:
     statistics = trial.statistics.get(name)
     if statistics:
-        return f"{unit.figure(name, statistics.mean)}<br><small>± {unit.figure(name, statistics.deviation)}</small>"
+        mean, deviation = unit.figure(name, statistics.mean), unit.figure(name, statistics.deviation)
+        return fill("{mean}<br><small>± {deviation}</small>", mean=mean, deviation=deviation)
     return unit.figure(name, trial.finished.result.values.get(name) if trial.finished else None)
