@@ -12,6 +12,7 @@ from irnas import __version__
 from irnas.cli import (
     baseline,
     bench,
+    compare,
     cost,
     data,
     device,
@@ -23,6 +24,7 @@ from irnas.cli import (
     repair,
     report,
     run,
+    runs,
     score,
     simulate,
     spaces,
@@ -70,6 +72,8 @@ app.command("simulate")(simulate.simulate)
 app.command("train")(train.train)
 app.command("test")(test_command.test)
 app.command("front")(front.front)
+app.command("runs")(runs.runs)
+app.command("compare")(compare.compare)
 app.command("why")(why.why)
 app.command("report")(report.report)
 app.command("repair")(repair.repair)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,18 +11,59 @@ import typer
 
 from irnas.cli.arguments import Json
 from irnas.cli.console import make_console
+from irnas.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from irnas.core.space import Param, Space
 
+_NEW = "new"
+"""Instead of a space's name: make one."""
+
 
 def spaces(
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="One space: its axes and published points.")
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME | new FOLDER]",
+            help="One space, by its name or folder: its axes and published points. Or new and a folder to make.",
+            show_default=False,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the search spaces, or the axes of one."""
+    """List the search spaces, or the axes of one, or begin one of your own.
+
+    `irnas spaces new FOLDER` makes a folder with a space.yaml, which says what varies, and a model.py, which builds the
+    networks; --space FOLDER then searches it. The code in model.py is run where its folder is named, and nowhere else.
+
+      irnas spaces biisnet
+
+      irnas spaces new myspace
+    """
+    words = words or []
+    if words[:1] == [_NEW]:
+        _make(words[1:], as_json)
+        return
+    if len(words) > 1:
+        raise SettingsError(f"spaces: got {' '.join(words)!r}; must be one space, or {_NEW} and a folder")
+    _show(words[0] if words else None, as_json)
+
+
+def _make(folders: list[str], as_json: bool) -> None:
+    from irnas.workflows.new_space import make_space
+
+    if len(folders) != 1:
+        raise SettingsError(f"spaces {_NEW}: got {len(folders)} folders; must be one, such as myspace")
+    paths = [str(path) for path in make_space(folders[0])]
+    if as_json:
+        typer.echo(json.dumps({"files": paths}))
+        return
+    folder = shlex.quote(folders[0])
+    typer.echo("\n".join(paths))
+    typer.echo(f"next:  irnas cost {folder} default    (then: irnas search --space {folder})")
+
+
+def _show(name: str | None, as_json: bool) -> None:
     from irnas.core import catalog
 
     loaded = {each: catalog.load(each) for each in ([name] if name else catalog.list_names())}

@@ -60,6 +60,8 @@ COMMANDS = {
     "submit": "--address --json --logs --no-env --no-follow --pip --status --stop --var --wheel",
     "simulate": "--at --bench --jobs --json --objective --plot --seeds --strategy --workers",
     "front": "--all --json",
+    "runs": "--json",
+    "compare": "--json --output",
     "report": "--images --output",
     "repair": "--json",
     "ui": "--port",
