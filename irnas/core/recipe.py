@@ -22,6 +22,9 @@ DEFAULT = "default"
 """The loss that trains a family well: its paper's where that does, else one made of it; its README says which."""
 OWN = "own"
 """The loss that the family's paper trains with, to the letter."""
+MAX_EPOCHS, MAX_BATCH, MAX_CROP = 1_000_000, 65_536, 8192
+"""Far above what anybody trains with: beyond them is a slip of the keyboard."""
+_MAX_WEIGHT, _MAX_IMAGES = 1e9, 1_000_000
 POSITIVE_WEIGHT = 20.0
 """What a target pixel counts in ``bce`` unless a recipe says otherwise; targets are about one pixel in two thousand."""
 
@@ -36,6 +39,17 @@ def at_least(where: str, value: float, least: float) -> None:
         raise SettingsError(f"{where}: got {value}; must be at least {least:g}")
 
 
+def within(where: str, value: float, least: float, most: float) -> None:
+    """Refuse a value outside ``least``..``most``, and one that is not a number.
+
+    Raises:
+        SettingsError: it is.
+    """
+    at_least(where, value, least)
+    if not value <= most:
+        raise SettingsError(f"{where}: got {value}; must be at most {most:.10g}")
+
+
 def _check_names(where: str, text: str, known: tuple[str, ...], words: tuple[str, ...]) -> None:
     """Refuse a text that is neither a word of ``words`` nor names of ``known`` joined by '+'."""
     for name in [] if text in words else text.split("+"):
@@ -46,8 +60,8 @@ def _check_names(where: str, text: str, known: tuple[str, ...], words: tuple[str
 
 
 def _check_crop(where: str, crop: int) -> None:
-    if crop < 16 or crop % 16:
-        raise SettingsError(f"{where}: got {crop}; must be a multiple of 16, at least 16")
+    if not 16 <= crop <= MAX_CROP or crop % 16:
+        raise SettingsError(f"{where}: got {crop}; must be a multiple of 16, in 16..{MAX_CROP}")
 
 
 def _check_shares(where: str, shares: Mapping[str, float]) -> None:
@@ -68,8 +82,8 @@ class Budget:
     """Side of a training crop in pixels; a multiple of 16."""
 
     def __post_init__(self) -> None:
-        at_least("budget.epochs", self.epochs, 1)
-        at_least("budget.batch", self.batch, 1)
+        within("budget.epochs", self.epochs, 1, MAX_EPOCHS)
+        within("budget.batch", self.batch, 1, MAX_BATCH)
         _check_crop("budget.crop", self.crop)
 
 
@@ -94,8 +108,8 @@ class Late:
             raise SettingsError(f"recipe.late.share: got {self.share}; must lie between 0 and 1")
         if not 0 < self.lr <= 1:
             raise SettingsError(f"recipe.late.lr: got {self.lr}; must lie in 0..1")
-        at_least("recipe.late.batch", self.batch, 1)
-        at_least("recipe.late.pos_weight", self.pos_weight, 0)
+        within("recipe.late.batch", self.batch, 1, MAX_BATCH)
+        within("recipe.late.pos_weight", self.pos_weight, 0, _MAX_WEIGHT)
         _check_crop("recipe.late.crop", self.crop)
         _check_shares("recipe.late", {"target_share": self.target_share})
 
@@ -162,10 +176,10 @@ class Recipe:
                 raise SettingsError(f"recipe.{name}: got {getattr(self, name)}; must be at least 0 and below 1")
         self._check_rates()
         _check_shares("recipe", {name: getattr(self, name) for name in ("warmup", "ema", "target_share", "paste")})
-        at_least("recipe.weight_decay", self.weight_decay, 0)
-        at_least("recipe.pos_weight", self.pos_weight, 0)
-        at_least("recipe.statistics_images", self.statistics_images, 0)
-        if self.pos_weight_end is not None and not min(self.pos_weight, self.pos_weight_end) > 0:
+        within("recipe.weight_decay", self.weight_decay, 0, _MAX_WEIGHT)
+        within("recipe.pos_weight", self.pos_weight, 0, _MAX_WEIGHT)
+        within("recipe.statistics_images", self.statistics_images, 0, _MAX_IMAGES)
+        if self.pos_weight_end is not None and not 0 < min(self.pos_weight, self.pos_weight_end) < _MAX_WEIGHT:
             got = f"{self.pos_weight:g} to {self.pos_weight_end:g}"
             raise SettingsError(f"recipe.pos_weight: got {got}; must be above 0 where it changes")
 

@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 
 from irnas.core.errors import SettingsError
 from irnas.core.objective import LIMITABLE, RUNTIME, Objective, parse
-from irnas.core.recipe import DEFAULT, OWN, Budget, Recipe, at_least
+from irnas.core.recipe import DEFAULT, OWN, Budget, Recipe, within
 from irnas.core.strategies import LISTED, MULTI_FIDELITY, STRATEGIES
 from irnas.core.text import did_you_mean, duration_option, number_option, parse_duration, parse_quantity
 
 HEADLINES, ALL_PUBLISHED = "published", "published/all"
 """Instead of names of designs to begin with: the headlines of the papers, and all of their points."""
+MAX_TRIALS, MAX_SEEDS, MAX_SIDE, MAX_THREADS = 10_000_000, 10_000, 65_536, 4096
+"""Far above what any search does: beyond them is a slip of the keyboard."""
 LAST, BEST = "last", "best"
 """Which epoch's weights count."""
 NODE = "node:"
@@ -116,10 +118,10 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         parse([o.name for o in self.objectives])
-        at_least("trials", self.trials, 1)
-        at_least("finalists", self.finalists, 0)
-        at_least("seeds", self.seeds, 1)
-        at_least("threads", self.threads, 1)
+        within("trials", self.trials, 1, MAX_TRIALS)
+        within("finalists", self.finalists, 0, MAX_TRIALS)
+        within("seeds", self.seeds, 1, MAX_SEEDS)
+        within("threads", self.threads, 1, MAX_THREADS)
         if self.strategy not in STRATEGIES and not self.is_training:
             hint = did_you_mean(self.strategy, STRATEGIES)
             raise SettingsError(f"strategy: got {self.strategy!r}; one of {', '.join(STRATEGIES)}{hint}")
@@ -138,16 +140,17 @@ class SearchSettings:
             if name not in LIMITABLE:
                 hint = did_you_mean(name, LIMITABLE)
                 raise SettingsError(f"limit: got {name!r}; one of {', '.join(LIMITABLE)}{hint}")
-            if not limit > 0:
-                raise SettingsError(f"limit {name}: got {limit}; must be above 0")
+            if not 0 < limit < math.inf:
+                raise SettingsError(f"limit {name}: got {limit}; must be a number above 0")
         if self.device is not None and not self.is_timed:
             names = ", ".join(o.name for o in self.objectives)
             raise SettingsError(
                 f"device: got {self.device} with the objectives {names}; must come with an objective or a limit that "
                 f"it decides: {', '.join(sorted(RUNTIME))}"
             )
-        if any(side < 1 for side in self.cost_input):
-            raise SettingsError(f"input: got {self.cost_input}; must be channels x height x width, each at least 1")
+        if not all(1 <= side <= MAX_SIDE for side in self.cost_input):
+            got = "x".join(map(str, self.cost_input))
+            raise SettingsError(f"input: got {got}; must be channels x height x width, each in 1..{MAX_SIDE}")
 
     def _check_splits(self) -> None:
         for name, split in (("fit_on", self.fit_on), ("validate_on", self.validate_on)):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable
 
 from irnas.core.errors import SettingsError
 
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "K"))
+_MOST = 1e9
+"""Of a typed time or budget, in its own unit: far above any that ends."""
+_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _UNITS_S = {"h": 3600, "m": 60, "s": 1}
 
 
@@ -28,9 +32,12 @@ def parse_si(where: str, text: str) -> float:
     """
     scale = {"K": 1e3, "M": 1e6, "G": 1e9}.get(text[-1:].upper(), 1.0)
     try:
-        return float(text if scale == 1.0 else text[:-1]) * scale
+        value = float(text if scale == 1.0 else text[:-1]) * scale
     except ValueError:
-        raise SettingsError(f"{where}: got {text!r}; must be a number such as 400000, 20K, 3.5M or 0.4G") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise SettingsError(f"{where}: got {text!r}; must be a number such as 400000, 20K, 3.5M or 0.4G")
+    return value
 
 
 def format_duration(seconds: float) -> str:
@@ -57,7 +64,15 @@ def number_option(value: float) -> str:
 def parse_quantity(text: str, units: str) -> tuple[float, str] | None:
     """Split '2h' into a number above 0 and one of ``units``, which '|' separates; None for any other text."""
     match = re.fullmatch(rf"([0-9]+(?:\.[0-9]+)?) ?({units})", text)
-    return (float(match[1]), match[2]) if match and float(match[1]) > 0 else None
+    return (float(match[1]), match[2]) if match and 0 < float(match[1]) <= _MOST else None
+
+
+def printable(text: str) -> str:
+    """A text without what commands a terminal or turns the order of letters: such characters become U+FFFD.
+
+    Line ends and tabs stay.
+    """
+    return _COMMANDS.sub("\ufffd", text)
 
 
 def parse_duration(where: str, text: str) -> float:

@@ -118,7 +118,7 @@ def test_what_is_left_counts_every_seed() -> None:
 
 def test_the_page_is_about_trainings() -> None:
     run = Run.of("runs/x", [*stream(), Closed(reason="interrupted", t=START + 20)])
-    text = page.html(run, (), images=False).partition("</script>")[2]
+    text = page.html(run, (), images=False).partition("</head>")[2]
     assert "Training in full, run x" in text and "2 of 3" in text and "60.00<br><small>± 14.14</small>" in text
     assert "published &lt;TINY&gt;" in text and "val (images that were trained on)" in text
     assert "say nothing of images that are new" in text and "Retries after a worker was lost: 1" in text
