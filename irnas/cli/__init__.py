@@ -6,7 +6,9 @@ import sys
 import traceback
 from types import TracebackType
 
+from irnas.cli import places
 from irnas.cli.credentials import require_no_credentials
+from irnas.core import extras
 from irnas.core.errors import IrnasError, ServiceError
 from irnas.core.redaction import redact_credentials
 
@@ -19,8 +21,8 @@ EXIT_SERVICE_ERROR = 3
 def main() -> int:
     """Run the command in ``sys.argv`` and return the exit status of the process.
 
-    That is 2 after an error that the user can mend, and 3 where a store, a server or a cluster does not answer. A bug
-    keeps its traceback, and Ctrl-C ends in 130.
+    That is 2 after an error that the user can mend, a package that is not installed among them, and 3 where a store, a
+    server or a cluster does not answer. A bug keeps its traceback, and Ctrl-C ends in 130.
     """
     try:
         require_no_credentials(sys.argv[1:])
@@ -29,17 +31,27 @@ def main() -> int:
 
         app()
     except ServiceError as error:
-        print(f"irnas: {' '.join(str(error).split())}; try again later", file=sys.stderr)
+        print(f"irnas: {places.one_line(error)}; try again later", file=sys.stderr)
         return EXIT_SERVICE_ERROR
     except IrnasError as error:
-        print(f"irnas: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"irnas: {places.one_line(error)}", file=sys.stderr)
         return EXIT_USER_ERROR
-    except Exception:
+    except Exception as error:
+        line = extras.explain(error, _command()) if isinstance(error, ImportError) else places.explain(error)
+        if line is not None:
+            print(f"irnas: {line}", file=sys.stderr)
+            return EXIT_USER_ERROR
         # The interpreter calls it when it ends; typer has put its own there.
         sys.excepthook = _print_traceback
         raise
     return 0
 
 
+def _command() -> str:
+    """The command that was typed, for a line about it."""
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), "command")
+
+
 def _print_traceback(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
-    print(redact_credentials("".join(traceback.format_exception(kind, error, frames))), end="", file=sys.stderr)
+    parts = traceback.format_exception(kind, error, frames)
+    print("".join(redact_credentials(part) for part in parts), end="", file=sys.stderr)

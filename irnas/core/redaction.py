@@ -13,13 +13,16 @@ from urllib.parse import quote, unquote
 
 HIDDEN = "***"
 
+_MOST = 20_000
+"""Characters of a text that are kept."""
+
 _SECRET_VARIABLE = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH(?!OR)", re.IGNORECASE)
 _MIN_SECRET = 8  # characters; a shorter value, such as "disabled" minus a letter, would be found by chance
 _WORDS_OF_MODES = {"RAY_AUTH_MODE"}
 
 _NAME = (
-    r"[\w.\-]*(?:secret|token(?!s)|passw(?:or)?d|passphrase|pwd|credential"
-    r"|(?:access|api|private|signing|account)[_\-]?key|signature)[\w.\-]*"
+    r"[\w.\-]{0,40}(?:secret|token(?!s)|passw(?:or)?d|passphrase|pwd|credential"
+    r"|(?:access|api|private|signing|account)[_\-]?key|signature)[\w.\-]{0,40}"
 )
 """What an option, a parameter or a field is called whose value nobody may read; a key alone is that of a genotype."""
 
@@ -40,8 +43,8 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     # Somebody forgot the @, the slashes, or the scheme.
     (re.compile(rf"(?<!file)(:/+){_USER_AND_PASSWORD}[^\s/@'\",;)]+"), rf"\1{HIDDEN}"),
     # A size behind the @ is that of a map: block:64@128x128.
-    (re.compile(r"(?<![\w/])(?!(?:models|runs|file):/)[\w.+%~=\-]+:[^\s@'\"]+@(?!\d+x\d)(?=[\w\[])"), ""),
-    (re.compile(r"(authorization['\"]?\s*[:=]\s*)(?!\*)[^\n'\"]+", re.IGNORECASE), rf"\1{HIDDEN}"),
+    (re.compile(r"(?<![\w/])(?!(?:models|runs|file):/)[\w.+%~=\-]{1,80}:[^\s@'\"]+@(?!\d+x\d)(?=[\w\[])"), ""),
+    (re.compile(r"(authorization['\"]?\s*[:=]\s*+['\"]?+)(?!\*)[^\n'\"]+", re.IGNORECASE), rf"\1{HIDDEN}"),
     (re.compile(r"\b(Bearer\s+)[\w.~+/=\-]{16,}"), rf"\1{HIDDEN}"),
     (re.compile(rf"(['\"]{_NAME}['\"]\s*:\s*)(?:'[^'\n]*'|\"[^\"\n]*\")", re.IGNORECASE), rf"\1'{HIDDEN}'"),
     (re.compile(rf"((?<!\w)--?{_NAME}(?:\s+|=))(?!-)[^\s'\"]+", re.IGNORECASE), rf"\1{HIDDEN}"),
@@ -60,9 +63,14 @@ def redact_credentials(text: str, environment: Mapping[str, str] | None = None) 
     """
     for secret in known_secrets(os.environ if environment is None else environment):
         text = text.replace(secret, HIDDEN)
+    if len(text) > _MOST:
+        # Patterns take the square of a text's length; nobody reads so much of one.
+        text = text[:_MOST] + " ..."
+    # Ahead of the rest: an @ may be that of a parameter's value.
+    text = _QUERY.sub(lambda match: match[1] + "&".join(_redact_parameter(p) for p in match[2].split("&")), text)
     for pattern, instead in _RULES:
         text = pattern.sub(instead, text)
-    return _QUERY.sub(lambda match: match[1] + "&".join(_redact_parameter(p) for p in match[2].split("&")), text)
+    return text
 
 
 def is_secret_name(name: str) -> bool:
