@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from pathlib import Path
 
@@ -25,6 +26,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def _private_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache of the session's own: a test neither reads nor fills the one of whoever runs it."""
-    cache = tmp_path_factory.getbasetemp() / "cache"
-    monkeypatch.setenv("IRNAS_CACHE", str(cache))
+    """A cache and a token of the session's own: a test neither reads nor fills those of whoever runs it."""
+    folder = tmp_path_factory.getbasetemp()
+    monkeypatch.setenv("IRNAS_CACHE", str(folder / "cache"))
+    token = folder / "ray_token"
+    if not token.exists():
+        token.touch(mode=0o600)
+        token.write_text(secrets.token_hex(32))
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(token))

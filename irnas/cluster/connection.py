@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayTaskError
+from ray.exceptions import AuthenticationError, GetTimeoutError, RayTaskError
 
 from irnas.cluster import ray_internals
 from irnas.cluster.resources import Resources
@@ -70,6 +70,11 @@ def _join(resources: Resources) -> None:
     try:
         _require_listener(resources.address)
         ray.init(address=resources.address, **quiet)
+    except AuthenticationError:
+        raise SettingsError(
+            f"token: got none, or another than that of the cluster at {resources.address}; must be in "
+            "~/.ray/auth_token, or in the file that RAY_AUTH_TOKEN_PATH names, with RAY_AUTH_MODE=token"
+        ) from None
     except (OSError, ValueError, RuntimeError) as error:
         must = "must be a running cluster"
         if ray_internals.is_version_mismatch(error):

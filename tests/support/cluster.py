@@ -13,6 +13,7 @@ import functools
 import itertools
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -287,7 +288,13 @@ def cluster(
 
 def _environment(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {**environment(folder), **_QUICK, "PATH": programs, **more}
+    found = {**environment(folder), **_QUICK, "PATH": programs, "RAY_AUTH_MODE": "token", **more}
+    token = Path(found["HOME"]) / ".ray" / "auth_token"
+    if not token.exists():
+        token.parent.mkdir(mode=0o700)
+        token.touch(mode=0o600)
+        token.write_text(secrets.token_hex(32))
+    return found
 
 
 def _ray(*words: str) -> list[str]:

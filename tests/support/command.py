@@ -23,7 +23,8 @@ def environment(folder: Path) -> dict[str, str]:
     home = folder / "home"
     home.mkdir(exist_ok=True)
     paths = os.pathsep.join(p for p in sys.path if p)
-    return {**os.environ, "HOME": str(home), "PYTHONPATH": paths, "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH_")}
+    return {**own, "HOME": str(home), "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
 
 
 def printed(app: typer.Typer, *arguments: object) -> str:
