@@ -53,6 +53,13 @@ VARIANTS: dict[str, tuple[dict[str, object], Budget, Recipe, str]] = {
     "annealed": (NORM, BUDGET, replace(BASE, pos_weight=20.0, pos_weight_end=1.0), "base with a weight of 20 to 1"),
     "ema": (NORM, BUDGET, replace(BASE, ema=0.99), "base with averaged weights"),
     "paste": (NORM, BUDGET, replace(BASE, paste=0.5), "base with targets pasted into half of the crops"),
+    "mirror": (NORM, BUDGET, replace(BASE, fill="mirror"), "base with mirror images beside images smaller than a crop"),
+    "contrast": (
+        {**NORM, "stem_k": 1, "contrast": 4},
+        BUDGET,
+        replace(BASE, fill="mirror"),
+        "mirror, of the network whose stem sees local contrast at four scales",
+    ),
     "softiou late": (
         NORM,
         BUDGET,
