@@ -112,7 +112,8 @@ def _print_space(space: Space, document: dict[str, Any]) -> None:
     for column in ("axis", "default", "values", "searched", "exists where", "about"):
         table.add_column(column)
     for param in space.params:
-        searched = _list(param.search) if len(param.search) > 1 else "held"
+        held = "held" if param.search == (param.default,) else f"held at {_list(param.search)}"
+        searched = _list(param.search) if len(param.search) > 1 else held
         table.add_row(param.name, _list([param.default]), _list(param.values), searched, _when(param), param.about)
     console = make_console()
     console.print(table)
