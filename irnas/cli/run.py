@@ -26,7 +26,15 @@ def run(
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE...", help="Images, folders of them, folders of sequences.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the masks, one PNG for each image.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for the masks, one PNG for each image.",
+            show_default="needed without --boxes",
+        ),
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -37,6 +45,13 @@ def run(
         ),
     ] = None,
     probability: Annotated[bool, typer.Option(help="Write 255 times the probability instead of masks.")] = False,
+    boxes: Annotated[
+        bool,
+        typer.Option(
+            help="Print each target as a line of JSON: frame, image, x, y, width, height, area, score (the highest "
+            "probability in it)."
+        ),
+    ] = False,
     value_range: Annotated[
         str | None,
         typer.Option(
@@ -50,7 +65,7 @@ def run(
     kernels: Annotated[str | None, typer.Option(metavar="NAME", show_default="the best")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Run an exported model on images and write masks: 255 where there is a target.
+    """Run an exported model on images and write masks, 255 where there is a target, or print the targets.
 
     A model of many frames takes the images of a folder as one sequence, in the order of the numbers in their names; its
     window does not reach across a gap in them. Masks of several folders lie in folders of their names where file names
@@ -61,39 +76,74 @@ def run(
       irnas run moving.onnx sequences/ -o masks/
 
       irnas run moving.onnx monday/cam1 tuesday/cam1 -o masks/
+
+      irnas run model.xnor images/ --boxes
     """
     from irnas.cli.console import progress_bars
-    from irnas.data.files import legible
     from irnas.data.pictures import list_pictures
     from irnas.data.value_range import measure_files
-    from irnas.runtime.format import HALF
+    from irnas.runtime.boxes import find_boxes
     from irnas.runtime.value_range import parse_choice
 
+    if output is None and not boxes:
+        raise SettingsError("--output: got no folder for masks; must be given, or --boxes")
     choice = parse_choice(value_range)
     loaded = _load(model, kernels)
     pictures = list_pictures(images)
     counts = measure_files([(picture.path, picture.page) for picture in pictures], choice, loaded.facts.counts)
     limit = loaded.facts.threshold if threshold is None else threshold
-    output.mkdir(parents=True, exist_ok=True)
-    masks: list[dict[str, Any]] = []
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+    found: list[dict[str, Any]] = []
     with progress_bars() as tell:
         for picture, window in _windows(pictures, getattr(loaded.facts, "frames", 1), counts):
-            masks.append(_run_one(loaded, picture, window, output, limit, probability, threads))
-            tell("images", len(masks), len(pictures))
+            found_hw = loaded.run(window[None], threads)[0]
+            found.append(_facts_of(picture, found_hw, limit))
+            if output is not None:
+                found[-1]["mask"] = _write_mask(output / f"{picture.output}.png", found_hw, limit, probability)
+            if boxes:
+                found[-1]["boxes"] = [box.document() for box in find_boxes(found_hw, limit)]
+                if not as_json:
+                    _print_boxes(len(found) - 1, found[-1])
+            tell("images", len(found), len(pictures))
     if as_json:
         read_by = {"counts": [counts.low, counts.high]} if counts else {}
         facts = {"model": str(model), "kernels": loaded.facts.kernels, "threshold": limit, **read_by}
-        typer.echo(json.dumps({**facts, "images": masks}))
+        typer.echo(json.dumps({**facts, "images": found}))
         return
-    for each in masks:
-        pixels = f"{each['pixels']} target pixels" + ("" if limit == HALF else f" ({each['pixels_at_half']} at {HALF})")
-        typer.echo(f"{legible(each['mask'])}: {pixels}, highest probability {each['highest']:.4f}")
+    sources = {
+        "threshold": "the model" if threshold is None else "--threshold",
+        "counts": "--range" if choice.fixed else "the model" if counts == loaded.facts.counts else "these images",
+    }
+    for line in _summarize(found, limit, counts, sources):
+        # Beside the lines of JSON, which another program may read.
+        typer.echo(line, err=boxes)
+    typer.echo(f"{len(found)} images, kernels {loaded.facts.kernels}", err=boxes)
+
+
+def _summarize(
+    found: Sequence[dict[str, Any]], limit: float, counts: ValueRange | None, sources: dict[str, str]
+) -> Iterator[str]:
+    """What is said below the masks: of each image that got one, and what turned images into masks."""
+    from irnas.data.files import legible
+    from irnas.runtime.format import HALF
+
+    for each in found:
+        if "mask" in each:
+            at_half = "" if limit == HALF else f" ({each['pixels_at_half']} at {HALF})"
+            pixels = f"{each['pixels']} target pixels{at_half}"
+            yield f"{legible(each['mask'])}: {pixels}, highest probability {each['highest']:.4f}"
     if limit != HALF:
-        typer.echo(f"threshold {limit:g}, that of {'the model' if threshold is None else '--threshold'}")
+        yield f"threshold {limit:g}, that of {sources['threshold']}"
     if counts:
-        source = "--range" if choice.fixed else "the model" if counts == loaded.facts.counts else "these images"
-        typer.echo(f"counts {counts} read as 0..255, the range of {source}")
-    typer.echo(f"{len(masks)} images, kernels {loaded.facts.kernels}")
+        yield f"counts {counts} read as 0..255, the range of {sources['counts']}"
+
+
+def _print_boxes(frame: int, facts: dict[str, Any]) -> None:
+    """A line of JSON a target, as ``xnor-run --boxes`` prints them."""
+    page = {"page": facts["page"]} if facts["page"] else {}
+    for box in facts["boxes"]:
+        typer.echo(json.dumps({"frame": frame, "image": facts["image"], **page, **box}))
 
 
 def _windows(pictures: Sequence[Picture], frames: int, counts: ValueRange | None) -> Iterator[tuple[Picture, Any]]:
@@ -115,36 +165,29 @@ def _windows(pictures: Sequence[Picture], frames: int, counts: ValueRange | None
         yield picture, np.stack(seen)
 
 
-def _run_one(
-    model: Model | Session,
-    picture: Picture,
-    image: Any,
-    output: Path,
-    threshold: float,
-    probability: bool,
-    threads: int,
-) -> dict[str, Any]:
-    import numpy as np
-    from PIL import Image
-
+def _facts_of(picture: Picture, found_hw: Any, threshold: float) -> dict[str, Any]:
     from irnas.runtime.format import HALF
-    from irnas.storage import atomic
 
-    found_hw = model.run(image[None], threads)[0]
-    hits = found_hw > threshold
-    pixels = np.rint(found_hw * 255).astype(np.uint8) if probability else np.where(hits, 255, 0).astype(np.uint8)
-    target = output / f"{picture.output}.png"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic.new_file(target) as part:
-        Image.fromarray(pixels).save(part, "PNG")
     return {
         "image": str(picture.path),
         "page": picture.page,
-        "mask": str(target),
-        "pixels": int(hits.sum()),
+        "pixels": int((found_hw > threshold).sum()),
         "pixels_at_half": int((found_hw > HALF).sum()),
         "highest": float(found_hw.max()),
     }
+
+
+def _write_mask(target: Path, found_hw: Any, threshold: float, probability: bool) -> str:
+    import numpy as np
+    from PIL import Image
+
+    from irnas.storage import atomic
+
+    pixels = np.rint(found_hw * 255) if probability else np.where(found_hw > threshold, 255, 0)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic.new_file(target) as part:
+        Image.fromarray(pixels.astype(np.uint8)).save(part, "PNG")
+    return str(target)
 
 
 def _load_weights(path: Path) -> Session:
@@ -157,8 +200,8 @@ def _load_weights(path: Path) -> Session:
 def _load(source: Path, kernels: str | None) -> Model | Session:
     from irnas import runtime
     from irnas.core import zoo
+    from irnas.core.file_suffix import SUFFIXES
     from irnas.runtime import session
-    from irnas.training.weights_info import SUFFIXES
 
     path = Path(zoo.resolve(str(source), ".xnor", ".onnx", *SUFFIXES))
     try:

@@ -8,14 +8,14 @@ from typing import Any
 
 from irnas import metrics
 from irnas.core.errors import FormatError, IrnasError, SettingsError
+from irnas.core.file_suffix import OLD_SUFFIX as OLD_SUFFIX
+from irnas.core.file_suffix import SUFFIX as SUFFIX
+from irnas.core.file_suffix import SUFFIXES as SUFFIXES
 from irnas.core.recipe import Budget, Recipe
 from irnas.core.space import Genotype
 from irnas.record.events import DataSource
 from irnas.runtime.value_range import ValueRange
 
-SUFFIX, OLD_SUFFIX = ".safetensors", ".pt"
-SUFFIXES = (SUFFIX, OLD_SUFFIX)
-"""How files of weights end; those of version 0.1 in .pt."""
 SCHEMA = 1
 """Raised when a field changes its meaning; readers refuse a newer one by name."""
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.infra import INFRA, ROOT, pins, project
@@ -56,11 +57,16 @@ def test_there_is_an_image_for_the_cpu_and_one_for_cuda() -> None:
     assert text.count("RAY_AUTH_MODE=token") == 2
 
 
+def libraries(found: dict[str, Any]) -> list[str]:
+    extras = found["optional-dependencies"]
+    return [*found["dependencies"], *extras["search"], *extras["export"]]
+
+
 def test_the_pins_are_allowed_by_pyproject() -> None:
     from packaging.requirements import Requirement
 
     found = project()
-    wanted = [Requirement(r) for r in found["dependencies"] + found["optional-dependencies"]["export"]]
+    wanted = [Requirement(r) for r in libraries(found)]
     for requirement in wanted:
         version = pins()[requirement.name.lower()]
         assert requirement.specifier.contains(version), f"{requirement} is pinned to {version}"
@@ -76,7 +82,7 @@ def test_the_layer_of_libraries_is_what_pyproject_says() -> None:
         check=True,
     )
     found = project()
-    assert done.stdout.splitlines() == found["dependencies"] + found["optional-dependencies"]["export"]
+    assert done.stdout.splitlines() == libraries(found)
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)

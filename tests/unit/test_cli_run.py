@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from support.command import printed
 from support.native import library, products  # noqa: F401
 from support.xnor_file import tiny
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
 import irnas
 from irnas.cli import run
@@ -67,6 +69,28 @@ def written(folder: Path, images: np.ndarray[Any, Any]) -> Path:
     for n, image in enumerate(images):
         Image.fromarray(image).save(folder / f"{folder.name}{n}.png")
     return folder
+
+
+def test_run_prints_the_boxes_of_the_runner(model: Path, products: Path, tmp_path: Path) -> None:  # noqa: F811
+    """The same numbers from images as from a stream of the same frames, and masks beside them where asked for."""
+    images = np.random.default_rng(0).integers(0, 256, (3, 9, 13), dtype=np.uint8)
+    folder = written(tmp_path / "images", images)
+    stream = [products / "xnor-run", model, "-", "--raw", "9x13", "--boxes"]
+    wanted = subprocess.run(stream, input=images.tobytes(), capture_output=True, check=True).stdout.splitlines()
+    done = CliRunner().invoke(app, ["run", str(model), str(folder), "--boxes"])
+    assert done.exit_code == 0 and "3 images" in done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line.pop("image") for line in lines] == [str(folder / f"images{line['frame']}.png") for line in lines]
+    assert lines == [json.loads(line) for line in wanted] and {line["frame"] for line in lines} == {0, 1, 2}
+    report = json.loads(call("run", model, folder, "--boxes", "--json", "-o", tmp_path / "masks"))
+    boxes = [{"frame": n, **box} for n, each in enumerate(report["images"]) for box in each["boxes"]]
+    assert boxes == lines
+    assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == [f"images{n}.png" for n in range(3)]
+
+
+def test_run_without_anything_to_give_is_refused(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--output: got no folder for masks; must be given, or --boxes"):
+        call("run", model, written(tmp_path / "images", np.zeros((1, 9, 13), np.uint8)))
 
 
 def test_run_writes_the_masks_of_the_reference(model: Path, tmp_path: Path) -> None:

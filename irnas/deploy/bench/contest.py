@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 from irnas import runtime
 from irnas.core.errors import FormatError, SettingsError
+from irnas.core.file_suffix import SUFFIXES
 from irnas.deploy.bench import rival
 from irnas.deploy.bench import source as origin
 from irnas.deploy.bench.source import BLOCK, BLOCKS, Source
 from irnas.deploy.bench.subject import Run, Subject, compare, keep_memory
 from irnas.record.ledger import Ledger
 from irnas.runtime import format
-from irnas.training.weights_info import SUFFIXES
 
 NAMES = (
     "FILE.xnor (the engine), FILE.onnx (onnxruntime), RUN:KEY, FILE.safetensors (torch), "
