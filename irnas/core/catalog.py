@@ -70,6 +70,16 @@ def find_folder(space: str) -> Path:
     raise SpaceError(f"space: got {space!r}; one of {', '.join(list_names())}, or a folder with a space.yaml{hint}")
 
 
+def is_shipped(space: str) -> bool:
+    """Whether a space, or each of those that commas join, comes with irnas.
+
+    Raises:
+        SpaceError: there is no such space.
+    """
+    folders = [find_folder(name.strip()).resolve() for name in space.split(",")]
+    return all(folder.parent in {root.resolve() for root in _roots()} for folder in folders)
+
+
 def load(space: str) -> Space:
     """Load the space of that name or path; names joined by commas make the union of their spaces.
 
@@ -181,8 +191,14 @@ def _parse_pair(part: str) -> tuple[str, str]:
     return axis.strip(), value
 
 
-@functools.cache
 def _read(path: Path) -> Any:
+    """The document in a file, which is parsed again when it has changed: in a notebook a space is edited."""
+    status = path.stat()
+    return _parse(path.absolute(), status.st_mtime_ns, status.st_size)
+
+
+@functools.cache
+def _parse(path: Path, modified_ns: int, size: int) -> Any:
     try:
         # The C loader parses a wide space ten times faster, which `irnas spaces` feels.
         return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))

@@ -167,6 +167,19 @@ def test_a_network_that_does_not_run_is_refused_when_it_is_priced(tmp_path: Path
         price(genotype, (1, 32, 32))
 
 
+def test_a_space_that_is_edited_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a notebook both files change while the process stays."""
+    folder = own_space(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    before = catalog.admit_code("mine")
+    text = (folder / "space.yaml").read_text()
+    (folder / "space.yaml").write_text(text.replace("default: 8", "default: 16", 1))
+    (folder / "model.py").write_text((folder / "model.py").read_text() + "\n# changed\n")
+    after = catalog.admit_code("mine")
+    assert (before["width"].default, after["width"].default) == (8, 16) and before.family != after.family
+    assert models.build(after.default()) is not None
+
+
 def test_it_may_share_a_search_with_others(tmp_path: Path) -> None:
     space = catalog.admit_code(f"biisnet,{own_space(tmp_path)}")
     member = space.members[1]
