@@ -17,7 +17,7 @@ from types import ModuleType
 from torch import nn
 
 from irnas.core import own_code
-from irnas.core.errors import SpaceError
+from irnas.core.errors import IrnasError, SpaceError
 from irnas.core.space import Genotype, Value
 from irnas.models import own
 from irnas.nn import traits
@@ -42,11 +42,34 @@ def build(genotype: Genotype) -> nn.Module:
     """
     module = _family(genotype.family)
     with own.blame(genotype.family):
-        network: object = module.build(genotype.values)
+        network: object = _build(module, genotype)
     if not isinstance(network, nn.Module):
         raise SpaceError(f"family {genotype.family}: got {type(network).__name__} of build; must be a torch.nn.Module")
     traits.check(network, genotype.family)
     return network
+
+
+def _build(module: ModuleType, genotype: Genotype) -> object:
+    """What a family makes of the values.
+
+    Raises:
+        SpaceError: the values lack an axis that the family reads, or it can make nothing of them.
+    """
+    try:
+        return module.build(genotype.values)
+    except KeyError as error:
+        axis = error.args[0] if error.args else None
+        if not isinstance(axis, str) or axis in genotype.values or own_code.is_own(genotype.family):
+            raise
+        raise SpaceError(
+            f"space {genotype.space}: got no axis {axis!r}; must have it, for family {genotype.family} reads it"
+        ) from error
+    except (ValueError, TypeError, ArithmeticError, IndexError, RuntimeError) as error:
+        if isinstance(error, IrnasError) or own_code.is_own(genotype.family):
+            raise
+        values = ", ".join(f"{axis}={value}" for axis, value in genotype.values.items())
+        got = f"{values} ({type(error).__name__}: {' '.join(str(error).split())[:160]})"
+        raise SpaceError(f"space {genotype.space}: got {got}; must be what {genotype.family} can build") from error
 
 
 def input_axis(family: str) -> str | None:
@@ -80,9 +103,12 @@ def representative(genotype: Genotype) -> Genotype:
     A family says so with ``representative(values) -> values``. Axes that are there to shape the training, such as a
     gradient estimator, tell networks apart although they deploy alike.
     """
-    if genotype.family not in families() and not own_code.is_own(genotype.family):
+    try:
+        module = _family(genotype.family)
+    except SpaceError:
+        # Of a family that is not here, no more is known than what was recorded.
         return genotype
-    choose: Callable[[Values], Values] = getattr(_family(genotype.family), "representative", lambda values: values)
+    choose: Callable[[Values], Values] = getattr(module, "representative", lambda values: values)
     return replace(genotype, values=choose(genotype.values))
 
 
