@@ -69,4 +69,5 @@ class Network(nn.Module):
 
 def build(values: Mapping[str, Any]) -> nn.Module:
     """The untrained network of some values; those whose condition does not hold are absent."""
-    return Network(values["width"], values["depth"], values["kernel"], values.get("reduction"))
+    reduction = values["reduction"] if values["squeeze"] else None
+    return Network(values["width"], values["depth"], values["kernel"], reduction)
