@@ -5,7 +5,7 @@ Maps are float32 [H, W, C]. Rules in brackets are those of FORMAT.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -173,3 +173,93 @@ def sigmoid(x: Map) -> Map:
     e = np.ldexp(e, -n.astype(np.int32))
     probability: Map = np.where(x < 0, e, one) / (one + e)
     return probability
+
+
+def mean(x: Map, kernel: int) -> Map:
+    """Compute the mean over the map of what each tap of a window sees of each channel, [1, 1, K*K*C] [A15]."""
+    height, width, channels = x.shape
+    margin, values = kernel // 2, x.astype(np.float64)
+    means = np.zeros((kernel, kernel, channels), np.float32)
+    for kx in range(kernel):
+        rows = np.zeros((height, channels))
+        for j in _seen(width, kx - margin):
+            rows += values[:, j]
+        for ky in range(kernel):
+            total = np.zeros(channels)
+            for i in _seen(height, ky - margin):
+                total += rows[i]
+            means[ky, kx] = total / (height * width)
+    return means.reshape(1, 1, -1)
+
+
+def contrast(x: Map, sides: Sequence[int]) -> Map:
+    """Compute how far each pixel stands out of the mean of each square around it, [H, W, sides] [A17]."""
+    height, width = x.shape[:2]
+    outermost = max(sides) // 2
+    padded = np.pad(x[:, :, 0], outermost)
+    rows, reach, parts = padded[outermost : outermost + height], 0, []
+    for side in sides:
+        for d in range(reach + 1, side // 2 + 1):
+            rows = rows + padded[outermost - d : outermost - d + height]
+            rows = rows + padded[outermost + d : outermost + d + height]
+        reach = side // 2
+        total = rows[:, outermost : outermost + width]
+        for d in range(1, reach + 1):
+            total = total + rows[:, outermost - d : outermost - d + width]
+            total = total + rows[:, outermost + d : outermost + d + width]
+        inside_h, inside_w = (_count_inside(size, reach) for size in (height, width))
+        parts.append(x[:, :, 0] - total / (inside_h[:, None] * inside_w))
+    return np.stack(parts, axis=2)
+
+
+def _count_inside(size: int, reach: int) -> npt.NDArray[np.float32]:
+    """Count the places of an axis that lie within ``reach`` of each of its places."""
+    at = np.arange(size)
+    return (np.minimum(at + reach, size - 1) - np.maximum(at - reach, 0) + 1).astype(np.float32)
+
+
+def _seen(side: int, offset: int) -> range:
+    """Return the places of an axis that a tap at ``offset`` of the window sees from anywhere."""
+    return range(max(offset, 0), side + min(offset, 0))
+
+
+def excite_project(x: Map, factors: Map, constants: Constants) -> Map:
+    """Convolve channels times factors to one channel, with a first convolution or without [A16]."""
+    weight_kkw, bias = constants["weight"][0] * factors[0, 0], constants["bias"]
+    window = {"kernel": 3, "stride": 1, "groups": 1, "pad": 0}
+    if "expand" not in constants:
+        return conv(x, weight_kkw[None], bias, window)
+    height, width = x.shape[:2]
+    inner_kkffc, shift_kk = _expanded(weight_kkw, constants["expand"], constants["expand_bias"])
+    y = np.empty((height, width, 1), np.float32)
+    taps = slice_taps(x, 5, 1, 0)
+    rows, columns = (np.array([(i < 1) + 2 * (i + 1 >= side) for i in range(side)]) for side in (height, width))
+    for row in np.unique(rows):
+        for column in np.unique(columns):
+            kernel_uvc, start = _collapse(inner_kkffc, shift_kk, bias[0], int(row), int(column))
+            here = np.ix_(rows == row, columns == column)
+            acc = np.full((int((rows == row).sum()), int((columns == column).sum())), start, np.float32)
+            for u, v, c in np.ndindex(*kernel_uvc.shape):
+                acc = fma(taps[u][v][..., c][here], kernel_uvc[u, v, c], acc)
+            y[:, :, 0][here] = acc
+    return y
+
+
+def _expanded(weight_kkw: Map, expand_wffc: Map, expand_bias_w: Map) -> tuple[Map, Map]:
+    """Sum over the channels between two convolutions: [3, 3, 3, 3, C] for each pair of taps, [3, 3] of the shifts."""
+    inner = np.zeros((3, 3, *expand_wffc.shape[1:]), np.float32)
+    shift = np.zeros((3, 3), np.float32)
+    for w in range(len(expand_wffc)):
+        inner = fma(weight_kkw[:, :, w, None, None, None], expand_wffc[w], inner)
+        shift = fma(weight_kkw[:, :, w], expand_bias_w[w], shift)
+    return inner, shift
+
+
+def _collapse(inner_kkffc: Map, shift_kk: Map, bias: np.float32, row: int, column: int) -> tuple[Map, np.float32]:
+    """Collapse two 3x3 windows into one 5x5 for a border class, [5, 5, C], and what it starts from."""
+    kernel_uvc, start = np.zeros((5, 5, inner_kkffc.shape[-1]), np.float32), bias
+    for ky in range(row & 1, 3 - (row >> 1)):
+        for kx in range(column & 1, 3 - (column >> 1)):
+            kernel_uvc[ky : ky + 3, kx : kx + 3] += inner_kkffc[ky, kx]
+            start = start + shift_kk[ky, kx]
+    return kernel_uvc, start

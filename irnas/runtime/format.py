@@ -8,17 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from irnas.runtime import container, graph
+from irnas.runtime import container, extent, graph
 from irnas.runtime.container import is_integer, refuse
-from irnas.runtime.graph import Extent, Op
+from irnas.runtime.extent import Extent
+from irnas.runtime.graph import Op
 from irnas.runtime.value_range import COUNT_MOST, ValueRange
 
 HALF = 0.5
 """The threshold of a network that has none of its own."""
 
 FORMAT = "xnor"
-VERSION, VERSION_WITH_COUNTS, VERSION_WITH_THRESHOLD = "1.0", "1.1", "1.2"
-VERSIONS = (VERSION, VERSION_WITH_COUNTS, VERSION_WITH_THRESHOLD)
+VERSION, VERSION_WITH_COUNTS, VERSION_WITH_THRESHOLD, VERSION_WITH_VECTORS = "1.0", "1.1", "1.2", "1.3"
+VERSIONS = (VERSION, VERSION_WITH_COUNTS, VERSION_WITH_THRESHOLD, VERSION_WITH_VECTORS)
+_HAVE_THRESHOLD = (VERSION_WITH_THRESHOLD, VERSION_WITH_VECTORS)
 ARITHMETIC = "fold-fma-1"
 TEXT_MOST = 786432
 REFERENCE_MOST = 1024
@@ -97,6 +99,8 @@ class Model:
     @property
     def version(self) -> str:
         """The version of the format that a file of this model needs."""
+        if extent.is_of_1_3(self.ops):
+            return VERSION_WITH_VECTORS
         if self.threshold != HALF:
             return VERSION_WITH_THRESHOLD
         return VERSION if self.input.counts is None else VERSION_WITH_COUNTS
@@ -104,7 +108,7 @@ class Model:
     @property
     def extents(self) -> tuple[Extent, ...]:
         """Channels and level of each tensor, the input first."""
-        return graph.infer_extents(self.ops, self.input.channels)
+        return extent.infer_extents(self.ops, self.input.channels)
 
 
 def read(content: bytes) -> Model:
@@ -123,6 +127,8 @@ def read(content: bytes) -> Model:
     if not isinstance(parity, dict):
         refuse("R17", "parity that is no object", "a JSON object")
     ops = graph.parse(container.loads(metadata["graph"], "R16"), parts.tensors)
+    if metadata["version"] != VERSION_WITH_VECTORS and extent.is_of_1_3(ops):
+        refuse("R38", f"a graph with vectors in version {metadata['version']}", f"in version {VERSION_WITH_VECTORS}")
     check(ops, accepted)
     return Model(
         input=accepted,
@@ -157,7 +163,7 @@ def write(model: Model) -> bytes:
         "exporter": model.exporter,
         "parity": container.dumps(dict(model.parity)),
         "sha256": hashlib.sha256(container.data_of(tensors)).hexdigest(),
-        **({} if model.threshold == HALF else {"threshold": container.dumps(model.threshold)}),
+        **({"threshold": container.dumps(model.threshold)} if model.version in _HAVE_THRESHOLD else {}),
     }
     content = container.encode(metadata, tensors)
     read(content)
@@ -166,8 +172,8 @@ def write(model: Model) -> bytes:
 
 def check(ops: tuple[Op, ...], accepted: Input) -> tuple[Extent, ...]:
     """Infer the extents of a graph; raise FormatError where it does not fit its input."""
-    extents = graph.infer_extents(ops, accepted.channels)
-    deepest = max(extent.level for extent in extents)
+    extents = extent.infer_extents(ops, accepted.channels)
+    deepest = max(each.level for each in extents if not each.is_vector)
     if accepted.multiple % 2**deepest:
         refuse("R22", f"multiple {accepted.multiple} with a map of level {deepest}", f"a multiple of {2**deepest}")
     return extents
@@ -178,9 +184,9 @@ def _check_metadata(metadata: Mapping[str, Any]) -> Mapping[str, str]:
     if "format" in metadata and metadata["format"] != FORMAT:
         refuse("R10", f"format {str(metadata['format'])[:64]!r}", repr(FORMAT))
     if "version" in metadata and metadata["version"] not in VERSIONS:
-        must = f"{VERSION}, {VERSION_WITH_COUNTS} or {VERSION_WITH_THRESHOLD}, which this reader knows"
+        must = f"{', '.join(VERSIONS[:-1])} or {VERSIONS[-1]}, which this reader knows"
         refuse("R11", f"version {str(metadata['version'])[:64]!r}", must)
-    keys = {*_KEYS, "threshold"} if metadata.get("version") == VERSION_WITH_THRESHOLD else _KEYS
+    keys = {*_KEYS, "threshold"} if metadata.get("version") in _HAVE_THRESHOLD else _KEYS
     if set(metadata) != keys:
         refuse("R9", f"metadata {sorted(metadata)}"[:300], ", ".join(sorted(keys)))
     for key, value in metadata.items():
@@ -218,7 +224,7 @@ def _parse_input(document: Any, version: str) -> Input:
 
 
 def _parse_counts(document: Mapping[str, Any], version: str) -> ValueRange | None:
-    if version != VERSION_WITH_THRESHOLD and ("counts" in document) != (version == VERSION_WITH_COUNTS):
+    if version not in _HAVE_THRESHOLD and ("counts" in document) != (version == VERSION_WITH_COUNTS):
         got = "counts" if "counts" in document else "no counts"
         must = f"counts in {VERSION_WITH_COUNTS}, and none in {VERSION}"
         refuse("R35", f"an input with {got} in version {version}", must)

@@ -132,6 +132,12 @@ def _apply(op: Op, inputs: list[Map]) -> Map:
             return np.concatenate(inputs, axis=2)
         case "sigmoid":
             return arithmetic.sigmoid(x)
+        case "mean":
+            return arithmetic.mean(x, op.attributes["kernel"])
+        case "contrast":
+            return arithmetic.contrast(x, op.attributes["sides"])
+        case "excite_project":
+            return arithmetic.excite_project(x, inputs[1], op.constants)
     raise AssertionError(op.kind)
 
 

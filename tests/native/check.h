@@ -83,5 +83,6 @@ class GuardedRow {
   xnor::Table<uint8_t> bytes_;
 };
 
-// The tests of rows_test.cc.
+// The tests of rows_test.cc and of planes_test.cc.
 void test_rows();
+void test_planes();

@@ -49,7 +49,8 @@ std::string text_of(const ConvShape& shape) {
 }
 
 // One row of a convolution; `border` is 1 where the row above is missing, 2 where the one below is.
-void run_conv(const Kernels& set, const Op& op, const ConvShape& shape, int in_width, int border, float* out) {
+void run_conv(const Kernels& set, const Op& op, const ConvShape& shape, int in_width, int border,
+              const xnor::TwoSlope* slopes, float* out) {
   Numbers numbers(static_cast<uint32_t>(shape.channels * 100 + in_width));
   std::vector<Floats> rows;
   for (int ky = 0; ky < 3; ++ky) rows.push_back(numbers.row(in_width * shape.channels));
@@ -59,7 +60,7 @@ void run_conv(const Kernels& set, const Op& op, const ConvShape& shape, int in_w
       x[ky] = (ky == 0 && border & 1) || (ky == 2 && border & 2) ? nullptr : rows[ky].data();
   GuardedRow scratch(xnor::conv_scratch(op, shape.channels, in_width));
   const int width = (in_width + shape.stride - 1) / shape.stride;
-  set.conv({&op, {x[0], x[1], x[2]}, out, shape.channels, in_width, width, scratch.bytes()});
+  set.conv({&op, {x[0], x[1], x[2]}, out, shape.channels, in_width, width, scratch.bytes(), slopes});
   scratch.content(std::string(set.name) + " " + text_of(shape) + " scratch");
 }
 
@@ -77,12 +78,16 @@ void test_conv(const ConvShape& shape) {
   for (int t = 0; t < terms; ++t)
     for (int o = 0; o < shape.outputs; ++o) op.weight[t * step + o] = numbers.number();
   op.bias = numbers.constants(shape.outputs);
+  xnor::TwoSlope slopes;
+  slopes.lo = numbers.constants(shape.outputs);
+  slopes.hi = numbers.constants(shape.outputs);
   for (int in_width : kWidths)
     for (int border = 0; border < (shape.kernel == 3 ? 4 : 1); ++border) {
       const int width = (in_width + shape.stride - 1) / shape.stride;
       const std::string what = text_of(shape) + " W=" + std::to_string(in_width) + " border " + std::to_string(border);
-      expect_same(what, width * shape.outputs,
-                  [&](const Kernels& set, float* out) { run_conv(set, op, shape, in_width, border, out); });
+      expect_same(what, width * shape.outputs, [&](const Kernels& set, float* out) {
+        run_conv(set, op, shape, in_width, border, in_width % 2 ? &slopes : nullptr, out);
+      });
     }
 }
 
@@ -187,6 +192,30 @@ void test_concat(int num_inputs, int width) {
               });
 }
 
+void test_contrast(int width, int above, int below) {
+  Numbers numbers(static_cast<uint32_t>(width * 100 + above * 7 + below));
+  Op op;
+  op.kind = xnor::OpKind::kContrast;
+  op.sides = {3, 11, 47};
+  op.channels = 3;
+  std::vector<Floats> rows;
+  xnor::ContrastRow contrast{};
+  for (int d = -above; d <= below; ++d) {
+    rows.push_back(numbers.row(width));
+    sprinkle(&rows.back(), width, 1, {0.0f, -0.0f});
+  }
+  for (int d = -above; d <= below; ++d) contrast.x[xnor::kMaxSquare / 2 + d] = rows[d + above].data();
+  contrast.op = &op;
+  contrast.width = width;
+  std::vector<uint8_t> scratch(xnor::contrast_scratch(width));
+  contrast.scratch = scratch.data();
+  expect_same("contrast W=" + std::to_string(width), width * op.channels, [&](const Kernels& set, float* out) {
+    xnor::ContrastRow row = contrast;
+    row.out = out;
+    set.contrast(row);
+  });
+}
+
 void test_items(int count) {
   const float infinity = std::numeric_limits<float>::infinity(), tiny = std::numeric_limits<float>::denorm_min();
   Numbers numbers(static_cast<uint32_t>(count));
@@ -233,5 +262,8 @@ void test_rows() {
       for (int variant = 0; variant < 16; ++variant) test_up_mix(outputs, width, variant);
   for (int num_inputs : {2, 3, 7, 16})
     for (int width : kWidths) test_concat(num_inputs, width);
+  for (int width : kWidths)
+    for (const auto& [above, below] : {std::pair(0, 0), std::pair(23, 23), std::pair(2, 23), std::pair(23, 1)})
+      test_contrast(width, above, below);
   for (int count : kCounts) test_items(count);
 }

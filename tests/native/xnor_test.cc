@@ -188,6 +188,7 @@ int main(int argc, char** argv) {
   test_no_allocation(file);
   test_blocks();
   test_rows();
+  test_planes();
   test_yardsticks();
   test_damage(file);
   std::printf("kernels %s: %s\n", xnor_kernels(), num_failures ? "FAILED" : "good");

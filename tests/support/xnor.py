@@ -155,14 +155,40 @@ def _upsample(inputs: Any, attributes: Any, c: Any) -> torch.Tensor:
     return F.interpolate(inputs[0], scale_factor=2, mode=attributes["kind"], align_corners=align)
 
 
+def _mean(inputs: Any, attributes: Any, c: Any) -> torch.Tensor:
+    kernel, size = attributes["kernel"], inputs[0].shape[2:].numel()
+    seen = F.unfold(inputs[0], kernel, padding=kernel // 2).sum(2) / size
+    return seen.reshape(1, -1, kernel * kernel).transpose(1, 2).reshape(1, -1, 1, 1)
+
+
+def _contrast(x: torch.Tensor, sides: Sequence[int]) -> torch.Tensor:
+    ones = torch.ones_like(x)
+    squares = [torch.ones(1, 1, side, side, dtype=x.dtype) for side in sides]
+    means = [
+        F.conv2d(x, square, padding=square.shape[-1] // 2) / F.conv2d(ones, square, padding=square.shape[-1] // 2)
+        for square in squares
+    ]
+    return torch.cat([x - mean for mean in means], 1)
+
+
+def _excite_project(inputs: Any, attributes: Any, c: Any) -> torch.Tensor:
+    x, factors = inputs
+    if "expand" in c:
+        x = F.conv2d(x, c["expand"].permute(0, 3, 1, 2), c["expand_bias"], padding=1)
+    return F.conv2d(x * factors, c["weight"].permute(0, 3, 1, 2), c["bias"], padding=1)
+
+
 OPS: Mapping[str, Any] = {
     "conv": _conv,
     "binary_block": _block,
     "mix": _mix,
     "clamp": lambda x, a, c: x[0].clamp(-1, 1),
+    "contrast": lambda x, a, c: _contrast(x[0], a["sides"]),
     "center": lambda x, a, c: x[0] - x[0].mean(),
     "pool": _pool,
     "upsample": _upsample,
     "concat": lambda x, a, c: torch.cat(x, 1),
     "sigmoid": lambda x, a, c: torch.sigmoid(x[0]),
+    "mean": _mean,
+    "excite_project": _excite_project,
 }

@@ -20,6 +20,7 @@ from irnas.runtime.graph import Op
 from irnas.runtime.value_range import ValueRange
 
 Array = np.ndarray[Any, np.dtype[Any]]
+ONE = np.ones(1, np.float32)
 
 
 def numbers(*shape: int, seed: int) -> Array:
@@ -95,6 +96,33 @@ def tiny_with_threshold(threshold: float = 0.9241) -> Model:
     return replace(tiny_with_counts(), threshold=threshold)
 
 
+def tiny_with_vectors() -> Model:
+    """Every op and role of version 1.3 that the tiny model lacks, and the ops that may read vectors."""
+    dense = _conv(2, 1, 1, 1, 0, weight=numbers(3, 1, 1, 36, seed=110), bias=numbers(3, seed=111))
+    slopes = Op(
+        kind="mix", inputs=(3,), attributes={"channels": 6, "starts": [1]}, constants=_vectors(6, 112, "lo0", "hi0")
+    )
+    expand = {"expand": numbers(6, 3, 3, 4, seed=120), "expand_bias": numbers(6, seed=121)}
+    project = {"weight": numbers(1, 3, 3, 6, seed=122) / np.float32(16), "bias": numbers(1, seed=123)}
+    ops = (
+        _conv(0, 3, 1, 1, 0, weight=numbers(4, 3, 3, 1, seed=100), bias=numbers(4, seed=101)),
+        Op(kind="mean", inputs=(1,), attributes={"kernel": 3}),
+        dense,
+        slopes,
+        Op(kind="sigmoid", inputs=(4,)),
+        Op(kind="excite_project", inputs=(1, 5), constants={**expand, **project}),
+        Op(kind="mean", inputs=(6,), attributes={"kernel": 1}),
+        Op(kind="excite_project", inputs=(6, 7), constants={"weight": numbers(1, 3, 3, 1, seed=124), "bias": ONE}),
+        Op(kind="contrast", inputs=(8,), attributes={"sides": [5]}),
+        Op(kind="sigmoid", inputs=(9,)),
+    )
+    run = Reference(height=7, width=9, seed=2, input_sha256="0" * 64, output_sha256="0" * 64)
+    model = Model(input=Input(channels=1, multiple=1, pad=1), ops=ops, reference=run, name="tiny with vectors")
+    x_hwc = reference.make_reference_input(7, 9, 1, 2)
+    hashes = {"input_sha256": reference.digest(x_hwc), "output_sha256": reference.digest(reference.run(model, x_hwc))}
+    return replace(model, reference=replace(run, **hashes))
+
+
 @dataclass
 class File:
     """The parts of a file, to be put together with one thing wrong."""
@@ -130,14 +158,15 @@ def container_bytes(header: bytes, data: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + data
 
 
-def tiny_file() -> File:
-    """The parts of the tiny model's file."""
-    content = format.write(tiny())
+def tiny_file(model: Model | None = None) -> File:
+    """The parts of a model's file, by default the tiny one's."""
+    model = model or tiny()
+    content = format.write(model)
     length = int.from_bytes(content[:8], "little")
     metadata = json.loads(content[8 : 8 + length])["__metadata__"]
     for key in ("graph", "input", "reference", "parity"):
         metadata[key] = json.loads(metadata[key])
-    tensors = {f"{k}.{role}": part.copy() for k, op in enumerate(tiny().ops) for role, part in op.constants.items()}
+    tensors = {f"{k}.{role}": part.copy() for k, op in enumerate(model.ops) for role, part in op.constants.items()}
     return File(metadata, tensors)
 
 
@@ -167,6 +196,21 @@ def _counts(value: object) -> bytes:
 def _threshold(text: str) -> bytes:
     """A file of version 1.2 with this threshold, as JSON."""
     return _with(lambda f: f.metadata.update(version="1.2", threshold=text))
+
+
+def _vector_file(change: Callable[[File], object]) -> bytes:
+    """The file of version 1.3 with one thing wrong."""
+    file = tiny_file(tiny_with_vectors())
+    change(file)
+    return file.content()
+
+
+def _vector_op(k: int, **changes: object) -> bytes:
+    return _vector_file(lambda f: f.metadata["graph"][k].update(changes))
+
+
+def _vector_tensor(name: str, value: Array | None) -> bytes:
+    return _vector_file(lambda f: f.tensors.pop(name) if value is None else f.tensors.update({name: value}))
 
 
 def _op(k: int, **changes: object) -> bytes:
@@ -206,9 +250,40 @@ def _stray_bits() -> Array:
     return packed
 
 
-_NO_THRESHOLDS = ("0", "1", "-0.5", "1.5", "0.0", "true", "null", "[0.3]", '"0.3"', "NaN", "0.3 0.4", "")
+def _pooled(file: File) -> None:
+    """A pool in place of the activation of a vector."""
+    file.metadata["graph"][3] = {"op": "pool", "in": [3], "kind": "average"}
+    for role in ("lo0", "hi0"):
+        file.tensors.pop(f"3.{role}")
 
-ONE = np.ones(1, np.float32)
+
+def _binary(file: File) -> None:
+    """A binary block in place of a convolution of a vector."""
+    window = {"kernel": 1, "stride": 1, "groups": 1, "pad": 0, "residual": "none", "channels": 36}
+    file.metadata["graph"][2] = {"op": "binary_block", "in": [2], **window}
+    file.tensors.pop("2.weight")
+    file.tensors |= {"2.bits": bits(3, 1, 36, 1), "2.scale": numbers(3, seed=1)}
+
+
+def _added(file: File) -> None:
+    """The sum of a map and a vector."""
+    file.metadata["graph"][3] = {"op": "mix", "in": [3, 1], "channels": 6, "starts": [0, 0]}
+
+
+def _ended_early(file: File) -> None:
+    """The end of a graph reads a vector."""
+    file.metadata["graph"][7:9] = [{"op": "sigmoid", "in": [7]}, {"op": "sigmoid", "in": [8]}]
+    for role in ("weight", "bias"):
+        file.tensors.pop(f"7.{role}")
+
+
+def _unexpanded(file: File) -> None:
+    """Six factors for a map of four channels, and nothing that expands it."""
+    for role in ("expand", "expand_bias"):
+        file.tensors.pop(f"5.{role}")
+
+
+_NO_THRESHOLDS = ("0", "1", "-0.5", "1.5", "0.0", "true", "null", "[0.3]", '"0.3"', "NaN", "0.3 0.4", "")
 
 BROKEN: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
     ("R1", "empty", lambda: b""),
@@ -252,7 +327,7 @@ BROKEN: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
     ("R9", "number", lambda: _header(lambda h: h["__metadata__"].update(trial=1))),
     ("R9", "no metadata", lambda: _header(lambda h: h.pop("__metadata__"))),
     ("R10", "format", lambda: _meta("format", "onnx")),
-    ("R11", "newer minor", lambda: _meta("version", "1.3")),
+    ("R11", "newer minor", lambda: _meta("version", "1.4")),
     ("R11", "newer major", lambda: _meta("version", "2.0")),
     ("R12", "arithmetic", lambda: _meta("arithmetic", "fold-fma-2")),
     ("R13", "checksum", lambda: tiny_file().content(is_true=False)),
@@ -302,7 +377,35 @@ BROKEN: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
         ),
     ),
     ("R24", "last op", lambda: _op(17, op="clamp")),
-    ("R24", "early sigmoid", lambda: _op(6, op="sigmoid")),
+    ("R24", "a vector at the end", lambda: _vector_file(_ended_early)),
+    ("R38", "early sigmoid", lambda: _op(6, op="sigmoid")),
+    ("R38", "vectors in 1.2", lambda: _vector_file(lambda f: f.metadata.update(version="1.2"))),
+    ("R9", "no threshold in 1.3", lambda: _vector_file(lambda f: f.metadata.pop("threshold"))),
+    ("R39", "a pool of a vector", lambda: _vector_file(_pooled)),
+    ("R39", "a block of a vector", lambda: _vector_file(_binary)),
+    ("R39", "stride 2", lambda: _vector_op(2, stride=2)),
+    ("R39", "the mean of a vector", lambda: _vector_file(lambda f: f.metadata["graph"][6].update({"in": [5]}))),
+    ("R22", "a map and a vector", lambda: _vector_file(_added)),
+    ("R40", "kernel", lambda: _vector_op(1, kernel=5)),
+    ("R40", "kernel of half", lambda: _vector_op(1, kernel=2)),
+    ("R40", "kernel is no number", lambda: _vector_op(1, kernel=True)),
+    ("R41", "two maps", lambda: _vector_file(lambda f: f.metadata["graph"][5].update({"in": [1, 1]}))),
+    ("R41", "two vectors", lambda: _vector_file(lambda f: f.metadata["graph"][5].update({"in": [5, 5]}))),
+    ("R41", "factors", lambda: _vector_file(_unexpanded)),
+    ("R42", "channels", lambda: _vector_op(8, **{"in": [1]})),
+    ("R42", "even", lambda: _vector_op(8, sides=[4])),
+    ("R42", "falling", lambda: _vector_op(8, sides=[5, 3])),
+    ("R42", "wide", lambda: _vector_op(8, sides=[129])),
+    ("R42", "none", lambda: _vector_op(8, sides=[])),
+    ("R42", "many", lambda: _vector_op(8, sides=[*range(3, 37, 2)])),
+    ("R42", "no list", lambda: _vector_op(8, sides=5)),
+    ("R42", "no number", lambda: _vector_op(8, sides=[True])),
+    ("R21", "project", lambda: _vector_tensor("5.weight", numbers(1, 3, 3, 5, seed=1))),
+    ("R21", "no bias", lambda: _vector_tensor("5.bias", None)),
+    ("R21", "bias of two", lambda: _vector_tensor("5.bias", numbers(2, seed=1))),
+    ("R21", "half of expand", lambda: _vector_tensor("5.expand_bias", None)),
+    ("R21", "expand", lambda: _vector_tensor("5.expand", numbers(6, 3, 3, 3, seed=1))),
+    ("R21", "expand_bias", lambda: _vector_tensor("5.expand_bias", numbers(5, seed=1))),
     ("R25", "kernel", lambda: _op(0, kernel=5)),
     ("R25", "kernel is no number", lambda: _op(0, kernel="3")),
     ("R25", "groups", lambda: _op(0, groups=0)),

@@ -21,7 +21,8 @@ from irnas.core.space import Genotype
 from irnas.deploy.device import calibrate, layer, speed, target
 from irnas.deploy.device.profile import Profile, load, milliseconds, save
 from irnas.deploy.device.work import LANES, count_steps
-from irnas.runtime.graph import OPS, Op, infer_extents
+from irnas.runtime.extent import infer_extents
+from irnas.runtime.graph import OPS, Op
 
 CHW = (1, 64, 48)
 
@@ -79,6 +80,15 @@ def test_both_halves_of_an_upsampled_map_are_one_stage() -> None:
     assert "upsample-mix vector" in merged and "bilinear upsample vector" not in merged
     assert "bilinear upsample vector" in apart and "upsample-mix vector" not in apart
     assert "nearest upsample vector" in counted(graph([0, 16], "nearest"))
+
+
+def test_a_convolution_of_few_outputs_and_its_activation_are_one_stage_with_lanes_of_pixels() -> None:
+    slopes = {"lo0": np.zeros(4, np.float32), "hi0": np.ones(4, np.float32)}
+    act = Op(kind="mix", inputs=(2,), attributes={"channels": 4, "starts": [0]}, constants=slopes)
+    counts = counted([conv(1, 2), conv(2, 4, 3, 1), act, conv(4, 1, 1, 3), Op(kind="sigmoid", inputs=(4,))])
+    pixels = 32 * 64
+    assert counts["plane tap"] == 18 * 4 * pixels / 16 and counts["plane value"] == 2 * pixels
+    assert "mix-of-one vector" not in counts and counts["row"] == 32 * 5
 
 
 def test_no_op_is_free_and_an_unknown_one_is_an_error() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support import xnor
+from support.engine import WAYS, assert_same, block, constants_of, ended, model, stem
 from support.native import aarch64_command, library, products, run  # noqa: F401
 from support.xnor_file import BROKEN, bits, numbers, tiny, tiny_with_counts, tiny_with_threshold
 
@@ -20,77 +21,10 @@ from irnas.core import catalog
 from irnas.core.errors import DataError, ExportError, FormatError, SettingsError
 from irnas.deploy.export.write import Origin, convert
 from irnas.runtime import engine, format, reference
-from irnas.runtime.format import Input, Model, Reference
 from irnas.runtime.graph import Op
 
 Array = np.ndarray[Any, np.dtype[Any]]
 pytestmark = pytest.mark.usefixtures("library")
-
-WAYS = [("streamed", 1), ("streamed", 2), ("layers", 1), ("layers", 3)]
-
-
-def model(ops: list[Op], *, channels: int = 1, multiple: int = 4, pad: int = 4) -> Model:
-    """The model of a graph, without a true reference run."""
-    run_of = Reference(height=4, width=4, seed=0, input_sha256="0" * 64, output_sha256="0" * 64)
-    accepted = Input(channels=channels, multiple=multiple, pad=pad)
-    return Model(input=accepted, ops=tuple(ops), reference=run_of)
-
-
-def ended(ops: list[Op], channels: int) -> list[Op]:
-    """A graph of ``channels`` channels with the head that every graph needs."""
-    weight = numbers(1, 1, 1, channels, seed=7) / np.float32(channels)
-    window = {"kernel": 1, "stride": 1, "groups": 1, "pad": 0}
-    head = Op(kind="conv", inputs=(len(ops),), attributes=window, constants={"weight": weight})
-    return [*ops, head, Op(kind="sigmoid", inputs=(len(ops) + 1,))]
-
-
-def stem(channels: int, seed: int) -> Op:
-    window = {"kernel": 3, "stride": 1, "groups": 1, "pad": 0}
-    constants = {"weight": numbers(channels, 3, 3, 1, seed=seed), "bias": numbers(channels, seed=seed + 1)}
-    return Op(kind="conv", inputs=(0,), attributes=window, constants=constants)
-
-
-def constants_of(rng: np.random.Generator, filters: int, *groups: tuple[str, ...]) -> dict[str, Array]:
-    """Some of the groups of roles, each with numbers of both signs and zeros."""
-    chosen = [role for group in groups if rng.random() < 0.6 for role in group]
-    made = {role: numbers(filters, seed=int(rng.integers(1 << 30))) for role in chosen}
-    for part in made.values():
-        part[rng.random(filters) < 0.1] = rng.choice(np.float32([0.0, -0.0]))
-    return made
-
-
-def block(rng: np.random.Generator, x: int, channels: int, filters: int, **window: int) -> Op:
-    """A binary block with random roles on tensor ``x``; its residual, where it has one, is tensor ``x`` too."""
-    attributes: dict[str, Any] = {"kernel": 3, "stride": 1, "groups": 1, "pad": 0, **window, "channels": channels}
-    can_add = filters == channels and attributes["stride"] == 1
-    residual = str(rng.choice(["none", "after", "before"])) if can_add else "none"
-    kernel, groups = attributes["kernel"], attributes["groups"]
-    constants = {"bits": bits(filters, kernel, channels // groups, int(rng.integers(1 << 30)))}
-    constants["scale"] = numbers(filters, seed=int(rng.integers(1 << 30)))
-    by_class = kernel == 3 and rng.random() < 0.3
-    constants["bias"] = numbers(*((4, 4, filters) if by_class else (filters,)), seed=int(rng.integers(1 << 30)))
-    constants |= constants_of(rng, filters, ("shift",), ("lo", "hi"), ("c",))
-    constants |= constants_of(rng, channels, ("sign_scale", "sign_shift"))
-    constants |= constants_of(rng, filters, ("post_a", "post_b"), ("post_lo", "post_hi"), ("post_c",))
-    if residual == "before" or (residual == "after" and "c" in constants):
-        constants |= constants_of(rng, filters, ("g",))
-    if "post_c" in constants:
-        constants |= constants_of(rng, filters, ("post_g",))
-    inputs = (x,) if residual == "none" else (x, x)
-    return Op(kind="binary_block", inputs=inputs, attributes={**attributes, "residual": residual}, constants=constants)
-
-
-def assert_same(wanted_of: Model, height: int, width: int, *, seed: int = 3, ways: Any = WAYS) -> None:
-    """The engine's bits are the reference's on one image."""
-    x_hwc = reference.make_reference_input(height, width, wanted_of.input.channels, seed) - np.float32(0.5)
-    wanted = reference.run(wanted_of, x_hwc)
-    content = format.write(wanted_of)
-    for name in engine.kernels():
-        loaded = engine.Model(content, kernels=name)
-        for mode, threads in ways:
-            mask = loaded.run(x_hwc[None], threads, extend=False, mode=mode)[0]
-            where = f"{name}, {mode}, {threads} threads, {height}x{width}"
-            np.testing.assert_array_equal(mask.view(np.uint32), wanted.view(np.uint32), err_msg=where)
 
 
 def test_the_best_set_comes_first_and_the_reference_last() -> None:
@@ -167,6 +101,14 @@ def test_maps_pools_and_upsampling_of_any_width(channels: int) -> None:
             Op(kind="clamp", inputs=(6,)),
         ]
         assert_same(model(ended(ops, channels)), 8, 12, ways=WAYS[:3:2])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 70), (40, 5), (70, 41)])
+@pytest.mark.parametrize("sides", [[3], [5, 11, 23, 47], [3, 127]])
+def test_local_contrast_at_every_border(size: tuple[int, int], sides: list[int]) -> None:
+    """The stem ahead of it has negative answers and zeros of both signs."""
+    ops = [stem(1, 6), Op(kind="contrast", inputs=(1,), attributes={"sides": sides})]
+    assert_same(model(ended(ops, len(sides)), multiple=1, pad=1), *size)
 
 
 @pytest.mark.parametrize("size", [(2, 2), (4, 2), (2, 6), (10, 18)])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.xnor_file import BROKEN, tiny, tiny_file, tiny_with_counts, tiny_with_threshold
+from support.xnor_file import BROKEN, tiny, tiny_file, tiny_with_counts, tiny_with_threshold, tiny_with_vectors
 
 from irnas.core.errors import FormatError
 from irnas.runtime import container, format, graph, reference
@@ -45,8 +45,8 @@ def test_what_is_written_is_read_back() -> None:
             np.testing.assert_array_equal(part, theirs.constants[role])
 
 
-def test_the_tiny_model_has_every_op_and_every_role() -> None:
-    ops = tiny().ops
+def test_the_tiny_models_have_every_op_and_every_role() -> None:
+    ops = (*tiny().ops, *tiny_with_vectors().ops)
     assert {op.kind for op in ops} == set(graph.OPS)
     roles_of_tiny = {(op.kind, role) for op in ops for role in op.constants}
     for kind, shape in graph.OPS.items():
@@ -100,8 +100,8 @@ def test_a_flipped_bit_is_refused_or_changes_no_network(make: Callable[[], forma
 
 
 def test_the_message_about_a_newer_version_names_both() -> None:
-    with pytest.raises(FormatError, match=r"version '1\.3'; must be 1\.0, 1\.1 or 1\.2"):
-        format.read(tiny_file().content(header=lambda h: h["__metadata__"].update(version="1.3", novel="x")))
+    with pytest.raises(FormatError, match=r"version '1\.4'; must be 1\.0, 1\.1, 1\.2 or 1\.3"):
+        format.read(tiny_file().content(header=lambda h: h["__metadata__"].update(version="1.4", novel="x")))
 
 
 def test_counts_make_version_1_1_and_are_read_back() -> None:
@@ -124,6 +124,17 @@ def test_a_threshold_makes_version_1_2_and_is_read_back(make: Callable[[], forma
     assert known.threshold == 0.9241 and known.input == plain.input and format.write(known) == content
     # A half is what every file of before means: nothing is written of it.
     assert b"threshold" not in format.write(plain) and format.read(format.write(plain)).threshold == 0.5
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.25])
+def test_vectors_make_version_1_3_which_always_has_a_threshold(threshold: float) -> None:
+    model = replace(tiny_with_vectors(), threshold=threshold)
+    content = format.write(model)
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+    assert (header["version"], header["threshold"]) == ("1.3", str(threshold))
+    known = format.read(content)
+    assert known.threshold == threshold and format.write(known) == content
+    assert reference.verify(known)
 
 
 def test_a_model_that_breaks_a_rule_is_not_written() -> None:

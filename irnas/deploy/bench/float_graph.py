@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from irnas.core.errors import SettingsError
 from irnas.deploy.bench.tflite import Graph
 from irnas.runtime.format import Model
 from irnas.runtime.graph import Op
@@ -59,7 +60,11 @@ def _op(graph: Graph, op: Op, inputs: list[int]) -> int:
             return graph.add(name, [x, size], shape, options, halfPixelCenters=True)
         case "concat":
             return _concat(graph, inputs)
-    return graph.add("LOGISTIC", [x], graph.shape(x))
+        case "contrast":
+            return _contrast(graph, op, x)
+        case "sigmoid":
+            return graph.add("LOGISTIC", [x], graph.shape(x))
+    raise SettingsError(f"got an op {op.kind}; must be a graph without it")
 
 
 def _conv(graph: Graph, op: Op, x: int, weight_okkc: Vector, bias: Vector | None, act: str = "NONE") -> int:
@@ -186,6 +191,18 @@ def _pool(graph: Graph, op: Op, x: int) -> int:
     name = "AVERAGE_POOL_2D" if kind == "average" else "MAX_POOL_2D"
     sides: dict[str, Any] = {"filterHeight": 2, "filterWidth": 2, "strideH": 2, "strideW": 2}
     return graph.add(name, [x], shape, "Pool2DOptions", padding="VALID", **sides)
+
+
+def _contrast(graph: Graph, op: Op, x: int) -> int:
+    shape, parts = graph.shape(x), []
+    for side in op.attributes["sides"]:
+        mean = x
+        for height, width in ((side, 1), (1, side)):
+            window = {"filterHeight": height, "filterWidth": width, "strideH": 1, "strideW": 1}
+            # The mean of a window is that of its pixels on the map.
+            mean = graph.add("AVERAGE_POOL_2D", [mean], shape, "Pool2DOptions", padding="SAME", **window)
+        parts.append(graph.add("SUB", [x, mean], shape, "SubOptions"))
+    return parts[0] if len(parts) == 1 else _concat(graph, parts)
 
 
 def _affine(graph: Graph, x: int, scale: Vector | None, shift: Vector | None) -> int:

@@ -113,7 +113,11 @@ def measure_or_predict_ms(target: Target, genotype: Genotype, input_chw: Chw) ->
     except ExportError:
         return milliseconds(target.profile.table("onnx"), layer.count_steps(genotype, input_chw))
     table = target.profile.table("xnor")
-    return milliseconds(table, speed.count_steps(program, size_hw, table.kernels))
+    steps = speed.count_steps(program, size_hw, table.kernels)
+    if set(steps) - set(table.ns) and any(each.engine == "onnx" for each in target.profile.tables):
+        # Made before the engine had such steps, or from families that have none.
+        return milliseconds(target.profile.table("onnx"), layer.count_steps(genotype, input_chw))
+    return milliseconds(table, steps)
 
 
 def measure(genotype: Genotype, input_chw: Chw, threads: int = 1, seconds: float = speed.SECONDS) -> speed.Timing:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from irnas.core.errors import ExportError
-from irnas.runtime.graph import Extent, Op
+from irnas.runtime.extent import Extent
+from irnas.runtime.graph import Op
 
 LANES: Mapping[str, int] = {"avx512": 16, "avx2": 8, "neon": 4, "reference": 1}
 """Floats in a vector of each kernel set."""
@@ -71,7 +72,7 @@ def count_steps(
             pixels=height * width / 4**out.level,
             lanes=LANES[kernels],
         )
-        if merged.get(k) == "upsample":
+        if merged.get(k) in ("upsample", "slopes"):
             continue
         counts["row"] += height / 2**out.level
         if merged.get(k) == "mix":
@@ -83,18 +84,27 @@ def count_steps(
     return {name: number / 1e6 for name, number in counts.items()}
 
 
+_FEW_OUTPUTS = 8
+"""The most outputs of a convolution whose lanes are pixels (native/src/stages.cc)."""
+
+
 def _over(size: int, unit: int) -> int:
     return -(-size // unit)
 
 
 def _merged(ops: Sequence[Op], extents: Sequence[Extent]) -> dict[int, str]:
-    """The bilinear upsamples and mixes that the engine runs as one stage (native/src/plan.cc), by number."""
+    """The ops that the engine runs as one stage with another (native/src/stages.cc), by number.
+
+    "upsample" and "mix" are one, and "slopes" is a mix that the convolution ahead of it takes in.
+    """
     readers: dict[int, list[int]] = {}
     for k, op in enumerate(ops):
         for tensor in set(op.inputs):
             readers.setdefault(tensor, []).append(k)
     stages: dict[int, str] = {}
     for k, up in enumerate(ops):
+        if up.kind == "conv" and len(readers[k + 1]) == 1 and _is_slopes(ops[readers[k + 1][0]], extents[k + 1]):
+            stages[readers[k + 1][0]] = "slopes"
         if up.kind != "upsample" or up.attributes["kind"] != "bilinear" or len(readers[k + 1]) != 1:
             continue
         reader = readers[k + 1][0]
@@ -103,6 +113,12 @@ def _merged(ops: Sequence[Op], extents: Sequence[Extent]) -> dict[int, str]:
         if mix.kind == "mix" and is_halves and channels % 16 == 0 and extents[k + 1].channels == 2 * channels:
             stages |= {k: "upsample", reader: "mix"}
     return stages
+
+
+def _is_slopes(op: Op, x: Extent) -> bool:
+    """Whether an op is an activation of two slopes and nothing else."""
+    is_mix = op.kind == "mix" and len(op.inputs) == 1 and op.attributes["starts"] == [0]
+    return is_mix and op.attributes["channels"] == x.channels and set(op.constants) == {"lo0", "hi0"}
 
 
 def _block(place: _Place, counts: Tally) -> None:
@@ -137,6 +153,13 @@ def _conv(place: _Place, counts: Tally) -> None:
     op, channels = place.op, place.inputs[0].channels
     groups, kernel = op.attributes["groups"], op.attributes["kernel"]
     taps = kernel * kernel * channels // groups
+    is_narrow = (
+        place.out.channels <= _FEW_OUTPUTS and groups == op.attributes["stride"] == 1 and not op.attributes["pad"]
+    )
+    if is_narrow and kernel == 3 and channels > 1:
+        counts["plane tap"] += place.pixels * taps * place.out.channels / place.lanes
+        counts["plane value"] += place.pixels_in * channels
+        return
     if place.out.channels == 1 and taps % place.lanes == 0 and kernel == op.attributes["stride"] == 1:
         counts["dot product vector"] += place.pixels * taps / place.lanes
         return
@@ -145,6 +168,22 @@ def _conv(place: _Place, counts: Tally) -> None:
     counts["conv vector"] += vectors
     if kernel == 3:
         counts["padded value"] += 3 * place.pixels_in * channels
+
+
+def _mean(place: _Place, counts: Tally) -> None:
+    counts["mean value"] += place.pixels_in * place.inputs[0].channels
+
+
+def _excite(place: _Place, counts: Tally) -> None:
+    channels, side = place.inputs[0].channels, 5 if "expand" in place.op.constants else 3
+    counts["plane tap"] += place.pixels * side * side * channels / place.lanes
+    counts["plane value"] += place.pixels_in * channels
+
+
+def _contrast(place: _Place, counts: Tally) -> None:
+    sides = place.op.attributes["sides"]
+    # One addition for each row of the largest square, and for each column of every one.
+    counts["plane tap"] += place.pixels * (max(sides) + sum(sides)) / place.lanes
 
 
 def _mix(place: _Place, counts: Tally) -> None:
@@ -181,6 +220,9 @@ def _values(place: _Place, counts: Tally) -> None:
 _COUNTS: Mapping[str, Callable[[_Place, Tally], None]] = {
     "binary_block": _block,
     "conv": _conv,
+    "mean": _mean,
+    "excite_project": _excite,
+    "contrast": _contrast,
     "mix": _mix,
     "concat": _concat,
     "pool": _vectors,

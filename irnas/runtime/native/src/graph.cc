@@ -9,6 +9,16 @@ using Kind = json::Value::Kind;
 
 constexpr int kMaxOps = 4096;
 
+// R38: ops that no file before version 1.3 has.
+bool is_of_1_3(const Network& network) {
+  for (size_t k = 0; k < network.ops.size(); ++k) {
+    const OpKind kind = network.ops[k].kind;
+    if (kind == OpKind::kMean || kind == OpKind::kExcite || kind == OpKind::kContrast) return true;
+    if (kind == OpKind::kSigmoid && k + 1 < network.ops.size()) return true;
+  }
+  return false;
+}
+
 Status check_graph(const Network& network, size_t tensors_used, const Container& container) {
   const int num_ops = static_cast<int>(network.ops.size());
   std::vector<bool> used(num_ops + 1, false);
@@ -16,9 +26,8 @@ Status check_graph(const Network& network, size_t tensors_used, const Container&
   for (int k = 0; k < num_ops; ++k) {
     const Op& op = network.ops[k];
     for (int id : op.in) used[id] = true;
-    if (op.level > deepest) deepest = op.level;
-    if ((op.kind == OpKind::kSigmoid) != (k == num_ops - 1))
-      return refuse_file("R24: graph", "another end", "sigmoid, once and last");
+    if (!op.is_vector() && op.level > deepest) deepest = op.level;
+    if (op.kind != OpKind::kSigmoid && k == num_ops - 1) return refuse_file("R24: graph", "another end", "sigmoid");
   }
   for (int id = 0; id < num_ops; ++id)
     if (!used[id]) return refuse_file("R20: tensor " + std::to_string(id), "no use", "used by an op");
@@ -47,6 +56,8 @@ Status read_graph(const json::Value& graph, const Container& container, Network*
     tensors_used += reader.tensors_used();
     out->ops.push_back(std::move(op));
   }
+  if (*container.note("version") != "1.3" && is_of_1_3(*out))
+    return refuse_file("R38: graph", "vectors in version " + *container.note("version"), "in version 1.3");
   return check_graph(*out, tensors_used, container);
 }
 

@@ -2,7 +2,8 @@
 //
 // Everything was checked when the model was read; kernels check nothing, allocate nothing and never fail. Maps are rows
 // of float [width][channels], signs are rows of bytes [width][groups][ceil(Cg / 8)], bit 1 meaning -1 (A4, A5). A row
-// begins at a multiple of 64 bytes and may be read (not written) 128 bytes beyond its end.
+// begins at a multiple of 64 bytes and may be read (not written) 128 bytes beyond its end. Some kernels take a map's
+// row in planes instead, one channel after the other.
 #pragma once
 
 #include <cstddef>
@@ -34,7 +35,54 @@ struct ConvRow {
   const float* x[3];  // as in BlockRow
   float* out;
   int channels, in_width, width;
-  uint8_t* scratch;  // conv_scratch() bytes
+  uint8_t* scratch;        // conv_scratch() bytes
+  const TwoSlope* slopes;  // lo and hi, applied to the sums; null for none
+};
+
+// Rows in planes: see kMargin in plan.h. Pointers are those of pixel 0 of channel 0.
+struct PlanesRow {
+  const float* x;
+  float* out;
+  int channels, width;
+  size_t plane;  // of the row that is in planes
+};
+
+// A convolution of stride 1 and one group, from planes to planes.
+struct PlaneConvRow {
+  const Op* op;
+  const TwoSlope* slopes;
+  const float* x[3];  // a row of zeros where the row lies off the map
+  size_t planes[3];   // 0 for the row of zeros
+  float* out;
+  size_t plane;
+  int channels, width;
+};
+
+// A15 for one row: K sums for each channel.
+struct TapSumsRow {
+  const float* x;
+  size_t pixel, plane;  // floats from one pixel to the next, and from one channel to the next
+  int channels, width, kernel;
+  double* out;  // [K][channels]
+};
+
+// A16 ahead of the pixels: the kernels of all border classes, each followed by what it starts from.
+struct ExciteKernel {
+  const Op* op;
+  const float* factors;
+  float* out;  // excite_items() floats
+  int channels, num_factors;
+  uint8_t* scratch;  // excite_scratch() bytes
+};
+
+struct ExciteRow {
+  const Op* op;
+  const float* kernels;
+  const float* x[5];  // as in PlaneConvRow
+  size_t planes[5];
+  float* out;
+  int channels, width;
+  int row_class;  // as in BlockRow
 };
 
 struct MixRow {
@@ -77,6 +125,15 @@ struct ConcatRow {
   int width;
 };
 
+// A17 on a map of one channel.
+struct ContrastRow {
+  const Op* op;
+  const float* x[kMaxSquare];  // the row itself in the middle, those around it by distance; null off the map
+  float* out;
+  int width;
+  uint8_t* scratch;  // contrast_scratch() bytes
+};
+
 struct Kernels {
   const char* name;
   bool (*runs_here)();
@@ -92,6 +149,13 @@ struct Kernels {
   void (*up_mix)(const UpMixRow&);
   void (*concat)(const ConcatRow&);
   void (*sigmoid)(const float* x, float* out, int count);
+  void (*to_planes)(const PlanesRow&);
+  void (*from_planes)(const PlanesRow&);
+  void (*plane_conv)(const PlaneConvRow&);
+  void (*tap_sums)(const TapSumsRow&);
+  void (*excite_kernel)(const ExciteKernel&);
+  void (*excite)(const ExciteRow&);
+  void (*contrast)(const ContrastRow&);
   uint64_t (*count)(uint64_t rounds);  // as xnor_count; null where there is nothing to measure
 };
 
@@ -112,5 +176,14 @@ Status choose_kernels(const char* name, const Kernels** out);
 // Scratch bytes that a row needs, whichever set runs.
 size_t block_scratch(const Op& op, int in_width);
 size_t conv_scratch(const Op& op, int channels, int in_width);
+size_t excite_scratch(const Op& op, int channels);
+size_t contrast_scratch(int width);
+
+// A16: the side of the window, 3 or 5; its border classes; and the floats of all their kernels.
+inline int excite_side(const Op& op) { return op.expand.empty() ? 3 : 5; }
+inline int excite_classes(const Op& op) { return op.expand.empty() ? 1 : 16; }
+inline size_t excite_items(const Op& op, int channels) {
+  return excite_classes(op) * (static_cast<size_t>(excite_side(op)) * excite_side(op) * channels + 1);
+}
 
 }  // namespace xnor

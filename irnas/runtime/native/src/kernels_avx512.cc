@@ -205,6 +205,8 @@ struct V {
 
 // Brings rows_window.inl and rows_map.inl with it.
 #include "rows_block.inl"
+#include "rows_contrast.inl"
+#include "rows_planes.inl"
 
 bool runs_here() {
   __builtin_cpu_init();
@@ -216,8 +218,10 @@ bool runs_here() {
 
 }  // namespace
 
-const Kernels kAvx512Kernels = {"avx512",     runs_here,  sign_row,   block_row,   conv_row,
-                                mix_row,      clamp_row,  center_row, row_sum,     pool_row,
-                                upsample_row, up_mix_row, concat_row, sigmoid_row, count_rounds};
+const Kernels kAvx512Kernels = {"avx512",        runs_here,      sign_row,     block_row,         conv_row,
+                                mix_row,         clamp_row,      center_row,   row_sum,           pool_row,
+                                upsample_row,    up_mix_row,     concat_row,   sigmoid_row,       to_planes_row,
+                                from_planes_row, plane_conv_row, tap_sums_row, excite_kernel_row, excite_row,
+                                contrast_row,    count_rounds};
 
 }  // namespace xnor

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels.h"
+#include "kernels_reference_planes.h"
 
 namespace xnor {
 namespace {
@@ -104,6 +105,7 @@ void conv_row(const ConvRow& row) {
             const float x = inside ? row.x[ky][column * row.channels + o / group_out * group_in + c] : float(op.pad);
             acc = std::fma(x, op.weight[((ky * k + kx) * group_in + c) * stride + o], acc);
           }
+      if (row.slopes) acc *= acc < 0 ? row.slopes->lo[o] : row.slopes->hi[o];
       row.out[j * op.channels + o] = acc;
     }
 }
@@ -213,8 +215,27 @@ bool runs_here() { return true; }
 
 }  // namespace
 
-const Kernels kReferenceKernels = {"reference",  runs_here,  sign_row,   block_row,   conv_row,
-                                   mix_row,      clamp_row,  center_row, row_sum,     pool_row,
-                                   upsample_row, up_mix_row, concat_row, sigmoid_row, nullptr};
+const Kernels kReferenceKernels = {"reference",
+                                   runs_here,
+                                   sign_row,
+                                   block_row,
+                                   conv_row,
+                                   mix_row,
+                                   clamp_row,
+                                   center_row,
+                                   row_sum,
+                                   pool_row,
+                                   upsample_row,
+                                   up_mix_row,
+                                   concat_row,
+                                   sigmoid_row,
+                                   reference_to_planes,
+                                   reference_from_planes,
+                                   reference_plane_conv,
+                                   reference_tap_sums,
+                                   reference_excite_kernel,
+                                   reference_excite,
+                                   reference_contrast,
+                                   nullptr};
 
 }  // namespace xnor

@@ -38,16 +38,37 @@ template <typename T>
 using Table = std::vector<T, AlignedAllocator<T>>;
 using Floats = Table<float>;  // empty where the file has no such constants
 
-enum class OpKind : uint8_t { kConv, kBlock, kMix, kClamp, kCenter, kPool, kUpsample, kConcat, kSigmoid };
+enum class OpKind : uint8_t {
+  kConv,
+  kBlock,
+  kMix,
+  kClamp,
+  kCenter,
+  kPool,
+  kUpsample,
+  kConcat,
+  kSigmoid,
+  kMean,
+  kExcite,
+  kContrast
+};
 enum class Residual : uint8_t { kNone, kAfter, kBefore };
 enum class PoolKind : uint8_t { kAverage, kMaximum, kFirst };
 enum class UpKind : uint8_t { kNearest, kBilinear };
+
+// The level of a vector (R39): one pixel, whatever the size of the image.
+constexpr int kVector = 99;
+
+// R42.
+constexpr size_t kMaxSides = 16;
+constexpr int kMaxSquare = 127;
 
 // A1. Constants by channel; an empty table is a role that the file leaves out.
 struct TwoSlope {
   Floats a, b, lo, hi, g, c;
 
   bool any() const { return !a.empty() || !lo.empty() || !c.empty(); }
+  bool has_slopes_alone() const { return !lo.empty() && a.empty() && c.empty(); }
 };
 
 // What a binary block holds beyond the common fields.
@@ -89,10 +110,15 @@ struct Op {
   PoolKind pool = PoolKind::kAverage;
   UpKind up = UpKind::kNearest;
   int starts[2] = {0, 0};
-  Floats weight;     // conv: [K][K][Cg][O + kSlack], outputs fastest
-  Floats bias;       // conv: [O + kSlack], zeros where the file has none
-  TwoSlope maps[2];  // mix
+  std::vector<int> sides;  // contrast
+  Floats weight;           // conv: [K][K][Cg][O + kSlack], outputs fastest; excite: [3][3][w]
+  Floats bias;             // conv: [O + kSlack], zeros where the file has none; excite: one
+  TwoSlope maps[2];        // mix
   Block block;
+  // excite, where there is a convolution ahead of the factors: [w][3 * 3 * C + kSlack], and [w].
+  Floats expand, expand_bias;
+
+  bool is_vector() const { return level == kVector; }
 };
 
 // Section 7: a run whose result every engine knows.

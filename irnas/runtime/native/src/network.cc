@@ -8,7 +8,9 @@ namespace {
 
 using Kind = json::Value::Kind;
 
-constexpr char kPlain[] = "1.0", kWithCounts[] = "1.1", kWithThreshold[] = "1.2";
+constexpr char kPlain[] = "1.0", kWithCounts[] = "1.1", kWithThreshold[] = "1.2", kWithVectors[] = "1.3";
+
+bool has_threshold(const std::string& version) { return version == kWithThreshold || version == kWithVectors; }
 
 bool is_digest(const std::string& text) {
   if (text.size() != 64) return false;
@@ -27,18 +29,18 @@ Status check_names(const Container& file) {
   // A file of another version may have other keys: its version is the first thing to say.
   const std::string *format = file.note("format"), *version = file.note("version");
   if (format && *format != "xnor") return refuse_file("R10: format", "'" + format->substr(0, 64) + "'", "xnor");
-  if (version && *version != kPlain && *version != kWithCounts && *version != kWithThreshold) {
-    Status status =
-        refuse_file("R11: version", "'" + version->substr(0, 64) + "'", "1.0, 1.1 or 1.2, which this engine reads");
+  if (version && *version != kPlain && *version != kWithCounts && !has_threshold(*version)) {
+    Status status = refuse_file("R11: version", "'" + version->substr(0, 64) + "'",
+                                "1.0, 1.1, 1.2 or 1.3, which this engine reads");
     status.code = Code::kNewer;
     return status;
   }
   for (const char* key : kKeys)
     if (file.note(key) == nullptr) return refuse_file("R9: __metadata__", std::string("no ") + key, "complete");
-  const bool has_threshold = *version == kWithThreshold;
-  if (has_threshold && file.note("threshold") == nullptr)
+  const bool is_with_threshold = has_threshold(*version);
+  if (is_with_threshold && file.note("threshold") == nullptr)
     return refuse_file("R9: __metadata__", "no threshold", "complete");
-  const size_t keys = has_threshold ? 13 : 12;
+  const size_t keys = is_with_threshold ? 13 : 12;
   if (file.metadata.size() != keys)
     return refuse_file("R9: __metadata__", std::to_string(file.metadata.size()) + " keys", std::to_string(keys));
   if (*file.note("arithmetic") != "fold-fma-1")
@@ -61,7 +63,7 @@ bool are_ascending(const json::Value* value) {
 Status read_counts(const Container& file, const json::Value& input, Network* out) {
   const json::Value* counts = input.find("counts");
   const std::string& version = *file.note("version");
-  if (version != kWithThreshold && (counts != nullptr) != (version == kWithCounts))
+  if (!has_threshold(version) && (counts != nullptr) != (version == kWithCounts))
     return refuse_file("R35: input.counts", counts ? "some" : "none", "there in version 1.1, and not in 1.0");
   if (counts == nullptr) return {};
   if (!are_ascending(counts) || counts->items[0].real < -0x1p53 || counts->items[1].real > 0x1p53)

@@ -17,14 +17,21 @@ struct Name {
 };
 
 constexpr Name kNames[] = {
-    {"conv", OpKind::kConv, 1, 1, 4},         {"binary_block", OpKind::kBlock, 1, 2, 6},
-    {"mix", OpKind::kMix, 1, 2, 2},           {"clamp", OpKind::kClamp, 1, 1, 0},
-    {"center", OpKind::kCenter, 1, 1, 0},     {"pool", OpKind::kPool, 1, 1, 1},
-    {"upsample", OpKind::kUpsample, 1, 1, 1}, {"concat", OpKind::kConcat, 2, 16, 0},
+    {"conv", OpKind::kConv, 1, 1, 4},
+    {"binary_block", OpKind::kBlock, 1, 2, 6},
+    {"mix", OpKind::kMix, 1, 2, 2},
+    {"clamp", OpKind::kClamp, 1, 1, 0},
+    {"center", OpKind::kCenter, 1, 1, 0},
+    {"pool", OpKind::kPool, 1, 1, 1},
+    {"upsample", OpKind::kUpsample, 1, 1, 1},
+    {"concat", OpKind::kConcat, 2, 16, 0},
     {"sigmoid", OpKind::kSigmoid, 1, 1, 0},
+    {"mean", OpKind::kMean, 1, 1, 1},
+    {"excite_project", OpKind::kExcite, 2, 2, 0},
+    {"contrast", OpKind::kContrast, 1, 1, 1},
 };
 
-const char* const kRules[] = {"R25", "R26", "R27", "R28", "R29", "R30", "R31", "R32", "R33"};
+const char* const kRules[] = {"R25", "R26", "R27", "R28", "R29", "R30", "R31", "R32", "R33", "R40", "R41", "R42"};
 
 }  // namespace
 
@@ -37,7 +44,8 @@ Status OpReader::read_head(Op* op) {
     if (name->text == each.text) known = &each;
   if (known == nullptr)
     return refuse_file(place(".op"), "'" + name->text + "'",
-                       "conv, binary_block, mix, clamp, center, pool, upsample, concat or sigmoid");
+                       "conv, binary_block, mix, clamp, center, pool, upsample, concat, sigmoid, mean, "
+                       "excite_project or contrast");
   if (value_.members.size() != static_cast<size_t>(known->num_attributes) + 2)
     return refuse_file(place(" (" + name->text + ")"), std::to_string(value_.members.size()) + " members",
                        std::to_string(known->num_attributes + 2));
@@ -64,10 +72,14 @@ Status OpReader::read(Op* op) {
   rule_ = kRules[static_cast<int>(op->kind)];
   op->channels = in_channels_;
   op->level = network_.level_of(op->in[0]);
+  XNOR_TRY(check_vectors(*op));
   XNOR_TRY(read_attributes(op));
+  if (network_.level_of(op->in[0]) == kVector && (op->kernel != 1 || op->level != kVector))
+    return refuse_file("R39: " + where_, "a vector with kernel " + std::to_string(op->kernel),
+                       "one with kernel 1 and stride 1");
   if (op->channels < 1 || op->channels > kMaxChannels)
     return refuse_file("R23: " + where_, std::to_string(op->channels) + " channels", "1..4096");
-  if (op->level < 0 || op->level > kMaxLevel)
+  if (!op->is_vector() && (op->level < 0 || op->level > kMaxLevel))
     return refuse_file("R22: " + where_, "level " + std::to_string(op->level), "0..8");
   return {};
 }
@@ -93,10 +105,29 @@ Status OpReader::read_attributes(Op* op) {
       op->up = static_cast<UpKind>(chosen);
       --op->level;
       return {};
+    case OpKind::kMean:
+      return read_mean(op);
+    case OpKind::kExcite:
+      return read_excite(op);
+    case OpKind::kContrast:
+      return read_contrast(op);
     case OpKind::kClamp:
     case OpKind::kCenter:
     case OpKind::kSigmoid:
       return {};
+  }
+  return {};
+}
+
+// R39: which ops read vectors.
+Status OpReader::check_vectors(const Op& op) const {
+  const bool may_read = op.kind == OpKind::kConv || op.kind == OpKind::kMix || op.kind == OpKind::kSigmoid;
+  for (int n = 0; n < num_inputs_; ++n) {
+    const bool is_vector = network_.level_of(op.in[n]) == kVector;
+    if (op.kind == OpKind::kExcite && is_vector != (n == 1))
+      return refuse_file("R41: " + where_, "other inputs", "a map and a vector");
+    if (op.kind != OpKind::kExcite && is_vector && !may_read)
+      return refuse_file("R39: " + where_, "a vector", "a map, or the op conv, mix or sigmoid");
   }
   return {};
 }
@@ -211,6 +242,56 @@ Status OpReader::read_concat(Op* op) {
     if (network_.level_of(op->in[n]) != op->level)
       return refuse_file("R22: " + where_, "inputs of two levels", "of one");
   }
+  return {};
+}
+
+Status OpReader::read_mean(Op* op) {
+  XNOR_TRY(read_integer("kernel", 1, 3, &op->kernel));
+  if (op->kernel == 2) return refuse_file(place(".kernel"), "2", "1 or 3");
+  op->channels = op->kernel * op->kernel * in_channels_;
+  op->level = kVector;
+  return {};
+}
+
+Status OpReader::read_contrast(Op* op) {
+  const json::Value* sides = value_.find("sides");
+  if (in_channels_ != 1) return refuse_file(place(".in"), std::to_string(in_channels_) + " channels", "1");
+  if (sides == nullptr || !sides->is(Kind::kArray) || sides->items.empty() || sides->items.size() > kMaxSides)
+    return refuse_file(place(".sides"), "another value", "1 to 16 numbers");
+  int64_t before = 1;
+  for (const json::Value& side : sides->items) {
+    if (!side.is(Kind::kInteger) || side.integer <= before || side.integer > kMaxSquare || side.integer % 2 == 0)
+      return refuse_file(place(".sides"), "another value", "odd numbers of 3..127 that rise");
+    before = side.integer;
+    op->sides.push_back(static_cast<int>(before));
+  }
+  op->channels = static_cast<int>(op->sides.size());
+  return {};
+}
+
+Status OpReader::read_excite(Op* op) {
+  const int factors = network_.channels_of(op->in[1]), terms = 9 * in_channels_;
+  const Tensor *weight = nullptr, *expand = nullptr;
+  XNOR_TRY(find_tensor("weight", true, {1, 3, 3, factors}, &weight));
+  XNOR_TRY(read_floats("bias", 1, &op->bias));
+  if (weight == nullptr || op->bias.empty()) return refuse_file("R21: " + where_, "no weight or bias", "with both");
+  op->weight.assign(9 * static_cast<size_t>(factors) + kSlack, 0.0f);
+  std::memcpy(op->weight.data(), weight->data, weight->num_bytes);
+  op->channels = 1;
+  XNOR_TRY(find_tensor("expand", true, {factors, 3, 3, in_channels_}, &expand));
+  XNOR_TRY(read_floats("expand_bias", factors, &op->expand_bias));
+  if ((expand == nullptr) != op->expand_bias.empty())
+    return refuse_file("R21: " + where_, "half a pair of constants", "expand with expand_bias");
+  if (expand == nullptr) {
+    if (factors != in_channels_)
+      return refuse_file(place(".in"), std::to_string(factors) + " factors", std::to_string(in_channels_));
+    return {};
+  }
+  const size_t stride = terms + kSlack;
+  op->expand.assign(factors * stride, 0.0f);
+  for (int w = 0; w < factors; ++w)
+    std::memcpy(&op->expand[w * stride], expand->data + static_cast<size_t>(w) * terms * sizeof(float),
+                terms * sizeof(float));
   return {};
 }
 

@@ -30,6 +30,10 @@ class OpReader {
   Status read_block_constants(Op* op);
   Status read_mix(Op* op);
   Status read_concat(Op* op);
+  Status read_mean(Op* op);
+  Status read_excite(Op* op);
+  Status read_contrast(Op* op);
+  Status check_vectors(const Op& op) const;
 
   std::string place(const std::string& what) const { return rule_ + ": " + where_ + what; }
   std::string tensor_name(const std::string& role) const { return std::to_string(index_) + "." + role; }

@@ -13,88 +13,31 @@ constexpr size_t kMaxBytes = size_t{1} << 32;
 
 size_t round_up(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
 
-class Builder {
+// Where maps lie that do not all live at once. Times only rise.
+class Places {
  public:
-  Builder(const Network& network, Plan* plan) : network_(network), plan_(plan) {}
-
-  void stages() {
-    maps_.push_back(add(StepKind::kInput, -1, {}, network_.channels, 0));
-    for (size_t k = 0; k < network_.ops.size(); ++k) maps_.push_back(op_stages(static_cast<int>(k)));
+  // Finds `bytes` that nobody needs from time `now` on, and keeps them up to and with `until`; false beyond kMaxBytes.
+  bool put(size_t bytes, int now, int until, size_t* offset) {
+    places_.erase(std::remove_if(places_.begin(), places_.end(), [&](const Place& p) { return p.until < now; }),
+                  places_.end());
+    size_t at = 0;
+    auto next = places_.begin();
+    for (; next != places_.end() && next->begin - at < bytes; ++next) at = next->end;
+    places_.insert(next, {at, at + bytes, until});
+    *offset = at;
+    bytes_ = std::max(bytes_, at + bytes);
+    return bytes_ <= kMaxBytes;
   }
+
+  size_t bytes() const { return bytes_; }
 
  private:
-  int add(StepKind kind, int op, std::vector<int> in, int channels, int level) {
-    Stage stage;
-    stage.kind = kind;
-    stage.op = op;
-    stage.in = std::move(in);
-    stage.channels = channels;
-    stage.height = plan_->full_height >> level;
-    stage.width = plan_->full_width >> level;
-    size_t bytes = static_cast<size_t>(stage.width) * channels * sizeof(float);
-    if (kind == StepKind::kSign)
-      bytes = static_cast<size_t>(stage.width) * network_.ops[op].groups * network_.ops[op].block.group_bytes;
-    if (kind == StepKind::kRowSum) bytes = sizeof(double);
-    stage.row_bytes = round_up(bytes + 2 * kAlign, kAlign);
-    plan_->stages.push_back(std::move(stage));
-    return static_cast<int>(plan_->stages.size()) - 1;
-  }
-
-  int op_stages(int k) {
-    const Op& op = network_.ops[k];
-    std::vector<int> in;
-    for (int id : op.in) in.push_back(maps_[id]);
-    const int channels_in = network_.channels_of(op.in[0]), level_in = network_.level_of(op.in[0]);
-    switch (op.kind) {
-      case OpKind::kBlock:
-        in[0] = signs(k, in[0], channels_in, level_in);
-        return add(StepKind::kBlock, k, in, op.channels, op.level);
-      case OpKind::kCenter:
-        in.push_back(add(StepKind::kRowSum, k, {in[0]}, 1, level_in));
-        return add(StepKind::kCenter, k, in, op.channels, op.level);
-      case OpKind::kConv:
-        return add(StepKind::kConv, k, in, op.channels, op.level);
-      case OpKind::kMix:
-        if (op.in[0] > 0 && feeds_its_mix(op.in[0] - 1))
-          return add(StepKind::kUpMix, k, {in[0]}, op.channels, op.level);
-        return add(StepKind::kMix, k, in, op.channels, op.level);
-      case OpKind::kClamp:
-        return add(StepKind::kClamp, k, in, op.channels, op.level);
-      case OpKind::kPool:
-        return add(StepKind::kPool, k, in, op.channels, op.level);
-      case OpKind::kUpsample:
-        if (feeds_its_mix(k)) return in[0];
-        return add(StepKind::kUpsample, k, in, op.channels, op.level);
-      case OpKind::kConcat:
-        return add(StepKind::kConcat, k, in, op.channels, op.level);
-      case OpKind::kSigmoid:
-        break;
-    }
-    return add(StepKind::kOutput, k, in, op.channels, op.level);
-  }
-
-  // Whether op k is a bilinear upsample that only a mix of its lower and its upper half reads. These two run as one
-  // stage, because the map between them would be the widest of the network.
-  bool feeds_its_mix(int k) const {
-    const Op& up = network_.ops[k];
-    if (up.kind != OpKind::kUpsample || up.up != UpKind::kBilinear) return false;
-    const Op* mix = nullptr;
-    for (const Op& each : network_.ops)
-      for (int id : each.in) {
-        if (id != k + 1) continue;
-        if (mix != nullptr && mix != &each) return false;
-        mix = &each;
-      }
-    return mix != nullptr && mix->kind == OpKind::kMix && mix->in.size() == 2 && mix->in[0] == mix->in[1] &&
-           mix->channels % 16 == 0 && up.channels == 2 * mix->channels && mix->starts[0] == 0 &&
-           mix->starts[1] == mix->channels;
-  }
-
-  int signs(int k, int x, int channels, int level) { return add(StepKind::kSign, k, {x}, channels, level); }
-
-  const Network& network_;
-  Plan* plan_;
-  std::vector<int> maps_;  // by tensor id
+  struct Place {
+    size_t begin, end;
+    int until;
+  };
+  std::vector<Place> places_;  // by begin
+  size_t bytes_ = 0;
 };
 
 size_t stage_scratch(const Network& network, const std::vector<Stage>& stages, const Stage& stage) {
@@ -105,6 +48,10 @@ size_t stage_scratch(const Network& network, const std::vector<Stage>& stages, c
       return block_scratch(network.ops[stage.op], x.width);
     case StepKind::kConv:
       return conv_scratch(network.ops[stage.op], x.channels, x.width);
+    case StepKind::kContrast:
+      return contrast_scratch(x.width);
+    case StepKind::kExciteKernel:
+      return excite_scratch(network.ops[stage.op], network.channels_of(network.ops[stage.op].in[0]));
     default:
       return 0;
   }
@@ -120,19 +67,35 @@ class Streamer {
     first_needed();
     band_->rings.assign(plan_.stages.size(), Ring());
     for (int row = band_->first; row < band_->last; ++row) pull(last_stage, row);
-    for (size_t s = 0; s < plan_.stages.size(); ++s) {
-      Ring& ring = band_->rings[s];
-      ring.height = std::max(ring.height, 1);
-      ring.offset = band_->arena_bytes;
-      size_t bytes = 0;
-      if (__builtin_mul_overflow(plan_.stages[s].row_bytes, static_cast<size_t>(ring.height), &bytes) ||
-          (band_->arena_bytes += bytes) > kMaxBytes)
-        return refuse(Code::kMemory, "image: needs more than 4 GiB of maps; must be smaller");
-    }
-    return {};
+    return lay_out();
   }
 
  private:
+  // A ring takes over the place of others that nobody reads any more.
+  Status lay_out() {
+    const int num_stages = static_cast<int>(plan_.stages.size());
+    std::vector<int> begin(num_stages, 0), end(num_stages, 0), order(num_stages);
+    for (int at = static_cast<int>(band_->steps.size()); at-- > 0;) begin[band_->steps[at].stage] = at;
+    for (int at = 0; at < static_cast<int>(band_->steps.size()); ++at) {
+      const int s = band_->steps[at].stage;
+      end[s] = at;
+      for (int in : plan_.stages[s].in) end[in] = at;
+    }
+    for (int s = 0; s < num_stages; ++s) order[s] = s;
+    std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return begin[a] < begin[b]; });
+    Places places;
+    for (int s : order) {
+      Ring& ring = band_->rings[s];
+      ring.height = std::max(ring.height, 1);
+      size_t bytes = 0;
+      if (__builtin_mul_overflow(plan_.stages[s].row_bytes, static_cast<size_t>(ring.height), &bytes) ||
+          !places.put(bytes, begin[s], end[s], &ring.offset))
+        return refuse(Code::kMemory, "image: needs more than 4 GiB of maps; must be smaller");
+    }
+    band_->arena_bytes = places.bytes();
+    return {};
+  }
+
   // Row numbers of each stage only rise, so what the first output row needs is where a stage begins.
   void first_needed() {
     made_.assign(plan_.stages.size(), INT32_MAX);
@@ -201,24 +164,14 @@ Status lay_out(Plan* plan) {
   Band band;
   band.last = plan->full_height;
   band.rings.resize(count);
-  struct Place {
-    size_t begin, end;
-    int until;
-  };
-  std::vector<Place> places;  // by begin
+  Places places;
   for (int s = 0; s < count; ++s) {
-    places.erase(std::remove_if(places.begin(), places.end(), [&](const Place& p) { return p.until < s; }),
-                 places.end());
     const size_t bytes = plan->stages[s].row_bytes * static_cast<size_t>(plan->stages[s].height);
-    size_t at = 0;
-    auto next = places.begin();
-    for (; next != places.end() && next->begin - at < bytes; ++next) at = next->end;
-    places.insert(next, {at, at + bytes, last_use[s]});
-    band.rings[s] = {at, plan->stages[s].height};
-    band.arena_bytes = std::max(band.arena_bytes, at + bytes);
-    if (band.arena_bytes > kMaxBytes)
+    band.rings[s].height = plan->stages[s].height;
+    if (!places.put(bytes, s, last_use[s], &band.rings[s].offset))
       return refuse(Code::kMemory, "image: needs more than 4 GiB of maps; must be smaller");
   }
+  band.arena_bytes = places.bytes();
   plan->bands.push_back(std::move(band));
   return {};
 }
@@ -255,11 +208,22 @@ Span rows_needed(const Network& network, const std::vector<Stage>& stages, const
   const auto clip = [height](int row) { return std::min(std::max(row, 0), height - 1); };
   switch (stage.kind) {
     case StepKind::kConv:
+    case StepKind::kPlaneConv:
     case StepKind::kBlock: {
       const Op& op = network.ops[stage.op];
       if (n == 1) return {y, y};
       return {clip(op.stride * y - op.kernel / 2), clip(op.stride * y + op.kernel / 2)};
     }
+    case StepKind::kExcite: {
+      const int reach = excite_side(network.ops[stage.op]) / 2;
+      return n == 1 ? Span{0, 0} : Span{clip(y - reach), clip(y + reach)};
+    }
+    case StepKind::kContrast: {
+      const int reach = network.ops[stage.op].sides.back() / 2;
+      return {clip(y - reach), clip(y + reach)};
+    }
+    case StepKind::kMean:
+      return {0, height - 1};
     case StepKind::kCenter:
       return n == 0 ? Span{y, y} : Span{0, height - 1};
     case StepKind::kPool:
@@ -291,7 +255,7 @@ Status make_plan(const Network& network, const Request& request, Plan* out) {
   out->full_height = extend(height);
   out->full_width = extend(width);
   out->threads = threads;
-  Builder(network, out).stages();
+  make_stages(network, out);
   for (const Stage& stage : out->stages)
     out->scratch_bytes = std::max(out->scratch_bytes, round_up(stage_scratch(network, out->stages, stage), kAlign));
   out->mode = request.mode ? *request.mode : Mode::kStreamed;

@@ -27,6 +27,15 @@ enum class StepKind : uint8_t {
   kUpsample,
   kUpMix,  // a bilinear upsample and the mix of its two halves, which alone reads it
   kConcat,
+  kSigmoid,
+  kToPlanes,
+  kFromPlanes,
+  kPlaneConv,
+  kTapSums,
+  kMean,
+  kExciteKernel,
+  kExcite,
+  kContrast,
   kOutput
 };
 
@@ -34,11 +43,16 @@ enum class StepKind : uint8_t {
 struct Stage {
   StepKind kind = StepKind::kInput;
   int op = -1;          // index into Network::ops
+  int slopes = -1;      // index of the mix of two slopes that a convolution takes in, or -1
   std::vector<int> in;  // maps
   int channels = 1;
   int height = 0, width = 0;  // of the map
   size_t row_bytes = 0;       // a multiple of kAlign, with the bytes that kernels may read beyond
+  size_t plane = 0;           // of a map in planes: floats from one channel of a row to the next; otherwise 0
 };
+
+// In front of the pixels of a channel, and behind the vector that holds its last one, a plane has so many zeros.
+constexpr int kMargin = 16;
 
 // First and last row (both included) of input `n` that row `y` of a stage needs.
 struct Span {
@@ -81,6 +95,9 @@ struct Request {
   int threads = 1;
   const Mode* mode = nullptr;  // null for the one that suits
 };
+
+// The stages of a network in the order of their making, for maps of the plan's full size.
+void make_stages(const Network& network, Plan* plan);
 
 Status make_plan(const Network& network, const Request& request, Plan* out);
 

@@ -37,6 +37,17 @@ struct Bend {
         c(constant(map.c, at, -0.0f)),
         has_g(!map.g.empty()) {}
 
+  // The constants of channel 0 in every lane.
+  static Bend single(const TwoSlope& map) {
+    Bend bend(map, 0);
+    for (F* part : {&bend.a, &bend.b, &bend.lo, &bend.hi, &bend.g, &bend.c}) {
+      float lanes[V::kLanes];
+      V::StoreU(lanes, *part);
+      *part = V::Set(lanes[0]);
+    }
+    return bend;
+  }
+
   F operator()(F x) const {
     const F w = kExtra == Extra::kNone ? x : V::MulAdd(x, a, b);
     const F v = V::IfNegativeThenElse(w, lo, hi);
@@ -83,9 +94,22 @@ inline void mix_lanes(const MixRow& row, int o, int count) {
   }
 }
 
+// Maps of one channel: lanes are pixels.
+template <Extra kExtra>
+inline void mix_single(const MixRow& row) {
+  const Bend<kExtra> bend0 = Bend<kExtra>::single(row.op->maps[0]), bend1 = Bend<kExtra>::single(row.op->maps[1]);
+  for (int j = 0; j < row.width; j += V::kLanes) {
+    F y = bend0(V::LoadU(row.x[0] + j));
+    if (row.x[1]) y = V::Add(y, bend1(V::LoadU(row.x[1] + j)));
+    V::StoreN(row.out + j, y, row.width - j < V::kLanes ? row.width - j : V::kLanes);
+  }
+}
+
 inline void mix_row(const MixRow& row) {
   const Op& op = *row.op;
   const Extra extra0 = extra_of(op.maps[0]), extra1 = extra_of(op.maps[1]), extra = extra0 > extra1 ? extra0 : extra1;
+  if (op.channels == 1 && row.channels[0] == 1 && row.channels[1] == 1)
+    return extra == Extra::kNone ? mix_single<Extra::kNone>(row) : mix_single<Extra::kRest>(row);
   for (int o = 0; o < op.channels; o += V::kLanes) {
     const int count = op.channels - o < V::kLanes ? op.channels - o : V::kLanes;
     if (extra == Extra::kNone)

@@ -60,6 +60,10 @@ XNOR_INLINE void conv_tile(const ConvRow& row, const float* const* rows, int gro
         XNOR_UNROLL for (int p = 0; p < kPixels; ++p) acc[p] = V::MulAdd(V::Set(x[p * step + c]), w, acc[p]);
       }
     }
+  if (row.slopes) {
+    const F lo = V::LoadU(row.slopes->lo.data() + o), hi = V::LoadU(row.slopes->hi.data() + o);
+    XNOR_UNROLL for (int p = 0; p < kPixels; ++p) acc[p] = V::Mul(acc[p], V::IfNegativeThenElse(acc[p], lo, hi));
+  }
   XNOR_UNROLL for (int p = 0; p < kPixels; ++p)
       V::StoreN(row.out + static_cast<size_t>(j + p) * op.channels + o, acc[p], count);
 }
@@ -79,6 +83,7 @@ inline void conv_single(const ConvRow& row) {
       V::Transpose(x);
       XNOR_UNROLL for (int i = 0; i < n; ++i) acc = V::MulAdd(x[i], V::Set(op.weight[(c + i) * stride]), acc);
     }
+    if (row.slopes) acc = V::Mul(acc, V::IfNegativeThenElse(acc, V::Set(row.slopes->lo[0]), V::Set(row.slopes->hi[0])));
     V::StoreN(row.out + j, acc, count);
   }
 }

@@ -1,24 +1,9 @@
-#include "session.h"
-
 #include <algorithm>
 #include <cstring>
 
+#include "session_place.h"
+
 namespace xnor {
-
-// Where the rows of one band lie.
-struct Session::Place {
-  const Plan& plan;
-  const std::vector<Ring>& rings;
-  uint8_t* arena;
-  uint8_t* scratch;
-
-  template <typename T = float>
-  T* row(int map, int y) const {
-    const Ring& ring = rings[map];
-    return reinterpret_cast<T*>(arena + ring.offset +
-                                plan.stages[map].row_bytes * static_cast<size_t>(y % ring.height));
-  }
-};
 
 Status Session::load(const uint8_t* bytes, size_t size, const char* kernel_name) {
   XNOR_TRY(choose_kernels(kernel_name, &kernels_));
@@ -35,6 +20,9 @@ Status Session::prepare(const Request& request) {
   arena_ = Table<uint8_t>();
   arena_.resize(bytes);
   scratch_.resize(plan.scratch_bytes * plan.threads);
+  size_t plane = 0;
+  for (const Stage& stage : plan.stages) plane = std::max(plane, stage.plane);
+  zeros_.assign(plane + 2 * kMargin, 0.0f);
   if (!pool_ || pool_->size() != plan.threads) pool_ = std::make_unique<Pool>(plan.threads);
   plan_ = std::move(plan);
   return {};
@@ -85,6 +73,16 @@ void Session::run_row(const Place& place, int s, int row) {
       return input_row(stage, row, out);
     case StepKind::kSign:
       return kernels_->sign({op, place.row(x, row), stage.channels, stage.width, reinterpret_cast<uint8_t*>(out)});
+    case StepKind::kToPlanes:
+    case StepKind::kFromPlanes:
+    case StepKind::kPlaneConv:
+    case StepKind::kTapSums:
+    case StepKind::kMean:
+    case StepKind::kExciteKernel:
+    case StepKind::kExcite:
+      return plane_row(place, stage, row, out);
+    case StepKind::kSigmoid:
+      return kernels_->sigmoid(place.row(x, row), out, items);
     case StepKind::kBlock:
     case StepKind::kConv:
       return window_row(place, stage, row, out);
@@ -132,6 +130,17 @@ void Session::run_row(const Place& place, int s, int row) {
       args.width = stage.width;
       return kernels_->concat(args);
     }
+    case StepKind::kContrast: {
+      const int reach = op->sides.back() / 2;
+      ContrastRow args{};
+      for (int d = -reach; d <= reach; ++d)
+        if (row + d >= 0 && row + d < stage.height) args.x[kMaxSquare / 2 + d] = place.row(x, row + d);
+      args.op = op;
+      args.out = out;
+      args.width = stage.width;
+      args.scratch = place.scratch;
+      return kernels_->contrast(args);
+    }
     case StepKind::kOutput:
       return output_row(place, stage, row, out);
   }
@@ -146,7 +155,8 @@ void Session::window_row(const Place& place, const Stage& stage, int row, float*
     if (first + ky >= 0 && first + ky < x.height) rows[ky] = place.row(stage.in[0], first + ky);
   if (stage.kind == StepKind::kConv) {
     const auto at = [&](int ky) { return static_cast<const float*>(rows[ky]); };
-    return kernels_->conv({&op, {at(0), at(1), at(2)}, out, x.channels, x.width, stage.width, place.scratch});
+    const TwoSlope* slopes = stage.slopes < 0 ? nullptr : &network_.ops[stage.slopes].maps[0];
+    return kernels_->conv({&op, {at(0), at(1), at(2)}, out, x.channels, x.width, stage.width, place.scratch, slopes});
   }
   const auto at = [&](int ky) { return static_cast<const uint8_t*>(rows[ky]); };
   const int row_class = op.kernel == 1 ? 0 : (rows[0] ? 0 : 1) + (rows[2] ? 0 : 2);

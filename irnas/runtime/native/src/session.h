@@ -40,12 +40,18 @@ class Session {
   void input_row(const Stage& stage, int row, float* out) const;
   void window_row(const Place& place, const Stage& stage, int row, float* out);
   void output_row(const Place& place, const Stage& stage, int row, float* out);
+  void plane_row(const Place& place, const Stage& stage, int row, float* out);
+  void plane_conv_row(const Place& place, const Stage& stage, int row, float* out);
+  void excite_row(const Place& place, const Stage& stage, int row, float* out);
+  void mean_row(const Place& place, const Stage& stage, float* out);
+  const float* plane_at(const Place& place, int map, int row, size_t* plane) const;
 
   Network network_;
   const Kernels* kernels_ = nullptr;
   Plan plan_;
   Table<uint8_t> arena_;    // of all bands
   Table<uint8_t> scratch_;  // of all threads
+  Floats zeros_;            // a row of a plane off the map
   std::unique_ptr<Pool> pool_;
   Image image_;
   float* out_ = nullptr;

@@ -1,0 +1,16 @@
+// Rows in planes as the reference computes them; part of kReferenceKernels.
+#pragma once
+
+#include "kernels.h"
+
+namespace xnor {
+
+void reference_to_planes(const PlanesRow& row);
+void reference_from_planes(const PlanesRow& row);
+void reference_plane_conv(const PlaneConvRow& row);
+void reference_tap_sums(const TapSumsRow& row);
+void reference_excite_kernel(const ExciteKernel& row);
+void reference_excite(const ExciteRow& row);
+void reference_contrast(const ContrastRow& row);
+
+}  // namespace xnor

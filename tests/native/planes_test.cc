@@ -1,0 +1,152 @@
+// Rows in planes: each kernel set writes the reference's bits, and no byte outside its planes.
+#include "check.h"
+#include "plan.h"
+
+namespace {
+
+using xnor::Floats;
+using xnor::Kernels;
+using xnor::kMargin;
+using xnor::Op;
+
+const int kWidths[] = {1, 2, 3, 8, 15, 16, 17, 33, 64, 65, 131};
+
+size_t plane_of(int width) { return kMargin + (width + 15) / 16 * 16 + kMargin; }
+
+// A row in planes with zeros around its pixels, and 128 bytes of NaN behind it.
+Floats plane_row(Numbers* numbers, int channels, int width) {
+  const size_t plane = plane_of(width);
+  Floats row = numbers->row(static_cast<int>(channels * plane));
+  for (size_t i = 0; i < channels * plane; ++i) {
+    const size_t at = i % plane;
+    if (at < kMargin || at >= kMargin + static_cast<size_t>(width)) row[i] = 0.0f;
+  }
+  return row;
+}
+
+// Runs a kernel of each set on a row between guards; what it leaves between the planes must be what it found there.
+template <typename Run>
+void expect_same(const std::string& what, size_t num_floats, Run run) {
+  GuardedRow wanted(num_floats * sizeof(float));
+  run(xnor::kReferenceKernels, wanted.floats());
+  for (const Kernels* set : kernel_sets()) {
+    const std::string where = std::string(set->name) + " " + what;
+    GuardedRow row(num_floats * sizeof(float));
+    run(*set, row.floats());
+    expect(row.content(where) == wanted.content("reference " + what), where + ": other bits than the reference");
+  }
+}
+
+std::string sizes(int channels, int width) { return " C=" + std::to_string(channels) + " W=" + std::to_string(width); }
+
+void test_turns(int channels, int width) {
+  Numbers numbers(static_cast<uint32_t>(channels * 100 + width));
+  const size_t plane = plane_of(width);
+  const Floats pixels = numbers.row(channels * width), planes = plane_row(&numbers, channels, width);
+  expect_same("to_planes" + sizes(channels, width), channels * plane, [&](const Kernels& set, float* out) {
+    set.to_planes({pixels.data(), out + kMargin, channels, width, plane});
+  });
+  expect_same(
+      "from_planes" + sizes(channels, width), static_cast<size_t>(channels) * width,
+      [&](const Kernels& set, float* out) { set.from_planes({planes.data() + kMargin, out, channels, width, plane}); });
+}
+
+void test_conv(int channels, int outputs, int kernel, int width, bool bends) {
+  Numbers numbers(static_cast<uint32_t>(channels * 1000 + outputs * 100 + width));
+  const size_t plane = plane_of(width);
+  Op op;
+  op.kernel = kernel;
+  op.channels = outputs;
+  op.weight = numbers.constants(kernel * kernel * channels * (outputs + xnor::kSlack));
+  op.bias = numbers.constants(outputs);
+  xnor::TwoSlope slopes;
+  slopes.lo = numbers.constants(outputs);
+  slopes.hi = numbers.constants(outputs);
+  std::vector<Floats> rows;
+  for (int ky = 0; ky < 3; ++ky) rows.push_back(plane_row(&numbers, channels, width));
+  const Floats zeros(plane + 2 * kMargin, 0.0f);
+  for (int missing = -1; missing < kernel; ++missing) {
+    const std::string what = "plane_conv O=" + std::to_string(outputs) + " K=" + std::to_string(kernel) +
+                             sizes(channels, width) + " without row " + std::to_string(missing);
+    expect_same(what, outputs * plane, [&](const Kernels& set, float* out) {
+      xnor::PlaneConvRow row{&op, bends ? &slopes : nullptr, {}, {}, out + kMargin, plane, channels, width};
+      for (int ky = 0; ky < kernel; ++ky) {
+        row.x[ky] = (ky == missing ? zeros.data() : rows[ky].data()) + kMargin;
+        row.planes[ky] = ky == missing ? 0 : plane;
+      }
+      set.plane_conv(row);
+    });
+  }
+}
+
+// Sums of doubles depend on their order, which the definition states; of a row of either kind.
+void test_tap_sums(int channels, int width, int kernel) {
+  Numbers numbers(static_cast<uint32_t>(channels * 10 + width + kernel));
+  const size_t plane = plane_of(width), count = static_cast<size_t>(kernel) * channels;
+  Floats pixels = numbers.row(channels * width), planes = plane_row(&numbers, channels, width);
+  for (Floats* row : {&pixels, &planes})
+    for (size_t i = 0; i < row->size() - 32; ++i) (*row)[i] = std::ldexp((*row)[i] / 3, int(numbers.next() % 80));
+  expect_same("tap_sums of pixels" + sizes(channels, width), 2 * count, [&](const Kernels& set, float* out) {
+    set.tap_sums(
+        {pixels.data(), static_cast<size_t>(channels), 1, channels, width, kernel, reinterpret_cast<double*>(out)});
+  });
+  expect_same("tap_sums of planes" + sizes(channels, width), 2 * count, [&](const Kernels& set, float* out) {
+    set.tap_sums({planes.data() + kMargin, 1, plane, channels, width, kernel, reinterpret_cast<double*>(out)});
+  });
+}
+
+Op make_excite(Numbers* numbers, int channels, int factors, bool expands) {
+  Op op;
+  op.weight = numbers->constants(9 * factors);
+  op.bias = numbers->constants(1);
+  if (expands) {
+    op.expand = numbers->constants(factors * (9 * channels + xnor::kSlack));
+    op.expand_bias = numbers->constants(factors);
+  }
+  return op;
+}
+
+void test_excite(int channels, int num_factors, int width, bool expands) {
+  Numbers numbers(static_cast<uint32_t>(channels * 100 + num_factors * 10 + width));
+  const Op op = make_excite(&numbers, channels, num_factors, expands);
+  const Floats factors = numbers.constants(num_factors);
+  const size_t items = xnor::excite_items(op, channels), plane = plane_of(width);
+  const std::string what = " E=" + std::to_string(num_factors) + sizes(channels, width);
+  const auto make_kernel = [&](const Kernels& set, float* out) {
+    GuardedRow scratch(xnor::excite_scratch(op, channels));
+    set.excite_kernel({&op, factors.data(), out, channels, num_factors, scratch.bytes()});
+    scratch.content(std::string(set.name) + " excite_kernel scratch" + what);
+  };
+  expect_same("excite_kernel" + what, items, make_kernel);
+  Floats kernel(items, 0.0f);
+  make_kernel(xnor::kReferenceKernels, kernel.data());
+  std::vector<Floats> rows;
+  for (int u = 0; u < 5; ++u) rows.push_back(plane_row(&numbers, channels, width));
+  for (int row_class = 0; row_class < 4; ++row_class)
+    expect_same("excite class " + std::to_string(row_class) + what, width, [&](const Kernels& set, float* out) {
+      xnor::ExciteRow row{&op, kernel.data(), {}, {}, out, channels, width, row_class};
+      for (int u = 0; u < xnor::excite_side(op); ++u) {
+        row.x[u] = rows[u].data() + kMargin;
+        row.planes[u] = plane;
+      }
+      set.excite(row);
+    });
+}
+
+}  // namespace
+
+void test_planes() {
+  for (int width : kWidths) {
+    for (int channels : {1, 2, 4, 5, 8, 15, 16, 17, 33}) {
+      test_turns(channels, width);
+      for (int kernel : {1, 3}) test_tap_sums(channels, width, kernel);
+    }
+    for (int channels : {1, 3, 4, 17})
+      for (int outputs = 1; outputs <= 8; ++outputs)
+        for (int kernel : {1, 3}) test_conv(channels, outputs, kernel, width, outputs % 2 == 0);
+    for (int channels : {1, 2, 4, 9}) {
+      test_excite(channels, channels, width, false);
+      test_excite(channels, 7, width, true);
+    }
+  }
+}
