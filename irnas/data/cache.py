@@ -1,11 +1,14 @@
-"""The Arrow cache of a node: each data revision once, as an uncompressed IPC file that every trial maps into memory.
+"""The Arrow cache of a node: each data set once, as an uncompressed IPC file that every trial maps into memory.
 
 A memory map is shared by all processes of a node and is read without a copy; what is not touched is not loaded. The
-file is derived and may be deleted at any time.
+file is derived and may be deleted at any time. Only pixels that are those of the revision get into it, and its name
+holds the hashes of the shards that they were read from: a manifest that lies fills no cache, and finds none but its
+own.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from irnas.data.manifest import Manifest
 from irnas.data.sample import Bytes, Progress
 from irnas.data.staging import building_file, hold_build
 
-VERSION = 1
+VERSION = 2
 """Part of the file's name: a new form never reads an old file."""
 
 Pixels = npt.NDArray[np.uint32]
@@ -43,7 +46,7 @@ class Store:
         try:
             with pa.memory_map(str(path)) as source:
                 batches = [b for b in _batches(pa.ipc.open_file(source)) if b.num_rows]
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowException, OSError) as error:
             raise DataError(
                 f"cache {path}: got a file that is no Arrow IPC ({error}); must be one, delete it"
             ) from None
@@ -70,17 +73,35 @@ class Store:
 
 
 def open_store(root: Path, folder_manifest: Manifest, progress: Progress | None = None) -> Store:
-    """The cache of a data folder, built first where this node has none.
+    """The cache of a data folder, built first where this node has none, or a damaged one.
 
     Raises:
-        DataError: a shard is missing or is not the one of the manifest, or the disk is full.
+        DataError: a shard is missing or is not the one of the manifest, the images are not those of its revision, or
+            the disk is full.
     """
-    path = folder() / "arrow" / f"{folder_manifest.revision}-v{VERSION}.arrow"
-    if not path.is_file():
+    path = path_of(folder_manifest)
+    store = _open_if_whole(path)
+    if store is None:
         with hold_build(path):
-            if not path.is_file():
+            store = _open_if_whole(path)
+            if store is None:
                 _build(path, root, folder_manifest, progress)
-    return Store(path)
+    return store or Store(path)
+
+
+def path_of(folder_manifest: Manifest) -> Path:
+    """The file that holds a data set on this node: named by its revision and by the files that it was made from."""
+    hashes = "".join(shard.sha256 for shard in folder_manifest.shards)
+    files = hashlib.sha256(hashes.encode()).hexdigest()[:12]
+    return folder() / "arrow" / f"{folder_manifest.revision}-{files}-v{VERSION}.arrow"
+
+
+def _open_if_whole(path: Path) -> Store | None:
+    """The cache in a file; None where there is none, or what is there cannot be read and may be made again."""
+    try:
+        return Store(path) if path.is_file() else None
+    except DataError:
+        return None
 
 
 def _build(path: Path, root: Path, folder_manifest: Manifest, progress: Progress | None) -> None:
@@ -89,7 +110,7 @@ def _build(path: Path, root: Path, folder_manifest: Manifest, progress: Progress
     numbers = [(name, pa.int32()) for name in ("frame", "height", "width")]
     pixels = [("image", pa.large_binary()), ("mask", pa.large_binary()), ("pixels", pa.large_list(pa.uint32()))]
     schema = pa.schema([("name", pa.string()), ("sequence", pa.string()), *numbers, *pixels])
-    done = 0
+    done, digest = 0, hashlib.sha256()
     with (
         building_file(path) as temporary,
         pa.OSFile(str(temporary), "wb") as sink,
@@ -97,11 +118,18 @@ def _build(path: Path, root: Path, folder_manifest: Manifest, progress: Progress
     ):
         for rows in shards.read(root, folder_manifest):
             for row in rows:
-                row["pixels"] = np.flatnonzero(shards.to_sample(row).mask == 1).astype(np.uint32)
+                sample = shards.to_sample(row)
+                shards.update_digest(digest, sample)
+                row["pixels"] = np.flatnonzero(sample.mask == 1).astype(np.uint32)
             file.write_batch(pa.RecordBatch.from_pylist(rows, schema=schema))
             done += len(rows)
             if progress:
                 progress("cache", done, folder_manifest.images)
+        if digest.hexdigest() != folder_manifest.content:
+            raise DataError(
+                f"data folder {root}: got images that are not those of revision {folder_manifest.revision}; must be as "
+                "they were imported (whoever changed them changed the manifest too)"
+            )
 
 
 def _batches(file: Any) -> list[Any]:

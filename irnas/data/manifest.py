@@ -127,7 +127,7 @@ def read(folder: Path) -> Manifest:
         raise DataError(
             f"data folder {folder}: got no {FILE}; must be written by 'irnas data import' or 'synth'"
         ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: got a file that cannot be read ({error}); must be JSON") from None
     return Manifest.from_document(document, str(path))
 

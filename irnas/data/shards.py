@@ -132,9 +132,11 @@ def read(folder: Path, folder_manifest: Manifest, *, verify: bool = True) -> Ite
             raise DataError(f"shard {path}: got sha256 {got[:12]}; must be {shard.sha256[:12]}, as the manifest says")
         try:
             with pq.ParquetFile(path, memory_map=True) as file:
+                if lacking := [name for name in _COLUMNS if name not in file.schema_arrow.names]:
+                    raise DataError(f"shard {path}: got no column {lacking[0]!r}; must be there")
                 for batch in file.iter_batches(batch_size=ROW_GROUP, columns=list(_COLUMNS)):
                     yield batch.to_pylist()
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowException, OSError) as error:
             raise DataError(f"shard {path}: got a file that is no Parquet ({error}); must be one") from None
 
 

@@ -68,7 +68,7 @@ class Session:
         self.stop_reason = ""
         """Why no further trial is handed out; empty while there may be one."""
         self.gave_up = False
-        """Whether that is because too many failed."""
+        """Whether that is because too many failed, or all did."""
         strategy.restore(History.of(run))
         for result in run.outcomes:
             self._count_failure(result)
@@ -153,6 +153,8 @@ class Session:
         """End the search: what is still paused is stopped, with the epochs that it has."""
         for trial in sorted(self.run.paused):
             self.finish(self._stopped(trial))
+        if self._errors and len(self._errors) == self._num_trained:
+            self._give_up()
 
     def repeat(self, result: Result, replicate: int) -> Assignment:
         """The training of a finished trial once more, with another seed; ``replicate`` counts them, from 1."""
@@ -279,6 +281,9 @@ class Session:
         num_failed = len(self._errors)
         too_many = num_failed >= MAX_FAILED_IN_A_ROW and num_failed > MAX_FAILED_SHARE * self._num_trained
         if self._failed_in_a_row >= MAX_FAILED_IN_A_ROW or too_many:
-            self.gave_up = True
-            commonest, times = collections.Counter(self._errors).most_common(1)[0]
-            self.stop_reason = f"{num_failed} of {self._num_trained} trials failed, {times} with: {commonest}"
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self.gave_up = True
+        commonest, times = collections.Counter(self._errors).most_common(1)[0]
+        self.stop_reason = f"{len(self._errors)} of {self._num_trained} trials failed, {times} with: {commonest}"

@@ -1,13 +1,14 @@
 """The state of an unfinished training: where a run keeps it, and how it is written, read and deleted.
 
 A checkpoint holds what the next epoch depends on: the state of each part of a training (network, optimiser, schedule,
-moving average), the number of the last epoch and its loss. It lives until the trial has a result.
+moving average), the number of the last epoch and its loss. It lives until the trial has a result. Damage is seen by the
+checksums that torch writes into its files and does not compare itself; a trial with a damaged checkpoint begins anew.
 """
 
 from __future__ import annotations
 
 import io
-import pickle
+import zipfile
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -25,6 +26,10 @@ class Stateful(Protocol):
 
     def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
         """Return to that state."""
+
+
+class DamagedCheckpoint(FormatError):
+    """What an unfinished training has left cannot be gone on from."""
 
 
 def checkpoint_uri(run: str, key: str, replicate: int = 0) -> str:
@@ -48,20 +53,24 @@ def read_checkpoint(uri: str, parts: Mapping[str, Stateful]) -> tuple[int, float
     """Bring the parts into the state that is kept at ``uri``; the last epoch and its loss, or (0, 0.0) without one.
 
     Raises:
-        FormatError: what lies there is no checkpoint of such parts.
+        DamagedCheckpoint: what lies there is no checkpoint of such parts; some of them may have changed.
     """
     content = storage.read(uri)
     if content is None:
         return 0, 0.0
     try:
+        damaged = zipfile.ZipFile(io.BytesIO(content)).testzip()
+        if damaged is not None:
+            raise ValueError(f"{damaged} does not fit its checksum")
         state = torch.load(io.BytesIO(content), weights_only=True)
         for name, part in parts.items():
             part.load_state_dict(state[name])
-    except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise FormatError(
+        return int(state["epoch"]), float(state["loss"])
+    except Exception as error:
+        # Damaged bytes make these readers raise nearly anything.
+        raise DamagedCheckpoint(
             f"{uri}: got {type(error).__name__} while reading; must be a checkpoint of this trial"
         ) from error
-    return int(state["epoch"]), float(state["loss"])
 
 
 def delete_checkpoint(uri: str) -> None:

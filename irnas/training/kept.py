@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from torch import nn
 
 from irnas import storage
+from irnas.core.errors import FormatError
 from irnas.core.settings import BEST
 from irnas.data import Dataset
 from irnas.data.value_range import range_of_document
 from irnas.metrics import HALF
 from irnas.record.events import DataSource
 from irnas.training.assignment import Assignment
+from irnas.training.checkpoint import DamagedCheckpoint
 from irnas.training.collapse_check import MANY
 from irnas.training.prediction import choose_threshold
 from irnas.training.weights import WeightsInfo, read_weights, weights_uri, write_weights
@@ -38,7 +40,7 @@ class KeptWeights:
         # Without a checkpoint the training begins anew, whatever an earlier one has left.
         is_interrupted = storage.read(assignment.checkpoint) is not None
         if assignment.keep == BEST and is_interrupted and storage.read(self._uri) is not None:
-            info = read_weights(self._uri)[1]
+            info = _read_best(self._uri)
             self._epoch, self.values, self._is_blank = info.epochs, info.values, not info.values[BEST_BY]
 
     @property
@@ -88,3 +90,15 @@ class KeptWeights:
             values=self.values,
             code_rev=assignment.code_rev,
         )
+
+
+def _read_best(uri: str) -> WeightsInfo:
+    """What the file of the best weights so far says of them.
+
+    Raises:
+        DamagedCheckpoint: it is damaged, and nobody knows how good they were.
+    """
+    try:
+        return read_weights(uri)[1]
+    except FormatError as error:
+        raise DamagedCheckpoint(str(error)) from error

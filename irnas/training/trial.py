@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -17,9 +18,10 @@ from irnas.core.provenance import device_name
 from irnas.core.redaction import redact_credentials
 from irnas.core.result import Result, Status
 from irnas.core.settings import BEST
-from irnas.data import Dataset, open_dataset
+from irnas.data import Dataset, Split, open_dataset
 from irnas.metrics import PRESETS
 from irnas.training.assignment import Assignment
+from irnas.training.checkpoint import DamagedCheckpoint, delete_checkpoint
 from irnas.training.collapse_check import is_due, require_alive
 from irnas.training.fit import fit
 from irnas.training.kept import BLANK, KeptWeights
@@ -46,14 +48,24 @@ class Report:
     """See ``Result.fused``."""
 
 
+class _Data(NamedTuple):
+    """What a trial is trained and validated on."""
+
+    dataset: Dataset
+    fit_split: Split
+    validation_split: Split
+
+
 def evaluate(assignment: Assignment) -> Iterator[Report | Result]:
     """Train and validate: a Report after each epoch (of long trainings, some), then, last, the Result.
 
     Every failure of the trial itself ends in a Result with status failed. A trial whose checkpoint exists goes on from
-    it; whoever records the Result removes the checkpoint. Not iterating any further stops or pauses the trial.
+    it, or begins anew where that is damaged; whoever records the Result removes the checkpoint. Not iterating any
+    further stops or pauses the trial.
 
     Raises:
         SettingsError: the settings cannot be met by any trial, for example the data set has another revision.
+        DataError: the data set is not there, or is damaged: no trial is to blame.
         StorageError: the run cannot be written.
         ServiceError: the store of the run does not answer.
     """
@@ -61,9 +73,10 @@ def evaluate(assignment: Assignment) -> Iterator[Report | Result]:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     trained_on = device_name(torch.cuda.get_device_name() if device == "cuda" else device)
     last: Report | None = None
+    data = _open(assignment)
     try:
         torch.set_num_threads(assignment.threads)
-        for outcome in _train(assignment, started, device, trained_on):
+        for outcome in _train_on(assignment, data, started, device, trained_on):
             last = outcome if isinstance(outcome, Report) else last
             yield outcome
     except (SettingsError, StorageError, ServiceError):
@@ -82,15 +95,30 @@ def evaluate(assignment: Assignment) -> Iterator[Report | Result]:
         torch.set_num_threads(threads_before)
 
 
-def _train(assignment: Assignment, started: float, device: str, trained_on: str) -> Iterator[Report | Result]:
+def _train_on(
+    assignment: Assignment, data: _Data, started: float, device: str, trained_on: str
+) -> Iterator[Report | Result]:
+    """Train from the checkpoint, or from the start where there is none, or a damaged one."""
+    try:
+        yield from _train(assignment, data, started, device, trained_on)
+    except DamagedCheckpoint:
+        delete_checkpoint(assignment.checkpoint)
+        for outcome in _train(assignment, data, started, device, trained_on):
+            if isinstance(outcome, Result):
+                notes = (outcome.note, "its checkpoint was damaged: trained from the start")
+                outcome = replace(outcome, note="; ".join(filter(None, notes)))
+            yield outcome
+
+
+def _train(
+    assignment: Assignment, data: _Data, started: float, device: str, trained_on: str
+) -> Iterator[Report | Result]:
     budget, rules = assignment.budget, PRESETS[assignment.preset]
-    dataset = _open(assignment)
-    validation_split = dataset.split(assignment.validate_on)
-    model, kept = _first_state(assignment), KeptWeights(assignment, dataset)
+    model, kept = _first_state(assignment), KeptWeights(assignment, data.dataset)
     fused, every = None, max(1, budget.epochs // MAX_REPORTS)
     for epoch in fit(
         model,
-        dataset.split(assignment.fit_on),
+        data.fit_split,
         budget,
         assignment.recipe,
         seed=assignment.seed,
@@ -103,13 +131,13 @@ def _train(assignment: Assignment, started: float, device: str, trained_on: str)
         if epoch.epoch % every and epoch.epoch < budget.epochs:
             continue
         epoch.settle()
-        values, is_blank = validate(model, validation_split, rules)
+        values, is_blank = validate(model, data.validation_split, rules)
         kept.offer(epoch.epoch, model, values, is_blank=is_blank)
         seconds = time.perf_counter() - started
         reported = {**values, "loss": epoch.loss}
         yield Report(epoch=epoch.epoch, values=reported, seconds=seconds, trained_on=trained_on, fused=fused)
         if assignment.ends_collapsed and is_due(epoch.epoch, budget.epochs):
-            require_alive(model, validation_split, values, is_blank=is_blank, loss=assignment.recipe.loss)
+            require_alive(model, data.validation_split, values, is_blank=is_blank, loss=assignment.recipe.loss)
     yield assignment.result(
         Status.OK,
         kept.values,
@@ -121,15 +149,15 @@ def _train(assignment: Assignment, started: float, device: str, trained_on: str)
     )
 
 
-def _open(assignment: Assignment) -> Dataset:
-    """The data set, once it is the one with which the run began."""
+def _open(assignment: Assignment) -> _Data:
+    """The data set and its splits, once it is the one with which the run began."""
     dataset = open_dataset(assignment.dataset)
     if dataset.revision != assignment.data_rev:
         raise SettingsError(
             f"data set {assignment.dataset}: got revision {dataset.revision}; must be {assignment.data_rev}, "
             "with which this run began"
         )
-    return dataset
+    return _Data(dataset, dataset.split(assignment.fit_on), dataset.split(assignment.validate_on))
 
 
 def _first_state(assignment: Assignment) -> nn.Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,13 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support import layouts
 
 from irnas.core.errors import DataError
-from irnas.data import cache, open_dataset, shards, synthetic
+from irnas.data import cache, manifest, open_dataset, shards, synthetic
 from irnas.data.dataset import EVERY, Dataset
 from irnas.data.importer import import_folder
+from irnas.storage import hashing
 
 
 @pytest.fixture
@@ -130,13 +134,57 @@ def test_a_damaged_shard_never_enters_the_cache(sirst: Dataset) -> None:
     assert not list((cache.folder() / "arrow").glob(f"*{sirst.revision}*.arrow"))
 
 
-def test_a_damaged_cache_is_named(sirst: Dataset) -> None:
-    sirst.split("fit")
-    path = cache.folder() / "arrow" / f"{sirst.revision}-v{cache.VERSION}.arrow"
-    path.write_bytes(b"x" * 100)
-    with pytest.raises(DataError, match="no Arrow IPC"):
-        sirst.split("fit")
+@pytest.mark.parametrize("content", [b"", b"x" * 100, None], ids=["empty", "garbage", "half"])
+def test_a_damaged_cache_is_built_anew(content: bytes | None, sirst: Dataset) -> None:
+    before = np.array(sirst.split("fit").image(0))
+    path = cache.path_of(sirst.manifest)
+    whole = path.read_bytes()
+    # As another process would have it, the old file stays under the map that is open.
     path.unlink()
+    path.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    np.testing.assert_array_equal(sirst.split("fit").image(0), before)
+    assert path.read_bytes() == whole
+
+
+def rewritten(genuine: Dataset, folder: Path, *, darker: int = 0, **changes: object) -> Dataset:
+    """The same set in another folder, its shards written anew, perhaps with other pixels, and a manifest to fit."""
+    shutil.copytree(genuine.root, folder)
+    path = folder / genuine.manifest.shards[0].file
+    table = pq.read_table(path)
+    images = [bytes(max(pixel - darker, 0) for pixel in image.as_py()) for image in table["image"]]
+    place = table.schema.get_field_index("image")
+    table = table.set_column(place, table.schema.field(place), pa.array(images, pa.large_binary()))
+    pq.write_table(table.rename_columns([changes.get(name, name) for name in table.column_names]), path)
+    shard = replace(genuine.manifest.shards[0], sha256=hashing.of_file(path))
+    manifest.write(folder, replace(genuine.manifest, shards=(shard, *genuine.manifest.shards[1:])))
+    return open_dataset(str(folder))
+
+
+@pytest.mark.parametrize("first", ["the forged set", "the genuine set"])
+def test_pixels_changed_together_with_their_hash_fill_no_cache(first: str, sirst: Dataset, tmp_path: Path) -> None:
+    forged = rewritten(sirst, tmp_path / "forged", darker=9)
+    assert forged.revision == sirst.revision, "nothing but the pixels tells them apart"
+    cache.path_of(sirst.manifest).unlink(missing_ok=True)
+    if first == "the genuine set":
+        sirst.split("train")
+    for _ in range(2):
+        with pytest.raises(DataError, match=rf"got images that are not those of revision {sirst.revision}; must be"):
+            forged.split("train")
+    split = sirst.split("train")
+    picture = layouts.picture(int(split.name(0).removeprefix("Misc_")) - 1)
+    np.testing.assert_array_equal(split.image(0), picture)
+    assert not cache.path_of(forged.manifest).exists()
+
+
+def test_other_files_of_one_revision_have_a_cache_of_their_own(sirst: Dataset, tmp_path: Path) -> None:
+    again = rewritten(sirst, tmp_path / "again")
+    np.testing.assert_array_equal(again.split("fit").image(0), sirst.split("fit").image(0))
+    assert again.revision == sirst.revision and cache.path_of(again.manifest) != cache.path_of(sirst.manifest)
+
+
+def test_a_shard_without_a_column_is_refused(sirst: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="got no column 'mask'; must be there"):
+        rewritten(sirst, tmp_path / "lacking", mask="masks").split("fit")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import io
+import shutil
+import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from irnas.core.errors import DataError, SettingsError, StorageError
 from irnas.core.provenance import device_name
 from irnas.core.recipe import Budget, Recipe
 from irnas.core.result import Result, Status
+from irnas.data import cache
 from irnas.nn import fused
 from irnas.training.kept import FULL
 from irnas.training.prediction import predict
@@ -105,6 +110,69 @@ def test_nan_ends_the_trial_not_the_search(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(models, "build", poisoned)
     (result,) = list(evaluate(wanted))
     assert isinstance(result, Result) and "TrainingError: epoch 1, step 1: got loss nan" in result.error
+
+
+def damaged_checkpoints() -> dict[str, Callable[[bytes], bytes]]:
+    def flip(content: bytes) -> bytes:
+        """Another bit in the largest tensor of the state: torch itself loads it without a word."""
+        with zipfile.ZipFile(io.BytesIO(content)) as parts:
+            entry = max(parts.infolist(), key=lambda part: part.file_size)
+            at = content.index(parts.read(entry)) + entry.file_size // 2
+        return content[:at] + bytes([content[at] ^ 0x40]) + content[at + 1 :]
+
+    return {
+        "a bit flipped": flip,
+        "half of it": lambda content: content[: len(content) // 2],
+        "empty": lambda _: b"",
+        "garbage": lambda _: b"garbage" * 100,
+        "zeros": lambda content: b"\0" * len(content),
+        "another state": lambda _: saved({"epoch": 1, "loss": 0.5, "model": {}}),
+        "no dictionary": lambda _: saved([1, 2]),
+    }
+
+
+def saved(state: object) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("damage", damaged_checkpoints())
+def test_a_damaged_checkpoint_restarts_the_training(damage: str, tmp_path: Path) -> None:
+    uninterrupted = last_of(assignment(tmp_path / "uninterrupted"))
+    wanted = assignment(tmp_path / "damaged")
+    interrupted = evaluate(wanted)
+    next(interrupted)
+    interrupted.close()
+    path = Path(wanted.checkpoint)
+    path.write_bytes(damaged_checkpoints()[damage](path.read_bytes()))
+    *reports, result = evaluate(wanted)
+    assert [report.epoch for report in reports if isinstance(report, Report)] == [1, 2]
+    assert isinstance(result, Result) and result.status is Status.OK and result.values == uninterrupted.values
+    assert "its checkpoint was damaged: trained from the start" in result.note
+
+
+def test_the_best_weights_so_far_being_damaged_restarts_the_training_too(tmp_path: Path) -> None:
+    uninterrupted = last_of(assignment(tmp_path / "uninterrupted", keep="best"))
+    wanted = assignment(tmp_path / "damaged", keep="best")
+    interrupted = evaluate(wanted)
+    next(interrupted)
+    interrupted.close()
+    Path(weights_uri(wanted.uri, wanted.genotype.key)).write_bytes(b"garbage")
+    result = last_of(wanted)
+    assert result.status is Status.OK and result.values == uninterrupted.values and "damaged" in result.note
+
+
+def test_a_damaged_data_set_is_nobody_s_failure(tmp_path: Path) -> None:
+    shutil.copytree(tiny().root, tmp_path / "data")
+    shard = next((tmp_path / "data").glob("*.parquet"))
+    shard.write_bytes(shard.read_bytes()[:-100])
+    cache.path_of(tiny().manifest).unlink(missing_ok=True)
+    with pytest.raises(DataError, match="got sha256"):
+        list(evaluate(assignment(tmp_path / "run", dataset=str(tmp_path / "data"))))
+    shard.unlink()
+    with pytest.raises(DataError, match=r"must have every shard"):
+        list(evaluate(assignment(tmp_path / "run", dataset=str(tmp_path / "data"))))
 
 
 def test_another_data_revision_is_refused_not_recorded(tmp_path: Path) -> None:
