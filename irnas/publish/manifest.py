@@ -7,14 +7,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 from irnas import storage
 from irnas.core.errors import FormatError, SettingsError
 from irnas.record.ledger import FILE, Ledger
 from irnas.record.line import parse
 from irnas.record.run import Run
-from irnas.storage import hashing
+from irnas.storage import hashing, object_store
+
+_T = TypeVar("_T")
 
 SCHEMA = 1
 
@@ -25,6 +27,9 @@ _FOLDERS = ("weights", "exports")
 """Folders of a run whose files are published. Checkpoints are not: they serve trials that are still under way."""
 _EXPORTED = (".xnor", ".onnx")
 """Files directly in a run that are published too."""
+
+_MAX_PATH, _MAX_DEPTH = 1000, 16
+"""Characters and parts of a path, which any file system takes below a folder of a user."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@-]{0,199}")
 
@@ -41,10 +46,13 @@ class File:
 
     def __post_init__(self) -> None:
         parts = self.path.split("/")
+        if len(self.path) > _MAX_PATH or len(parts) > _MAX_DEPTH:
+            got = f"{self.path[:40]}... of {len(self.path)} characters in {len(parts)} parts"
+            raise FormatError(f"publication, path: got {got}; must be at most {_MAX_PATH} in {_MAX_DEPTH}")
         if not all(_NAME.fullmatch(part) for part in parts):
             raise FormatError(f"publication, path: got {self.path!r}; must be relative, of plain names")
-        if self.size_bytes < 0 or not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
-            raise FormatError(f"publication, {self.path}: got no size and SHA-256; must have both")
+        if not 0 <= self.size_bytes <= object_store.MAX_OBJECT_BYTES or not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+            raise FormatError(f"publication, {self.path}: got no size up to 5 GiB and SHA-256; must have both")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +69,10 @@ class Publication:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise FormatError(f"publication, name: got {self.name!r}; must be a plain folder name")
+        if not re.fullmatch(r"[0-9A-Za-z_-]{1,64}", self.run):
+            raise FormatError(f"publication, run: got {self.run[:64]!r}; must be what names a run")
+        if not self.files:
+            raise FormatError(f"publication of {self.name}: got no files; must have a record at least")
         paths = {file.path for file in self.files}
         folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
         if len(paths) < len(self.files) or paths & folders:
@@ -90,25 +102,41 @@ class Publication:
             FormatError: it is none, it is newer than this program, or it names a file outside its own folder.
         """
         try:
-            document: Mapping[str, Any] = json.loads(content)
+            # Of bytes, json would guess the encoding.
+            document: Mapping[str, Any] = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
             is_ours = document["format"] == _FORMAT
-            schema = int(document["schema"])
-        except (ValueError, TypeError, KeyError):
+            schema = document["schema"]
+        except (ValueError, TypeError, KeyError, RecursionError):
             is_ours, schema = False, 0
-        if not is_ours:
+        if not is_ours or type(schema) is not int or schema < 1:
             raise FormatError(f"{where}: got something else; must be the manifest of an irnas publication")
         if schema > SCHEMA:
             raise FormatError(f"{where}: got schema {schema}; this irnas reads up to {SCHEMA}")
         try:
             files = tuple(
-                File(path=str(f["path"]), size_bytes=int(f["bytes"]), sha256=str(f["sha256"]))
-                for f in document["files"]
+                File(path=_typed(f, "path", str), size_bytes=_typed(f, "bytes", int), sha256=_typed(f, "sha256", str))
+                for f in _typed(document, "files", list)
             )
-            return cls(run=str(document["run"]), name=str(document["name"]), files=files)
-        except (ValueError, TypeError, KeyError) as error:
-            if isinstance(error, FormatError):
-                raise
-            raise FormatError(f"{where}: got a damaged manifest ({error}); must be as it was published") from None
+            return cls(run=_typed(document, "run", str), name=_typed(document, "name", str), files=files)
+        except FormatError as error:
+            raise FormatError(f"{where}: {error}") from None
+
+
+def _typed(document: object, name: str, kind: type[_T]) -> _T:
+    """A field of a manifest.
+
+    Raises:
+        FormatError: it is missing, or of another type.
+    """
+    value = document.get(name) if isinstance(document, dict) else None
+    # True is no number here.
+    if type(value) is not kind:
+        raise FormatError(f"got {name} of type {type(value).__name__}; must be {kind.__name__}")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"got {name}")
 
 
 Source = bytes | Path | str
