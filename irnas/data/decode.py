@@ -22,6 +22,7 @@ from irnas.runtime.value_range import Counts, ValueRange, measure_range
 
 EXTENSIONS = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm")
 _DEEP = ("I", "F")
+_BAND_PIXELS = 1 << 20
 _STORED = "irnas_stored"
 """Where an opened image says how its file stores pixels: Pillow's raw mode, and a PNM file's largest value or 0."""
 
@@ -91,6 +92,8 @@ def is_deep(path: Path) -> bool:
     """Whether an image file has more than 8 bits, by its header alone; False where it cannot be read."""
     from PIL import Image
 
+    if not path.is_file():
+        return False
     try:
         with Image.open(path) as file:
             return str(file.mode).startswith(_DEEP)
@@ -117,8 +120,13 @@ def _storage_of(file: Any) -> tuple[str, int]:
 
 
 def _note_colour(file: Any, notes: Notes) -> None:
-    channels = np.asarray(file.convert("RGB"), dtype=np.int16)
-    apart = int((channels.max(2) - channels.min(2)).max())
+    width, height = file.size
+    rows, apart = max(_BAND_PIXELS // max(width, 1), 1), 0
+    # In bands: all channels of a large image at once would take twenty times its memory.
+    for top in range(0, height, rows):
+        band = file.crop((0, top, width, min(top + rows, height)))
+        channels = np.asarray(band.convert("RGB"), dtype=np.int16)
+        apart = max(apart, int((channels.max(2) - channels.min(2)).max()))
     notes.coloured += apart > 0
     notes.chroma = max(notes.chroma, apart)
 
@@ -132,6 +140,9 @@ def open_image(path: Path, page: int = 0) -> Iterator[Any]:
     """
     from PIL import Image
 
+    if path.exists() and not path.is_file():
+        # A pipe would be waited for.
+        raise DataError(f"image {path}: got no regular file; must be one")
     try:
         # The picture is decoded here, so that a file cut short fails inside this block and is named.
         with Image.open(path) as file:

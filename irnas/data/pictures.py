@@ -54,6 +54,9 @@ def _groups(arguments: Sequence[Path]) -> list[_Group]:
         if not argument.exists():
             raise DataError(f"image {argument}: got no such file or folder; must be there")
         inside = [argument]
+        if not argument.is_dir() and not argument.is_file():
+            # A pipe would be waited for.
+            raise DataError(f"image {argument}: got no regular file; must be an image or a folder")
         if argument.is_dir():
             inside = files.images(argument) or [p for folder in files.walk(argument) for p in files.images(folder)]
         if not inside:

@@ -26,7 +26,7 @@ from irnas.core.result import Result
 from irnas.record.events import Event, Repaired
 from irnas.record.line import START, DamagedLine, read_line, to_line
 from irnas.record.result_table import to_table
-from irnas.storage import lock
+from irnas.storage import atomic, lock
 
 FILE = "ledger.jsonl"
 """The record of a run that is a folder of this machine."""
@@ -114,6 +114,7 @@ class Ledger:
                 yield
                 return
             self._end_last_line()
+            atomic.remove_dead_parts(storage.local(self.uri))
             self._next_to_write = self._next_to_read
             with (storage.local(self.uri) / FILE).open("ab") as file:
                 self._file = file

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from irnas.core.errors import FormatError, IrnasError
+from irnas.core.text import printable
 from irnas.record.events import KINDS, SCHEMA, Event
 from irnas.record.field_types import wrong_field
 from irnas.record.upgrade import upgrade
@@ -90,7 +91,7 @@ def parse(line: bytes, where: str) -> Event:
 def _document(line: bytes, where: str) -> Mapping[str, Any]:
     """The JSON object in a line, of a schema that can be read."""
     try:
-        document = json.loads(line.decode(), parse_constant=_refuse_constant)
+        document = _printable(json.loads(line.decode(), parse_constant=_refuse_constant))
     except (ValueError, RecursionError):
         raise DamagedLine(f"{where}: got {_describe(line)}; must be one event a line") from None
     if not isinstance(document, dict):
@@ -101,6 +102,15 @@ def _document(line: bytes, where: str) -> Mapping[str, Any]:
     if schema > SCHEMA:
         raise FormatError(f"{where}: got schema {_short(schema)}; this irnas reads up to {SCHEMA}")
     return document
+
+
+def _printable(value: Any) -> Any:
+    """What JSON holds, with texts that a terminal shows and does not obey: a record may be somebody else's."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list):
+        return [_printable(each) for each in value]
+    return {printable(k): _printable(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def _event(document: Mapping[str, Any], where: str) -> Event:

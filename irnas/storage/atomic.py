@@ -63,6 +63,28 @@ def remove_parts(target: Path) -> None:
             part.unlink(missing_ok=True)
 
 
+def remove_dead_parts(folder: Path) -> None:
+    """Delete the files that killed processes of this machine were writing anywhere below a folder.
+
+    The caller holds the folder's lock, so nobody on another machine writes there.
+    """
+    for part in folder.rglob(f".*{_PART}"):
+        writer = part.name.removesuffix(_PART).rpartition(".")[2]
+        if part.is_file() and writer.isdecimal() and not _is_alive(int(writer)):
+            part.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        # It belongs to somebody else.
+        return True
+    return True
+
+
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
