@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from irnas.cli.arguments import finite
 from irnas.core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ def bench(
         str, typer.Option("--size", metavar="HxW", help="Height and width of the image; a MODEL may end in @HxW.")
     ] = "256x256",
     threads: Annotated[str, typer.Option(metavar="N,...", help="Threads of every engine.")] = "1",
-    seconds: Annotated[float, typer.Option(min=0.0, help="Time to spend, at least; warming up comes on top.")] = 10.0,
+    seconds: Annotated[
+        float, typer.Option(min=0.0, callback=finite, help="Time to spend, at least; warming up comes on top.")
+    ] = 10.0,
     kernels: Annotated[
         str | None, typer.Option(metavar="NAME,...|all", help="Kernel sets of the engine.", show_default="the best")
     ] = None,

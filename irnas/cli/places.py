@@ -12,6 +12,7 @@ from irnas.core.text import printable
 _UNUSABLE = {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
     *(errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP),
+    errno.EEXIST,
 }
 """What an operating system says of a place that is not there, is something else, or belongs to others."""
 
@@ -23,8 +24,9 @@ def explain(error: BaseException) -> str | None:
     """
     if not isinstance(error, OSError) or error.errno not in _UNUSABLE or not isinstance(error.filename, str | bytes):
         return None
-    place = os.fsdecode(error.filename)
-    if Path(__file__).parent.parent in Path(os.path.abspath(place)).parents:
+    # Of two, the second is where something was to go, and the first is a hidden file of ours.
+    place = os.fsdecode(error.filename2 or error.filename)
+    if Path(__file__).parent.parent in Path(place).absolute().parents:
         return None
     got = f"{error.strerror} ({type(error).__name__})"
     return f"{redact_credentials(printable(place))}: got {got!r}; must be a place that can be read and written here"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from irnas.cli.arguments import finite
 from irnas.core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def run(
         typer.Option(
             min=0.0,
             max=1.0,
+            callback=finite,
             help="A target is where the probability exceeds it.",
             show_default="that of the model, which is 0.5 where it has none",
         ),

@@ -88,8 +88,12 @@ def load(path: str | Path, *, kernels: str | None = None) -> Model:
         ExportError: the library has not been built.
         OSError: there is no such file, or it cannot be read.
     """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        # A pipe would be waited for, and some devices never end.
+        raise FormatError(f"{path}: got no regular file; must be a .xnor file")
     try:
-        return Model(Path(path).read_bytes(), kernels=kernels)
+        return Model(path.read_bytes(), kernels=kernels)
     except FormatError as problem:
         raise FormatError(f"{path}: {problem}") from None
 

@@ -11,8 +11,11 @@ from irnas.core.errors import IrnasError, SettingsError
 from irnas.core.recipe import Budget, Recipe
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Genotype, Space
+from irnas.data import Dataset
 from irnas.nn import traits
 
+MAX_ENLARGEMENT, _USUAL_CROP = 4, 512
+"""How many times the largest image a crop may be."""
 NUM_TRIED = 64
 """Random networks that are asked before a crop is refused; one that takes it is enough."""
 
@@ -25,6 +28,19 @@ def require_fitting_crop(space: Space, settings: SearchSettings) -> None:
     """
     for crop in crops_of(settings.budget, settings.recipe):
         _require_fitting(space, settings.seed, crop)
+
+
+def require_images_for_crops(dataset: Dataset, settings: SearchSettings) -> None:
+    """Refuse crops that would be almost nothing but border, and take memory that no image asks for.
+
+    Raises:
+        SettingsError: a crop is larger than ``MAX_ENLARGEMENT`` times the largest image, and than any usual one.
+    """
+    largest = max(dataset.manifest.height[1], dataset.manifest.width[1])
+    most = max(MAX_ENLARGEMENT * largest, _USUAL_CROP)
+    for crop in crops_of(settings.budget, settings.recipe):
+        if crop > most:
+            raise SettingsError(f"crop: got {crop} for images of at most {largest} pixels; must be at most {most}")
 
 
 def crops_of(budget: Budget, recipe: Recipe) -> list[int]:

@@ -125,8 +125,12 @@ def parse_size(text: str, where: str) -> tuple[int, int]:
 
 
 def _read(name: str, wanted: str) -> bytes:
+    path = Path(name)
+    if path.exists() and not path.is_file():
+        # A pipe would be waited for, and some devices never end.
+        raise SettingsError(f"model {name}: got no regular file; must be {wanted}")
     try:
-        return Path(name).read_bytes()
+        return path.read_bytes()
     except OSError as problem:
         raise SettingsError(f"model {name}: got {problem.strerror}; must be {wanted}") from None
 
