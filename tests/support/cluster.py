@@ -291,7 +291,7 @@ def _environment(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
     found = {**environment(folder), **_QUICK, "PATH": programs, "RAY_AUTH_MODE": "token", **more}
     token = Path(found["HOME"]) / ".ray" / "auth_token"
     if not token.exists():
-        token.parent.mkdir(mode=0o700)
+        token.parent.mkdir(mode=0o700, exist_ok=True)
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32))
     return found

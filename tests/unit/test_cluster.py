@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -86,9 +87,12 @@ def test_a_busy_machine_has_more_than_one_try_to_start(monkeypatch: pytest.Monke
         if len(calls) <= failures:
             raise Exception("The current node timed out during startup. This could happen because")
 
+    # Put back after the test: what is started asks for a token.
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setattr(connection.ray, "init", init)
     connection._start({"num_cpus": 2})
     assert len(calls) == 3 and calls[0] == calls[2]
+    assert os.environ["RAY_AUTH_MODE"] == "token" and calls[0]["address"] == "local"
     failures = 9
     with pytest.raises(ServiceError, match="got no answer from its own processes in 3 tries"):
         connection._start({"num_cpus": 2})

@@ -14,10 +14,14 @@ from typing import Any
 
 import pytest
 import ray
+from ray._private import ray_constants
 from ray._private import utils as ray_utils
+from ray._private.node import Node
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 from ray.job_submission import JobSubmissionClient
+from ray.tune.execution import class_cache
+from support.s3 import KEYS, PLANTED
 
 from irnas.cluster import ray_internals
 
@@ -82,6 +86,36 @@ def test_a_node_without_memory_is_the_death_of_one_worker(handler: Any, monkeypa
     assert failed(manager, RayTaskError("f", "traceback", ValueError())) == [RayTaskError]
     with pytest.raises(RuntimeError, match="a bug"):
         failed(manager, ValueError("a bug"))
+
+
+def test_tune_gives_no_credentials_to_its_workers_runtime_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Worker:
+        pass
+
+    def variables() -> set[str]:
+        actor = class_cache._ActorClassCache().get(Worker)
+        return set(actor._default_options["runtime_env"]["env_vars"])
+
+    monkeypatch.setattr(class_cache, "ENV_VARS_TO_PROPAGATE", set(class_cache.ENV_VARS_TO_PROPAGATE))
+    for name, value in {**KEYS, "AWS_SECURITY_TOKEN": PLANTED[0], "RAY_CHDIR_TO_TRIAL_DIR": "0"}.items():
+        monkeypatch.setenv(name, value)
+    ray_internals.withhold_credentials()
+    assert variables() == {"PL_DISABLE_FORK", "RAY_CHDIR_TO_TRIAL_DIR"}
+
+
+def test_what_ray_listens_on_is_patched_while_a_cluster_starts_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def seen() -> tuple[bool, bool, object]:
+        return ray_constants.ENABLE_RAY_CLUSTER, ray_utils.get_dashboard_dependency_error() is None, Node.start_monitor
+
+    before = seen()
+    assert before[:2] == (True, True)
+    with pytest.raises(ZeroDivisionError), ray_internals.listening_at_home():
+        assert seen()[:2] == (False, False) and seen()[2] is not before[2]
+        raise ZeroDivisionError
+    assert seen() == before
+    monkeypatch.setattr(ray, "__version__", "2.61.0")
+    with ray_internals.listening_at_home():
+        assert seen() == before
 
 
 def said(code: str, folder: Path) -> str:

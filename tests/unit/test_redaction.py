@@ -17,7 +17,6 @@ from irnas.cli.app import app
 from irnas.core import errors, redaction
 from irnas.core.errors import IrnasError, SettingsError
 from irnas.core.redaction import is_secret_option, redact_credentials
-from irnas.training import trial
 
 KEY, SECRET = "AKIAPLANTEDPLANTED42", "planted/Secret+Key@0123"
 PLANTED = (KEY, "planted", "Secret", "0123")
@@ -127,6 +126,8 @@ def test_no_error_holds_a_secret(kind: type[IrnasError]) -> None:
 
 
 def test_no_error_of_a_training_holds_a_secret() -> None:
+    from irnas.training import trial
+
     try:
         raise OSError(f"cannot open s3://{KEY}:{SECRET}@bucket/data")
     except OSError as error:
