@@ -75,10 +75,11 @@ def search(
         TrainingError: too many trainings failed.
     """
     from irnas.workflows import calls
+    from irnas.workflows.opened_run import Run
 
     words = {**settings, "objectives": objectives, "dataset": fspath(dataset), "trials": trials, "epochs": epochs}
     where = {"workers": workers, "gpus": gpus, "executor": executor, "progress": progress}
-    return calls.search(fspath(space), words, None if run is None else fspath(run), where)
+    return Run(calls.search(fspath(space), words, None if run is None else fspath(run), where))
 
 
 def train(
@@ -118,12 +119,13 @@ def train(
         TrainingError: a training failed.
     """
     from irnas.workflows import calls
+    from irnas.workflows.opened_run import Run
 
     names = [networks] if isinstance(networks, str) else list(networks)
     words = {**settings, "dataset": None if dataset is None else fspath(dataset), "split": split, "recipe": recipe}
     words |= {"epochs": epochs, "seeds": seeds}
     where = {"workers": workers, "gpus": gpus, "executor": executor, "progress": progress}
-    return calls.train(fspath(source), names, words, None if run is None else fspath(run), where)
+    return Run(calls.train(fspath(source), names, words, None if run is None else fspath(run), where))
 
 
 def test(

@@ -115,7 +115,8 @@ def test_no_two_modules_import_each_other() -> None:
 
     names, graph = {name_of(path) for path in files()}, dict[str, set[str]]()
     for path in files():
-        found = {n for n in imports(path) if n in names}
+        # Of the package itself only its version and its place are asked; see the test below.
+        found = {n for n in imports(path) if n in names and n != PACKAGE.name}
         # Of "from irnas.data import shards" the module counts, and not the package that it lies in.
         graph[name_of(path)] = {n for n in found if not any(other.startswith(f"{n}.") for other in found)} - {
             name_of(path)
@@ -124,6 +125,16 @@ def test_no_two_modules_import_each_other() -> None:
     while free := {name for name, below in graph.items() if not below & graph.keys()}:
         graph = {name: below for name, below in graph.items() if name not in free}
     assert not graph, f"circles among {sorted(graph)}"
+
+
+def test_nothing_inside_uses_what_users_import() -> None:
+    """``irnas.search`` and its kin stand on top of everything; inside, the package is asked its version and place."""
+    for path in files():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == PACKAGE.name:
+                assert {alias.name for alias in node.names} <= {*ROOMS, "__version__"}, f"{path}:{node.lineno}"
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == PACKAGE.name:
+                assert node.attr in {*ROOMS, "__version__", "__file__"}, f"{path}:{node.lineno}"
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))

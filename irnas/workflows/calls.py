@@ -16,7 +16,6 @@ from irnas.core.text import did_you_mean, parse_si
 from irnas.record.events import Event, Finished, Repeated
 from irnas.record.run import Run as Record
 from irnas.workflows import search_plan
-from irnas.workflows.opened_run import Run
 
 if TYPE_CHECKING:
     from irnas.workflows.execution import Listener, Outcome
@@ -28,8 +27,8 @@ _WHERE = ("address", "workers", "gpus", "memory", "patience", "executor", "progr
 _OF_RECIPE = ("epochs", "batch", "crop", "loss", "lr", "ema", "amp")
 
 
-def search(space: str, words: Mapping[str, Any], uri: str | None, where: Mapping[str, Any]) -> Run:
-    """Run a search; see ``irnas.search``.
+def search(space: str, words: Mapping[str, Any], uri: str | None, where: Mapping[str, Any]) -> str:
+    """Run a search and return where its record is; see ``irnas.search``.
 
     Args:
         space: its space.
@@ -44,13 +43,16 @@ def search(space: str, words: Mapping[str, Any], uri: str | None, where: Mapping
     from irnas.workflows import search as workflow
 
     uri = uri or search_plan.new_uri(settings)
-    return _opened(workflow.search(settings, uri, executor, listener), "search")
+    return _uri_of(workflow.search(settings, uri, executor, listener), "search")
 
 
 def train(
     source: str, names: Sequence[str], words: Mapping[str, Any], uri: str | None, where: Mapping[str, Any]
-) -> Run:
-    """Train networks in full; see ``irnas.train``. Arguments as of ``search``; words as of a ``train.yaml``."""
+) -> str:
+    """Train networks in full and return where the record is; see ``irnas.train``.
+
+    Arguments are as of ``search``, words as of a ``train.yaml``.
+    """
     from irnas.workflows import training_plan
 
     recipe, of_recipe = words.get("recipe"), {word: words.get(word) for word in _OF_RECIPE}
@@ -65,11 +67,11 @@ def train(
     from irnas.workflows import train as workflow
 
     uri = uri or training_plan.new_uri(plan)
-    return _opened(workflow.train(plan, uri, executor, listener), "train")
+    return _uri_of(workflow.train(plan, uri, executor, listener), "train")
 
 
-def resume(uri: str, trials: int | None, dataset: str | None, where: Mapping[str, Any]) -> Run:
-    """Go on with the search or the training at ``uri``."""
+def resume(uri: str, trials: int | None, dataset: str | None, where: Mapping[str, Any]) -> str:
+    """Go on with the search or the training at ``uri``, and return that."""
     is_training = Record.read(uri).settings.is_training
     if is_training and trials is not None:
         raise SettingsError(f"resume of {uri}: got trials {trials}; must be left out: a training has its networks")
@@ -77,10 +79,10 @@ def resume(uri: str, trials: int | None, dataset: str | None, where: Mapping[str
     if is_training:
         from irnas.workflows import train as training
 
-        return _opened(training.resume(uri, executor, listener, dataset), "train")
+        return _uri_of(training.resume(uri, executor, listener, dataset), "train")
     from irnas.workflows import search as searching
 
-    return _opened(searching.resume(uri, trials, executor, listener, dataset), "search")
+    return _uri_of(searching.resume(uri, trials, executor, listener, dataset), "search")
 
 
 def test(
@@ -103,15 +105,15 @@ def test(
     return workflow.test(settings, Listener(warn=_warn, progress=lambda *_: None))
 
 
-def _opened(outcome: Outcome, what: str) -> Run:
-    """The run that ended.
+def _uri_of(outcome: Outcome, what: str) -> str:
+    """Where the record of a run is that ended.
 
     Raises:
         TrainingError: too many of its trainings failed.
     """
     if outcome.gave_up:
         raise TrainingError(f"{what}: got too many failures ({outcome.stop_reason}); must mostly succeed")
-    return Run(outcome.run.uri)
+    return outcome.run.uri
 
 
 def _executor(where: Mapping[str, Any]) -> Executor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -74,7 +75,9 @@ def test_the_commands_work_with_the_template() -> None:
 def test_the_example_is_priced_and_searched_from_python() -> None:
     irnas("irnas spaces new myspace")
     write_example()
-    assert "27" in irnas("irnas cost myspace width=4,dilated=false --input 1x1x1")
+    costs = json.loads(irnas("irnas cost myspace width=4,dilated=false --input 1x16x16 --json"))
+    # What Contrast says of itself, and two for the folded normalisation, of 4 channels.
+    assert costs["elementwise"] == (27 + 2) * 4 * 256
     ((_, code),) = [block for block in BLOCKS[2:] if block[0] == "python"]
     scope: dict[str, object] = {}
     exec(code.replace("epochs=1", "epochs=1, crop=32, input=[1, 48, 48], progress=False"), scope)
