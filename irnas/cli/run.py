@@ -96,41 +96,41 @@ def run(
     limit = loaded.facts.threshold if threshold is None else threshold
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
-    results: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     with progress_bars() as tell:
         for picture, window in _windows(pictures, getattr(loaded.facts, "frames", 1), counts):
             found_hw = loaded.run(window[None], threads)[0]
-            results.append(_facts_of(picture, found_hw, limit))
+            rows.append(_facts_of(picture, found_hw, limit))
             if output is not None:
-                results[-1]["mask"] = _write_mask(output / f"{picture.output}.png", found_hw, limit, probability)
+                rows[-1]["mask"] = _write_mask(output / f"{picture.output}.png", found_hw, limit, probability)
             if boxes:
-                results[-1]["boxes"] = [box.document() for box in find_boxes(found_hw, limit)]
+                rows[-1]["boxes"] = [box.document() for box in find_boxes(found_hw, limit)]
                 if not as_json:
-                    _print_boxes(len(results) - 1, results[-1])
-            tell("images", len(results), len(pictures))
+                    _print_boxes(len(rows) - 1, rows[-1])
+            tell("images", len(rows), len(pictures))
     if as_json:
         read_by = {"counts": [counts.low, counts.high]} if counts else {}
         facts = {"model": str(model), "kernels": loaded.facts.kernels, "threshold": limit, **read_by}
-        typer.echo(json.dumps({**facts, "images": results}))
+        typer.echo(json.dumps({**facts, "images": rows}))
         return
     sources = {
         "threshold": "the model" if threshold is None else "--threshold",
         "counts": "--range" if choice.fixed else "the model" if counts == loaded.facts.counts else "these images",
     }
-    for line in _summarize(results, limit, counts, sources):
+    for line in _summarize(rows, limit, counts, sources):
         # Beside the lines of JSON, which another program may read.
         typer.echo(line, err=boxes)
-    typer.echo(f"{len(results)} images, kernels {loaded.facts.kernels}", err=boxes)
+    typer.echo(f"{len(rows)} images, kernels {loaded.facts.kernels}", err=boxes)
 
 
 def _summarize(
-    results: Sequence[dict[str, Any]], limit: float, counts: ValueRange | None, sources: dict[str, str]
+    rows: Sequence[dict[str, Any]], limit: float, counts: ValueRange | None, sources: dict[str, str]
 ) -> Iterator[str]:
     """What is said below the masks: of each image that got one, and what turned images into masks."""
     from irnas.data.files import legible
     from irnas.runtime.format import HALF
 
-    for each in results:
+    for each in rows:
         if "mask" in each:
             at_half = "" if limit == HALF else f" ({each['pixels_at_half']} at {HALF})"
             pixels = f"{each['pixels']} target pixels{at_half}"
