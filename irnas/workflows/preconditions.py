@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from irnas.core import catalog
 from irnas.core.errors import DataError, SettingsError, SpaceError
+from irnas.core.provenance import code_revision
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Space
 from irnas.data import DEFAULT, Dataset, open_dataset
-from irnas.record.events import Device
+from irnas.record.events import Device, Opened, Resumed
 from irnas.record.run import Run
 
 if TYPE_CHECKING:
@@ -36,6 +38,14 @@ def reopen_dataset(run: Run, moved_to: str | None) -> Dataset:
         where = f" at {moved_to}" if moved_to else ""
         raise SettingsError(f"run {run.uri}: got data revision {dataset.revision}{where}; must be {data.revision}")
     return dataset
+
+
+def warn_of_other_version(run: Run, warn: Callable[[str], None]) -> None:
+    """Say so where another irnas than this one began a run, or went on with it last."""
+    last = next(event for event in reversed(run.events) if isinstance(event, Opened | Resumed))
+    before, now = (revision.removesuffix(".dirty") for revision in (last.code_rev, code_revision()))
+    if before != now:
+        warn(f"run {run.uri}: its record is of irnas {before}, and this is irnas {now}, which goes on with it")
 
 
 def place_moved_to(run: Run, dataset: Dataset) -> str:

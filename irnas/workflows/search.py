@@ -32,6 +32,7 @@ from irnas.workflows.preconditions import (
     require_kind,
     require_same_device,
     require_targets,
+    warn_of_other_version,
 )
 from irnas.workflows.search_plan import CONFIG, to_text
 
@@ -114,6 +115,7 @@ def resume(
         with executor.joined(), ledger.writing():
             # Another search may have gone on with it until now.
             run = Run.of(uri, ledger.events())
+            warn_of_other_version(run, listener.warn)
             pricing.require_same_costs(run, work.price)
             resumed = Resumed(trials=settings.trials, code_rev=code_revision(), data_path=place_moved_to(run, dataset))
             ledger.append(resumed)

@@ -26,7 +26,13 @@ from irnas.training.crop_check import crops_of, require_crop
 from irnas.training.weights import read_weights
 from irnas.workflows.execution import Listener, Outcome, keep_own_code, opening, place_of, work_through
 from irnas.workflows.executor import Executor
-from irnas.workflows.preconditions import place_moved_to, reopen_dataset, require_kind, require_targets
+from irnas.workflows.preconditions import (
+    place_moved_to,
+    reopen_dataset,
+    require_kind,
+    require_targets,
+    warn_of_other_version,
+)
 from irnas.workflows.training_plan import TrainingPlan, read_plan, to_text
 
 CONFIG = "train.yaml"
@@ -92,6 +98,7 @@ def resume(uri: str, executor: Executor, listener: Listener, dataset_at: str | N
     with executor.joined(), ledger.writing():
         # Another process may have gone on with it until now.
         run = Run.of(uri, ledger.events())
+        warn_of_other_version(run, listener.warn)
         moved_to = place_moved_to(run, dataset)
         resumed = Resumed(trials=run.settings.trials, code_rev=code_revision(), data_path=moved_to)
         ledger.append(resumed)

@@ -144,6 +144,7 @@ DAMAGES = (
     Damage("no schema", forge(FINISHED_1, schema=...), (FINISHED_1,), says="got schema None"),
     Damage("an unknown kind", forge(REPORTED_1, kind="danced"), (REPORTED_1,), says="got kind 'danced'"),
     Damage("deep nesting", insert(REPORTED_1, DEEP), says="got no JSON"),
+    Damage("nesting that JSON takes", insert(REPORTED_1, DEEP.replace(b"[" * 49_300, b"").replace(b"]" * 49_300, b""))),
     Damage("a byte lost", put(FINISHED_1, without_quote), (FINISHED_1,)),
     Damage(
         "a byte flipped", put(FINISHED_1, other_digit), (FINISHED_1,), says="do not fit their checksum", is_old=False

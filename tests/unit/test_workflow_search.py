@@ -4,6 +4,7 @@ import contextlib
 import json
 import random
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,21 +16,23 @@ from support.native import library, products  # noqa: F401
 
 import irnas
 from irnas import runtime
+from irnas.cli.search import _print_outcome as print_outcome
 from irnas.cluster.resources import Resources
 from irnas.core import catalog, provenance
 from irnas.core.errors import DataError, ServiceError, SettingsError, TrainingError
 from irnas.core.objective import parse
 from irnas.core.recipe import Budget
-from irnas.core.result import Status
+from irnas.core.result import Result, Status
 from irnas.core.settings import SearchSettings
-from irnas.data import lock
+from irnas.data import cache, lock
 from irnas.deploy.device.profile import load
 from irnas.deploy.export.source import from_run
 from irnas.record.events import Measured
 from irnas.record.ledger import Ledger
 from irnas.record.run import Run
-from irnas.search import pricing
+from irnas.search import local_executor, pricing
 from irnas.training import crop_check
+from irnas.training.trial import Assignment, Report
 from irnas.workflows import execution
 from irnas.workflows import search as search_workflow
 from irnas.workflows.executor import Executor
@@ -403,6 +406,62 @@ def test_a_run_goes_on_where_its_data_moved_to(tmp_path: Path) -> None:
         search_workflow.resume(uri, 2, LOOP, listener, str(another))
     outcome = search_workflow.resume(uri, 2, LOOP, listener, str(after))
     assert [result.status for result in outcome.run.results] == [Status.OK, Status.OK]
+
+
+def test_a_shard_that_is_damaged_meanwhile_ends_the_search_and_fails_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(tiny().root, data)
+    shard = next(data.glob("*.parquet"))
+    whole, train = shard.read_bytes(), local_executor.evaluate
+
+    def damage_after_the_first(assignment: Assignment) -> Iterator[Report | Result]:
+        if assignment.trial == 1:
+            shard.write_bytes(whole[:-1] + b"!")
+            cache.path_of(tiny().manifest).unlink(missing_ok=True)
+        return train(assignment)
+
+    monkeypatch.setattr(local_executor, "evaluate", damage_after_the_first)
+    with pytest.raises(DataError, match="got sha256"):
+        go(run, dataset=str(data), trials=3)
+    before = Run.read(str(run))
+    assert [r.status for r in before.results] == [Status.OK] and "got sha256" in before.end_reason
+    with pytest.raises(DataError, match="got sha256"):
+        search_workflow.resume(str(run), None, LOOP, heard()[0])
+    monkeypatch.setattr(local_executor, "evaluate", train)
+    shard.write_bytes(whole)
+    outcome = search_workflow.resume(str(run), None, LOOP, heard()[0])
+    assert [r.status for r in outcome.run.results] == [Status.OK] * 3 and not outcome.gave_up
+
+
+def test_a_search_in_which_every_trial_failed_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(assignment: Assignment) -> Iterator[Report | Result]:
+        yield assignment.result(Status.FAILED, {}, epochs=0, seconds=0.0, error="E: broken")
+
+    train = local_executor.evaluate
+    monkeypatch.setattr(local_executor, "evaluate", fail)
+    outcome, events = go(tmp_path / "run", trials=2)
+    assert outcome.gave_up and events[-1]["reason"] == "2 of 2 trials failed, 2 with: E: broken"
+    with pytest.raises(TrainingError, match="got too many failures"):
+        print_outcome(outcome)
+    monkeypatch.setattr(local_executor, "evaluate", train)
+    again = search_workflow.resume(str(tmp_path / "run"), 3, LOOP, heard()[0])
+    assert not again.gave_up and again.run.num_done == 1
+
+
+def test_resuming_says_that_another_irnas_wrote_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go(tmp_path / "run", trials=1)
+    opened, *rest = records.documents(tmp_path / "run")
+    said: list[str] = []
+    listener = replace(heard()[0], warn=said.append)
+    search_workflow.resume(str(tmp_path / "run"), 1, LOOP, listener)
+    assert not said
+    records.rewrite(tmp_path / "run", [{**opened, "code_rev": "0.0.9+gabcdef0"}, *rest])
+    search_workflow.resume(str(tmp_path / "run"), 1, LOOP, listener)
+    assert len(said) == 1 and "its record is of irnas 0.0.9+gabcdef0, and this is irnas 0." in said[0]
+    search_workflow.resume(str(tmp_path / "run"), 1, LOOP, listener)
+    assert len(said) == 1, "this one wrote to it last"
 
 
 def test_a_crop_that_no_network_takes_is_refused_first(tmp_path: Path) -> None:
