@@ -59,9 +59,9 @@ def apart(places: Sequence[tuple[float, float]], most: int) -> list[int]:
         side = side * 3 // 4
 
 
-def of_all(shown: int, total: int) -> str:
+def of_all(drawn: int, total: int) -> str:
     """How much of something is shown, for a legend: " (1500 of 9950 drawn)"; nothing where all of it is."""
-    return f" ({shown} of {total} drawn)" if shown < total else ""
+    return f" ({drawn} of {total} drawn)" if drawn < total else ""
 
 
 def cut(text: str) -> str:

@@ -176,7 +176,7 @@ def _ask(uri: str, call: Callable[[], T]) -> T:
     store = _store(uri)
     waits_s = WAITS_S + (LONG_WAITS_S if store in _answered else ())
     try:
-        with patience.told(_public(store)):
+        with patience.report_silence(_public(store)):
             answer = retry(call, waits_s, on=(OSError,), unless=(FileNotFoundError,))
     except FileNotFoundError:
         _answered.add(store)

@@ -178,7 +178,7 @@ class Place:
     def _call(self, operation: str, key: str, **more: Any) -> Any:
         """The answer to a request about one object; None where there is no such object."""
         try:
-            with patience.told(self.uri.rstrip("/")):
+            with patience.report_silence(self.uri.rstrip("/")):
                 return getattr(self._client, operation)(Bucket=self._bucket, Key=self._prefix + key, **more)
         except ClientError as error:
             code = str(error.response["Error"].get("Code"))

@@ -20,7 +20,7 @@ _told: dict[str, float] = {}
 
 
 @contextmanager
-def told(store: str) -> Iterator[None]:
+def report_silence(store: str) -> Iterator[None]:
     """Say that a store is waited for, if the block takes longer than ``NOTICE_S``.
 
     Args:

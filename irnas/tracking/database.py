@@ -62,8 +62,8 @@ def damage_of(database: Path) -> str | None:
         return None
     try:
         with closing(sqlite3.connect(f"file:{_quoted(database)}?mode=rw", timeout=_BUSY_S, uri=True)) as connection:
-            ((verdict, *_),) = connection.execute("PRAGMA quick_check(1)").fetchall()
-            if verdict != "ok":
+            ((answer, *_),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+            if answer != "ok":
                 return "a damaged database"
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             # The first experiment is the last thing that MLflow writes into a new store.

@@ -12,7 +12,11 @@ from typer.main import get_command
 from irnas.cli.app import app
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "search_spaces").glob("*/README.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "search_spaces").glob("*/README.md")),
+]
 
 
 def calls(page: Path) -> list[list[str]]:

@@ -61,16 +61,16 @@ def weights_of(conv: nn.Conv2d, after: Affine | None = None) -> tuple[Vector, Ve
 
 def add_total(draft: Draft, *terms: tuple[int, float]) -> int:
     """Append the sum of maps of one shape, each times a number, in their order."""
-    (x, factor), *rest = terms
+    (x, times), *rest = terms
     channels = draft.channels[x]
-    total = _times(x, channels, factor)
+    total = _times(x, channels, times)
     for tensor, weight in rest:
         total = Term(tensor=draft.mix(total, _times(tensor, channels, weight)), channels=channels)
     return draft.mix(total)
 
 
-def _times(tensor: int, channels: int, factor: float) -> Term:
-    slope = Slope() if factor == 1 else Slope(a=np.full(channels, factor), b=np.zeros(channels))
+def _times(tensor: int, channels: int, times: float) -> Term:
+    slope = Slope() if times == 1 else Slope(a=np.full(channels, times), b=np.zeros(channels))
     return Term(tensor=tensor, channels=channels, slope=slope)
 
 

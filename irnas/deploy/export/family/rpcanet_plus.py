@@ -46,7 +46,7 @@ def _stage(
 
 
 def _minus(terms: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    return [(tensor, -factor) for tensor, factor in terms]
+    return [(tensor, -times) for tensor, times in terms]
 
 
 def _rate(step: nn.Module | None) -> float:
