@@ -138,10 +138,10 @@ def tests_of_run(run: Run) -> Table | None:
 
 def section(run: Run) -> Markup:
     """The tests of a run as HTML; empty where nothing was tested."""
-    table = tests_of_run(run)
-    if table is None:
+    both = tests_of_run(run)
+    if both is None:
         return Markup()
-    head, rows = table
+    head, rows = both
     splits = dict.fromkeys(test.split for test in tested_networks(run))
     read = ", ".join(f"{split}: {run.num_readings(split)}" for split in splits)
     note = (

@@ -15,7 +15,7 @@ _AGAIN_S = 300.0
 """Seconds in which the same store is not told of twice, however many calls wait for it."""
 
 _lock = threading.Lock()
-_told: dict[str, float] = {}
+_said_at: dict[str, float] = {}
 """Store to when it was told of last, in seconds of the monotonic clock."""
 
 
@@ -38,7 +38,7 @@ def report_silence(store: str) -> Iterator[None]:
 def _tell(store: str, silent_s: float) -> None:
     with _lock:
         now = time.monotonic()
-        if now - _told.get(store, -_AGAIN_S) < _AGAIN_S:
+        if now - _said_at.get(store, -_AGAIN_S) < _AGAIN_S:
             return
-        _told[store] = now
+        _said_at[store] = now
     print(f"irnas: {store} has not answered for {silent_s:g} s; it is asked again, for minutes", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The tables of full trainings in docs/bench are what docs/strategies.md says of them, and so is a strategy's row there."""
+"""The tables of full trainings in docs/bench are what docs/strategies.md says of them; so is a strategy's row there."""
 
 from __future__ import annotations
 
