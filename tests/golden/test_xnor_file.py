@@ -1,7 +1,7 @@
-"""A committed .xnor file that must be read, rewritten and run to the same bits for good.
+"""Committed .xnor files that must be read, rewritten and run to the same bits for good.
 
-tiny.xnor is ``support.xnor_file.tiny()`` as version 1.0 writes it. To record it anew is to change the format: then the
-version changes too.
+tiny.xnor is ``support.xnor_file.tiny()`` as version 1.0 writes it, tiny-1.3.xnor is ``tiny_with_vectors()``.
+To record one anew is to change the format: then the version changes too.
 """
 
 from __future__ import annotations
@@ -9,25 +9,33 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from support.xnor_file import tiny
+import pytest
+from support.xnor_file import tiny, tiny_with_vectors
 
 from irnas.runtime import format, reference
 
 FILE = Path(__file__).with_name("tiny.xnor")
 OUTPUT = "5d315219f95b16aa4f51027faf8a55db62bec433544e1f870e53b0a631220b4e"
+FILE_WITH_VECTORS = Path(__file__).with_name("tiny-1.3.xnor")
+OUTPUT_WITH_VECTORS = "0c3d3c3eb7a89fd8f404fd4ce7a931f564749e9c7dd13e503c3554e979c5a5df"
 
 
-def test_the_committed_file_is_what_is_written_today() -> None:
+def test_the_committed_files_are_what_is_written_today() -> None:
     assert FILE.read_bytes() == format.write(tiny())
+    assert FILE_WITH_VECTORS.read_bytes() == format.write(tiny_with_vectors())
 
 
-def test_the_committed_file_is_rewritten_byte_by_byte() -> None:
-    assert format.write(format.read(FILE.read_bytes())) == FILE.read_bytes()
+@pytest.mark.parametrize("file", [FILE, FILE_WITH_VECTORS], ids=["1.0", "1.3"])
+def test_a_committed_file_is_rewritten_byte_by_byte(file: Path) -> None:
+    assert format.write(format.read(file.read_bytes())) == file.read_bytes()
 
 
-def test_its_run_gives_the_recorded_bits() -> None:
-    model = reference.load(FILE)
-    assert model.reference.output_sha256 == OUTPUT
+@pytest.mark.parametrize(
+    ("file", "output"), [(FILE, OUTPUT), (FILE_WITH_VECTORS, OUTPUT_WITH_VECTORS)], ids=["1.0", "1.3"]
+)
+def test_its_run_gives_the_recorded_bits(file: Path, output: str) -> None:
+    model = reference.load(file)
+    assert model.reference.output_sha256 == output
     assert reference.verify(model)
 
 
