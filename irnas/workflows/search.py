@@ -22,7 +22,7 @@ from irnas.search.session import Append, Session
 from irnas.search.stage import Stage
 from irnas.search.strategy import Price, SearchProblem
 from irnas.search.strategy.catalogue import make_strategy
-from irnas.training.crop_check import require_fitting_crop
+from irnas.training.crop_check import require_fitting_crop, require_images_for_crops
 from irnas.workflows.execution import Listener, Outcome, keep_own_code, opening, place_of, work_through
 from irnas.workflows.executor import Executor
 from irnas.workflows.preconditions import (
@@ -77,6 +77,7 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
         require_targets(dataset, settings)
         dvc_digest = lock.dvc_digest_or_raise(dataset.root)
         work = _work(settings, space, dataset, ledger, target)
+        require_images_for_crops(dataset, settings)
         require_fitting_crop(space, settings)
         opened = _opening(work, listener, dvc_digest)
         # Joined first: a cluster that is not there, or has no room, leaves no folder behind.

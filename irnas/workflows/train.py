@@ -22,7 +22,7 @@ from irnas.record.run import Run
 from irnas.search import pricing
 from irnas.search.assign import start_uri
 from irnas.search.trainings import Trainings
-from irnas.training.crop_check import crops_of, require_crop
+from irnas.training.crop_check import crops_of, require_crop, require_images_for_crops
 from irnas.training.weights import read_weights
 from irnas.workflows.execution import Listener, Outcome, keep_own_code, opening, place_of, work_through
 from irnas.workflows.executor import Executor
@@ -61,6 +61,7 @@ def train(plan: TrainingPlan, uri: str, executor: Executor, listener: Listener) 
     dataset = open_dataset(plan.settings.dataset, progress=listener.progress)
     settings = with_splits(replace(plan.settings, trials=len(plan.networks)), dataset)
     require_targets(dataset, settings)
+    require_images_for_crops(dataset, settings)
     dvc_digest = lock.dvc_digest_or_raise(dataset.root)
     for network in plan.networks:
         for crop in crops_of(settings.budget, settings.recipe):
