@@ -70,16 +70,6 @@ def find_folder(space: str) -> Path:
     raise SpaceError(f"space: got {space!r}; one of {', '.join(list_names())}, or a folder with a space.yaml{hint}")
 
 
-def is_shipped(space: str) -> bool:
-    """Whether a space, or each of those that commas join, comes with irnas.
-
-    Raises:
-        SpaceError: there is no such space.
-    """
-    folders = [find_folder(name.strip()).resolve() for name in space.split(",")]
-    return all(folder.parent in {root.resolve() for root in _roots()} for folder in folders)
-
-
 def load(space: str) -> Space:
     """Load the space of that name or path; names joined by commas make the union of their spaces.
 
