@@ -35,6 +35,7 @@ def test_it_is_a_notebook_as_jupyter_reads_one_and_keeps_no_output() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:run .*, and this is irnas:UserWarning")  # a commit while it runs
 def test_it_runs_from_its_first_cell_to_its_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

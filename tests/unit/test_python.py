@@ -113,6 +113,7 @@ def test_a_test_is_recorded_and_counted(run: irnas.Run) -> None:
     assert irnas.open(run.uri).record.num_readings("test") == 2
 
 
+@pytest.mark.filterwarnings("ignore:run .*, and this is irnas:UserWarning")  # a commit while it runs
 def test_a_run_is_opened_and_gone_on_with(run: irnas.Run, capsys: pytest.CaptureFixture[str]) -> None:
     again = irnas.open(run.uri)
     assert again.trials == run.trials
