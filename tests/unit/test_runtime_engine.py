@@ -15,7 +15,7 @@ import pytest
 from support import xnor
 from support.engine import WAYS, assert_same, block, constants_of, ended, model, stem
 from support.native import aarch64_command, library, products, run  # noqa: F401
-from support.xnor_file import BROKEN, bits, numbers, tiny, tiny_with_counts, tiny_with_threshold
+from support.xnor_file import BROKEN, bits, numbers, tiny, tiny_with_counts, tiny_with_threshold, tiny_with_vectors
 
 from irnas.core import catalog
 from irnas.core.errors import DataError, ExportError, FormatError, SettingsError
@@ -236,7 +236,7 @@ def test_the_library_is_small(library: Path) -> None:  # noqa: F811
 def test_from_the_inside(products: Path, tmp_path: Path) -> None:  # noqa: F811
     """No allocation while running, no byte outside a row, no surprise from damaged files: tests/native."""
     path = tmp_path / "tiny.xnor"
-    for of_file in (tiny(), tiny_with_counts(), tiny_with_threshold()):
+    for of_file in (tiny(), tiny_with_counts(), tiny_with_threshold(), tiny_with_vectors()):
         path.write_bytes(format.write(of_file))
         assert run([str(products / "xnor-test"), str(path)]).endswith("good\n")
 
