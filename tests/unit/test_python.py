@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from support.datasets import tiny
@@ -182,3 +184,15 @@ def test_failures_are_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("irnas.workflows.search.search", give_up)
     with pytest.raises(TrainingError, match=r"^search: got too many failures \(5 of 5 failed\)"):
         irnas.search("biisnet", run=uri, **SMALL)
+
+
+def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    small = ", ".join(f"{name}={value!r}" for name, value in {**SMALL, "dataset": str(tiny().root)}.items())
+    code = re.sub(r"trials=4, epochs=2", f"trials=1, axes={{'base': [4], 'stages': 2}}, {small}", block)
+    assert code != block
+    monkeypatch.chdir(tmp_path)
+    names = {"frames": np.zeros((2, 64, 64), np.uint8)}
+    exec(code, names)
+    assert names["probability_nhw"].shape == (2, 64, 64) and (tmp_path / "winner.xnor").exists()
