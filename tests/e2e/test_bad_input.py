@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 from support.datasets import tiny
-from support.runs import space_folder, write_run
 
 from irnas.cli import main
 
 SEARCH = ("search", "--executor", "loop", "--trials", "1", "--epochs", "1")
 
-# What is typed after these words, and what must be said; DATA and RUN stand for a small data set and a small run.
+# What is typed after these words, and what must be said; DATA stands for a small data set.
 NUMBERS = [
     *((f"--memory {text}", "--memory: got") for text in ("nan", "inf", "-1", "1e400", "0", "9e99", "4X")),
     *((f"--workers {text}", "--workers: got") for text in ("-1", "0", "999999999")),
@@ -59,12 +58,6 @@ PLACES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("runs")
-    return write_run(folder / "one", space_folder(folder), trials=2)
-
-
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with files that are none."""
@@ -103,13 +96,7 @@ def test_a_number_that_is_none_or_beyond_all_bounds(
 
 @pytest.mark.parametrize(("typed", "message"), PLACES, ids=[typed[:60] for typed, _ in PLACES])
 def test_a_place_that_cannot_be_used(
-    here: Path,
-    run_folder: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    typed: str,
-    message: str,
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: str, message: str
 ) -> None:
-    names = {"DATA": str(tiny().root), "RUN": run_folder}
-    words = [names.get(word, word) for word in typed.split(" ")]
-    assert names.get(message, message) in refused(words, monkeypatch, capsys)
+    words = [str(tiny().root) if word == "DATA" else word for word in typed.split(" ")]
+    assert message in refused(words, monkeypatch, capsys)

@@ -42,8 +42,8 @@ HEAVY = {
 # A command or an option is a promise: add to this list on purpose, and never take from it without a word in CHANGELOG.
 SEARCH = (
     "--address --amp --axis --batch --budget --config --crop --dataset --device --ema --epochs --executor "
-    "--finalists --gpus --grace-period --input --loss --lr --max-bytes --max-elementwise --max-latency-ms --max- "
-    "macs --max-ops --max-params --memory --objective --patience --preset --recipe --resume --run --seed --seeds "
+    "--finalists --gpus --grace-period --input --loss --lr --max-bytes --max-elementwise --max-latency-ms "
+    "--max-macs --max-ops --max-params --memory --objective --patience --preset --recipe --resume --run --seed --seeds "
     "--space --strategy --threads --trials --warm-start --workers --worth"
 )
 # What version 0.1 called them; they go with the version after this one.
@@ -68,7 +68,7 @@ COMMANDS = {
     "export": "--dataset --images --input --json --output --seed",
     "import-weights": "--json --output --space",
     "bench": "--json --kernels --rivals --seconds --size --threads",
-    "run": "--json --kernels --output --probability --range --threads --threshold",
+    "run": "--boxes --json --kernels --output --probability --range --threads --threshold",
     "publish": "--endpoint-url --export --json",
     "fetch": "--endpoint-url --json --output",
     "spaces": "--json",
