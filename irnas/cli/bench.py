@@ -11,6 +11,7 @@ import typer
 
 from irnas.cli.arguments import finite
 from irnas.core.errors import SettingsError
+from irnas.core.recipe import at_least
 
 if TYPE_CHECKING:
     from irnas.deploy.bench.contest import Contest
@@ -29,7 +30,7 @@ def bench(
     ] = "256x256",
     threads: Annotated[str, typer.Option(metavar="N,...", help="Threads of every engine.")] = "1",
     seconds: Annotated[
-        float, typer.Option(min=0.0, callback=finite, help="Time to spend, at least; warming up comes on top.")
+        float, typer.Option(callback=finite, help="Time to spend, at least; warming up comes on top.")
     ] = 10.0,
     kernels: Annotated[
         str | None, typer.Option(metavar="NAME,...|all", help="Kernel sets of the engine.", show_default="the best")
@@ -64,6 +65,7 @@ def bench(
     """
     from irnas.deploy.bench import contest, subject
 
+    at_least("--seconds", seconds, 0)
     counts = _parse_threads(threads)
     height, width = contest.parse_size(size, "--size")
     order = contest.Order(
