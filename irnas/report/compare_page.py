@@ -7,7 +7,7 @@ import itertools
 import plotly.graph_objects as go
 
 from irnas.core.objective import Objective
-from irnas.report import look, markup, script
+from irnas.report import frame, look, markup, script
 from irnas.report.compare import Comparison, Side, figures
 from irnas.report.figure import Pair, step_shape
 from irnas.report.markup import Markup, fill
@@ -27,17 +27,8 @@ def html(comparison: Comparison) -> str:
     settings = [[name, *values] for name, values in comparison.differing.items()]
     body = _table(["setting", *(side.run.name for side in comparison.sides)], settings) if settings else "None."
     parts.append(fill("<section><h2>Settings that differ</h2>{body}</section>", body=body))
-    return fill(
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>irnas: {names}</title>'
-        '<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><style>{css}</style></head>\n'
-        "<body><main><header><h1>{names}</h1></header>{parts}</main>{scripts}</body></html>\n",
-        names=names,
-        policy=Markup(script.policy()),
-        css=Markup(look.CSS),
-        parts=markup.join(parts, "\n"),
-        scripts=script.scripts(),
-    )
+    head = fill("<header><h1>{names}</h1></header>", names=names)
+    return frame.page(names, markup.join([head, *parts], "\n"))
 
 
 def _note(comparison: Comparison) -> Markup:

@@ -9,6 +9,7 @@ from irnas.record.run import Run
 from irnas.report import (
     curve,
     figure,
+    frame,
     image,
     importance,
     look,
@@ -46,20 +47,13 @@ def html(run: Run, references: Sequence[Reference], absent: str = "", *, images:
     sections = (fill(section, name=name, title=title, body=body) for name, title, body in present)
     links = (fill('<a href="#{name}">{title}</a>', name=name, title=title) for name, title, _ in present)
     title = f"{run.space.name} on {run.opened.data.name}"
-    return fill(
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>irnas: {title}</title>'
-        '<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><style>{css}</style></head>\n'
-        "<body><main>\n{head}\n<nav>{links}</nav>\n{sections}\n</main>{scripts}</body></html>\n",
-        title=title,
-        # Of ours, and with quotes that an attribute in double quotes takes as they are.
-        policy=Markup(script.policy()),
-        css=Markup(look.CSS),
+    body = fill(
+        "\n{head}\n<nav>{links}</nav>\n{sections}\n",
         head=_head(run, title),
         links=markup.join(links),
         sections=markup.join(sections, "\n"),
-        scripts=script.scripts(),
     )
+    return frame.page(title, body)
 
 
 def _parts_of_search(run: Run, references: Sequence[Reference], absent: str, *, images: bool) -> list[Part]:

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 NOTICE_S = 8.0
-"""Seconds of silence after which a wait is told."""
+"""Seconds of silence after which a wait is reported."""
 
 _AGAIN_S = 300.0
-"""Seconds in which the same store is not told of twice, however many calls wait for it."""
+"""Seconds in which the same store is not reported twice, however many calls wait for it."""
 
 _lock = threading.Lock()
 _said_at: dict[str, float] = {}
-"""Store to when it was told of last, in seconds of the monotonic clock."""
+"""When each store was last reported, in seconds of the monotonic clock."""
 
 
 @contextmanager

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
-import yaml
-
-from irnas import __version__, storage
 from irnas.core import catalog
 from irnas.core.errors import SettingsError
 from irnas.core.objective import parse
@@ -23,6 +20,7 @@ from irnas.core.settings import SearchSettings, TotalBudget
 from irnas.core.space import Space
 from irnas.core.strategies import LISTED
 from irnas.core.text import did_you_mean, duration_option, parse_duration, parse_si
+from irnas.workflows import settings_file
 
 CONFIG = "search.yaml"
 """What a search is to do, in its folder."""
@@ -76,11 +74,10 @@ def to_text(settings: SearchSettings) -> str:
         "warm_start": settings.warm_start,
         "input": list(settings.cost_input),
         **{name: getattr(settings.budget, name) for name in _OF_BUDGET},
-        "recipe": _plain(asdict(settings.recipe)),
+        "recipe": settings.recipe.document(),
     }
     document = {word: words[word] for word in _WORDS if words[word] not in (None, {}, "")}
-    head = f"# Written by irnas {__version__}. To search the same again: irnas search --config {CONFIG}\n"
-    return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return settings_file.to_text(document, f"To search the same again: irnas search --config {CONFIG}")
 
 
 def read_settings(uri: str) -> SearchSettings:
@@ -90,15 +87,7 @@ def read_settings(uri: str) -> SearchSettings:
         SettingsError: there is no such file, or it holds something else.
         SpaceError: it names a space, an axis or a value that is none.
     """
-    content = storage.read(uri)
-    if content is None:
-        raise SettingsError(f"config {uri}: got no such file; must be a {CONFIG}")
-    try:
-        document = yaml.safe_load(content.decode(errors="replace"))
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{uri}: got text that is no YAML ({str(error).splitlines()[0]}); must be YAML") from None
-    if not isinstance(document, Mapping):
-        raise SettingsError(f"{uri}: got {type(document).__name__}; must be a mapping, as {CONFIG} of a search is")
+    document = settings_file.parse(settings_file.read(uri, CONFIG), uri, f"{CONFIG} of a search")
     return make_settings(document, f"{uri}, ")
 
 
@@ -194,9 +183,3 @@ def _input(sides: Any, where: str) -> tuple[int, int, int]:
         raise SettingsError(f"{where}input: got {list(sides)}; must be [channels, height, width]")
     channels, height, width = sides
     return channels, height, width
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value

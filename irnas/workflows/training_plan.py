@@ -9,12 +9,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import yaml
-
-from irnas import __version__, storage
 from irnas.core import catalog, recipes
 from irnas.core.errors import SettingsError, SpaceError
 from irnas.core.objective import RUNTIME
@@ -26,6 +23,7 @@ from irnas.core.strategies import LISTED
 from irnas.data import DEFAULT
 from irnas.record.ledger import Ledger
 from irnas.record.run import Run
+from irnas.workflows import settings_file
 from irnas.workflows.networks import Network, find_networks
 
 SPLIT = "train"
@@ -170,10 +168,9 @@ def to_text(plan: TrainingPlan) -> str:
         **{word: getattr(settings, name) for word, name in _FROM_SETTINGS.items()},
         **{word: getattr(settings.budget, word) for word in _FROM_BUDGET},
         "input": list(settings.cost_input),
-        "recipe": _plain(asdict(settings.recipe)),
+        "recipe": settings.recipe.document(),
     }
-    head = f"# Written by irnas {__version__}. To train the same again: irnas train --config train.yaml\n"
-    return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return settings_file.to_text(document, "To train the same again: irnas train --config train.yaml")
 
 
 def read_plan(uri: str) -> TrainingPlan:
@@ -183,10 +180,7 @@ def read_plan(uri: str) -> TrainingPlan:
         SettingsError: there is no such file, or it holds something else.
         SpaceError: it names a space, an axis or a value that is none.
     """
-    content = storage.read(uri)
-    if content is None:
-        raise SettingsError(f"config {uri}: got no such file; must be a train.yaml")
-    return parse_plan(content.decode(errors="replace"), uri)
+    return parse_plan(settings_file.read(uri, "train.yaml"), uri)
 
 
 def parse_plan(text: str, where: str) -> TrainingPlan:
@@ -196,10 +190,7 @@ def parse_plan(text: str, where: str) -> TrainingPlan:
         SettingsError: the text is none.
         SpaceError: it names a space, an axis or a value that is none.
     """
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{where}: got text that is no YAML ({str(error).splitlines()[0]}); must be YAML") from None
+    document = settings_file.parse(text, where, "train.yaml of a training")
     _check(document, where)
     entries = document["networks"]
     networks = [network for entry in entries for network in _networks(entry, document.get("space", ""), where)]
@@ -215,12 +206,8 @@ def parse_plan(text: str, where: str) -> TrainingPlan:
     return TrainingPlan(settings=settings, networks=tuple(networks))
 
 
-def _check(document: object, where: str) -> None:
+def _check(document: Mapping[str, Any], where: str) -> None:
     """Refuse what is no plan, before anything of it is used."""
-    if not isinstance(document, dict):
-        raise SettingsError(
-            f"{where}: got {type(document).__name__}; must be a mapping, as train.yaml of a training is"
-        )
     for word, value in document.items():
         if word not in _WORDS:
             raise SettingsError(f"{where}: got {word!r}; one of {', '.join(_WORDS)}")
@@ -258,9 +245,3 @@ def _recipe(document: Any, space: str, where: str) -> tuple[Budget, Recipe]:
         return load_recipe(space, document)
     _, recipe = parse_recipe(document, f"{where}, recipe")
     return replace(BUDGET, **{word: document[word] for word in _FROM_BUDGET if word in document}), recipe
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value

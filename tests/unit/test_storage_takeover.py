@@ -25,7 +25,7 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(files, "WAITS_S", (0.0,))
     monkeypatch.setattr(files, "LONG_WAITS_S", ())
-    monkeypatch.setattr(patience, "_told", {})
+    monkeypatch.setattr(patience, "_said_at", {})
 
 
 @pytest.fixture(scope="module")
