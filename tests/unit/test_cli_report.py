@@ -18,7 +18,7 @@ from irnas.cli import front, report, track, ui, why
 from irnas.core.errors import IrnasError, SettingsError
 from irnas.core.result import Status
 from irnas.record.run import Run
-from irnas.tracking import client
+from irnas.tracking import client, database
 
 app = typer.Typer()
 app.command("front")(front.front)
@@ -137,7 +137,7 @@ def test_a_run_that_is_not_there_is_a_user_error(tmp_path: Path, words: tuple[st
 
 
 def test_rebuild_says_what_it_did(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "rebuild", lambda uri: ("sqlite:///there.db", 14))
+    monkeypatch.setattr(client, "rebuild", lambda uri, **_: ("sqlite:///there.db", 14))
     assert call("track", "rebuild", run) == f"{run}: the search and its 14 trials are in sqlite:///there.db\n"
 
 
@@ -145,7 +145,7 @@ def test_ui_serves_the_store_on_this_machine_only(tmp_path: Path, monkeypatch: p
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     started: list[Any] = []
     monkeypatch.setattr(os, "execv", lambda path, words: started.append((path, words)))
-    (tmp_path / client.DATABASE).touch()
+    database.prepare(database.sqlite_uri(tmp_path / database.DATABASE), pytest.fail, may_replace=True)
     text = call("ui", str(tmp_path), "--port", "5055")
     assert "http://127.0.0.1:5055" in text
     ((path, words),) = started
@@ -153,7 +153,7 @@ def test_ui_serves_the_store_on_this_machine_only(tmp_path: Path, monkeypatch: p
     text = " ".join(words)
     assert "mlflow server" in text
     assert "--host 127.0.0.1 --port 5055" in text
-    assert f"--backend-store-uri sqlite:///{tmp_path / client.DATABASE}" in text
+    assert f"--backend-store-uri sqlite:///{tmp_path / database.DATABASE}" in text
 
 
 def test_ui_without_a_store_is_a_user_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
