@@ -32,7 +32,7 @@ def baseline(
     ] = "10sigma",
     preset: Annotated[str, typer.Option(help="Whose metric definitions to use.")] = "basicirstd",
     images: Annotated[
-        int | None, typer.Option(min=1, help="Only so many images of a split, evenly spread.", show_default="all")
+        int | None, typer.Option(help="Only so many images of a split, evenly spread.", show_default="all")
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the figures to this JSON file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -141,6 +141,7 @@ def test_rebuild_says_what_it_did(run: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert call("track", "rebuild", run) == f"{run}: the search and its 14 trials are in sqlite:///there.db\n"
 
 
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
 def test_ui_serves_the_store_on_this_machine_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     started: list[Any] = []
