@@ -27,8 +27,8 @@ def html(comparison: Comparison) -> str:
     settings = [[name, *values] for name, values in comparison.differing.items()]
     body = _table(["setting", *(side.run.name for side in comparison.sides)], settings) if settings else "None."
     parts.append(fill("<section><h2>Settings that differ</h2>{body}</section>", body=body))
-    head = fill("<header><h1>{names}</h1></header>", names=names)
-    return frame.page(names, markup.join([head, *parts], "\n"))
+    title = fill("<header><h1>{names}</h1></header>", names=names)
+    return frame.page(names, markup.join([title, *parts], "\n"))
 
 
 def _note(comparison: Comparison) -> Markup:
