@@ -159,6 +159,8 @@ class Recipe:
     brightness is gain and offset."""
     paste: float = 0.0
     """Share of the crops into which a target of another image is pasted; 0..1."""
+    clutter: float = 0.0
+    """Share of the crops into which a bright or dark frame, bars or a shore are drawn, as background; 0..1."""
     late: Late | None = None
     """A last stretch on larger crops; None for none."""
     statistics_images: int = 128
@@ -175,7 +177,9 @@ class Recipe:
             if not 0 <= getattr(self, name) < 1:
                 raise SettingsError(f"recipe.{name}: got {getattr(self, name)}; must be at least 0 and below 1")
         self._check_rates()
-        _check_shares("recipe", {name: getattr(self, name) for name in ("warmup", "ema", "target_share", "paste")})
+        _check_shares(
+            "recipe", {name: getattr(self, name) for name in ("warmup", "ema", "target_share", "paste", "clutter")}
+        )
         within("recipe.weight_decay", self.weight_decay, 0, _MAX_WEIGHT)
         within("recipe.pos_weight", self.pos_weight, 0, _MAX_WEIGHT)
         within("recipe.statistics_images", self.statistics_images, 0, _MAX_IMAGES)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from irnas.core.errors import DataError
+from irnas.data.clutter import draw_clutter
 from irnas.data.dataset import Split
 from irnas.data.paste import cut_target, paste_target
 from irnas.data.resize import resize_image, resize_mask
@@ -36,6 +37,7 @@ class _Cutting:
     flips: bool
     brightness: bool
     paste: float
+    clutter: float
     whole_images: bool
     mirror: bool
     frames: int
@@ -58,6 +60,7 @@ def batches(
     flips: bool = True,
     brightness: bool = True,
     paste: float = 0.0,
+    clutter: float = 0.0,
     whole_images: bool = False,
     mirror: bool = False,
     frames: int = 1,
@@ -79,21 +82,23 @@ def batches(
         flips: flip and rotate crops, all 8 ways.
         brightness: jitter gain and offset.
         paste: share of the crops into which a target of any image of the split is laid; see irnas.data.paste.
+        clutter: share of the crops into which a bright or dark structure is drawn; see irnas.data.clutter.
         whole_images: resize every image to crop x crop instead of cutting and padding.
         mirror: fill up with mirror images of the image, and of its mask, instead of zeros.
         frames: of the window that each image ends, oldest first; all are cut and turned alike.
 
     Raises:
-        DataError: a batch, a crop or frames below 1, a share outside 0..1, or targets to be laid into windows.
+        DataError: a batch, a crop or frames below 1, a share outside 0..1, or windows into which
+            something is to be laid.
     """
     for what, value in (("batch", batch), ("crop", crop), ("frames", frames)):
         if value < 1:
             raise DataError(f"loader {what}: got {value}; must be at least 1")
-    for what, share in (("target_share", target_share), ("paste", paste)):
+    for what, share in (("target_share", target_share), ("paste", paste), ("clutter", clutter)):
         if not 0 <= share <= 1:
             raise DataError(f"loader {what}: got {share}; must be in 0..1")
-    if paste and frames > 1:
-        raise DataError(f"loader paste: got windows of {frames} frames; must be single images, or 0")
+    if (paste or clutter) and frames > 1:
+        raise DataError(f"loader paste and clutter: got windows of {frames} frames; must be single images, or 0")
     cutting = _Cutting(
         split=split,
         crop=crop,
@@ -101,6 +106,7 @@ def batches(
         flips=flips,
         brightness=brightness,
         paste=paste,
+        clutter=clutter,
         whole_images=whole_images,
         mirror=mirror,
         frames=frames,
@@ -109,8 +115,9 @@ def batches(
 
 
 def _batches(cutting: _Cutting, batch: int, seeds: tuple[int, int]) -> Iterator[Batch]:
-    # What is pasted has a chance of its own, so that all else is drawn as without it.
-    rng, paste_rng = np.random.default_rng(seeds), np.random.default_rng([*seeds, 1])
+    # What is laid in has chances of its own, so that all else is drawn as without it.
+    rng = np.random.default_rng(seeds)
+    paste_rng, clutter_rng = (np.random.default_rng([*seeds, stream]) for stream in (1, 2))
     count, crop = len(cutting.split), cutting.crop
     order = rng.permutation(count).tolist()
     # All draws of the pass at once: a generator call per number would cost more than the copies.
@@ -121,7 +128,7 @@ def _batches(cutting: _Cutting, batch: int, seeds: tuple[int, int]) -> Iterator[
         x_nchw = np.zeros((len(indices), cutting.frames, crop, crop), dtype=np.float32)
         y_nchw = np.zeros((len(indices), 1, crop, crop), dtype=np.uint8)
         for place, (i, draw) in enumerate(zip(indices, draws[chosen], strict=True)):
-            _write_crop(cutting, i, draw, paste_rng, x_nchw[place], y_nchw[place, 0])
+            _write_crop(cutting, i, draw, (paste_rng, clutter_rng), x_nchw[place], y_nchw[place, 0])
         yield x_nchw, y_nchw
 
 
@@ -129,11 +136,11 @@ def _write_crop(
     cutting: _Cutting,
     i: int,
     draw: _Draw,
-    paste_rng: np.random.Generator,
+    rngs: tuple[np.random.Generator, np.random.Generator],
     x_chw: npt.NDArray[np.float32],
     y_hw: Bytes,
 ) -> None:
-    """Write a crop of image ``i`` to zeroed arrays."""
+    """Write a crop of image ``i`` to zeroed arrays; ``rngs`` are the chances of what is pasted, and of clutter."""
     split = cutting.split
     images, mask = split.window(i, cutting.frames), split.mask(i)
     if not cutting.whole_images:
@@ -141,8 +148,11 @@ def _write_crop(
         images, mask = [image[window] for image in images], mask[window]
         if cutting.mirror:
             images, mask = [_mirrored(image, cutting.crop) for image in images], _mirrored(mask, cutting.crop)
-    if cutting.paste and paste_rng.random() < cutting.paste:
-        images, mask = _with_target(split, images, mask, paste_rng)
+    if cutting.paste and rngs[0].random() < cutting.paste:
+        images, mask = _with_target(split, images, mask, rngs[0])
+    if cutting.clutter and rngs[1].random() < cutting.clutter:
+        images = [images[0].copy()]
+        draw_clutter(images[0], mask, rngs[1])
     if cutting.whole_images:
         images, mask = [resize_image(image, cutting.crop) for image in images], resize_mask(mask, cutting.crop)
     if cutting.flips:

@@ -232,6 +232,7 @@ class _Training:
             whole_images=self.recipe.whole_images,
             mirror=self.recipe.fill == "mirror",
             paste=self.recipe.paste,
+            clutter=self.recipe.clutter,
             frames=traits.frames(self.model),
         )
 
