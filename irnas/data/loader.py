@@ -97,8 +97,9 @@ def batches(
     for what, share in (("target_share", target_share), ("paste", paste), ("clutter", clutter)):
         if not 0 <= share <= 1:
             raise DataError(f"loader {what}: got {share}; must be in 0..1")
-    if (paste or clutter) and frames > 1:
-        raise DataError(f"loader paste and clutter: got windows of {frames} frames; must be single images, or 0")
+    for what, share in (("paste", paste), ("clutter", clutter)):
+        if share and frames > 1:
+            raise DataError(f"loader {what}: got windows of {frames} frames; must be single images, or 0")
     cutting = _Cutting(
         split=split,
         crop=crop,

@@ -157,6 +157,8 @@ def test_crops_are_drawn_as_without_pasting() -> None:
     assert 5 < num_pasted < 40
 
 
-def test_windows_take_no_pasted_targets() -> None:
-    with pytest.raises(DataError, match=r"^loader paste: got windows of 2 frames; must be single images, or 0"):
-        batches(tiny().split("fit"), batch=2, crop=16, seed=0, epoch=0, paste=0.5, frames=2)
+@pytest.mark.parametrize("what", ["paste", "clutter"])
+def test_nothing_is_laid_into_windows(what: str) -> None:
+    options = {"batch": 2, "crop": 16, "seed": 0, "epoch": 0, what: 0.5}
+    with pytest.raises(DataError, match=f"^loader {what}: got windows of 2 frames; must be single images, or 0"):
+        batches(tiny().split("fit"), frames=2, **options)
