@@ -74,7 +74,7 @@ class BinaryConv2d(nn.Module):
 
     def convolve(self, signs: Tensor) -> Tensor:
         """What follows the sign: [N, in, H, W] of +-1 to [N, out, H/stride, W/stride]."""
-        is_fast = self.training and fused.is_on()
+        is_fast = fused.takes_part(self)
         method = fast_binarize if is_fast else binarize
         bits, scale, shift = method(self.weight, self.binarizer, self.weight_sign)
         scale = self.scale if scale is None else scale
@@ -152,7 +152,7 @@ class DotBinaryConv2d(nn.Module):
         """The factor of each channel, [1, c, 1, 1]: two distinct values."""
         sign, latent = self.weight_sign, self.weight.view(1, -1, 1, 1)
         is_adabin = self.norm == "rms" and self.through and sign.log_k.numel() == 1
-        if self.training and is_adabin and sign.estimator in fused.ESTIMATORS and fused.suits(latent):
+        if fused.takes_part(self) and is_adabin and sign.estimator in fused.ESTIMATORS and fused.suits(latent):
             # One filter whose taps are the channels.
             return fused.adabin(latent, sign.log_k, sign.estimator, sign.at_zero, TINY)
         shift = latent.mean()

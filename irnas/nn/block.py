@@ -133,7 +133,7 @@ class Layer(nn.Module):
 
     def forward(self, x_nchw: Tensor, *, share: float = 1.0, plus_nchw: Tensor | None = None) -> Tensor:
         """[N, c, H, W] to [N, out, H/stride, W/stride]; ``share`` of that plus another map, where that is asked for."""
-        if self.training and fused.suits(x_nchw) and fused.is_even(x_nchw):
+        if fused.takes_part(self) and fused.suits(x_nchw) and fused.is_even(x_nchw):
             y_nchw = self._dot_fused(x_nchw, share, plus_nchw)
             if y_nchw is not None:
                 return y_nchw
@@ -293,7 +293,7 @@ class Up(nn.Module):
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         """[N, out, H, W] to [N, c, 2H, 2W]."""
-        if self.average is not None and self.training and fused.suits(x_nchw):
+        if self.average is not None and fused.takes_part(self) and fused.suits(x_nchw):
             # Channels are interpolated alone, and the map that is split is smaller ahead of it.
             parts = [self.scale(fused.laid_out(part)) for part in x_nchw.chunk(2, 1)]
             return _average(self.average, self.units, parts)
@@ -304,9 +304,10 @@ class Up(nn.Module):
 
 
 def _average(average: nn.Module, units: nn.ModuleList, maps: list[Tensor]) -> Tensor:
-    """The average of what two units make of a map each; in training the second layer adds its half to the first's."""
+    """The average of what two units make of a map each; fused, the second layer adds its half to the first's."""
     first, second = units
-    is_fused = isinstance(first, Layer) and isinstance(second, Layer) and second.training and fused.suits(maps[1])
+    are_layers = isinstance(first, Layer) and isinstance(second, Layer)
+    is_fused = are_layers and fused.takes_part(second) and fused.suits(maps[1])
     if is_fused and maps[0].shape == maps[1].shape:
         y_nchw: Tensor = second(maps[1], share=0.5, plus_nchw=first(maps[0], share=0.5))
     else:

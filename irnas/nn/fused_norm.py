@@ -1,4 +1,4 @@
-"""Batch normalisation and what stands around it in a binary layer, fused as in fused.py, for training on a CPU.
+"""Batch normalisation and what stands around it in a binary layer, fused as in fused.py, on a CPU.
 
 A layer that scales each channel, normalises it and bends it is one line with a bend in each channel once the moments
 are known. So one walk over the map gives the moments and another the output, where plain modules take about ten. The
@@ -18,16 +18,17 @@ from irnas.nn.channel import MaxOut, RPReLU
 
 
 def suits(norm: nn.Module, x_nchw: Tensor) -> TypeGuard[nn.BatchNorm2d]:
-    """Whether the kernels can stand for this module in training on this map.
+    """Whether the kernels can stand for this module on this map.
 
-    They know a ``nn.BatchNorm2d`` that learns a scale and a shift, normalises with the moments of the batch, and keeps
-    running ones with a fixed momentum, on more than one pixel a channel.
+    They know a ``nn.BatchNorm2d`` that learns a scale and a shift and keeps running moments. In training it normalises
+    with those of the batch, of more than one pixel a channel; in evaluation, where it need give no gradients, with the
+    running ones.
     """
-    if type(norm) is not nn.BatchNorm2d or not norm.training:
+    if type(norm) is not nn.BatchNorm2d or not fused.takes_part(norm):
         return False
-    is_usual = norm.affine and norm.track_running_stats and norm.momentum is not None
-    has_many = x_nchw.numel() > x_nchw.shape[1]
-    return is_usual and has_many and fused.suits(x_nchw) and fused.is_even(x_nchw)
+    has_many = x_nchw.numel() > x_nchw.shape[1] or not norm.training
+    is_usual = norm.affine and norm.track_running_stats and has_many
+    return is_usual and fused.suits(x_nchw) and fused.is_even(x_nchw)
 
 
 def dot(
@@ -80,16 +81,14 @@ class _Norm(torch.autograd.Function):
         x, plus = fused.laid_out(x), None if plus is None else fused.laid_out(plus)
         kept = tuple(None if p is None else p.detach().contiguous() for p in parameters)
         out, moments = torch.empty_like(x), x.new_empty(x.shape[1], 2)
-        ctx.has_plus, ctx.rest = (
-            plus is not None,
-            (ctypes.c_int32(joins), ctypes.c_float(share), ctypes.c_double(norm.eps)),
-        )
-        momentum = ctypes.c_double(norm.momentum or 0.0)
+        ctx.has_plus = plus is not None
+        ctx.rest = ctypes.c_int32(joins), ctypes.c_float(share), ctypes.c_double(norm.eps)
+        common = x, plus, *fused.size(x), _addresses(kept), *ctx.rest
         running = norm.running_mean, norm.running_var
-        size = fused.size(x)
-        fused.call("irnas_norm", x, plus, *size, _addresses(kept), *ctx.rest, momentum, *running, moments, out)
-        if norm.num_batches_tracked is not None:
-            norm.num_batches_tracked.add_(1)
+        if norm.training:
+            fused.call("irnas_norm", *common, ctypes.c_double(_momentum(norm)), *running, moments, out)
+        else:
+            fused.call("irnas_norm_with", *common, *running, out)
         ctx.save_for_backward(x, moments, *kept)
         return out
 
@@ -101,6 +100,14 @@ class _Norm(torch.autograd.Function):
         addresses = _addresses(kept), _addresses(own)
         fused.call("irnas_norm_backward", x, grad, *size, addresses[0], *ctx.rest, moments, grad_x, addresses[1])
         return grad_x, grad if ctx.has_plus else None, None, None, None, *own
+
+
+def _momentum(norm: nn.BatchNorm2d) -> float:
+    """How much of the running moments this batch is, after it was counted; without a fixed share, as much as any."""
+    count = norm.num_batches_tracked
+    if count is not None:
+        count.add_(1)
+    return norm.momentum if norm.momentum is not None else 1 / int(count) if count is not None else 0.0
 
 
 def _addresses(tensors: Any) -> ctypes.Array[ctypes.c_void_p]:

@@ -62,7 +62,7 @@ def binarize(latent: Tensor, method: str, sign: WeightSign) -> BinaryWeight:
 
 
 def fast_binarize(latent: Tensor, method: str, sign: WeightSign) -> BinaryWeight:
-    """``binarize``, for training: AdaBin's scale and shift are in ``bits`` already where the kernels can do that."""
+    """``binarize``, where AdaBin's scale and shift may be in ``bits`` already: the kernels can do that."""
     if method == "adabin" and sign.estimator in fused.ESTIMATORS and fused.suits(latent):
         return BinaryWeight(fused.adabin(latent, sign.log_k, sign.estimator, sign.at_zero, TINY), None, None)
     return binarize(latent, method, sign)

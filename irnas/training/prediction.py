@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from irnas.data import Split
 from irnas.metrics import Counts, Rules, count_labels, summarize
 from irnas.metrics.threshold import ThresholdChoice, ThresholdMeter
-from irnas.nn import traits
+from irnas.nn import fused, traits
 
 PAD = 16
 """Images are padded to a multiple of this and of the network's stride on their way through it."""
@@ -27,6 +27,8 @@ MAX_BATCH = 8
 """Images of a batch."""
 BATCH_PIXELS = MAX_BATCH * 512 * 512
 """Pixels of a batch of several images. Batches of published sizes stay as they are: another size rounds otherwise."""
+CACHED_PIXELS = 256 * 256
+"""The same where a processor validates: its maps stay in the cache, which makes it a third quicker."""
 PART_PIXELS = 768 * 768
 """Pixels of a part of an image with what surrounds it."""
 
@@ -40,10 +42,12 @@ def predict(model: nn.Module, image: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def predictions(model: nn.Module, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """``predict`` for many images in order; neighbours of one size share a batch."""
+def predictions(
+    model: nn.Module, images: Iterable[np.ndarray], *, batch_pixels: int = BATCH_PIXELS
+) -> Iterator[np.ndarray]:
+    """``predict`` for many images in order; neighbours of one size share a batch of so many pixels."""
     model.eval()
-    for batch in _batches(images):
+    for batch in _batches(images, batch_pixels):
         yield from _predict_batch(model, batch)
 
 
@@ -75,13 +79,18 @@ def windows(model: nn.Module, split: Split, indices: Iterable[int]) -> Windows:
 
 
 def validate(model: nn.Module, split: Split, rules: Rules) -> tuple[dict[str, float], bool]:
-    """The metrics of a model on a split, and whether it marks no pixel at all."""
+    """The metrics of a model on a split, and whether it marks no pixel at all.
+
+    The network is computed the quick way (see irnas.nn.fused), as half of a training's time was its validation.
+    """
     rows: list[Counts] = []
     images = windows(model, split, range(len(split)))
     is_blank = True
-    for index, probability_hw in enumerate(predictions(model, images)):
-        rows.append(count_labels(probability_hw, split.mask(index), rules))
-        is_blank = is_blank and not (probability_hw > 0.5).any()
+    batch_pixels = CACHED_PIXELS if next(model.parameters()).device.type == "cpu" else BATCH_PIXELS
+    with fused.quick():
+        for index, probability_hw in enumerate(predictions(model, images, batch_pixels=batch_pixels)):
+            rows.append(count_labels(probability_hw, split.mask(index), rules))
+            is_blank = is_blank and not (probability_hw > 0.5).any()
     return summarize(Counts.concat(rows)), is_blank
 
 
@@ -93,12 +102,12 @@ def choose_threshold(model: nn.Module, split: Split) -> ThresholdChoice:
     return meter.choose()
 
 
-def _batches(images: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+def _batches(images: Iterable[np.ndarray], batch_pixels: int) -> Iterator[list[np.ndarray]]:
     """Neighbours of one size, as many as a batch may hold."""
     batch: list[np.ndarray] = []
     for image in images:
         height, width = image.shape[-2:]
-        most = min(MAX_BATCH, max(1, BATCH_PIXELS // (height * width)))
+        most = min(MAX_BATCH, max(1, batch_pixels // (height * width)))
         if batch and (len(batch) >= most or image.shape != batch[0].shape):
             yield batch
             batch = []

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from irnas.nn import fused
+
 
 def normalisations(network: nn.Module) -> list[_BatchNorm]:
     """The layers of a network that keep batch statistics."""
@@ -38,8 +40,9 @@ def estimate_statistics(network: nn.Module, inputs_nchw: Iterable[Tensor]) -> No
             layer.reset_running_stats()
             # The plain mean over all batches.
             layer.momentum = None
-        for x_nchw in inputs_nchw:
-            network(x_nchw)
+        with fused.quick():
+            for x_nchw in inputs_nchw:
+                network(x_nchw)
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum

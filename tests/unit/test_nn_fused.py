@@ -163,11 +163,24 @@ def test_halves_of_an_average_take_no_pass_of_their_own(monkeypatch: pytest.Monk
     fuse(image(8), image(8))
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("kind", ["BC", "DB"])
+def test_quick_evaluation_is_that_of_plain_modules(recipe: Recipe, kind: str) -> None:
+    layer, x_nchw = grown(Layer(recipe, kind, 8, redist=True)).eval(), image(8)
+    with torch.no_grad():
+        wanted = layer(x_nchw)
+        with fused.quick():
+            torch.testing.assert_close(layer(x_nchw), wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_evaluation_is_left_alone() -> None:
     layer, x_nchw = grown(Layer(Recipe(), "BC", 8)).eval(), image(8)
     with fused.off():
         wanted = layer(x_nchw)
     assert torch.equal(layer(x_nchw), wanted)
+    with fused.quick():
+        # Gradients may be wanted here, of which the plain modules know more.
+        assert torch.equal(layer(x_nchw), wanted)
     dot = DotBinaryConv2d(8, weight_sign=WeightSign("clip"))
     dot.train()
     torch.testing.assert_close(dot.factors(), dot.eval().factors())

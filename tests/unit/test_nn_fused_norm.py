@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import pytest
@@ -84,7 +85,6 @@ def unusual() -> dict[str, nn.BatchNorm2d]:
         pass
 
     return {
-        "cumulative": nn.BatchNorm2d(8, momentum=None),
         "unscaled": nn.BatchNorm2d(8, affine=False),
         "untracked": nn.BatchNorm2d(8, track_running_stats=False),
         "frozen": nn.BatchNorm2d(8).eval(),
@@ -102,6 +102,14 @@ def test_other_normalisations_take_the_plain_way(name: str) -> None:
         assert_same(layer, x_nchw)
 
 
+@pytest.mark.parametrize("kind", ["BC", "DB"])
+def test_running_moments_may_be_the_mean_over_all_batches(kind: str) -> None:
+    layer = grown(Layer(RECIPE, kind, 8))
+    layer.branch.norm.momentum = None
+    assert fused_norm.suits(layer.branch.norm, image(8))
+    assert_precise(layer, image(8))
+
+
 def test_a_single_pixel_is_refused_as_by_torch() -> None:
     x_nchw = torch.randn(1, 16, 1, 1)
     assert fused.is_even(x_nchw) and not fused_norm.suits(nn.BatchNorm2d(16), x_nchw)
@@ -117,6 +125,26 @@ def test_residuals_that_change_channels_are_added(skip: str) -> None:
 @pytest.mark.parametrize("bn", [False, True])
 def test_a_dot_layer_keeps_the_convolution_of_its_residual(bn: bool) -> None:
     assert_same(grown(Layer(Recipe(bn=bn), "DB", 8, skip="fp")), image(8))
+
+
+@pytest.mark.parametrize("redist", [False, True])
+@pytest.mark.parametrize(("kind", "act"), [("BC", "rprelu"), ("BC", "maxout"), ("DB", "maxout"), ("DB", "rprelu")])
+@pytest.mark.parametrize("channels", [4, 16])
+def test_quick_evaluation_is_that_of_double_precision(channels: int, kind: str, act: str, redist: bool) -> None:
+    """Running statistics are used, and stay; a shift that a scale of 0 hides counts as well."""
+    layer = grown(Layer(Recipe(bn=True, act_bc=act, act_db=act), kind, channels, redist=redist))
+    with torch.no_grad():
+        if layer.redist is not None:
+            layer.redist.scale[0] = 0
+        layer(3 * image(channels) + 1)
+    layer.eval()
+    exact, kept = copy.deepcopy(layer).double(), copy.deepcopy(dict(layer.named_buffers()))
+    with torch.no_grad(), fused.quick():
+        num_calls, tensor = fused.num_calls(), layer(image(channels))
+        assert fused.num_calls() > num_calls
+        wanted = exact(image(channels).double())
+    torch.testing.assert_close(tensor.double(), wanted, rtol=1e-4, atol=1e-5)
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in layer.named_buffers())
 
 
 @pytest.mark.parametrize("kind", ["BC", "DB"])

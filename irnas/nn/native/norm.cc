@@ -79,8 +79,33 @@ struct Lines {
       rest[i] = static_cast<float>(parameters.of(kOffset, c) + (joins ? parameters.of(kShift, c) : 0));
     }
   }
+  // With the moments of y instead: u = slope * x + start.
+  Lines(const Shape& shape, const Parameters& parameters, bool joins, double eps, const float* mean_of_y,
+        const float* variance_of_y)
+      : Lines(shape, parameters, joins, eps, std::vector<Moments>(shape.channels).data()) {
+    for (int64_t i = 0; i < shape.lanes; ++i) {
+      const int64_t c = i % shape.channels;
+      const double gain = parameters.of(kGamma, c) / std::sqrt(variance_of_y[c] + eps);
+      const double at_zero = parameters.of(kFactor, c) * parameters.of(kShift, c) - mean_of_y[c];
+      slope[i] = static_cast<float>(gain * parameters.weight(c));
+      start[i] = static_cast<float>(gain * at_zero + parameters.of(kBeta, c) - parameters.of(kKnee, c));
+    }
+  }
   std::vector<float> mean, slope, start, above, below, joined, rest;
 };
+
+INLINE void bend(const Shape& shape, const Lines& lines, const float* x, const float* plus, float share, float* out) {
+  each_block(shape, [&](int64_t at, int64_t lane, int64_t steps, int64_t stride) {
+    const Vector mean = load(&lines.mean[lane]), slope = load(&lines.slope[lane]), start = load(&lines.start[lane]);
+    const Vector above = load(&lines.above[lane]), below = load(&lines.below[lane]);
+    const Vector joined = load(&lines.joined[lane]), rest = load(&lines.rest[lane]);
+    for (int64_t i = 0; i < steps; ++i, at += stride) {
+      const Vector value = load(x + at), u = slope * (value - mean) + start;
+      const Vector own = (u * (u > 0.0f ? above : below) + rest + joined * value) * share;
+      store(out + at, plus ? own + load(plus + at) : own);
+    }
+  });
+}
 
 // Running statistics of y as torch keeps them: the variance unbiased.
 void follow(const Parameters& parameters, const Moments* moments, int64_t rows, int64_t channels, double momentum,
@@ -172,17 +197,16 @@ EXPORT void irnas_norm(const float* x, const float* plus, int64_t rows, int64_t 
   Moments* moments = reinterpret_cast<Moments*>(moments_);
   collect(shape, x, moments);
   follow(parameters, moments, rows, channels, momentum, running_mean, running_variance);
-  const Lines lines(shape, parameters, joins, eps, moments);
-  each_block(shape, [&](int64_t at, int64_t lane, int64_t steps, int64_t stride) {
-    const Vector mean = load(&lines.mean[lane]), slope = load(&lines.slope[lane]), start = load(&lines.start[lane]);
-    const Vector above = load(&lines.above[lane]), below = load(&lines.below[lane]);
-    const Vector joined = load(&lines.joined[lane]), rest = load(&lines.rest[lane]);
-    for (int64_t i = 0; i < steps; ++i, at += stride) {
-      const Vector value = load(x + at), u = slope * (value - mean) + start;
-      const Vector own = (u * (u > 0.0f ? above : below) + rest + joined * value) * share;
-      store(out + at, plus ? own + load(plus + at) : own);
-    }
-  });
+  bend(shape, Lines(shape, parameters, joins, eps, moments), x, plus, share, out);
+}
+
+// The same with running statistics of y, which stay as they are.
+EXPORT void irnas_norm_with(const float* x, const float* plus, int64_t rows, int64_t channels,
+                            const float* const* parameters_, int32_t joins, float share, double eps,
+                            const float* running_mean, const float* running_variance, float* out) {
+  const Shape shape(rows, channels);
+  const Parameters parameters(parameters_);
+  bend(shape, Lines(shape, parameters, joins, eps, running_mean, running_variance), x, plus, share, out);
 }
 
 EXPORT void irnas_norm_backward(const float* x, const float* grad, int64_t rows, int64_t channels,
