@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from irnas.cli.inherit_options import InheritOptions
 from irnas.cli.option_groups import Options, with_options
 from irnas.cli.recipe_options import PANEL, RecipeOptions
 from irnas.core.errors import SettingsError
@@ -109,7 +110,7 @@ class TrainingOptions(RecipeOptions, SpaceOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchOptions(TrainingOptions):
+class SearchOptions(InheritOptions, TrainingOptions):
     """What a search explores, by which strategy, and when it ends."""
 
     config: Annotated[
@@ -184,6 +185,7 @@ class SearchOptions(TrainingOptions):
             catalog.find_designs(self.space, warm_start)
         return {
             **self._training(base),
+            **self.inheritance(),
             "trials": default_trials if self.trials is None else self.trials,
             "seed": self.seed,
             "strategy": self.strategy,

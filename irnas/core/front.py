@@ -29,7 +29,8 @@ class Front:
     def of(cls, results: Sequence[Result], objectives: Sequence[Objective]) -> Front:
         """The front of the finished trials among ``results``.
 
-        Only trials with status ok count: a stopped, rejected or failed trial is passed over.
+        Only trials with status ok count: a stopped, rejected or failed trial is passed over. Of networks that started
+        from others' weights the front holds what their lines have come to, in whatever number of epochs.
 
         Raises:
             SettingsError: results of two data revisions or two budgets, two results of one key, or a missing or
@@ -38,7 +39,7 @@ class Front:
         done = sorted((r for r in results if r.status is Status.OK), key=lambda r: r.key)
         for what, values in (
             ("data revision", {r.data_rev for r in done}),
-            ("number of epochs", {str(r.epochs) for r in done}),
+            ("number of epochs", {str(r.epochs) for r in done if r.heritage is None}),
         ):
             if len(values) > 1:
                 raise SettingsError(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from irnas.core.heritage import Parent
 from irnas.core.space import Genotype
 
 
@@ -24,6 +25,8 @@ class Proposal:
     """The limit that it breaks; such a proposal is recorded and never trained."""
     memory: Mapping[str, Any] = field(default_factory=dict)
     """What the strategy must be given back to continue after a restart, as plain data."""
+    parent: Parent | None = None
+    """The network from whose weights it starts; None for random ones."""
 
     @property
     def key(self) -> str:
@@ -40,6 +43,8 @@ class Proposal:
             "origin": self.origin,
             "refused": self.refused,
             "memory": dict(self.memory),
+            # Left out where there is none, as before there were any.
+            **({"parent": asdict(self.parent)} if self.parent else {}),
         }
 
     @classmethod
@@ -47,4 +52,5 @@ class Proposal:
         """The inverse of ``document``."""
         names = ("trial", "costs", "origin", "refused", "memory")
         genotype = Genotype.from_document(document["genotype"])
-        return cls(genotype=genotype, **{name: document[name] for name in names})
+        parent = Parent(**document["parent"]) if document.get("parent") else None
+        return cls(genotype=genotype, parent=parent, **{name: document[name] for name in names})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from irnas.core.errors import SettingsError
+from irnas.core.heritage import Heritage
 from irnas.core.space import Genotype
 
 SCHEMA = 2
@@ -55,6 +56,8 @@ class Result:
     """Model name of the processor or the GPU that trained it; empty where none did, or before schema 2."""
     fused: bool | None = None
     """Whether fused kernels (irnas.nn.fused) took part in its last epoch; None where nobody knows."""
+    heritage: Heritage | None = None
+    """Whose weights it started from; None where they were random."""
 
     def __post_init__(self) -> None:
         where = f"result of trial {self.trial}"
@@ -68,6 +71,11 @@ class Result:
     def key(self) -> str:
         """The genotype's key."""
         return self.genotype.key
+
+    @property
+    def line_epochs(self) -> int:
+        """Epochs that its weights have been trained, those of its ancestors included."""
+        return self.heritage.epochs if self.heritage else self.epochs
 
     def document(self) -> dict[str, Any]:
         """The result as plain data."""
@@ -86,6 +94,8 @@ class Result:
             "note": self.note,
             "trained_on": self.trained_on,
             "fused": self.fused,
+            # Left out where there is none, as before there were any.
+            **({"heritage": asdict(self.heritage)} if self.heritage else {}),
         }
 
     @classmethod
@@ -93,4 +103,6 @@ class Result:
         """The inverse of ``document``."""
         fields = {k: v for k, v in document.items() if k not in ("key", "genotype", "status")}
         genotype = Genotype.from_document(document["genotype"])
+        if fields.get("heritage"):
+            fields["heritage"] = Heritage(**fields["heritage"])
         return cls(genotype=genotype, status=Status(document["status"]), **fields)

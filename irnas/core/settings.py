@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
 from irnas.core.errors import SettingsError
+from irnas.core.heritage import INHERIT, OFF
 from irnas.core.objective import LIMITABLE, RUNTIME, Objective, parse
 from irnas.core.recipe import DEFAULT, OWN, Budget, Recipe, within
-from irnas.core.strategies import LISTED, MULTI_FIDELITY, STRATEGIES
+from irnas.core.strategies import INHERITING, LISTED, MULTI_FIDELITY, STRATEGIES
 from irnas.core.text import did_you_mean, duration_option, number_option, parse_duration, parse_quantity
 
 HEADLINES, ALL_PUBLISHED = "published", "published/all"
@@ -97,6 +98,11 @@ class SearchSettings:
     """Which epoch's weights count: those of the ``last``, or of the ``best`` on ``validate_on``."""
     starts_from: str = ""
     """The file whose weights the trainings start from; empty for random ones."""
+    inherit: str = OFF
+    """Where a search finds the network whose weights another one starts from: ``off`` for nowhere, ``nearest`` for the
+    nearest of its own that is trained, ``zoo`` for the nearest of the zoo."""
+    inherited_epochs: int | None = None
+    """Epochs of a network that starts from another's weights; None for a third of the budget's."""
     limits: Mapping[str, float] = field(default_factory=dict)
     """Cost name to the largest value that may be trained."""
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -126,7 +132,7 @@ class SearchSettings:
             hint = did_you_mean(self.strategy, STRATEGIES)
             raise SettingsError(f"strategy: got {self.strategy!r}; one of {', '.join(STRATEGIES)}{hint}")
         if self.grace_period is not None and not (
-            self.is_multi_fidelity and 1 <= self.grace_period <= self.budget.epochs
+            self.strategy in MULTI_FIDELITY and 1 <= self.grace_period <= self.budget.epochs
         ):
             raise SettingsError(
                 f"grace_period: got {self.grace_period} with strategy {self.strategy}; "
@@ -134,6 +140,7 @@ class SearchSettings:
                 f"with {' or '.join(MULTI_FIDELITY)}"
             )
         self._check_splits()
+        self._check_inheritance()
         if self.worth is not None and not 0 < self.worth < math.inf:
             raise SettingsError(f"worth: got {self.worth} seconds; must be above 0")
         for name, limit in self.limits.items():
@@ -164,6 +171,28 @@ class SearchSettings:
                 f"{LAST}, or come with a split without them (--split fit)"
             )
 
+    def _check_inheritance(self) -> None:
+        if self.inherit not in INHERIT:
+            hint = did_you_mean(self.inherit, INHERIT)
+            raise SettingsError(f"inherit: got {self.inherit!r}; one of {', '.join(INHERIT)}{hint}")
+        if self.inherit != OFF and (self.strategy in MULTI_FIDELITY or self.is_training):
+            raise SettingsError(
+                f"inherit: got {self.inherit} with strategy {self.strategy}; must be {OFF}, or come with one that "
+                f"halts no trainings: {', '.join(name for name in STRATEGIES if name not in MULTI_FIDELITY)}"
+            )
+        if self.inherited_epochs is not None:
+            if self.inherit == OFF and self.strategy not in INHERITING:
+                raise SettingsError(
+                    f"inherited_epochs: got {self.inherited_epochs} where nothing is inherited; must come "
+                    f"with --inherit, or with the strategy {' or '.join(INHERITING)}"
+                )
+            within("inherited_epochs", self.inherited_epochs, 1, self.budget.epochs)
+
+    @property
+    def epochs_of_heirs(self) -> int:
+        """Epochs of a network that starts from another's weights."""
+        return self.inherited_epochs or -(-self.budget.epochs // 3)
+
     @property
     def is_training(self) -> bool:
         """Whether nothing is searched: the networks are given, and each is trained in full (``irnas train``)."""
@@ -186,8 +215,8 @@ class SearchSettings:
 
     @property
     def is_multi_fidelity(self) -> bool:
-        """Whether the strategy pauses trainings, so that the budget counts epochs and not networks."""
-        return self.strategy in MULTI_FIDELITY
+        """Whether the strategy trains networks in several goes, so that the budget counts epochs and not networks."""
+        return self.strategy in MULTI_FIDELITY or self.strategy in INHERITING
 
     @property
     def total_budget(self) -> TotalBudget:

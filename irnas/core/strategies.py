@@ -22,6 +22,9 @@ class StrategyEntry:
     """What it does, in a few words, for help texts."""
     is_multi_fidelity: bool = False
     """Whether it pauses trainings and goes on with the better ones, so that its budget counts epochs."""
+    inherits: bool = False
+    """Whether it chooses whose weights a network starts from, and trains finished ones on: its budget counts epochs
+    too."""
     is_simulated_only: bool = False
     """Whether only ``irnas simulate`` offers it: a variant to compare with, which nobody would search with."""
 
@@ -53,12 +56,18 @@ STRATEGIES = {entry.name: entry for entry in STRATEGY_ENTRIES if not entry.is_si
 """What a search may use, by name."""
 MULTI_FIDELITY = tuple(entry.name for entry in STRATEGIES.values() if entry.is_multi_fidelity)
 """Names of the strategies that pause trainings and go on with the better ones."""
+INHERITING = tuple(entry.name for entry in STRATEGIES.values() if entry.inherits)
+"""Names of the strategies that choose whose weights a network starts from."""
 
 
 def describe_strategies() -> str:
     """The strategies of a search in a sentence or two, for a help text."""
     groups = []
-    for is_multi_fidelity, what in ((False, "full trainings"), (True, "halt trainings and go on with the better ones")):
-        entries = [e for e in STRATEGIES.values() if e.is_multi_fidelity is is_multi_fidelity]
+    for names, what in (
+        ([n for n in STRATEGIES if n not in (*MULTI_FIDELITY, *INHERITING)], "full trainings"),
+        (MULTI_FIDELITY, "halt trainings and go on with the better ones"),
+        (INHERITING, "short trainings from the weights of others"),
+    ):
+        entries = [STRATEGIES[name] for name in names]
         groups.append(f"{', '.join(f'{e.name} ({e.about})' for e in entries)}: {what}.")
     return " ".join(groups)

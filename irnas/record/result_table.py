@@ -20,6 +20,11 @@ def to_table(results: Sequence[Result]) -> Any:
 
     rows = [result.document() for result in results]
     columns: dict[str, Any] = {name: [row[name] for row in rows] for name in _COLUMNS}
+    if any(result.heritage for result in results):
+        heirs = [result.heritage for result in results]
+        columns["parent"] = pa.array([heir.parent if heir else None for heir in heirs], pa.string())
+        columns["inherited"] = pa.array([heir.share if heir else None for heir in heirs], pa.float64())
+        columns["line_epochs"] = [result.line_epochs for result in results]
     for name in sorted({name for result in results for name in result.values}):
         columns[name] = pa.array([result.values.get(name) for result in results], pa.float64())
     for axis in sorted({axis for result in results for axis in result.genotype.values}):

@@ -139,20 +139,26 @@ class Run:
                 if event.paused:
                     self.paused[event.trial] = trial
             case Continued():
-                self._trial(event).is_promoted |= event.promoted
+                trial = self._trial(event)
+                trial.is_promoted |= event.promoted
+                trial.is_trained_on = trial.finished is not None
                 self.paused.pop(event.trial, None)
             case Retried():
                 self._trial(event).retries.append(event)
             case Finished(result=result):
                 trial = self._trial(event)
-                if trial.finished:
+                if not trial.is_open:
                     raise FormatError(f"{self._where}: got a second end of trial {trial.number}; must be one")
-                trial.finished = event
+                earlier, trial.finished, trial.is_trained_on = trial.earlier_result, event, False
                 self.paused.pop(event.trial, None)
+                if earlier:
+                    self.outcomes.remove(earlier)
                 self.outcomes.append(result)
                 if result.status is Status.OK:
-                    self._num_done += 1
-                    self._grow(event, Front.of((*self.front.results, result), self.objectives))
+                    self._num_done += earlier is None
+                    # Of what was trained on the values may have become worse: the front is made anew.
+                    results = (*self.front.results, result) if earlier is None else self.results
+                    self._grow(event, Front.of(results, self.objectives))
             case Repeated():
                 self._trial(event).replicates.append(event)
                 self._grow(event, Front.of(self.results, self.objectives))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from irnas.core.front import Front
 from irnas.core.proposal import Proposal
-from irnas.core.result import Status
+from irnas.core.result import Result, Status
 from irnas.record.events import Finished, Measured, Proposed, Repeated, Reported, Retried, Tested
 from irnas.record.replicates import ReplicateStatistics, statistics_of
 
@@ -23,6 +23,9 @@ class Trial:
     is_promoted: bool = False
     """Whether it is trained to its end as a finalist, whatever the strategy says."""
     finished: Finished | None = None
+    """Its end, or the last one so far."""
+    is_trained_on: bool = False
+    """Whether it was handed out again after an end, and has not come to the next one."""
     replicates: list[Repeated] = field(default_factory=list)
     replicate_reports: dict[int, list[Reported]] = field(default_factory=dict)
     """What its further trainings told, by their number, from 1."""
@@ -52,8 +55,13 @@ class Trial:
 
     @property
     def is_open(self) -> bool:
-        """Whether it has no result yet."""
-        return self.finished is None
+        """Whether it has no result yet, or is trained on."""
+        return self.finished is None or self.is_trained_on
+
+    @property
+    def earlier_result(self) -> Result | None:
+        """What it had come to before it was handed out again to be trained on; None where it was not."""
+        return self.finished.result if self.finished and self.is_trained_on else None
 
     def is_unfinished(self, replicate: int) -> bool:
         """Whether a training of it, 0 for the first, has not come to its end."""
@@ -72,10 +80,21 @@ class Trial:
 
     @property
     def statistics(self) -> dict[str, ReplicateStatistics]:
-        """Metric to its statistics over all trainings; empty where there was one, or the first of them failed."""
+        """Metric to its statistics over all trainings; empty where there was one, or the first of them failed.
+
+        Of a network that started from another's weights it is empty too: its other trainings began with random ones,
+        and tell of something else (``from_scratch``).
+        """
         if not self.replicates or self.finished is None or self.finished.result.status is not Status.OK:
             return {}
+        if self.finished.result.heritage:
+            return {}
         return statistics_of([self.finished.result.values, *(r.values for r in self.replicates)])
+
+    @property
+    def from_scratch(self) -> list[Repeated]:
+        """The trainings in full, from random weights, of a network whose own training began with another's."""
+        return self.replicates if self.finished and self.finished.result.heritage else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,10 @@ from typing import Any
 
 from irnas.core.front import Front
 from irnas.core.objective import USUAL_METRICS
+from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
 from irnas.core.text import format_duration
-from irnas.record.events import Continued, Event, Finished, Proposed, Reported, Retried
+from irnas.record.events import Continued, Event, Finished, Proposed, Repeated, Reported, Retried
 from irnas.record.run import Run
 from irnas.record.selection import select_trial
 from irnas.record.trainings import trainings_of
@@ -39,6 +40,7 @@ def explain(run: Run, key: str) -> list[str]:
     lines = [
         f"{proposal.key}, trial {trial.number}{choices}",
         f"{_clock(trial.proposed)} proposed by {proposal.origin}: {costs or 'no free objective'}",
+        *_start(proposal),
         *_belief(proposal.memory, run),
     ]
     if proposal.refused:
@@ -46,6 +48,22 @@ def explain(run: Run, key: str) -> list[str]:
     if trial.finished and trial.finished.result.status is Status.REJECTED:
         return [*lines, f"never trained: {trial.finished.result.note}"]
     return [*lines, *_training(run, trial.number), *_outcome(run, trial)]
+
+
+def _start(proposal: Proposal) -> Iterator[str]:
+    """Whose weights it was to start from."""
+    if proposal.parent:
+        epochs = proposal.parent.epochs
+        yield f"         to start from the weights of {proposal.parent}, trained {epochs} epochs until then"
+
+
+def _heritage(result: Result) -> str:
+    """What it had from its parent."""
+    heritage = result.heritage
+    if heritage is None:
+        return f" ({result.note})" if result.note else ""
+    parent = "its own weights" if heritage.parent == result.key else f"{heritage.source or heritage.parent}"
+    return f", {100 * heritage.share:.0f} % inherited from {parent}; {heritage.epochs} epochs with its ancestors'"
 
 
 def _story_of_trainings(run: Run, trial: Trial) -> Iterator[str]:
@@ -90,7 +108,7 @@ def _training(run: Run, number: int) -> Iterator[str]:
             case Finished(result=result) if result.trial == number:
                 value = result.values.get(name)
                 figure = f", {unit.label(name)} {unit.quantity(name, value)}" if value is not None else ""
-                yield f"{_clock(event)} {result.status} after epoch {result.epochs}{figure}"
+                yield f"{_clock(event)} {result.status} after epoch {result.epochs}{figure}{_heritage(result)}"
 
 
 def _handed_out_next(later: Sequence[Event]) -> str:
@@ -128,6 +146,9 @@ def _outcome(run: Run, trial: Trial) -> Iterator[str]:
     names = [o.name for o in run.objectives if o.name in trial.statistics]
     if names:
         yield "trained again: " + ", ".join(f"{unit.label(n)} {figure_of(run, result, n)}" for n in names)
+    for again in trial.from_scratch:
+        figures = [f"{unit.label(o.name)} {_figure(o.name, again)}" for o in run.objectives if o.name in again.values]
+        yield f"trained in full from random weights (seed {again.seed}): {', '.join(figures)}"
     if result in run.front.results:
         rest = [r for r in run.done if r.trial != result.trial]
         lost = run.hypervolume() - Front.of(rest, run.objectives).hypervolume(run.bounds)
@@ -141,6 +162,10 @@ def _outcome(run: Run, trial: Trial) -> Iterator[str]:
         yield f"not on the front: {end}dominated by {', '.join(words)}{more}"
     else:
         yield f"not on the front: {end}nothing dominates it, but it was not trained to its end"
+
+
+def _figure(name: str, repeated: Repeated) -> str:
+    return unit.quantity(name, repeated.values[name])
 
 
 def _value(name: str, result: Result) -> str:

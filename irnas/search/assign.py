@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from irnas import storage
+from irnas.core.heritage import Parent
 from irnas.core.proposal import Proposal
 from irnas.core.settings import trial_seed
 from irnas.record.run import Run
+from irnas.record.trial import Trial
 from irnas.training.trial import Assignment
 
 
@@ -37,11 +39,15 @@ def make_assignment(run: Run, place: Place, proposal: Proposal, replicate: int =
     """
     settings, trial = run.settings, run.trials.get(proposal.trial)
     reports = trial.reports_of(replicate) if trial and trial.is_unfinished(replicate) else []
+    earlier = trial.earlier_result if trial and not replicate else None
+    parent = _parent(trial, proposal) if not replicate else None
+    before = earlier.epochs if earlier else 0
     return Assignment(
         trial=proposal.trial,
         genotype=proposal.genotype,
         costs=proposal.costs,
-        seed=trial_seed(settings.seed_of_trainings + replicate, proposal.key),
+        # What is trained on sees the images in an order of its own.
+        seed=trial_seed(settings.seed_of_trainings + replicate, f"{proposal.key}+{before}" if before else proposal.key),
         dataset=place.dataset,
         data_rev=place.data_rev,
         code_rev=place.code_rev,
@@ -56,6 +62,15 @@ def make_assignment(run: Run, place: Place, proposal: Proposal, replicate: int =
         is_validation_seen=settings.is_validation_seen,
         keep=settings.keep,
         starts_from=start_uri(place.uri) if settings.starts_from else "",
+        parent=parent,
+        epochs_of_heirs=settings.epochs_of_heirs if parent else 0,
+        epochs_before=before,
         threads=settings.threads,
         ends_collapsed=settings.is_training,
     )
+
+
+def _parent(trial: Trial | None, proposal: Proposal) -> Parent | None:
+    """Whose weights the training starts from: those of an earlier training of itself, or of its parent."""
+    earlier = trial.earlier_result if trial else None
+    return Parent(key=earlier.key, epochs=earlier.line_epochs) if earlier else proposal.parent

@@ -21,6 +21,7 @@ from irnas.core.text import duration_option
 from irnas.record.events import Continued, Event, Finished, Proposed, Reported, Retried
 from irnas.record.run import Run
 from irnas.search.assign import Place, make_assignment
+from irnas.search.parents import choose_parent
 from irnas.search.strategy import Decision, History, Strategy
 from irnas.search.strategy.belief import Belief
 from irnas.training.checkpoint import checkpoint_uri, delete_checkpoint
@@ -97,11 +98,12 @@ class Session:
             if not self._running or (reason and not self.settings.finalists):
                 self.stop_reason = reason or self._exhausted()
             return None
-        assignment = self._assign(proposal)
-        if proposal.trial in self.run.paused:
+        trial = self.run.trials[proposal.trial]
+        if proposal.trial in self.run.paused or not trial.is_open:
             belief, promoted = proposal.memory.get("belief", {}), proposal.trial in self._promoted
             self.record(Continued(trial=proposal.trial, belief=belief, promoted=promoted))
-        self._running[proposal.trial] = assignment
+        # Only now is a trial that had ended one that is trained on.
+        assignment = self._running[proposal.trial] = self._assign(proposal)
         return assignment
 
     def report(self, trial: int, report: Report, replicate: int = 0) -> Decision:
@@ -133,14 +135,19 @@ class Session:
 
     def finish(self, result: Result, replicate: int = 0) -> None:
         """Record a trial's end. A trial that already has one keeps the first."""
-        if not self.run.trials[result.trial].is_open:
+        trial = self.run.trials[result.trial]
+        if not trial.is_open:
             return
-        self.record(Finished(result=result))
-        self._running.pop(result.trial, None)
+        earlier, assignment = trial.earlier_result, self._running.pop(result.trial, None)
+        outcome = result
+        if earlier and result.status is not Status.OK:
+            # Its weights are still those of before.
+            outcome = replace(earlier, note=f"could not be trained on: {result.error or result.status}")
+        self.record(Finished(result=outcome))
         self._has_nothing = False
         if result.status is not Status.REJECTED:
-            delete_checkpoint(checkpoint_uri(self._place.uri, result.key))
-        self._strategy.tell(result)
+            delete_checkpoint(assignment.checkpoint if assignment else checkpoint_uri(self._place.uri, result.key))
+        self._strategy.tell(outcome)
         self._count_failure(result)
 
     def fail(self, trial: int, error: str, replicate: int = 0) -> None:
@@ -214,8 +221,10 @@ class Session:
             if belief and worth is not None and belief.seconds_per_percent > worth:
                 self._enough = f"one more percent of hypervolume would take more than {duration_option(worth)}"
                 return None
-            if proposal.trial in self.run.paused:
+            if self._goes_on(proposal):
                 return proposal
+            if proposal.parent is None and not proposal.refused:
+                proposal = replace(proposal, parent=choose_parent(self.run, proposal.genotype))
             self.record(Proposed(proposal=proposal))
             self._remember(proposal)
             reason = self._reason_to_refuse(proposal)
@@ -236,6 +245,11 @@ class Session:
             # The search was killed before it could say so.
             self._reject(proposal, reason)
         return None
+
+    def _goes_on(self, proposal: Proposal) -> bool:
+        """Whether a proposal is a trial that was paused, or has ended and is to be trained on."""
+        trial = self.run.trials.get(proposal.trial)
+        return proposal.trial in self.run.paused or (trial is not None and not trial.is_open)
 
     def _reason_to_refuse(self, proposal: Proposal) -> str:
         """Why a network is not to be trained: a limit, or one that deploys to the same; empty where it is."""

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from irnas.core import errors, own_code
 from irnas.core.errors import IrnasError
+from irnas.core.heritage import Parent
 from irnas.core.recipe import Budget, Recipe
 from irnas.core.result import Result
 from irnas.core.space import Genotype
@@ -41,6 +42,7 @@ def decode(text: str) -> Assignment:
             **document,
             "genotype": genotype,
             "budget": Budget(**document["budget"]),
+            "parent": Parent(**document["parent"]) if document["parent"] else None,
             "recipe": Recipe.from_document(document["recipe"]),
         }
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from irnas.core.heritage import Heritage, Parent
 from irnas.core.recipe import Budget, Recipe
 from irnas.core.result import Result, Status
 from irnas.core.settings import LAST
@@ -43,6 +44,12 @@ class Assignment:
     """Which epoch's weights count; see ``SearchSettings.keep``."""
     starts_from: str = ""
     """URI of the weights that it starts from; empty for random ones."""
+    parent: Parent | None = None
+    """The network from whose weights it starts; with its own key, it is trained on."""
+    epochs_of_heirs: int = 0
+    """Epochs that it trains instead of the budget's where it has its weights from a parent; above 0 with a parent."""
+    epochs_before: int = 0
+    """That it has been trained before, and has a result of: what it reports counts on from there."""
     threads: int = 1
     """See ``SearchSettings.threads``."""
     ends_collapsed: bool = False
@@ -51,7 +58,9 @@ class Assignment:
     @property
     def checkpoint(self) -> str:
         """Where the state after each epoch is kept until the trial ends."""
-        return checkpoint_uri(self.uri, self.genotype.key, self.replicate)
+        key = self.genotype.key
+        # Of a network that is trained on: what an earlier training may have left is none of this one.
+        return checkpoint_uri(self.uri, f"{key}+{self.epochs_before}" if self.epochs_before else key, self.replicate)
 
     def result(
         self,
@@ -64,6 +73,7 @@ class Assignment:
         note: str = "",
         trained_on: str = "",
         fused: bool | None = None,
+        heritage: Heritage | None = None,
     ) -> Result:
         """This trial's result with that outcome; arguments as the fields of ``Result``."""
         return Result(
@@ -80,4 +90,5 @@ class Assignment:
             note=note,
             trained_on=trained_on,
             fused=fused,
+            heritage=heritage,
         )

@@ -79,7 +79,7 @@ class KeptWeights:
             split=assignment.fit_on,
             budget=assignment.budget,
             recipe=assignment.recipe,
-            epochs=self._epoch,
+            epochs=assignment.epochs_before + self._epoch,
             seed=assignment.seed,
             replicate=assignment.replicate,
             preset=assignment.preset,

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
-from irnas import models
 from irnas.core.errors import ServiceError, SettingsError, StorageError
 from irnas.core.provenance import device_name
 from irnas.core.redaction import redact_credentials
@@ -23,10 +21,10 @@ from irnas.metrics import PRESETS
 from irnas.training.assignment import Assignment
 from irnas.training.checkpoint import DamagedCheckpoint, delete_checkpoint
 from irnas.training.collapse_check import is_due, require_alive
+from irnas.training.first_state import make_first_state
 from irnas.training.fit import fit
 from irnas.training.kept import BLANK, KeptWeights
 from irnas.training.prediction import validate
-from irnas.training.weights import read_weights
 
 __all__ = ["BLANK", "MAX_REPORTS", "Assignment", "Report", "evaluate"]
 
@@ -113,8 +111,9 @@ def _train_on(
 def _train(
     assignment: Assignment, data: _Data, started: float, device: str, trained_on: str
 ) -> Iterator[Report | Result]:
-    budget, rules = assignment.budget, PRESETS[assignment.preset]
-    model, kept = _first_state(assignment), KeptWeights(assignment, data.dataset)
+    model, assignment, heritage, note = make_first_state(assignment)
+    budget, rules, before = assignment.budget, PRESETS[assignment.preset], assignment.epochs_before
+    kept = KeptWeights(assignment, data.dataset)
     fused, every = None, max(1, budget.epochs // MAX_REPORTS)
     for epoch in fit(
         model,
@@ -135,15 +134,16 @@ def _train(
         kept.offer(epoch.epoch, model, values, is_blank=is_blank)
         seconds = time.perf_counter() - started
         reported = {**values, "loss": epoch.loss}
-        yield Report(epoch=epoch.epoch, values=reported, seconds=seconds, trained_on=trained_on, fused=fused)
+        yield Report(epoch=before + epoch.epoch, values=reported, seconds=seconds, trained_on=trained_on, fused=fused)
         if assignment.ends_collapsed and is_due(epoch.epoch, budget.epochs):
             require_alive(model, data.validation_split, values, is_blank=is_blank, loss=assignment.recipe.loss)
     yield assignment.result(
         Status.OK,
         kept.values,
-        epochs=budget.epochs,
+        epochs=before + budget.epochs,
         seconds=time.perf_counter() - started,
-        note=kept.note,
+        note="; ".join(filter(None, (note, kept.note))),
+        heritage=heritage,
         trained_on=trained_on,
         fused=fused,
     )
@@ -158,15 +158,6 @@ def _open(assignment: Assignment) -> _Data:
             "with which this run began"
         )
     return _Data(dataset, dataset.split(assignment.fit_on), dataset.split(assignment.validate_on))
-
-
-def _first_state(assignment: Assignment) -> nn.Module:
-    """The network before its first step: with random weights of its seed, or with those that it starts from."""
-    torch.manual_seed(assignment.seed)
-    model = models.build(assignment.genotype)
-    if assignment.starts_from:
-        model.load_state_dict(read_weights(assignment.starts_from)[0].state_dict())
-    return model
 
 
 def _in_one_line(error: Exception) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from irnas.core import catalog
 from irnas.core.errors import SettingsError
+from irnas.core.heritage import INHERIT, OFF
 from irnas.core.objective import parse
 from irnas.core.recipe import Budget, Recipe
 from irnas.core.recipes import load_recipe, parse_recipe
@@ -40,6 +41,9 @@ _WORDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "axes": ((Mapping,), "a mapping of axes to their values, such as base: [8, 16]"),
     "limits": ((Mapping,), "a mapping of costs to their largest values, such as ops: 20M"),
     "warm_start": ((str, list, tuple), "names of published designs"),
+    # YAML reads off as no.
+    "inherit": ((str, bool), f"one of {', '.join(INHERIT)}"),
+    "inherited_epochs": ((int,), _INTEGER),
     "seed": ((int,), _INTEGER),
     "train_seed": ((int,), _INTEGER),
     "threads": ((int,), _INTEGER),
@@ -56,7 +60,7 @@ _WORDS: Mapping[str, tuple[tuple[type, ...], str]] = {
 """What may stand in the file, as which types, and how these are called."""
 _AS_THEY_ARE = (
     *("dataset", "trials", "strategy", "grace_period", "seed", "train_seed", "threads", "finalists", "seeds"),
-    *("preset", "device"),
+    *("preset", "device", "inherited_epochs"),
 )
 _OF_BUDGET = ("epochs", "batch", "crop")
 
@@ -72,6 +76,7 @@ def to_text(settings: SearchSettings) -> str:
         "axes": {axis: list(choices) for axis, choices in settings.axes.items()},
         "limits": dict(settings.limits),
         "warm_start": settings.warm_start,
+        "inherit": None if settings.inherit == OFF else settings.inherit,
         "input": list(settings.cost_input),
         **{name: getattr(settings.budget, name) for name in _OF_BUDGET},
         "recipe": settings.recipe.document(),
@@ -117,6 +122,7 @@ def make_settings(words: Mapping[str, Any], where: str = "") -> SearchSettings:
         "worth": lambda text: ("worth", parse_duration("worth", text)),
         "axes": lambda axes: ("axes", {axis: _choices(space, axis, each) for axis, each in axes.items()}),
         "limits": lambda limits: ("limits", {name: _limit(name, most) for name, most in limits.items()}),
+        "inherit": lambda where: ("inherit", OFF if where is False else str(where)),
         "warm_start": lambda names: ("warm_start", _warm_start(words["space"], names)),
         "input": lambda sides: ("cost_input", _input(sides, where)),
     }
@@ -140,7 +146,7 @@ def _check(words: Mapping[str, Any], where: str) -> None:
             raise SettingsError(f"{where}got {word!r}; one of {', '.join(_WORDS)}{did_you_mean(str(word), _WORDS)}")
         kinds, must_be = _WORDS[word]
         # True is an int in Python, and no number of anything.
-        if not isinstance(value, kinds) or isinstance(value, bool):
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             raise SettingsError(f"{where}{word}: got {value!r}; must be {must_be}")
     if "space" not in words:
         raise SettingsError(f"{where}space: got none; must be a space's name or folder (irnas spaces)")

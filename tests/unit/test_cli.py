@@ -42,7 +42,8 @@ HEAVY = {
 # A command or an option is a promise: add to this list on purpose, and never take from it without a word in CHANGELOG.
 SEARCH = (
     "--address --amp --axis --batch --budget --config --crop --dataset --device --ema --epochs --executor "
-    "--finalists --gpus --grace-period --input --loss --lr --max-bytes --max-elementwise --max-latency-ms "
+    "--finalists --gpus --grace-period --inherit --inherited-epochs --input --loss --lr --max-bytes "
+    "--max-elementwise --max-latency-ms "
     "--max-macs --max-ops --max-params --memory --objective --patience --preset --recipe --resume --run --seed --seeds "
     "--space --strategy --threads --trials --warm-start --workers --worth"
 )

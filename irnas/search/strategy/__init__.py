@@ -15,6 +15,7 @@ from irnas.core.proposal import Proposal
 from irnas.core.result import Result
 from irnas.core.settings import ENDLESS, TotalBudget
 from irnas.core.space import Genotype, Space
+from irnas.record.events import Continued
 from irnas.record.run import Run
 
 Price = Callable[[Genotype], Mapping[str, float]]
@@ -78,6 +79,10 @@ class History:
     """The trials that are paused now."""
     promoted: frozenset[int] = frozenset()
     """The trials that went on to their end as finalists."""
+    continued: Sequence[int] = ()
+    """The trials that were handed out again, as often as they were, in order."""
+    trained_on: frozenset[int] = frozenset()
+    """The trials that have ended, and are being trained on now."""
 
     @classmethod
     def of(cls, run: Run) -> History:
@@ -88,6 +93,8 @@ class History:
             reports=tuple(Observation(r.trial, r.epoch, r.values, r.seconds) for r in run.reports),
             paused=frozenset(run.paused),
             promoted=frozenset(number for number, trial in run.trials.items() if trial.is_promoted),
+            continued=tuple(event.trial for event in run.events if isinstance(event, Continued)),
+            trained_on=frozenset(number for number, trial in run.trials.items() if trial.is_trained_on),
         )
 
 
@@ -100,8 +107,8 @@ class Strategy(Protocol):
     def ask(self) -> Proposal | None:
         """Propose the next network; None when there is none now.
 
-        A network is proposed once. The exception is a trial that ``observe`` paused: the strategy proposes it again
-        under its number, and it goes on where it was.
+        A network is proposed once. The exceptions are a trial that ``observe`` paused, which goes on where it was, and
+        one that has ended ok, which is trained on from its weights: the strategy proposes it again under its number.
         """
 
     def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> Decision:
@@ -115,7 +122,7 @@ class Strategy(Protocol):
         """
 
     def tell(self, result: Result) -> None:
-        """Learn a trial's end."""
+        """Learn a trial's end; of one that was trained on, its new end in place of the one before."""
 
     def restore(self, history: History) -> None:
         """Take up a search with this history: from then on, decide as the strategy that made it would."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 
 from irnas.core.errors import SettingsError
-from irnas.core.strategies import MULTI_FIDELITY, STRATEGIES, STRATEGY_ENTRIES
+from irnas.core.strategies import INHERITING, MULTI_FIDELITY, STRATEGIES, STRATEGY_ENTRIES
 from irnas.search.strategy import SearchProblem, Strategy
 
 UNCACHED = "-uncached"
 """Ends the name of a strategy whose repeats are paid for, as on a platform that trains what it is asked."""
 
-_FULL = tuple(entry.name for entry in STRATEGY_ENTRIES if not entry.is_multi_fidelity)
-NAMES = (*_FULL, *(f"{name}{UNCACHED}" for name in _FULL), *MULTI_FIDELITY)
+_FULL = tuple(entry.name for entry in STRATEGY_ENTRIES if not (entry.is_multi_fidelity or entry.inherits))
+NAMES = (*_FULL, *(f"{name}{UNCACHED}" for name in _FULL), *MULTI_FIDELITY, *INHERITING)
 """What ``irnas simulate`` offers: the strategies of a search, and variants that nobody would search with."""
 
 
