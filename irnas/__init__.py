@@ -41,7 +41,7 @@ def search(
     epochs: int | None = None,
     run: _Path | None = None,
     workers: int | None = None,
-    gpus: float = 0.0,
+    gpus: float | str = "auto",
     executor: str = "ray",
     progress: bool = True,
     **settings: Any,
@@ -57,7 +57,8 @@ def search(
         epochs: of a full training, passes over the training split; 10 unless told otherwise.
         run: the folder or the URI of the record; a new folder of ``runs`` unless told otherwise.
         workers: trials at the same time; one a core unless told otherwise.
-        gpus: share of a GPU that each trial takes.
+        gpus: ``"auto"`` for all GPUs, with as many trials on each as fit; the share of one that each trial takes; 0 for
+            the CPU.
         executor: ``"ray"``, or ``"loop"``: one trial after the other in this process.
         progress: tell on standard error how each training ended.
         **settings: any other word of a ``search.yaml``: strategy, budget ("2h"), worth, axes ({"base": [8, 16]}),
@@ -93,7 +94,7 @@ def train(
     seeds: int | None = None,
     run: _Path | None = None,
     workers: int | None = None,
-    gpus: float = 0.0,
+    gpus: float | str = "auto",
     executor: str = "ray",
     progress: bool = True,
     **settings: Any,

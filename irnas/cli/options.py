@@ -225,7 +225,10 @@ class WorkerOptions(Options):
 
     address: Annotated[str | None, option(_HOW, "Ray cluster to join; none starts one on this machine.")] = None
     workers: Annotated[int | None, option(_HOW, "Trials at the same time.", show_default="one a core")] = None
-    gpus: Annotated[float, option(_HOW, "Share of a GPU each trial takes: 0.1 puts ten on one.")] = 0.0
+    gpus: Annotated[
+        str, option(_HOW, "auto: all GPUs, as many trials on each as fit; or the share each trial takes: 0.1.")
+    ] = "auto"
+    cpu: Annotated[bool, option(_HOW, "Train on the CPU, and leave GPUs alone.", "--cpu")] = False
     memory: Annotated[
         str | None,
         option(
@@ -246,15 +249,23 @@ class WorkerOptions(Options):
         """What trials take of the machines.
 
         Raises:
-            SettingsError: the memory is no amount of bytes.
+            SettingsError: the memory is no amount of bytes, or a GPU is asked for and refused.
         """
-        from irnas.cluster.resources import Resources
+        from irnas.cluster.resources import Resources, parse_gpus
+
+        gpus = parse_gpus(self.gpus)
+        if self.cpu and gpus:
+            raise SettingsError(f"--cpu: got --gpus {self.gpus} too; must be one of them")
 
         memory = None if self.memory is None else int(parse_si("--memory", self.memory))
         if memory is not None and memory < 1:
             raise SettingsError(f"--memory: got {self.memory!r}; must be above 0")
         return Resources(
-            address=self.address, workers=self.workers, gpus=self.gpus, patience_s=self.patience, memory=memory
+            address=self.address,
+            workers=self.workers,
+            gpus=0.0 if self.cpu else gpus,
+            patience_s=self.patience,
+            memory=memory,
         )
 
 

@@ -129,10 +129,16 @@ def _short_temp_dir() -> dict[str, str]:
 def _require_room(resources: Resources) -> None:
     """A machine, unlike a cluster, does not grow: what does not fit would wait for ever."""
     available = ray.cluster_resources()
-    for name, asked in (("GPU", resources.gpus), ("memory", resources.memory or 0)):
+    for name, asked in (("GPU", resources.gpus or 0), ("memory", resources.memory or 0)):
         if asked > (limit := available.get(name, 0)):
             ray.shutdown()
             raise SettingsError(f"{name}: got {asked:g} for each trial; must be at most the {limit:g} of this machine")
+
+
+def count_gpus_and_cores() -> tuple[int, int]:
+    """How many GPUs and how many cores the joined cluster has at this moment."""
+    resources = ray.cluster_resources()
+    return int(resources.get("GPU", 0)), int(resources.get("CPU", 0))
 
 
 def disconnect() -> None:

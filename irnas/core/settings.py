@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
@@ -149,6 +150,11 @@ class SearchSettings:
                 raise SettingsError(f"limit: got {name!r}; one of {', '.join(LIMITABLE)}{hint}")
             if not 0 < limit < math.inf:
                 raise SettingsError(f"limit {name}: got {limit}; must be a number above 0")
+        if self.device is not None and re.fullmatch(r"(cpu|gpu|cuda)(:\d+)?", self.device.lower()):
+            raise SettingsError(
+                f"device: got {self.device}; must be the device whose speed counts (a profile, or {NODE}LABEL); trials "
+                "train where --gpus or --cpu says"
+            )
         if self.device is not None and not self.is_timed:
             names = ", ".join(o.name for o in self.objectives)
             raise SettingsError(

@@ -117,18 +117,13 @@ def batches(
 
 def _batches(cutting: _Cutting, batch: int, seeds: tuple[int, int]) -> Iterator[Batch]:
     # What is laid in has chances of its own, so that all else is drawn as without it.
-    rng = np.random.default_rng(seeds)
     paste_rng, clutter_rng = (np.random.default_rng([*seeds, stream]) for stream in (1, 2))
-    count, crop = len(cutting.split), cutting.crop
-    order = rng.permutation(count).tolist()
-    # All draws of the pass at once: a generator call per number would cost more than the copies.
-    draws = [_Draw(*row) for row in rng.random((count, len(_Draw._fields))).tolist()]
-    for number in range(num_batches(count, batch)):
-        chosen = slice(number * batch, (number + 1) * batch)
-        indices = order[chosen]
-        x_nchw = np.zeros((len(indices), cutting.frames, crop, crop), dtype=np.float32)
-        y_nchw = np.zeros((len(indices), 1, crop, crop), dtype=np.uint8)
-        for place, (i, draw) in enumerate(zip(indices, draws[chosen], strict=True)):
+    plan, crop = plan_pass(len(cutting.split), seeds), cutting.crop
+    for number in range(num_batches(len(plan), batch)):
+        chosen = plan[number * batch : (number + 1) * batch]
+        x_nchw = np.zeros((len(chosen), cutting.frames, crop, crop), dtype=np.float32)
+        y_nchw = np.zeros((len(chosen), 1, crop, crop), dtype=np.uint8)
+        for place, (i, draw) in enumerate(chosen):
             _write_crop(cutting, i, draw, (paste_rng, clutter_rng), x_nchw[place], y_nchw[place, 0])
         yield x_nchw, y_nchw
 
@@ -136,7 +131,7 @@ def _batches(cutting: _Cutting, batch: int, seeds: tuple[int, int]) -> Iterator[
 def _write_crop(
     cutting: _Cutting,
     i: int,
-    draw: _Draw,
+    draw: Draw,
     rngs: tuple[np.random.Generator, np.random.Generator],
     x_chw: npt.NDArray[np.float32],
     y_hw: Bytes,
@@ -145,7 +140,7 @@ def _write_crop(
     split = cutting.split
     images, mask = split.window(i, cutting.frames), split.mask(i)
     if not cutting.whole_images:
-        window = _draw_window(split, i, cutting.crop, draw, cutting.target_share)
+        window = draw_window(split, i, cutting.crop, draw, cutting.target_share)
         images, mask = [image[window] for image in images], mask[window]
         if cutting.mirror:
             images, mask = [_mirrored(image, cutting.crop) for image in images], _mirrored(mask, cutting.crop)
@@ -161,7 +156,7 @@ def _write_crop(
         images, mask = [_flip(image, way) for image in images], _flip(mask, way)
     gain, offset = 1.0, 0.0
     if cutting.brightness:
-        gain, offset = 1 + GAIN * (2 * draw.gain - 1), OFFSET * (2 * draw.offset - 1)
+        gain, offset = brightness_of(draw)
     y_hw[: mask.shape[0], : mask.shape[1]] = mask
     for channel, image in enumerate(images):
         _write_scaled(image, gain, offset, x_chw[channel])
@@ -177,7 +172,7 @@ def _with_target(split: Split, images: list[Bytes], mask: Bytes, rng: np.random.
     return [image], mask
 
 
-class _Draw(NamedTuple):
+class Draw(NamedTuple):
     """What chance decides about one crop; each number even in 0..1."""
 
     force: float
@@ -189,7 +184,21 @@ class _Draw(NamedTuple):
     offset: float
 
 
-def _draw_window(split: Split, i: int, crop: int, draw: _Draw, target_share: float) -> tuple[slice, slice]:
+def plan_pass(num_images: int, seeds: tuple[int, int]) -> list[tuple[int, Draw]]:
+    """The images of a pass in their order, each with what chance decides about its crop."""
+    rng = np.random.default_rng(seeds)
+    order = rng.permutation(num_images).tolist()
+    # All draws of the pass at once: a generator call per number would cost more than the copies.
+    draws = rng.random((num_images, len(Draw._fields))).tolist()
+    return [(i, Draw(*row)) for i, row in zip(order, draws, strict=True)]
+
+
+def brightness_of(draw: Draw) -> tuple[float, float]:
+    """Gain and offset of a crop whose brightness is jittered."""
+    return 1 + GAIN * (2 * draw.gain - 1), OFFSET * (2 * draw.offset - 1)
+
+
+def draw_window(split: Split, i: int, crop: int, draw: Draw, target_share: float) -> tuple[slice, slice]:
     """Rows and columns of a crop, at most ``crop`` of each."""
     height, width = split.shape(i)
     pixels = split.pixels(i)

@@ -95,6 +95,8 @@ class Opened(Event):
     """None where speed does not count."""
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """What needs no network: name to metric to value, on the validation split."""
+    trains_on: str = ""
+    """What its trials are trained on, in words, until it is resumed; empty before records said it."""
 
     def _content(self) -> dict[str, Any]:
         return {
@@ -107,6 +109,7 @@ class Opened(Event):
             "bounds": {name: list(pair) for name, pair in self.bounds.items()},
             "device": asdict(self.device) if self.device else None,
             "baselines": {name: dict(values) for name, values in self.baselines.items()},
+            "trains_on": self.trains_on,
         }
 
     @classmethod
@@ -123,6 +126,7 @@ class Opened(Event):
             bounds={name: (float(best), float(worst)) for name, (best, worst) in document["bounds"].items()},
             device=Device(**document["device"]) if document["device"] else None,
             baselines=document["baselines"],
+            trains_on=document["trains_on"],
         )
 
 
@@ -136,6 +140,8 @@ class Resumed(Event):
     code_rev: str
     data_path: str = ""
     """The folder that its data set has moved to; empty where it lies where it lay before."""
+    trains_on: str = ""
+    """As of ``Opened``, from now on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,8 @@ class Run:
         """As the run was begun, or resumed last."""
         self.data: DataSource = opened.data
         """The data set, at the place where the run last found it."""
+        self.trains_on = opened.trains_on
+        """What its trials are trained on, since it began or was resumed; empty where the record does not say."""
         self.events: list[Event] = [opened]
         self.trials: dict[int, Trial] = {}
         """By number, in the order in which they were proposed."""
@@ -126,6 +128,7 @@ class Run:
             case Resumed():
                 self.settings = replace(self.settings, trials=event.trials)
                 self.data = replace(self.data, path=event.data_path or self.data.path)
+                self.trains_on = event.trains_on or self.trains_on
             case Proposed():
                 self._propose(event)
             case Reported():

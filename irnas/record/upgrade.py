@@ -22,16 +22,19 @@ _ABSENT: Mapping[str, Mapping[str, Any]] = {
     "repeated": {"replicate": 0},
 }
 """Kind to what its events lacked once, with what that meant."""
+_ABSENT_SINCE: Mapping[str, Mapping[str, Any]] = {"opened": {"trains_on": ""}, "resumed": {"trains_on": ""}}
+"""The same of fields that came without a schema of their own: older versions pass them over."""
 
 
 def upgrade(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """An event of schema 1 (version 0.1) or 2 in the form of schema 3, which 4 shares; its fields stay as they are."""
-    if document["schema"] >= _COMPLETE:
-        return document
     kind = document["kind"]
+    since = _ABSENT_SINCE.get(kind, {})
+    if document["schema"] >= _COMPLETE:
+        return {**since, **document} if since else document
     if kind == "opened" and document["schema"] < 2:
-        return _upgrade_opened(document)
-    return {**_ABSENT.get(kind, {}), **document}
+        return {**since, **_upgrade_opened(document)}
+    return {**_ABSENT.get(kind, {}), **since, **document}
 
 
 def _upgrade_opened(document: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -8,10 +8,10 @@ from irnas.search.strategy import Decision
 from irnas.training.trial import evaluate
 
 
-def run(stage: Stage) -> None:
-    """Work through a stage until it hands out no more."""
+def run(stage: Stage, *, on_gpu: bool = False) -> None:
+    """Work through a stage until it hands out no more, on the first GPU where it is to be ``on_gpu``."""
     while (assignment := stage.next()) is not None:
-        for outcome in evaluate(assignment):
+        for outcome in evaluate(assignment, on_gpu=on_gpu):
             if isinstance(outcome, Result):
                 stage.finish(outcome, assignment.replicate)
             elif stage.report(assignment.trial, outcome, assignment.replicate) is Decision.PAUSE:

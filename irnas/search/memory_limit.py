@@ -14,7 +14,7 @@ from pathlib import Path
 
 _CHECK_EVERY_S = 0.2
 
-_WORDS = re.compile("MemoryLimit|MemoryError|OutOfMemory|allocate memory|bad_alloc")
+_WORDS = re.compile("MemoryLimit|MemoryError|OutOfMemory|out of memory|allocate memory|bad_alloc|STATUS_ALLOC_FAILED")
 """What Python, torch and CUDA say; a test makes torch say it."""
 
 

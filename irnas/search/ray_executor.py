@@ -26,6 +26,7 @@ from irnas.cluster.resources import Resources
 from irnas.core.errors import IrnasError
 from irnas.core.result import Result, Status
 from irnas.search import memory_limit, wire
+from irnas.search.packing import Packing
 from irnas.search.retries import TrialSupervisor
 from irnas.search.stage import Stage
 from irnas.training.trial import Report, evaluate
@@ -65,16 +66,17 @@ def run(stage: Stage, resources: Resources, warn: Callable[[str], object] = warn
 
 
 def _tuner(supervisor: TrialSupervisor, resources: Resources, folder: str) -> tune.Tuner:
-    share = {
-        "cpu": resources.threads,
-        "gpu": resources.gpus,
-        **({"memory": resources.memory} if resources.memory else {}),
-    }
+    packing = Packing(resources.gpus or 0.0, resources.at_once)
+
+    def share(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        memory = {"memory": resources.memory} if resources.memory else {}
+        return tune.PlacementGroupFactory([{"CPU": resources.threads, "GPU": config["gpus"], **memory}])
+
     return tune.Tuner(
         tune.with_resources(_Worker, share),
         tune_config=tune.TuneConfig(
-            search_alg=SessionSearcher(supervisor, resources.memory),
-            scheduler=SessionScheduler(supervisor),
+            search_alg=SessionSearcher(supervisor, resources.memory, packing),
+            scheduler=SessionScheduler(supervisor, packing),
             num_samples=-1,
             reuse_actors=True,
             # No more: a trial proposed while it must wait was chosen without the results it waited for.
@@ -95,15 +97,18 @@ def _tuner(supervisor: TrialSupervisor, resources: Resources, folder: str) -> tu
 class SessionSearcher(Searcher):  # type: ignore[misc] # ray publishes no types
     """Tune's source of trials: asks the supervisor for the next one, and tells it which lost their worker."""
 
-    def __init__(self, supervisor: TrialSupervisor, memory: int | None) -> None:
+    def __init__(self, supervisor: TrialSupervisor, memory: int | None, packing: Packing) -> None:
         super().__init__()
-        self._supervisor, self._memory = supervisor, memory
+        self._supervisor, self._memory, self._packing = supervisor, memory, packing
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial for Tune; None for nothing now, FINISHED for nothing more."""
+        if self._supervisor.num_running >= self._packing.at_once:
+            return None
         assignment = self._supervisor.next_assignment(trial_id)
         if assignment is not None:
-            return {_PAYLOAD: wire.encode(assignment), "memory": self._memory}
+            gpus = self._packing.share_for(trial_id)
+            return {_PAYLOAD: wire.encode(assignment), "memory": self._memory, "gpus": gpus}
         return Searcher.FINISHED if self._supervisor.is_over else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -121,15 +126,17 @@ class SessionSearcher(Searcher):  # type: ignore[misc] # ray publishes no types
 class SessionScheduler(FIFOScheduler):  # type: ignore[misc] # ray publishes no types
     """Tune's judge of trials: passes what they report to the supervisor, and its answer to Tune."""
 
-    def __init__(self, supervisor: TrialSupervisor) -> None:
+    def __init__(self, supervisor: TrialSupervisor, packing: Packing) -> None:
         super().__init__()
-        self._supervisor = supervisor
+        self._supervisor, self._packing = supervisor, packing
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Take in what a trial says; STOP where its worker becomes free."""
         outcome = self._supervisor.keep_error(lambda: wire.decode_outcome(result[_PAYLOAD]))
         if isinstance(outcome, wire.OutOfMemory):
-            self._supervisor.expect_loss(trial.trial_id, str(outcome))
+            is_crowded = outcome.is_of_gpu and self._packing.loosen(trial.trial_id)
+            cause = f"{outcome}; fewer trials share a GPU now" if is_crowded else str(outcome)
+            self._supervisor.expect_loss(trial.trial_id, cause, is_blameless=is_crowded)
             ray.kill(ray_internals.worker_of(trial))
             return str(TrialScheduler.CONTINUE)
         is_free = self._supervisor.on_result(trial.trial_id, outcome)
@@ -191,13 +198,13 @@ class _Worker(tune.Trainable):  # type: ignore[misc] # ray publishes no types
     """A process that runs one trial after another, an epoch a step."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        self._is_training = False
+        self._is_training, self._is_on_gpu = False, bool(config.get("gpus"))
         if limit := config.get("memory"):
             memory_limit.enforce(limit, lambda: self._is_training)
         self._begin(config)
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._outcomes: Iterator[Report | Result] = evaluate(wire.decode(config[_PAYLOAD]))
+        self._outcomes: Iterator[Report | Result] = evaluate(wire.decode(config[_PAYLOAD]), on_gpu=self._is_on_gpu)
 
     def step(self) -> dict[str, Any]:
         # Never "done": Tune tells its scheduler nothing of a result that is; the scheduler ends the trial instead.

@@ -35,6 +35,8 @@ class TrialSupervisor:
         """Dead workers by trial and replicate, since it last reported."""
         self._causes: dict[str, str] = {}
         """Why a worker is about to die, by the executor's id."""
+        self._blameless: set[str] = set()
+        """Ids of trials that others may have made die."""
         self.error: Exception | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -47,6 +49,11 @@ class TrialSupervisor:
         if assignment is not None:
             self._running[name] = assignment
         return assignment
+
+    @property
+    def num_running(self) -> int:
+        """What was handed out and is at work."""
+        return len(self._running)
 
     @property
     def is_over(self) -> bool:
@@ -67,9 +74,11 @@ class TrialSupervisor:
             self._running.pop(name, None)
         return is_free
 
-    def expect_loss(self, name: str, cause: str) -> None:
-        """Note beforehand why a worker is about to die."""
+    def expect_loss(self, name: str, cause: str, *, is_blameless: bool = False) -> None:
+        """Note beforehand why a worker is about to die, and whether that counts against its trial."""
         self._causes[name] = cause
+        if is_blameless:
+            self._blameless.add(name)
 
     def on_worker_lost(self, name: str) -> None:
         """Start the trial of a dead worker again from its checkpoint, or give it up after ``MAX_RETRIES``."""
@@ -77,7 +86,7 @@ class TrialSupervisor:
         if assignment is None:
             return
         cause, trial, replicate = self._causes.pop(name, "its worker died"), assignment.trial, assignment.replicate
-        self._deaths[trial, replicate] += 1
+        self._deaths[trial, replicate] += name not in self._blameless
         deaths = self._deaths[trial, replicate]
         if deaths > MAX_RETRIES:
             error = f"{cause}, {deaths} times without an epoch in between"

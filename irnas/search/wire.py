@@ -20,6 +20,11 @@ class OutOfMemory(str):
 
     __slots__ = ()
 
+    @property
+    def is_of_gpu(self) -> bool:
+        """Whether it was a GPU's memory."""
+        return any(word in self for word in ("CUDA", "CUBLAS", "CUDNN"))
+
 
 Outcome = Report | Result | OutOfMemory
 """What a trial's process says after a step."""

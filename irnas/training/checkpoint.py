@@ -62,7 +62,8 @@ def read_checkpoint(uri: str, parts: Mapping[str, Stateful]) -> tuple[int, float
         damaged = zipfile.ZipFile(io.BytesIO(content)).testzip()
         if damaged is not None:
             raise ValueError(f"{damaged} does not fit its checksum")
-        state = torch.load(io.BytesIO(content), weights_only=True)
+        # A training may go on where there is no such device.
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         for name, part in parts.items():
             part.load_state_dict(state[name])
         return int(state["epoch"]), float(state["loss"])

@@ -6,24 +6,24 @@ so a scheduler needs no special return value and a paused trial is one that nobo
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from irnas.core.errors import TrainingError
 from irnas.core.recipe import Budget, Recipe
 from irnas.data import Split
-from irnas.data.loader import Batch, batches
 from irnas.nn import fused, parameter_groups, set_progress, traits
 from irnas.training.checkpoint import Stateful, read_checkpoint, write_checkpoint
 from irnas.training.criterion import Criterion, make_criterion
+from irnas.training.feed import Feed, make_feed
 from irnas.training.phases import Phase, learning_rate, plan_phases
 from irnas.training.statistics import estimate_statistics
 
@@ -124,6 +124,7 @@ class _Training:
     schedule: torch.optim.lr_scheduler.LRScheduler
     loss_of: Criterion
     split: Split
+    feed: Feed
     phases: tuple[Phase, ...]
     recipe: Recipe
     seed: int
@@ -151,6 +152,7 @@ class _Training:
             schedule=torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate(phases, recipe, peak)),
             loss_of=make_criterion(model, recipe),
             split=split,
+            feed=make_feed(split, recipe, traits.frames(model), device),
             phases=phases,
             recipe=recipe,
             seed=seed,
@@ -187,14 +189,14 @@ class _Training:
         torch.manual_seed(self.seed ^ epoch)
         phase, losses = self._phase_of(epoch), []
         before = (epoch - phase.first) * phase.steps_of_epoch
-        for step, (x_nchw, truth_n1hw) in enumerate(itertools.islice(self._batches(phase, epoch), max_steps), 1):
-            truth = torch.from_numpy(truth_n1hw).to(self.device, torch.float32)
-            ignored = truth > 1 if truth_n1hw.max(initial=0) > 1 else None
-            with torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.amp and self.device != "cpu"):
+        steps = itertools.islice(self.feed.steps(phase, self.seed, epoch), max_steps)
+        for step, (x_nchw, truth_n1hw, ignored_n1hw) in enumerate(steps, 1):
+            with _autocast(self.recipe, self.device):
                 weight = phase.positive_weight(before + step - 1)
-                loss = self.loss_of(self._on_device(x_nchw), truth, ignored, weight)
-            if not torch.isfinite(loss):
-                raise TrainingError(f"epoch {epoch}, step {step}: got loss {loss.item()}; must be finite")
+                loss = self.loss_of(x_nchw, truth_n1hw, ignored_n1hw, weight)
+            # A GPU would wait for each answer: there, all losses of a pass are looked at after it.
+            if self.device == "cpu":
+                _require_finite(loss, epoch, step)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call] # torch publishes no type for it
             self.optimizer.step()
@@ -204,7 +206,7 @@ class _Training:
                 _follow(self.average, self.model, self.recipe.ema)
         if not losses:
             raise TrainingError(f"epoch {epoch}: got no batch; the split must have images")
-        return torch.stack(losses).mean().item()
+        return _mean(torch.stack(losses), epoch)
 
     def _phase_of(self, epoch: int) -> Phase:
         return next(phase for phase in self.phases if epoch <= phase.last)
@@ -213,28 +215,28 @@ class _Training:
         """Batches as those of an epoch, but never the same."""
         phase = self._phase_of(epoch)
         num_batches = -(-min(self.recipe.statistics_images, len(self.split)) // phase.batch)
-        for x_nchw, _ in itertools.islice(self._batches(phase, epoch, self.seed ^ _OTHER), num_batches):
-            yield self._on_device(x_nchw)
+        for step in itertools.islice(self.feed.steps(phase, self.seed ^ _OTHER, epoch), num_batches):
+            yield step.x_nchw
 
-    def _on_device(self, x_nchw: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(x_nchw).to(self.device, memory_format=torch.channels_last)
 
-    def _batches(self, phase: Phase, epoch: int, seed: int | None = None) -> Iterator[Batch]:
-        return batches(
-            self.split,
-            batch=phase.batch,
-            crop=phase.crop,
-            seed=self.seed if seed is None else seed,
-            epoch=epoch,
-            target_share=phase.target_share,
-            flips="flips" in self.recipe.augment,
-            brightness="brightness" in self.recipe.augment,
-            whole_images=self.recipe.whole_images,
-            mirror=self.recipe.fill == "mirror",
-            paste=self.recipe.paste,
-            clutter=self.recipe.clutter,
-            frames=traits.frames(self.model),
-        )
+def _autocast(recipe: Recipe, device: str) -> contextlib.AbstractContextManager[object]:
+    """Arithmetic of less precision where a recipe asks for it, on a GPU."""
+    is_on = recipe.amp and device != "cpu"
+    return torch.autocast(device, torch.bfloat16) if is_on else contextlib.nullcontext()
+
+
+def _require_finite(loss: Tensor, epoch: int, step: int) -> None:
+    if not torch.isfinite(loss):
+        raise TrainingError(f"epoch {epoch}, step {step}: got loss {loss.item()}; must be finite")
+
+
+def _mean(losses: Tensor, epoch: int) -> float:
+    """The mean loss over the steps of a pass, all of which must be finite."""
+    mean = losses.mean().item()
+    if not math.isfinite(mean):
+        for step, loss in enumerate(losses, 1):
+            _require_finite(loss, epoch, step)
+    return mean
 
 
 def _make_optimizer(model: nn.Module, recipe: Recipe, peak: float) -> torch.optim.Optimizer:

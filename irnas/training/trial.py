@@ -12,7 +12,6 @@ from typing import NamedTuple
 import torch
 
 from irnas.core.errors import ServiceError, SettingsError, StorageError
-from irnas.core.provenance import device_name
 from irnas.core.redaction import redact_credentials
 from irnas.core.result import Result, Status
 from irnas.core.settings import BEST
@@ -23,6 +22,7 @@ from irnas.training.checkpoint import DamagedCheckpoint, delete_checkpoint
 from irnas.training.collapse_check import is_due, require_alive
 from irnas.training.first_state import make_first_state
 from irnas.training.fit import fit
+from irnas.training.gpus import choose_device
 from irnas.training.kept import BLANK, KeptWeights
 from irnas.training.prediction import validate
 
@@ -54,8 +54,10 @@ class _Data(NamedTuple):
     validation_split: Split
 
 
-def evaluate(assignment: Assignment) -> Iterator[Report | Result]:
+def evaluate(assignment: Assignment, *, on_gpu: bool = False) -> Iterator[Report | Result]:
     """Train and validate: a Report after each epoch (of long trainings, some), then, last, the Result.
+
+    It trains on the CPU, or ``on_gpu``, on the GPU that this process was given.
 
     Every failure of the trial itself ends in a Result with status failed. A trial whose checkpoint exists goes on from
     it, or begins anew where that is damaged; whoever records the Result removes the checkpoint. Not iterating any
@@ -68,8 +70,7 @@ def evaluate(assignment: Assignment) -> Iterator[Report | Result]:
         ServiceError: the store of the run does not answer.
     """
     started, threads_before = time.perf_counter() - assignment.spent, torch.get_num_threads()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    trained_on = device_name(torch.cuda.get_device_name() if device == "cuda" else device)
+    device, trained_on = choose_device(on_gpu=on_gpu)
     last: Report | None = None
     data = _open(assignment)
     try:

@@ -120,14 +120,14 @@ def _executor(where: Mapping[str, Any]) -> Executor:
     for word in where:
         if word not in _WHERE:
             raise SettingsError(f"got {word!r}; one of {', '.join(_WHERE)}{did_you_mean(word, _WHERE)}")
-    from irnas.cluster.resources import Resources
+    from irnas.cluster.resources import AUTO, Resources, parse_gpus
     from irnas.workflows.executor import make_executor
 
     memory = where.get("memory")
     resources = Resources(
         address=where.get("address"),
         workers=where.get("workers"),
-        gpus=where.get("gpus") or 0.0,
+        gpus=parse_gpus(str(AUTO if where.get("gpus") is None else where["gpus"])),
         patience_s=where.get("patience"),
         memory=int(parse_si("memory", memory)) if isinstance(memory, str) else memory,
     )

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 from irnas.cluster.resources import Resources
 from irnas.core.errors import SettingsError
+from irnas.core.provenance import device_name
 from irnas.core.settings import SearchSettings
 from irnas.search import pricing
 from irnas.search.stage import Stage
+from irnas.training.gpus import count_gpus, gpu_bytes, gpu_name
 
 if TYPE_CHECKING:
     from irnas.deploy.device.target import Target
@@ -56,17 +58,18 @@ class Executor:
         Raises:
             ServiceError: the cluster is out of reach.
         """
-        if self.kind == "loop":
-            from irnas.search import local_executor
+        with self.joined() as executor:
+            if self.kind == "loop":
+                from irnas.search import local_executor
 
-            for stage in stages:
-                local_executor.run(stage)
-            return
-        with self.joined():
+                for stage in stages:
+                    local_executor.run(stage, on_gpu=bool(executor.resources.gpus))
+                return
+
             from irnas.search import ray_executor
 
             for stage in stages:
-                ray_executor.run(stage, self.resources, warn)
+                ray_executor.run(stage, executor.resources, warn)
 
     def require_gpus(self) -> None:
         """Refuse GPUs that this machine does not have, before anything is opened; a cluster is asked when it is joined.
@@ -75,34 +78,53 @@ class Executor:
             SettingsError: trials are to take more of a GPU than there is.
         """
         resources = self.resources
-        if self.kind != "ray" or resources.address is not None or not resources.gpus:
+        if resources.address is not None or not resources.gpus:
             return
-        from irnas.training.gpus import count_gpus
-
         if resources.gpus > (num_gpus := count_gpus()):
             raise SettingsError(
                 f"--gpus: got {resources.gpus:g} for each trial; must be at most the {num_gpus} of this machine"
             )
 
     @contextlib.contextmanager
-    def joined(self) -> Iterator[None]:
+    def joined(self) -> Iterator[Executor]:
         """On the cluster, where there is one; whoever joined it first leaves it.
+
+        Yields:
+            This executor, which knows how much of a GPU a trial takes.
 
         Raises:
             SettingsError: the cluster is none to work on, or has no room for a trial.
             ServiceError: the cluster is out of reach.
         """
         if self.kind == "loop":
-            yield
+            yield self._with_gpus(count_gpus(), num_cores=self.resources.threads)
             return
         from irnas.cluster import connection
 
         is_first = connection.connect(self.resources)
         try:
-            yield
+            yield self._with_gpus(*connection.count_gpus_and_cores())
         finally:
             if is_first:
                 connection.disconnect()
+
+    def _with_gpus(self, num_gpus: int, num_cores: int) -> Executor:
+        known = None
+        if self.resources.address is None:
+            # Ray counts cards; what torch cannot train on is no help.
+            num_gpus, known = min(num_gpus, count_gpus()), gpu_bytes()
+        resources = self.resources.with_gpus(num_gpus=num_gpus, num_cores=num_cores, gpu_bytes=known)
+        return replace(self, resources=resources)
+
+    @property
+    def trains_on(self) -> str:
+        """What trials are trained on, in words, once the executor has joined what there is."""
+        is_cluster = self.resources.address is not None
+        if not self.resources.gpus:
+            return "CPUs of the cluster" if is_cluster else device_name("cpu")
+        num_on_each = self.resources.num_on_a_gpu if self.kind == "ray" else 1
+        trials = "1 trial on each" if num_on_each == 1 else f"{num_on_each} trials on each"
+        return f"GPUs of the cluster, {trials}" if is_cluster else f"{count_gpus()} x {gpu_name()}, {trials}"
 
 
 def make_executor(kind: str, resources: Resources) -> Executor:
@@ -114,5 +136,5 @@ def make_executor(kind: str, resources: Resources) -> Executor:
     if kind == "ray":
         return Executor(kind="ray", resources=resources)
     if kind == "loop" and resources.address is None:
-        return Executor(kind="loop")
+        return Executor(kind="loop", resources=resources)
     raise SettingsError(f"executor: got {kind!r}; must be ray, or loop (and then without --address)")

@@ -81,7 +81,8 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
         require_fitting_crop(space, settings)
         opened = _opening(work, listener, dvc_digest)
         # Joined first: a cluster that is not there, or has no room, leaves no folder behind.
-        with executor.joined(), ledger.writing():
+        with executor.joined() as executor, ledger.writing():
+            opened = replace(opened, trains_on=executor.trains_on)
             # Before the record says that there is a run: what it is to do.
             storage.write(storage.join(uri, CONFIG), to_text(settings).encode())
             keep_own_code(uri, settings.space)
@@ -113,12 +114,17 @@ def resume(
     with executor.reaching(settings) as target:
         require_same_device(target, before.opened.device, uri)
         work = _work(settings, space, dataset, ledger, target)
-        with executor.joined(), ledger.writing():
+        with executor.joined() as executor, ledger.writing():
             # Another search may have gone on with it until now.
             run = Run.of(uri, ledger.events())
             warn_of_other_version(run, listener.warn)
             pricing.require_same_costs(run, work.price)
-            resumed = Resumed(trials=settings.trials, code_rev=code_revision(), data_path=place_moved_to(run, dataset))
+            resumed = Resumed(
+                trials=settings.trials,
+                code_rev=code_revision(),
+                data_path=place_moved_to(run, dataset),
+                trains_on=executor.trains_on,
+            )
             ledger.append(resumed)
             run.add(resumed)
             for event in run.events:
@@ -156,6 +162,7 @@ def _session(work: _Work, run: Run, append: Append, listener: Listener) -> Sessi
         first=_first(settings),
         pool_size=pool_size,
         total_budget=settings.total_budget,
+        epochs_of_heirs=settings.epochs_of_heirs,
     )
     strategy = make_strategy(settings.strategy, problem)
     return Session(strategy, run, place_of(run.uri, settings, work.dataset), append)

@@ -69,7 +69,8 @@ def train(plan: TrainingPlan, uri: str, executor: Executor, listener: Listener) 
     proposals = _proposals(plan)
     bounds = pricing.bounds(settings, [proposal.costs for proposal in proposals])
     opened = opening(settings, catalog.load(settings.space), dataset, dvc_digest, bounds)
-    with executor.joined(), ledger.writing():
+    with executor.joined() as executor, ledger.writing():
+        opened = replace(opened, trains_on=executor.trains_on)
         # Before the record says that there is a run: what it is to do, and what it starts from.
         storage.write(storage.join(uri, CONFIG), to_text(plan).encode())
         keep_own_code(uri, settings.space)
@@ -96,12 +97,17 @@ def resume(uri: str, executor: Executor, listener: Listener, dataset_at: str | N
     # Files may change below a manifest that does not.
     lock.dvc_digest_or_raise(dataset.root)
     ledger = Ledger(uri)
-    with executor.joined(), ledger.writing():
+    with executor.joined() as executor, ledger.writing():
         # Another process may have gone on with it until now.
         run = Run.of(uri, ledger.events())
         warn_of_other_version(run, listener.warn)
         moved_to = place_moved_to(run, dataset)
-        resumed = Resumed(trials=run.settings.trials, code_rev=code_revision(), data_path=moved_to)
+        resumed = Resumed(
+            trials=run.settings.trials,
+            code_rev=code_revision(),
+            data_path=moved_to,
+            trains_on=executor.trains_on,
+        )
         ledger.append(resumed)
         run.add(resumed)
         for event in run.events:

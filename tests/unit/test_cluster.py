@@ -14,6 +14,7 @@ from irnas.core.errors import ServiceError, SettingsError, StorageError
 from irnas.core.recipe import Budget, Recipe
 from irnas.core.result import Status
 from irnas.search import ray_executor, wire
+from irnas.search.packing import Packing
 from irnas.search.retries import TrialSupervisor
 from irnas.training.trial import Assignment, Report
 
@@ -44,7 +45,7 @@ def test_what_a_trial_says_survives_the_journey(outcome: Report) -> None:
 
 
 def test_what_ends_a_search_arrives_as_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: Assignment) -> object:
+    def full(*_: object, **__: object) -> object:
         raise StorageError("run: got a full disk; must have room")
         yield
 
@@ -71,7 +72,7 @@ def test_what_a_machine_can_never_give_is_refused_at_once(monkeypatch: pytest.Mo
 def test_a_training_that_ran_out_of_memory_is_not_a_failed_one_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     error = "MemoryLimit: its process has 900 MB; must have at most 800 MB (train.py:3)"
     failed = assignment().result(Status.FAILED, {}, epochs=2, seconds=1.0, error=error)
-    monkeypatch.setattr(ray_executor, "evaluate", lambda _: iter([failed]))
+    monkeypatch.setattr(ray_executor, "evaluate", lambda *_, **__: iter([failed]))
     worker = ray_executor._Worker.__new__(ray_executor._Worker)
     worker.setup({"payload": wire.encode(assignment())})
     outcome = wire.decode_outcome(worker.step()["payload"])
@@ -106,7 +107,7 @@ def test_a_worker_is_told_its_limit_of_memory(memory: int | None) -> None:
         def next(self) -> Assignment:
             return assignment()
 
-    searcher = ray_executor.SessionSearcher(TrialSupervisor(OneTrial()), memory)  # type: ignore[arg-type]
+    searcher = ray_executor.SessionSearcher(TrialSupervisor(OneTrial()), memory, Packing(0.0))  # type: ignore[arg-type]
     suggestion = searcher.suggest("a")
     assert isinstance(suggestion, dict) and suggestion["memory"] == memory
     assert wire.decode(suggestion["payload"]) == assignment()

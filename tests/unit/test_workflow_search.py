@@ -416,7 +416,7 @@ def test_a_shard_that_is_damaged_meanwhile_ends_the_search_and_fails_nothing(
     shard = next(data.glob("*.parquet"))
     whole, train = shard.read_bytes(), local_executor.evaluate
 
-    def damage_after_the_first(assignment: Assignment) -> Iterator[Report | Result]:
+    def damage_after_the_first(assignment: Assignment, **_: object) -> Iterator[Report | Result]:
         if assignment.trial == 1:
             shard.write_bytes(whole[:-1] + b"!")
             cache.path_of(tiny().manifest).unlink(missing_ok=True)
@@ -436,7 +436,7 @@ def test_a_shard_that_is_damaged_meanwhile_ends_the_search_and_fails_nothing(
 
 
 def test_a_search_in_which_every_trial_failed_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(assignment: Assignment) -> Iterator[Report | Result]:
+    def fail(assignment: Assignment, **_: object) -> Iterator[Report | Result]:
         yield assignment.result(Status.FAILED, {}, epochs=0, seconds=0.0, error="E: broken")
 
     train = local_executor.evaluate
