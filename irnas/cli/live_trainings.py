@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from irnas.cli.live_text import time_line, trains_on
 from irnas.cli.search_view import SearchView
 from irnas.core.objective import OBJECTIVES, USUAL_METRICS
 from irnas.core.result import Status
-from irnas.core.text import format_duration
-from irnas.record.events import Event, Finished, Opened, Proposed, Repeated, Reported, Retried
+from irnas.record.events import Event, Finished, Proposed, Repeated, Reported, Retried
 from irnas.record.run import Run
 from irnas.record.trainings import Training, trainings_of
 
 _MAX_ROWS = 24
 
 
-def headline(uri: str, opened: Opened) -> str:
+def headline(uri: str, run: Run) -> str:
     """What is trained, on what, and where it is written."""
-    settings, data = opened.settings, opened.data
+    settings, data = run.settings, run.opened.data
     networks = "1 network" if settings.trials == 1 else f"{settings.trials} networks"
     seeds = "1 seed" if settings.seeds == 1 else f"{settings.seeds} seeds"
     return (
         f"{networks} of {settings.space} x {seeds} x {settings.budget.epochs} epochs on {data.name} "
-        f"({data.revision[:12]}), split {settings.fit_on}, validated on {settings.validation}; run {uri}"
+        f"({data.revision[:12]}), split {settings.fit_on}, validated on {settings.validation}{trains_on(run)}; "
+        f"run {uri}"
     )
 
 
-def lines(uri: str, view: SearchView, event: Event) -> Iterator[str]:
+def lines(view: SearchView, event: Event) -> Iterator[str]:
     """What an event is worth saying, once the view has taken it up."""
     run = view.run
     assert run is not None
     match event:
-        case Opened():
-            yield headline(uri, event)
         case Proposed(proposal=proposal):
             yield f"{proposal.key} is {proposal.origin}"
         case Reported():
@@ -51,29 +50,25 @@ def lines(uri: str, view: SearchView, event: Event) -> Iterator[str]:
             yield from _after_end(view, event.trial)
 
 
-def status_line(view: SearchView) -> str:
-    """Counts and time."""
+def count_line(view: SearchView) -> str:
+    """Trainings and epochs that are done."""
     if view.run is None:
         return ""
     trainings = trainings_of(view.run)
     ended = sum(t.status is Status.OK for t in trainings)
     failed = sum(t.status is Status.FAILED for t in trainings)
     more = f", {failed} failed" if failed else ""
-    eta = "" if view.eta_s is None else f", about {format_duration(view.eta_s)} left"
-    return (
-        f"{ended} of {len(trainings)} trainings done{more}; {view.num_done:.0f}/{view.num_planned:.0f} epochs; "
-        f"{format_duration(view.elapsed_s)} so far{eta}"
-    )
+    return f"{ended} of {len(trainings)} trainings done{more}; {view.num_done:.0f}/{view.num_planned:.0f} epochs"
 
 
-def rows(view: SearchView) -> list[tuple[str, str, str, str]]:
-    """Network, training, epoch and metrics of each training, those that go on first."""
+def rows(view: SearchView) -> list[tuple[str, str, str, Mapping[str, float]]]:
+    """Network, training, epoch and values of each training, those that go on first."""
     run = view.run
     if run is None:
         return []
     trainings = sorted(trainings_of(run), key=lambda t: t.status is not None)
     return [
-        (t.trial.key, f"{t.replicate + 1}/{run.settings.seeds}", _progress(run, t), view.metrics(t.values))
+        (t.trial.key, f"{t.replicate + 1}/{run.settings.seeds}", _progress(run, t), t.values)
         for t in trainings[:_MAX_ROWS]
     ]
 
@@ -97,4 +92,4 @@ def _after_end(view: SearchView, number: int) -> Iterator[str]:
         measured = [(OBJECTIVES[n], trial.statistics[n]) for n in USUAL_METRICS if n in trial.statistics]
         means = ", ".join(f"{o.label} {o.figure(s.mean)} ± {o.quantity(s.deviation)}" for o, s in measured)
         yield f"{trial.key}, mean of {run.settings.seeds}: {means}"
-    yield status_line(view)
+    yield f"{time_line(view)}; {count_line(view)}"

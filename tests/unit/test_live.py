@@ -3,10 +3,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from rich.console import ConsoleDimensions
 from support.opened import opened as opening
 from support.results import proposed, result, tiny_space
 
-from irnas.cli.live import Lines, Screen, status_line
+from irnas.cli.live import Lines
+from irnas.cli.live_screen import Screen
+from irnas.cli.live_text import status_line
 from irnas.cli.search_view import SearchView
 from irnas.core.objective import parse
 from irnas.core.recipe import Budget
@@ -66,13 +69,15 @@ def test_the_counts_follow_the_events() -> None:
     assert [t.number for t in view.running] == [3] and len(view.run.front.results) == 1
     assert view.hypervolume == pytest.approx(0.5 * 2 / 3)
     text = status_line(view)
-    assert text.startswith("2/4: 1 done, 1 running, 1 failed, 1 refused; front 1, hypervolume 0.3333;")
-    assert "left" in text
+    assert text.endswith(" left; 2/4: 1 done, 1 running, 1 failed, 1 refused; front 1, hypervolume 0.3333")
 
 
 def test_what_is_optimised_is_shown_whatever_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     settings = replace(opened().settings, objectives=parse("auc,fa,ops"))
-    lines, values = Lines("runs/x"), {"miou": 0.5, "fa": 2e-5, "auc": 0.875, "f1": 0.25, "ops": 1e7, "params": 1e3}
+    lines, values = (
+        Lines("runs/x", since=0),
+        {"miou": 0.5, "fa": 2e-5, "auc": 0.875, "f1": 0.25, "ops": 1e7, "params": 1e3},
+    )
     for event in (
         opening(settings, space=tiny_space(), bounds={"auc": (1, 0), "fa": (0, 1e-3), "ops": (1e6, 1e9)}),
         proposed(0),
@@ -97,7 +102,7 @@ def test_a_resumed_search_starts_its_clock_anew() -> None:
 
 
 def test_lines_say_what_happens(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = Lines("run")
+    lines = Lines("run", since=0)
     for event in STREAM:
         lines.watch(event)
     printed = capsys.readouterr().err
@@ -106,21 +111,56 @@ def test_lines_say_what_happens(capsys: pytest.CaptureFixture[str]) -> None:
     assert "trial 2" not in printed
 
 
-def test_the_screen_shows_what_is_running() -> None:
+def drawn(screen: Screen, width: int, height: int = 24) -> list[str]:
+    """The lines of a screen on a terminal of that size."""
+    screen.live.console.size = ConsoleDimensions(width, height)
+    with screen.live.console.capture() as captured:
+        screen.live.console.print(screen._render())
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+@pytest.mark.parametrize(("width", "has_usual_metrics"), [(80, False), (120, True)])
+def test_the_screen_fits_the_terminal_with_the_time_first(width: int, has_usual_metrics: bool) -> None:
     screen = Screen("run")
     for event in STREAM:
         screen.watch(event)
     screen.warn("the tracking server is away")
-    with screen.live.console.capture() as captured:
-        screen.live.console.print(screen._render())
-    text = captured.get()
-    assert result(3, {}).key in text and "2/3" in text and "tracking server is away" in text
+    lines = drawn(screen, width)
+    text = "\n".join(lines)
+    assert all(len(line) <= width for line in lines) and len(lines) < 24 and "tracking server is away" in text
+    (time_at,) = (number for number, line in enumerate(lines) if "so far, about" in line and "left" in line)
     # The bar has a line of its own.
-    assert any(line.startswith("2/4: 1 done, 1 running") for line in text.splitlines())
+    assert set(lines[time_at + 1]) <= set("━╸╺ ") and lines[time_at + 2].startswith("2/4: 1 done, 1 running")
+    running, front = (next(i for i, line in enumerate(lines) if line.startswith(word)) for word in ("running", "front"))
+    assert result(3, {}).key in lines[running + 1] and "2/3" in lines[running + 1] and "25.00" in lines[running + 1]
+    assert result(0, {}).key in lines[front + 1] and "50.00" in lines[front + 1] and "10 M" in lines[front + 1]
+    assert ("nIoU" in text) is has_usual_metrics
+
+
+def test_a_low_terminal_shows_the_best_of_the_front() -> None:
+    screen = Screen("run")
+    screen.watch(opened(8))
+    for number in range(8):
+        screen.watch(proposed(number))
+        values = {"miou": 0.1 + number / 10, "ops": 1e7 * (number + 1), "params": 1e3}
+        screen.watch(Finished(result=result(number, values)))
+    lines = drawn(screen, 80, height=16)
+    assert len(lines) <= 16 and any("80.00" in line for line in lines) and not any("10.00" in line for line in lines)
+
+
+def test_a_resumed_search_says_what_was_done_and_not_what_was_said(capsys: pytest.CaptureFixture[str]) -> None:
+    lines, screen = Lines("run", since=50.0), Screen("run")
+    before = [replace(event, t=float(number)) for number, event in enumerate(STREAM)]
+    for event in [*before, Resumed(trials=4, code_rev="c", trains_on="NVIDIA X, 2 trials on each", t=60.0)]:
+        lines.watch(event)
+        screen.watch(event)
+    headline, resumed = capsys.readouterr().err.splitlines()
+    assert headline.endswith("tpe, on NVIDIA X, 2 trials on each, run run") and resumed == "resumed: 2 of 4 done"
+    assert "resumed: 2 of 4 done" in drawn(screen, 80)
 
 
 def test_speed_is_told_where_it_counts(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = Lines("runs/one")
+    lines = Lines("runs/one", since=0)
     lines.watch(opened())
     costs = {"ops": 2e8, "params": 1e3, "latency_ms": 4.0, "fps": 250.0}
     proposal = replace(proposed(0).proposal, costs=costs)

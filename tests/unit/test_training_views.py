@@ -8,7 +8,8 @@ import pytest
 from support.opened import opened
 from support.results import tiny_space
 
-from irnas.cli.live import Lines, Screen
+from irnas.cli.live import Lines
+from irnas.cli.live_screen import Screen
 from irnas.cli.search_view import SearchView
 from irnas.core.proposal import Proposal
 from irnas.core.recipe import Budget
@@ -83,7 +84,7 @@ def stream() -> list[Event]:
 
 
 def test_lines_tell_each_training_apart(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = Lines("runs/x")
+    lines = Lines("runs/x", since=0)
     for event in [*stream(), repeated(2, 0.6)]:
         lines.watch(event)
     printed = capsys.readouterr().err
