@@ -18,6 +18,7 @@ import plotly.graph_objects as go
 from irnas.core.objective import Objective
 from irnas.record.run import Run
 from irnas.report import look, unit
+from irnas.report.groups import Groups
 from irnas.report.network import choice, differing
 
 MIN_TRIALS = 8
@@ -67,7 +68,7 @@ def chance(run: Run) -> float:
     """
     done, rng = run.done, random.Random(0)
     genotypes = [r.genotype for r in done]
-    columns = [_Groups([choice(g, axis) for g in genotypes]) for axis in differing(genotypes, run.space)]
+    columns = [Groups([choice(g, axis) for g in genotypes]) for axis in differing(genotypes, run.space)]
     positions = [run.objectives[0].position(r.values[run.objectives[0].name]) for r in done]
     luckiest = []
     for _ in range(_SHUFFLES):
@@ -75,25 +76,6 @@ def chance(run: Run) -> float:
         centred = np.array(positions) - np.mean(positions)
         luckiest.append(max((column.explained(centred) for column in columns), default=0.0))
     return sorted(luckiest)[int(0.95 * _SHUFFLES)]
-
-
-class _Groups:
-    """Trials grouped by one axis, for ``explained`` of many values in turn."""
-
-    def __init__(self, groups: Sequence[Hashable]) -> None:
-        number_of = {group: number for number, group in enumerate(dict.fromkeys(groups))}
-        self._numbers = np.array([number_of[group] for group in groups])
-        self._sizes = np.bincount(self._numbers)
-
-    def explained(self, centred: np.ndarray) -> float:
-        """As ``explained``, of values whose mean is 0; 0 where that is not defined."""
-        count, num_groups = len(centred), len(self._sizes)
-        total = float(centred @ centred)
-        if num_groups < 2 or num_groups >= count or total <= 0:
-            return 0.0
-        sums = np.bincount(self._numbers, weights=centred)
-        within = total - float((sums**2 / self._sizes).sum())
-        return min(max(1 - (within / (count - num_groups)) / (total / (count - 1)), 0.0), 1.0)
 
 
 def bars(shares: dict[str, dict[str, float]], threshold: float) -> go.Figure:

@@ -63,7 +63,7 @@ COMMANDS = {
     "front": "--all --json",
     "runs": "--json",
     "compare": "--json --output",
-    "report": "--images --output",
+    "report": "--axes --images --json --output",
     "repair": "--json",
     "ui": "--port",
     "export": "--dataset --images --input --json --output --seed",
