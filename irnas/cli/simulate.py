@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from irnas.core.errors import SettingsError
-from irnas.core.strategies import STRATEGIES
+from irnas.core.strategies import INHERITING, STRATEGIES
 
 if TYPE_CHECKING:
     from irnas.simulation.comparison import ShareCost, Standing
@@ -165,8 +165,10 @@ def _print(table: Table, standings: dict[str, Standing], seeds: int, workers: in
     from rich.table import Table as Grid
 
     from irnas.cli.console import make_console
+    from irnas.simulation.heir import DECLARED
 
     made_up = ", MADE UP, no evidence of anything" if table.synthetic else ""
+    made_up += f"; {DECLARED} (lamarckian)" if any(name in INHERITING for name in standings) else ""
     title = (
         f"Full trainings to reach a share of the front's hypervolume: median of {seeds} searches, its 95 % interval "
         f"below, decisions billed; {len(table.points)} networks, workers: {workers}{made_up}"

@@ -46,6 +46,12 @@ STRATEGY_ENTRIES = (
         about="halts at rungs, goes on where most hypervolume is expected",
         is_multi_fidelity=True,
     ),
+    StrategyEntry(
+        name="lamarckian",
+        module="lamarckian",
+        about="children of trained networks, and the front trained on",
+        inherits=True,
+    ),
 )
 
 LISTED = "listed"

@@ -22,6 +22,7 @@ from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
 from irnas.core.space import Genotype
 from irnas.search.strategy import Decision, SearchProblem, Strategy
+from irnas.simulation.heir import heir_curve
 from irnas.simulation.table import Point, Step, Table
 from irnas.simulation.tabular_space import TabularSpace
 
@@ -124,6 +125,11 @@ class Arena:
             seed=seed,
         )
 
+    @property
+    def epochs_of_heirs(self) -> int:
+        """Epochs of a network that starts from another's weights."""
+        return -(-self.table.epochs // 3)
+
     def price(self, genotype: Genotype) -> Mapping[str, float]:
         """A network's free objectives."""
         return self._points[genotype.key].free
@@ -224,6 +230,10 @@ class _Simulation:
         """(clock, number of the event, trial): when each busy worker has its next report."""
         self._num_events = 0
         self._proposals: dict[int, Proposal] = {}
+        self._curves: dict[int, tuple[Step, ...]] = {}
+        """Of each trial that was begun, as it is trained now."""
+        self._ends: dict[int, Step] = {}
+        """The last step of each trial that ended ok."""
         self._next_step: dict[int, int] = {}
         self._paused: set[int] = set()
         self._front = Front(objectives=arena.objectives, results=())
@@ -240,11 +250,16 @@ class _Simulation:
                 self.resumed += 1
                 self._schedule(trial, 0.0)
                 continue
+            if trial in self._ends:
+                self._train_on(trial)
+                continue
             assert trial not in self._proposals, f"trial {trial} was proposed again and is not paused"
             self._proposals[trial] = proposal
             if proposal.refused:
                 self._tell(self._arena.result(trial, proposal.genotype, Status.REJECTED, None))
                 continue
+            curve = self._arena.visible_curve(proposal.genotype.key)
+            self._curves[trial] = heir_curve(curve, self._arena.epochs_of_heirs) if proposal.parent else curve
             self._next_step[trial] = 0
             self.started += 1
             self._schedule(trial, self._seconds_of_repeats(proposal) if self._pays_repeats else 0.0)
@@ -256,18 +271,28 @@ class _Simulation:
         self.billed += (due - self.now) * (len(self._due) + 1)
         self.now = due
         proposal = self._proposals[trial]
-        curve = self._arena.visible_curve(proposal.genotype.key)
+        curve = self._curves[trial]
         step = curve[self._next_step[trial]]
         self._next_step[trial] += 1
         decision = self._measured(lambda: self._strategy.observe(trial, step.epoch, step.values, step.seconds))
         if self._next_step[trial] == len(curve):
             # As in a session: of a full training only the result is missing.
             self._tell(self._arena.result(trial, proposal.genotype, Status.OK, step))
-            self._score(proposal)
+            if trial not in self._ends:
+                self._score(proposal)
+            self._ends[trial] = step
         elif decision is Decision.PAUSE:
             self._paused.add(trial)
         else:
             self._schedule(trial, 0.0)
+
+    def _train_on(self, trial: int) -> None:
+        """Begin to train a trial that had ended once more."""
+        end, key = self._ends[trial], self._proposals[trial].genotype.key
+        self._curves[trial] = heir_curve(self._arena.visible_curve(key), self._arena.epochs_of_heirs, end)
+        self._next_step[trial] = 0
+        self.resumed += 1
+        self._schedule(trial, -end.seconds)
 
     def _tell(self, result: Result) -> None:
         self._measured(lambda: self._strategy.tell(result))
@@ -280,7 +305,7 @@ class _Simulation:
         return answer
 
     def _schedule(self, trial: int, extra: float) -> None:
-        curve, number = self._arena.visible_curve(self._proposals[trial].genotype.key), self._next_step[trial]
+        curve, number = self._curves[trial], self._next_step[trial]
         seconds = curve[number].seconds - (curve[number - 1].seconds if number else 0.0)
         heapq.heappush(self._due, (self.now + seconds + extra, self._num_events, trial))
         self._num_events += 1

@@ -139,7 +139,7 @@ def from_runs(runs: Iterable[Run]) -> Table:
     The seed of a row is that of the run's trainings, so that a network that two runs of different seeds trained is one
     point with two curves. Every epoch of a network counts as long as the fastest of all its epochs: they do equal work,
     and what else the machine did is no cost of the network. A network outside the searched part of the space, such as a
-    published one, is left out.
+    published one, is left out, and so is one that started from another's weights: its training is no full one.
 
     Raises:
         SettingsError: no run, or runs that differ in space, data, budget or recipe.
@@ -154,7 +154,7 @@ def from_runs(runs: Iterable[Run]) -> Table:
         codes.add(run.opened.code_rev)
         seed = run.settings.seed_of_trainings
         for result in run.outcomes:
-            if result.status is not Status.OK or not _is_inside(run.space, result.genotype):
+            if result.status is not Status.OK or result.heritage or not _is_inside(run.space, result.genotype):
                 continue
             curves_by_seed = curves.setdefault(result.key, {})
             if seed in curves_by_seed:

@@ -186,7 +186,9 @@ def _later_points(trial: Trial, end_ms: int) -> list[Point]:
     assert trial.finished is not None
     result, points = trial.finished.result, list[Point]()
     trainings = [result.values]
-    for number, repeated in enumerate(trial.replicates if result.status is Status.OK else (), 1):
+    # From random weights, those of a network with heritage are no trainings like its own.
+    is_alike = result.status is Status.OK and result.heritage is None
+    for number, repeated in enumerate(trial.replicates if is_alike else (), 1):
         trainings.append(repeated.values)
         at_ms = max(_ms(repeated), end_ms + number)
         points += [(n, s.mean, at_ms, result.epochs) for n, s in statistics_of(trainings).items()]

@@ -162,6 +162,7 @@ def _session(work: _Work, run: Run, append: Append, listener: Listener) -> Sessi
         first=_first(settings),
         pool_size=pool_size,
         total_budget=settings.total_budget,
+        epochs_of_heirs=settings.epochs_of_heirs,
     )
     strategy = make_strategy(settings.strategy, problem)
     return Session(strategy, run, place_of(run.uri, settings, work.dataset), append)

@@ -17,11 +17,12 @@ import pytest
 from support.opened import opened
 from support.tables import made_table
 
+from irnas.core.heritage import Heritage
 from irnas.core.objective import parse
 from irnas.core.recipe import Budget
 from irnas.core.result import Result, Status
 from irnas.core.settings import SearchSettings, TotalBudget
-from irnas.core.strategies import MULTI_FIDELITY, STRATEGIES
+from irnas.core.strategies import INHERITING, MULTI_FIDELITY, STRATEGIES
 from irnas.record.events import Continued, Event, Finished, Proposed, Reported
 from irnas.record.line import read_line, to_line
 from irnas.record.run import Run
@@ -66,7 +67,10 @@ class Driver:
 
     def run(self) -> Session:
         """Work until there is no more, from wherever the record stands."""
-        asker = make_strategy(self.name, replace(ARENA.problem(0), num_trials=TRIALS, pool_size=40))
+        problem = replace(ARENA.problem(0), num_trials=TRIALS, pool_size=40)
+        if self.name in INHERITING:
+            problem = replace(problem, total_budget=self.settings.total_budget)
+        asker = make_strategy(self.name, problem)
         place = Place(uri=str(self.folder), dataset="d", data_rev="rev", code_rev="code")
         run = Run.of(str(self.folder), [opened(self.settings, bounds=ARENA.bounds), *self.events])
         session = Session(asker, run, place, self.record)
@@ -85,6 +89,8 @@ class Driver:
     def step(self, session: Session, assignment: Assignment) -> bool:
         """Train one epoch, or end the trial; return whether the worker is free then."""
         key = assignment.genotype.key
+        if assignment.parent:
+            return self.step_heir(session, assignment)
         curve, done = ARENA.visible_curve(key), self.checkpoints.get(key, 0)
         if key in self.broken and done == 2:
             session.finish(assignment.result(Status.FAILED, {}, epochs=done, seconds=1.0, error="E: broken"))
@@ -94,6 +100,24 @@ class Driver:
             report = Report(epoch=done + 1, values=curve[done].values, seconds=curve[done].seconds)
             return session.report(assignment.trial, report) is Decision.PAUSE
         session.finish(assignment.result(Status.OK, curve[-1].values, epochs=EPOCHS, seconds=curve[-1].seconds))
+        return True
+
+    def step_heir(self, session: Session, assignment: Assignment) -> bool:
+        """The same of a network that starts from its parent's weights, or from its own."""
+        parent, key, before = assignment.parent, assignment.genotype.key, assignment.epochs_before
+        assert parent and parent.key in {r.key for r in self.results if r.status is Status.OK}, "nobody trained it"
+        curve, done = ARENA.visible_curve(key), self.checkpoints.get(assignment.checkpoint, 0)
+        if key in self.broken:
+            session.finish(assignment.result(Status.FAILED, {}, epochs=before, seconds=1.0, error="E: broken"))
+            return True
+        values, epochs = curve[-1].values, assignment.epochs_of_heirs
+        if done < epochs:
+            self.checkpoints[assignment.checkpoint] = done + 1
+            report = Report(epoch=before + done + 1, values=values, seconds=assignment.spent + 1.0)
+            return session.report(assignment.trial, report) is Decision.PAUSE
+        heritage = Heritage(parent=parent.key, share=1.0, epochs=parent.epochs + epochs)
+        result = assignment.result(Status.OK, values, epochs=before + epochs, seconds=1.0, heritage=heritage)
+        session.finish(result)
         return True
 
     def of(self, kind: type[E]) -> list[E]:
@@ -108,17 +132,20 @@ def require_accounted(driver: Driver) -> None:
     """Each network once, each trial ended once, each epoch paid once, nothing at work that was let go."""
     assert len({e.proposal.key for e in driver.of(Proposed)}) == len(driver.of(Proposed))
     ended = Counter(r.trial for r in driver.results)
-    assert set(ended.values()) == {1} and set(ended) == {e.proposal.trial for e in driver.of(Proposed)}
+    goes = Counter(e.trial for e in driver.of(Continued)) if driver.name in INHERITING else Counter[int]()
+    assert all(times == 1 + goes[trial] for trial, times in ended.items()) and set(ended) == {e.proposal.trial for e in driver.of(Proposed)}
     paid = Counter((e.trial, e.epoch) for e in driver.of(Reported))
     assert set(paid.values()) == {1}
     halted: set[int] = set()
     for event in driver.events:
-        if isinstance(event, Continued):
+        if isinstance(event, Continued) and driver.name not in INHERITING:
             halted.remove(event.trial)
         elif isinstance(event, Reported):
             assert event.trial not in halted
             halted |= {event.trial} if event.paused else set()
     for result in driver.results:
+        if driver.name in INHERITING:
+            continue
         last = max((e for t, e in paid if t == result.trial), default=0)
         assert result.epochs == last == (EPOCHS if result.status is Status.OK else last)
         if result.status is not Status.FAILED:
@@ -126,6 +153,13 @@ def require_accounted(driver: Driver) -> None:
             assert {n: result.values[n] for n in curve[0].values} == curve[last - 1].values
     if driver.name in MULTI_FIDELITY:
         assert len(paid) >= TRIALS * EPOCHS > len(paid) - driver.workers * EPOCHS
+    elif driver.name in INHERITING:
+        # All is spent but what would not pay for one more heir, and no more: what its parents took counts.
+        assert TRIALS * EPOCHS - EPOCHS < len(paid) <= TRIALS * EPOCHS
+        lines = {r.trial: r for r in driver.results if r.status is Status.OK}
+        assert all(r.epochs == max(e for t, e in paid if t == r.trial) for r in lines.values())
+        heirs = [e.proposal for e in driver.of(Proposed) if e.proposal.parent]
+        assert heirs and len(driver.of(Proposed)) - len(heirs) < TRIALS / 2 + driver.workers
     else:
         assert len(driver.results) == TRIALS
 
@@ -217,7 +251,7 @@ def test_a_crash_anywhere_loses_and_repeats_nothing(name: str, cut: int, tmp_pat
     require_accounted(driver)
 
 
-@pytest.mark.parametrize("name", ["random", *MULTI_FIDELITY])
+@pytest.mark.parametrize("name", ["random", *MULTI_FIDELITY, *INHERITING])
 def test_with_one_worker_a_crash_changes_nothing_at_all(name: str, tmp_path: Path) -> None:
     expected = Driver(tmp_path, name, workers=1, order=0)
     expected.run()

@@ -14,7 +14,7 @@ from irnas.core.errors import SettingsError
 from irnas.core.objective import parse
 from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
-from irnas.core.strategies import STRATEGY_ENTRIES
+from irnas.core.strategies import INHERITING, STRATEGY_ENTRIES
 from irnas.core.union import unite
 from irnas.search.strategy import Decision, History
 from irnas.search.strategy.catalogue import NAMES, UNCACHED, make_strategy
@@ -89,6 +89,10 @@ def test_every_strategy_trains_a_whole_table_reproducibly(name: str) -> None:
     shares = [m.share for m in trajectory.moments]
     costs = [m.cost for m in trajectory.moments]
     assert shares == sorted(shares) and costs == sorted(costs)
+    if name in INHERITING:
+        # Heirs are declared to take a third, and the front is trained on.
+        assert trajectory.resumed and trajectory.cost < 24
+        return
     assert trajectory.cost == pytest.approx(24)
     if name.removesuffix(UNCACHED) in SEEDED:
         assert trajectory != by_name(name, arena, seed=1, workers=2)

@@ -42,11 +42,12 @@ def test_only_full_trainings_have_an_uncached_variant() -> None:
         make_strategy("freeze-thaw-uncached", ARENA.problem(0))
 
 
-def test_settings_count_epochs_where_the_row_says_it_pauses() -> None:
+def test_settings_count_epochs_where_the_row_says_it_pauses_or_inherits() -> None:
     for name, entry in STRATEGIES.items():
         settings = SearchSettings(space="tiny", strategy=name, trials=4)
-        assert settings.is_multi_fidelity is entry.is_multi_fidelity
-        assert (settings.total_budget.epochs == 4 * settings.budget.epochs) is entry.is_multi_fidelity
+        counts_epochs = entry.is_multi_fidelity or entry.inherits
+        assert settings.is_multi_fidelity is counts_epochs
+        assert (settings.total_budget.epochs == 4 * settings.budget.epochs) is counts_epochs
 
 
 def test_the_help_text_names_every_strategy() -> None:

@@ -57,6 +57,8 @@ class SearchProblem:
     """Networks that may be priced in advance."""
     total_budget: TotalBudget = ENDLESS
     """All the training that the search may pay for."""
+    epochs_of_heirs: int | None = None
+    """Of a network that starts from another's weights; None for a third of ``epochs``."""
 
 
 class Observation(NamedTuple):

@@ -1,0 +1,274 @@
+"""Lamarckian search: what a network has learnt is passed on, and the front trains on while others are tried.
+
+A few networks of different cost are trained in full. From then on a worker does one of two short things, whichever has
+the larger expected hypervolume improvement at the known costs, over the time that it takes:
+
+* a child of a trained network, one or two axes away or mixed of two, which starts from the weights of the nearest
+  trained one (``irnas.nn.inheritance``). A Gaussian process over all that is trained predicts what it comes to;
+* a network of the front once more, from its own weights. What that brings is learnt from those that were trained on.
+
+One child in ten is drawn at random, which no wrong model can prevent. A network that is being trained counts as if it
+had come out at its mean. Every epoch is paid for, those of ancestors too, since they are trials of the same search.
+
+Sources of the idea: T. Elsken et al., "Efficient Multi-objective Neural Architecture Search via Lamarckian Evolution",
+2019; here children and their order come from a model, as in freeze-thaw, and weights pass between any two shapes.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irnas.core.errors import SettingsError
+from irnas.core.proposal import Proposal
+from irnas.core.result import Result
+from irnas.core.space import Genotype
+from irnas.search.strategy import Decision, History, SearchProblem, Strategy
+from irnas.search.strategy.belief import Belief
+from irnas.search.strategy.expected_hypervolume import ExpectedHypervolumeImprovement
+from irnas.search.strategy.feature import features
+from irnas.search.strategy.lineage import Lineage
+from irnas.search.strategy.pool import Pool
+from irnas.search.strategy.surrogate import EpochTimeModel, GaussianProcess
+from irnas.search.strategy.variation import cross, mutate
+
+NAME = "lamarckian"
+NUM_FIRST = 4
+"""Networks that are trained in full, from random weights."""
+NUM_CHILDREN = 24
+"""Children that are compared before one is trained."""
+MAX_GOES = 8
+"""Times that a network is trained on at most."""
+RANDOM_EVERY = 10
+POOL_SIZE = 64
+"""Networks, drawn at random, that the first ones are chosen from."""
+_SHARE_OF_FRONT, _SHARE_OF_CROSSES = 0.8, 0.3
+_MAX_DRAWS = 10 * NUM_CHILDREN
+_MARGIN, _MIN_MARGIN = 0.1, 0.01
+"""Of the range of what is trained: how far behind its worst value hypervolumes are measured from."""
+
+Array = NDArray[np.float64]
+
+
+def build(name: str, problem: SearchProblem) -> Strategy:
+    """Make the strategy; ``name`` is ``NAME``."""
+    return Lamarckian(problem)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Child:
+    """A network that could be trained."""
+
+    genotype: Genotype
+    free: Mapping[str, float]
+
+
+class _Weighed(NamedTuple):
+    """What the options are expected to bring, one entry each."""
+
+    mean_m: Array
+    deviation_m: Array
+    cost_mk: Array
+    pending: list[tuple[float, tuple[float, ...]]]
+    """What new networks that are being trained are expected to come to: value and costs."""
+
+
+class Lamarckian:
+    """A ``Strategy`` for one objective that needs training beside any number of free ones."""
+
+    def __init__(self, problem: SearchProblem) -> None:
+        """Set up a search.
+
+        Raises:
+            SettingsError: not exactly one objective that needs training, or limits that refuse all that was drawn.
+        """
+        uncertain = [o for o in problem.objectives if not o.is_free]
+        if len(uncertain) != 1:
+            names = ", ".join(o.name for o in uncertain) or "none"
+            raise SettingsError(f"{NAME}: got {names} as objectives that need training; must be exactly one")
+        free = [o for o in problem.objectives if o.is_free]
+        self._problem = problem
+        self._epochs_of_heirs = problem.epochs_of_heirs or -(-problem.epochs // 3)
+        first = {genotype.key: (origin, genotype) for origin, genotype in problem.first}
+        self._pool = Pool(
+            problem.space,
+            free,
+            problem.price,
+            size=min(problem.pool_size, POOL_SIZE),
+            seed=problem.seed,
+            limits=problem.limits,
+            first=[genotype for _, genotype in first.values()],
+        )
+        self._origins = {key: origin for key, (origin, _) in first.items() if key in self._pool}
+        self._design = list(dict.fromkeys([*self._origins, *self._pool.sample_quantiles(NUM_FIRST)]))
+        self._lineage = Lineage(problem.space, uncertain[0], free, self._epochs_of_heirs)
+
+    def ask(self) -> Proposal | None:
+        """See ``Strategy.ask``."""
+        key = next((key for key in self._design if key not in self._lineage.keys), None)
+        if key is not None:
+            candidate = self._pool[key]
+            return self._begin(
+                _Child(genotype=candidate.genotype, free=candidate.free), {}, self._origins.get(key, NAME)
+            )
+        rng = random.Random(f"{self._problem.seed}:{self._lineage.num_asked}")
+        if not self._can_pay(self._epochs_of_heirs if self._lineage.trained else self._problem.epochs):
+            return None
+        children = self._children(rng)
+        if not self._lineage.trained or self._lineage.num_asked % RANDOM_EVERY == RANDOM_EVERY - 1:
+            return self._begin(children[0], {}, NAME) if children else None
+        return self._best(children)
+
+    def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> Decision:
+        """Nothing is paused: trainings are short."""
+        self._lineage.observe(trial, epoch, values, seconds)
+        return Decision.CONTINUE
+
+    def tell(self, result: Result) -> None:
+        """See ``Strategy.tell``."""
+        self._lineage.end(result)
+
+    def restore(self, history: History) -> None:
+        """See ``Strategy.restore``."""
+        self._lineage.restore(history)
+
+    def _begin(self, child: _Child, memory: Mapping[str, object], origin: str) -> Proposal | None:
+        """Propose a new network."""
+        parent = self._lineage.find_parent(child.genotype) if origin == NAME and not self._is_designed(child) else None
+        if not self._can_pay(self._epochs_of_heirs if parent else self._problem.epochs):
+            return None
+        proposal = Proposal(
+            trial=max(self._lineage.proposals, default=-1) + 1,
+            genotype=child.genotype,
+            costs=child.free,
+            origin=origin,
+            memory=memory,
+            parent=parent,
+        )
+        self._lineage.propose(proposal)
+        return proposal
+
+    def _is_designed(self, child: _Child) -> bool:
+        return child.genotype.key in self._design
+
+    def _can_pay(self, epochs: int) -> bool:
+        """Whether the budget pays for so many epochs more, once all that is at work has ended."""
+        owed = sum(self._owed(trial) for trial in self._lineage.pending)
+        return self._lineage.tally.epochs + owed + epochs <= self._problem.total_budget.epochs
+
+    def _owed(self, trial: int) -> int:
+        """Epochs that a pending trial still takes."""
+        lineage = self._lineage
+        earlier = lineage.trained.get(trial)
+        is_heir = earlier is not None or lineage.proposals[trial].parent is not None
+        end = (earlier.epochs if earlier else 0) + (self._epochs_of_heirs if is_heir else self._problem.epochs)
+        return max(end - lineage.tally.epochs_of(trial), 0)
+
+    def _children(self, rng: random.Random) -> list[_Child]:
+        """Networks that were never proposed, within the limits: near trained ones, or drawn where there are none."""
+        trained, children = self._lineage.candidates(), dict[str, _Child]()
+        for _ in range(_MAX_DRAWS):
+            genotype = self._draw(trained, rng)
+            if genotype.key in self._lineage.keys or genotype.key in children:
+                continue
+            free = self._problem.price(genotype)
+            if all(free[name] <= most for name, most in self._problem.limits.items()):
+                children[genotype.key] = _Child(genotype=genotype, free=free)
+            if len(children) == NUM_CHILDREN:
+                break
+        return list(children.values())
+
+    def _draw(self, trained: list[int], rng: random.Random) -> Genotype:
+        if not trained:
+            return self._problem.space.sample(rng)
+        front = self._lineage.front
+        parent = rng.choice(front if rng.random() < _SHARE_OF_FRONT else trained)
+        genotype = self._lineage.trained[parent].genotype
+        if rng.random() < _SHARE_OF_CROSSES:
+            other = self._lineage.trained[rng.choice(trained)].genotype
+            return cross(self._problem.space, genotype, other, rng)
+        return mutate(self._problem.space, genotype, rng, rng.choice((1, 2)))
+
+    def _best(self, children: list[_Child]) -> Proposal | None:
+        """The child or the network of the front that promises most for what it takes."""
+        lineage = self._lineage
+        again = [t for t in lineage.front if t not in lineage.pending and lineage.goes[t] < MAX_GOES]
+        if not children and not again:
+            return None
+        weighed = self._weigh(children, again)
+        improvement = self._improvement(weighed)
+        expected_m = improvement.expected(weighed.mean_m, weighed.deviation_m, weighed.cost_mk)
+        seconds_m = self._epochs_of_heirs * self._seconds_per_epoch(weighed.cost_mk)
+        budget = self._problem.total_budget
+        counts_epochs = math.isfinite(budget.epochs) and math.isinf(budget.seconds)
+        best = int((expected_m / (np.ones_like(seconds_m) if counts_epochs else seconds_m)).argmax())
+        covered = improvement.covered(weighed.cost_mk.min(axis=0))
+        belief = Belief(
+            mean=lineage.metric_value(float(weighed.mean_m[best])),
+            standard_deviation=float(weighed.deviation_m[best]),
+            expected_improvement=float(expected_m[best]) / covered if covered > 0 else 1.0,
+            seconds=float(seconds_m[best]),
+            options=len(expected_m),
+        )
+        memory = {"belief": belief.document()}
+        if best < len(children):
+            return self._begin(children[best], memory, NAME)
+        trial = again[best - len(children)]
+        lineage.train_on(trial)
+        return replace(lineage.proposals[trial], memory=memory)
+
+    def _weigh(self, children: list[_Child], again: list[int]) -> _Weighed:
+        """What children and networks of the front come to, by what is trained."""
+        lineage, space = self._lineage, self._problem.space
+        known = lineage.candidates()
+        process = GaussianProcess(
+            np.array([lineage.place(t) for t in known]),
+            self._costs_of([lineage.costs(t) for t in known]),
+            np.array([lineage.value(t) for t in known]),
+            np.zeros(len(known)),
+        )
+        costs = [lineage.costs_of(child.free) for child in children]
+        pending = sorted(lineage.pending - lineage.trained.keys())
+        cost_tk, place_td = self._costs_of([lineage.costs(t) for t in pending]), [lineage.place(t) for t in pending]
+        mean_t = process.predict(np.array(place_td), cost_tk)[0].tolist() if pending else []
+        parts = []
+        if children:
+            places = [(*features(space, c.genotype), *cost) for c, cost in zip(children, costs, strict=True)]
+            parts.append(process.predict(np.array(places), self._costs_of(costs), np.array(place_td)))
+        if again:
+            gain, deviation = lineage.gain()
+            parts.append((np.array([lineage.value(t) + gain for t in again]), np.full(len(again), deviation)))
+        mean_m, deviation_m = (np.concatenate(column) for column in zip(*parts, strict=True))
+        cost_mk = self._costs_of([*costs, *(lineage.costs(t) for t in again)])
+        return _Weighed(mean_m, deviation_m, cost_mk, list(zip(mean_t, map(lineage.costs, pending), strict=True)))
+
+    def _improvement(self, weighed: _Weighed) -> ExpectedHypervolumeImprovement:
+        """The expected improvement over the front and what is pending, seen from behind the worst that is known."""
+        lineage = self._lineage
+        front = [*((lineage.value(t), lineage.costs(t)) for t in lineage.front), *weighed.pending]
+        values = [*weighed.mean_m.tolist(), *(value for value, _ in front)]
+        floor = min(values) - max(_MARGIN * (max(values) - min(values)), _MIN_MARGIN)
+        cost_nk = np.vstack([weighed.cost_mk, self._costs_of([costs for _, costs in front])])
+        span_k = np.ptp(cost_nk, axis=0)
+        worst = cost_nk.max(axis=0) + np.where(span_k > 0, _MARGIN * span_k, 1.0)
+        return ExpectedHypervolumeImprovement(front, (floor, tuple(worst.tolist())))
+
+    def _seconds_per_epoch(self, cost_mk: Array) -> Array:
+        """Seconds an epoch, from the first cost of each of ``M`` networks."""
+        lineage = self._lineage
+        pairs = [
+            (lineage.costs(t)[0] if cost_mk.shape[1] else 0.0, seconds)
+            for t in lineage.candidates()
+            if (seconds := lineage.tally.seconds_per_epoch(t)) is not None
+        ]
+        return EpochTimeModel(pairs).predict(cost_mk[:, 0] if cost_mk.shape[1] else np.zeros(len(cost_mk)))
+
+    def _costs_of(self, costs: list[tuple[float, ...]]) -> Array:
+        num_free = sum(o.is_free for o in self._problem.objectives)
+        return np.array(costs, dtype=np.float64).reshape(len(costs), num_free)
