@@ -25,9 +25,9 @@ def report(
 ) -> None:
     """Write one HTML page about a run that needs no network, and a PNG of the front beside it.
 
-      irnas report runs/biisnet-20261121-101500
+    irnas report runs/biisnet-20261121-101500
 
-      irnas report docs/bench/biisnet-nudt-bits.parquet --axes
+    irnas report docs/bench/biisnet-nudt-bits.parquet --axes
     """
     if axes:
         from irnas.cli.axes import print_axes

@@ -133,7 +133,9 @@ def require_accounted(driver: Driver) -> None:
     assert len({e.proposal.key for e in driver.of(Proposed)}) == len(driver.of(Proposed))
     ended = Counter(r.trial for r in driver.results)
     goes = Counter(e.trial for e in driver.of(Continued)) if driver.name in INHERITING else Counter[int]()
-    assert all(times == 1 + goes[trial] for trial, times in ended.items()) and set(ended) == {e.proposal.trial for e in driver.of(Proposed)}
+    assert all(times == 1 + goes[trial] for trial, times in ended.items()) and set(ended) == {
+        e.proposal.trial for e in driver.of(Proposed)
+    }
     paid = Counter((e.trial, e.epoch) for e in driver.of(Reported))
     assert set(paid.values()) == {1}
     halted: set[int] = set()
