@@ -6,11 +6,12 @@ import sys
 import traceback
 from types import TracebackType
 
-from irnas.cli import places
+from irnas.cli import places, usage
 from irnas.cli.credentials import require_no_credentials
 from irnas.core import extras
 from irnas.core.errors import IrnasError, ServiceError
 from irnas.core.redaction import redact_credentials
+from irnas.core.text import printable
 
 EXIT_USER_ERROR = 2
 """The user can mend it: the command, a setting or a file."""
@@ -29,7 +30,7 @@ def main() -> int:
 
         from irnas.cli.app import app
 
-        app()
+        code = app(prog_name="irnas", standalone_mode=False)
     except ServiceError as error:
         print(f"irnas: {places.one_line(error)}; try again later", file=sys.stderr)
         return EXIT_SERVICE_ERROR
@@ -37,14 +38,28 @@ def main() -> int:
         print(f"irnas: {places.one_line(error)}", file=sys.stderr)
         return EXIT_USER_ERROR
     except Exception as error:
-        line = extras.explain(error, _command()) if isinstance(error, ImportError) else places.explain(error)
+        if usage.is_help(error):
+            error.show()  # type: ignore[attr-defined] # the parser's errors do
+            return EXIT_USER_ERROR
+        line = _explain(error)
         if line is not None:
             print(f"irnas: {line}", file=sys.stderr)
             return EXIT_USER_ERROR
         # The interpreter calls it when it ends; typer has put its own there.
         sys.excepthook = _print_traceback
         raise
-    return 0
+    # What a command ended with before its end, as after --version.
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: Exception) -> str | None:
+    """The line for an error that is none of irnas and still the user's to mend; None for a bug."""
+    if isinstance(error, ImportError):
+        return extras.explain(error, _command())
+    if isinstance(error, MemoryError):
+        return f"memory: got {error or 'none any more'}; must be enough: smaller images, crops or batches take less"
+    line = usage.explain(error, sys.argv[1:])
+    return places.explain(error) if line is None else printable(" ".join(line.split()))
 
 
 def _command() -> str:
