@@ -42,9 +42,11 @@ def cost(
     """
     from irnas.core import catalog
     from irnas.deploy.price import price
+    from irnas.training.space_check import require_buildable
 
     input_chw = parse_size(size)
     catalog.admit_code(space)
+    require_buildable(space)
     genotype = catalog.find_point(space, point)
     counted = _count(space, genotype, input_chw)
     prices = {channels: price(genotype, (channels, *input_chw[1:])) for channels in counted}

@@ -17,7 +17,7 @@ from irnas.cli.option_groups import Options, with_options
 from irnas.cli.recipe_options import PANEL, RecipeOptions
 from irnas.core.errors import SettingsError
 from irnas.core.objective import parse
-from irnas.core.settings import SearchSettings, TotalBudget
+from irnas.core.settings import MAX_SIDE, SearchSettings, TotalBudget
 from irnas.core.strategies import describe_strategies
 from irnas.core.text import parse_duration, parse_si
 
@@ -327,8 +327,10 @@ def parse_size(text: str) -> tuple[int, int, int]:
         SettingsError: the text is anything else.
     """
     parts = text.lower().split("x")
-    if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
+    if len(parts) != 3 or not all(part.isdecimal() and part.strip("0") for part in parts):
         raise SettingsError(f"--input: got {text!r}; must be channels x height x width, such as 3x512x512")
+    if any(len(part) > len(str(MAX_SIDE)) or int(part) > MAX_SIDE for part in parts):
+        raise SettingsError(f"--input: got {text!r}; must be channels x height x width, each in 1..{MAX_SIDE}")
     channels, height, width = map(int, parts)
     return channels, height, width
 

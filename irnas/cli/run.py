@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from irnas.cli.arguments import finite
-from irnas.core.errors import SettingsError
+from irnas.core.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
     from irnas.data.pictures import Picture
@@ -99,7 +99,7 @@ def run(
     rows: list[dict[str, Any]] = []
     with progress_bars() as tell:
         for picture, window in _windows(pictures, getattr(loaded.facts, "frames", 1), counts):
-            found_hw = loaded.run(window[None], threads)[0]
+            found_hw = _run(loaded, picture, window, threads)
             rows.append(_facts_of(picture, found_hw, limit))
             if output is not None:
                 rows[-1]["mask"] = _write_mask(output / f"{picture.output}.png", found_hw, limit, probability)
@@ -165,6 +165,21 @@ def _windows(pictures: Sequence[Picture], frames: int, counts: ValueRange | None
             seen = [image_hw] * frames
         seen = [*seen[1:], image_hw]
         yield picture, np.stack(seen)
+
+
+def _run(model: Model | Session, picture: Picture, window: Any, threads: int) -> Any:
+    """The probability of a target at each pixel [H, W].
+
+    Raises:
+        DataError: the maps of the network do not fit into memory for an image of this size.
+    """
+    try:
+        return model.run(window[None], threads)[0]
+    except MemoryError as error:
+        height, width = window.shape[-2:]
+        reason = str(error).removeprefix("image: ").partition(";")[0] or "no memory left"
+        got = f"{width}x{height} pixels ({reason})"
+        raise DataError(f"image {picture.path}: got {got}; must be smaller, such as tiles of it") from None
 
 
 def _facts_of(picture: Picture, found_hw: Any, threshold: float) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from irnas.cli.option_groups import with_options
@@ -11,7 +12,8 @@ from irnas.cli.options import RunOptions, SearchOptions
 from irnas.core.errors import ServiceError, StorageError, TrainingError
 
 if TYPE_CHECKING:
-    from irnas.workflows.execution import Outcome
+    from irnas.record.events import Event
+    from irnas.workflows.execution import Listener, Outcome
 
 
 @with_options
@@ -48,7 +50,7 @@ def search(options: SearchOptions, where: RunOptions) -> None:
     from irnas.workflows.search_plan import new_uri
 
     uri = where.resume or where.run or new_uri(settings)
-    with live.view(uri) as listener, resumable(uri):
+    with live.view(uri) as view, resumable(uri, view, has_begun=where.resume is not None) as listener:
         if where.resume is None:
             outcome = search_workflow.search(settings, uri, executor, listener)
         else:
@@ -58,19 +60,26 @@ def search(options: SearchOptions, where: RunOptions) -> None:
 
 
 class resumable:
-    """Says how to go on after Ctrl-C, on a full disk or when a store does not answer."""
+    """Says how to go on after Ctrl-C, on a full disk or when a store does not answer; of a run that has begun."""
 
-    def __init__(self, uri: str, command: str = "search") -> None:
-        self._uri, self._command = uri, command
+    def __init__(self, uri: str, listener: Listener, *, has_begun: bool, command: str = "search") -> None:
+        self._uri, self._listener, self._has_begun, self._command = uri, listener, has_begun, command
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Listener:
+        """The listener to hand on, through which the first event is noticed."""
         import signal
 
         # A cluster manager ends a process with SIGTERM; it deserves the same care as Ctrl-C.
         signal.signal(signal.SIGTERM, _interrupt)
+        return replace(self._listener, watch=self._watch)
+
+    def _watch(self, event: Event) -> None:
+        self._has_begun = True
+        self._listener.watch(event)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is KeyboardInterrupt or (kind and issubclass(kind, StorageError | ServiceError)):
+        is_stopped = kind is KeyboardInterrupt or (kind and issubclass(kind, StorageError | ServiceError))
+        if self._has_begun and is_stopped:
             print(
                 f"irnas: stopped; go on with: irnas {self._command} --resume {shlex.quote(self._uri)}", file=sys.stderr
             )

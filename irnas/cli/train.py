@@ -172,11 +172,11 @@ def train(
 
     if where.resume is None:
         uri = where.run or new_uri(plan)
-        with live.view(uri) as listener, resumable(uri, "train"):
+        with live.view(uri) as view, resumable(uri, view, has_begun=False, command="train") as listener:
             outcome = workflow.train(plan, uri, executor, listener)
     else:
         uri = where.resume
-        with live.view(uri) as listener, resumable(uri, "train"):
+        with live.view(uri) as view, resumable(uri, view, has_begun=True, command="train") as listener:
             outcome = workflow.resume(uri, executor, listener, options.dataset)
     _print_outcome(outcome)
 

@@ -13,12 +13,11 @@ from dataclasses import MISSING, Field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-import yaml
-
 from irnas.core import catalog
 from irnas.core.errors import SettingsError
 from irnas.core.recipe import RECIPE_NAMES, Budget, Late, Recipe
 from irnas.core.text import did_you_mean
+from irnas.core.yaml_text import parse_yaml
 
 _T = TypeVar("_T", Budget, Late, Recipe)
 
@@ -118,10 +117,7 @@ def _load_of_family(space: str, which: str) -> tuple[Budget, Recipe]:
 
 
 def _read(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: got text that is no YAML ({str(error).splitlines()[0]}); must be YAML") from None
+    return parse_yaml(path.read_bytes(), str(path), SettingsError)
 
 
 def _make(kind: type[_T], document: object, where: str) -> _T:

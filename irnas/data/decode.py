@@ -22,6 +22,8 @@ from irnas.runtime.value_range import Counts, ValueRange, measure_range
 
 EXTENSIONS = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm")
 _DEEP = ("I", "F")
+MAX_PIXELS = 1 << 26
+"""Of an image: 8192x8192. Importing one takes about 20 bytes a pixel; what is larger is cut into tiles first."""
 _BAND_PIXELS = 1 << 20
 _STORED = "irnas_stored"
 """Where an opened image says how its file stores pixels: Pillow's raw mode, and a PNM file's largest value or 0."""
@@ -136,7 +138,7 @@ def open_image(path: Path, page: int = 0) -> Iterator[Any]:
     """An image file opened at one of its pages, decoded, as Pillow's image.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, or holds more than ``MAX_PIXELS``.
     """
     from PIL import Image
 
@@ -147,6 +149,9 @@ def open_image(path: Path, page: int = 0) -> Iterator[Any]:
         # The picture is decoded here, so that a file cut short fails inside this block and is named.
         with Image.open(path) as file:
             file.seek(page)
+            if (pixels := file.width * file.height) > MAX_PIXELS:
+                got = f"{file.width}x{file.height}, which is {pixels} pixels"
+                raise DataError(f"image {path}: got {got}; must have at most {MAX_PIXELS}, such as tiles of it")
             file.info[_STORED] = _storage_of(file)
             file.load()
             yield file

@@ -11,11 +11,9 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from irnas.core.errors import DataError
+from irnas.core.yaml_text import parse_yaml
 
 LOCK, POINTER = "dvc.lock", ".dvc"
 """The file with the outputs of all stages of its folder, and the suffix of the file beside what ``dvc add`` tracks."""
@@ -105,11 +103,11 @@ def _outputs_in(file: Path, around: tuple[Path, ...]) -> Iterator[tuple[Path, Pa
     if not file.is_file():
         return
     try:
-        document: Any = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        document = parse_yaml(file.read_bytes(), str(file), DataError) or {}
         stages = [document] if file.name != LOCK else document.get("stages", {}).values()
         outputs = [output for stage in stages for output in stage.get("outs", ())]
         tracked = [(file.parent / str(output["path"]), str(output.get("md5", ""))) for output in outputs]
-    except (yaml.YAMLError, UnicodeDecodeError, AttributeError, TypeError, KeyError) as error:
+    except (AttributeError, TypeError, KeyError) as error:
         cause = " ".join(str(error).split())[:120]
         raise DataError(f"{file}: got a file that cannot be read ({cause}); must be DVC's") from None
     yield from ((file, path, locked) for path, locked in tracked if path in around and locked)

@@ -6,7 +6,6 @@ the report, MLflow's mirror, tables, the export and the strategy's memory read t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -35,13 +34,11 @@ from irnas.record.events import (
     Retried,
     Tested,
 )
+from irnas.record.judged_baseline import FOLDER, read_baseline
 from irnas.record.ledger import Ledger
 from irnas.record.replicates import ReplicateStatistics, with_replicate_means
 from irnas.record.tally import TrainingTally
 from irnas.record.trial import Growth, Trial
-
-BASELINES = "baselines"
-"""The folder of a run for what `irnas baseline -o` writes."""
 
 
 class Run:
@@ -276,14 +273,18 @@ class Run:
 
     @property
     def baselines(self) -> dict[str, Mapping[str, float]]:
-        """What needs no network: name to metric to value, those that `irnas baseline` left in the run among them."""
+        """What needs no network: name to metric to value, those that `irnas baseline` left in the run among them.
+
+        Raises:
+            FormatError: one of those is damaged.
+        """
         metrics = dict(self.opened.baselines)
-        folder = Path(self.uri) / BASELINES if storage.is_local(self.uri) else None
+        folder = Path(self.uri) / FOLDER if storage.is_local(self.uri) else None
         for path in sorted(folder.glob("*.json")) if folder else ():
-            judged = json.loads(path.read_text(encoding="utf-8"))
+            judged = read_baseline(path)
             # Figures of other images say nothing beside those of this run.
-            if (judged["data_rev"], judged["split"]) == (self.opened.data.revision, self.settings.validate_on):
-                metrics[judged["title"]] = judged["metrics"]
+            if (judged.data_rev, judged.split) == (self.opened.data.revision, self.settings.validate_on):
+                metrics[judged.title] = judged.metrics
         return metrics
 
     @property

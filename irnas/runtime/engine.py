@@ -181,6 +181,7 @@ class Model:
         Raises:
             DataError: images of another kind or shape.
             SettingsError: a size that the model cannot take, a number of threads out of 1..256, or an unknown mode.
+            MemoryError: an image whose maps take more than 4 GiB, or than there is.
         """
         if images.dtype == np.uint16 and images.ndim == 3 and images.size:
             images = map_counts(images, self.facts.counts, value_range)

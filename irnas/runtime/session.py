@@ -121,7 +121,7 @@ class Session:
                 threshold=_parse_threshold(metadata.get("threshold")),
                 trial=metadata.get("trial", ""),
             )
-        except (KeyError, ValueError, TypeError, IndexError, SettingsError):
+        except (KeyError, ValueError, TypeError, IndexError, RecursionError, SettingsError):
             raise FormatError("got an .onnx file without its input described; must come from irnas export") from None
 
     def run(self, images: npt.NDArray[Any], threads: int = 1, *, value_range: ValueRange | None = None) -> Masks:
@@ -135,6 +135,7 @@ class Session:
 
         Raises:
             DataError: images of another kind or shape.
+            MemoryError: an image whose maps take more than there is.
         """
         if images.dtype not in (np.uint8, np.uint16) or images.ndim not in (3, 4) or 0 in images.shape:
             raise DataError(f"images: got {images.dtype} {images.shape}; must be uint8 or uint16 [N, H, W] or windows")
@@ -146,7 +147,13 @@ class Session:
     def _run(self, image: npt.NDArray[np.uint8]) -> Masks:
         height, width = image.shape[-2:]
         x_nchw = np.ascontiguousarray(np.moveaxis(prepare(self.facts.input, image), -1, 0)[None])
-        (y_n1hw,) = self._session.run([self._output], {self._input: x_nchw})
+        try:
+            (y_n1hw,) = self._session.run([self._output], {self._input: x_nchw})
+        except Exception as error:
+            # ONNX Runtime has no exception of its own for it.
+            if "allocate memory" in str(error):
+                raise MemoryError("image: needs more memory than there is; must be smaller") from None
+            raise
         probability_hw: Masks = y_n1hw[0, 0, :height, :width]
         return probability_hw
 

@@ -271,7 +271,7 @@ def read(uri: str) -> Table:
         return _parse(shared, parquet.to_pydict())
     except (FormatError, SpaceError) as error:
         raise FormatError(f"{uri}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise FormatError(f"{uri}: got {error!r} while reading; must be a table of trainings") from None
 
 

@@ -17,6 +17,7 @@ from irnas.data import Split, open_dataset
 from irnas.search import pricing
 from irnas.training.fit import pace
 from irnas.training.prediction import predictions, windows
+from irnas.training.space_check import require_buildable
 from irnas.training.trial import MAX_REPORTS
 
 DRAWN = 100
@@ -61,6 +62,7 @@ def plan(settings: SearchSettings, tell: Callable[[str, int, int], None] = lambd
         DataError: no such data set.
     """
     space = catalog.load(settings.space).focus(settings.axes)
+    require_buildable(settings.space)
     dataset = open_dataset(settings.dataset, progress=tell)
     costs_of = pricing.pricer(settings, pricing.target_of(settings))
     rng = random.Random(settings.seed)

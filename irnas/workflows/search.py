@@ -18,11 +18,12 @@ from irnas.record.ledger import Ledger
 from irnas.record.run import Run
 from irnas.search import pricing
 from irnas.search.finalists import Finals, choose_finalists
-from irnas.search.session import Append, Session
+from irnas.search.session import Session
 from irnas.search.stage import Stage
-from irnas.search.strategy import Price, SearchProblem
+from irnas.search.strategy import Price, SearchProblem, Strategy
 from irnas.search.strategy.catalogue import make_strategy
 from irnas.training.crop_check import require_fitting_crop, require_images_for_crops
+from irnas.training.space_check import require_buildable
 from irnas.workflows.execution import Listener, Outcome, keep_own_code, opening, place_of, work_through
 from irnas.workflows.executor import Executor
 from irnas.workflows.preconditions import (
@@ -71,6 +72,7 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
     executor = executor.for_settings(settings)
     executor.require_gpus()
     space = catalog.load(settings.space).focus(settings.axes)
+    require_buildable(settings.space)
     with executor.reaching(settings) as target:
         dataset = open_dataset(settings.dataset, progress=listener.progress)
         # Before anything is priced: refused are a set that cannot tell accuracy, and files other than DVC's lock names.
@@ -80,6 +82,8 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
         require_images_for_crops(dataset, settings)
         require_fitting_crop(space, settings)
         opened = _opening(work, listener, dvc_digest)
+        # A strategy that cannot search for these objectives says so here, and there is no run yet.
+        strategy = _strategy(work, listener)
         # Joined first: a cluster that is not there, or has no room, leaves no folder behind.
         with executor.joined() as executor, ledger.writing():
             opened = replace(opened, trains_on=executor.trains_on)
@@ -88,7 +92,7 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
             keep_own_code(uri, settings.space)
             ledger.append(opened)
             listener.watch(opened)
-            return _run(work, executor, listener, Run(uri, opened))
+            return _run(work, strategy, executor, listener, Run(uri, opened))
 
 
 def resume(
@@ -129,7 +133,7 @@ def resume(
             run.add(resumed)
             for event in run.events:
                 listener.watch(event)
-            return _run(work, executor, listener, run)
+            return _run(work, _strategy(work, listener), executor, listener, run)
 
 
 def _work(settings: SearchSettings, space: Space, dataset: Dataset, ledger: Ledger, target: Target | None) -> _Work:
@@ -137,18 +141,18 @@ def _work(settings: SearchSettings, space: Space, dataset: Dataset, ledger: Ledg
     return _Work(settings=settings, space=space, dataset=dataset, target=target, price=pricer, ledger=ledger)
 
 
-def _run(work: _Work, executor: Executor, listener: Listener, run: Run) -> Outcome:
+def _run(work: _Work, strategy: Strategy, executor: Executor, listener: Listener, run: Run) -> Outcome:
     def append(event: Event) -> None:
         work.ledger.append(event)
         listener.watch(event)
 
-    session = _session(work, run, append, listener)
+    session = Session(strategy, run, place_of(run.uri, work.settings, work.dataset), append)
     return work_through(
         session, _stages(session), executor, listener, lambda: _measure_winners(work, session, listener.warn)
     )
 
 
-def _session(work: _Work, run: Run, append: Append, listener: Listener) -> Session:
+def _strategy(work: _Work, listener: Listener) -> Strategy:
     settings, pool_size = work.settings, pricing.pool_size(work.settings, work.target)
     problem = SearchProblem(
         space=work.space,
@@ -164,8 +168,7 @@ def _session(work: _Work, run: Run, append: Append, listener: Listener) -> Sessi
         total_budget=settings.total_budget,
         epochs_of_heirs=settings.epochs_of_heirs,
     )
-    strategy = make_strategy(settings.strategy, problem)
-    return Session(strategy, run, place_of(run.uri, settings, work.dataset), append)
+    return make_strategy(settings.strategy, problem)
 
 
 def _stages(session: Session) -> Iterator[Stage]:

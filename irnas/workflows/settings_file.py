@@ -9,6 +9,7 @@ import yaml
 
 from irnas import __version__, storage
 from irnas.core.errors import SettingsError
+from irnas.core.yaml_text import parse_yaml
 
 
 def to_text(document: Mapping[str, Any], again: str) -> str:
@@ -45,10 +46,7 @@ def parse(text: str, where: str, like: str) -> dict[str, Any]:
     Raises:
         SettingsError: it is no YAML, or no mapping.
     """
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{where}: got text that is no YAML ({str(error).splitlines()[0]}); must be YAML") from None
+    document = parse_yaml(text, where, SettingsError)
     if not isinstance(document, dict):
         raise SettingsError(f"{where}: got {type(document).__name__}; must be a mapping, as {like} is")
     return document

@@ -55,6 +55,8 @@ PLACES = [
     ("data synth -o /dev/null/x --images 4 --size 64", "/dev/null"),
     ("simulate --bench pipe.xnor", "pipe.xnor"),
     ("ui /proc", "/proc"),
+    ("cost biisnet default --input 1x99999999x99999999", "--input: got"),
+    (f"cost biisnet default --input 1x1x{'9' * 5000}", "--input: got"),
 ]
 
 

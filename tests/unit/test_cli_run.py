@@ -120,6 +120,19 @@ def test_run_refuses_what_is_no_image(model: Path, tmp_path: Path) -> None:
             call("run", model, wrong, "-o", tmp_path / "masks")
 
 
+def test_an_image_whose_maps_do_not_fit_is_named(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = written(tmp_path / "images", np.zeros((1, 16, 24), np.uint8))
+    for text, reason in (("image: needs more than 4 GiB; must be smaller", "needs more than 4 GiB"), ("", "no")):
+
+        def fail(*_: object, text: str = text, **__: object) -> None:
+            raise MemoryError(text)
+
+        monkeypatch.setattr(engine.Model, "run", fail)
+        got = rf"^image .*png: got 24x16 pixels \({reason}.*\); must be smaller"
+        with pytest.raises(DataError, match=got):
+            call("run", model, images, "-o", tmp_path / "masks")
+
+
 def test_a_model_of_many_frames_takes_a_folder_as_a_sequence(moving: Path, tmp_path: Path) -> None:
     images = np.random.default_rng(1).integers(0, 256, (4, 10, 13), dtype=np.uint8)
     first, second = written(tmp_path / "a", images), written(tmp_path / "b", images[::-1])

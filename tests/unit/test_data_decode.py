@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 from support.layouts import picture
 
+from irnas.core.errors import DataError
+from irnas.data import decode
 from irnas.data.decode import Notes, read_image
 
 GREY = picture(7)
@@ -61,3 +63,14 @@ def test_raw_counts_are_stretched_and_noted(tmp_path: Path) -> None:
     image = read_image(tmp_path / "a.png", notes)
     assert (image.min(), image.max(), len(set(image.flat))) == (0, 255, 256)
     assert notes.sentences() == ["1 file (a.png) of more than 8 bits: the range of each image became 0..255"]
+
+
+def test_a_picture_beyond_all_sizes_is_refused_by_its_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+    monkeypatch.setattr(decode, "MAX_PIXELS", GREY.size)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", Notes()), GREY)
+    monkeypatch.setattr(decode, "MAX_PIXELS", GREY.size - 1)
+    # Decoded first, it would take its memory, and then be found to be cut short.
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:-20])
+    with pytest.raises(DataError, match=rf"a\.png: got \d+x\d+, which is {GREY.size} pixels; must have at most"):
+        read_image(tmp_path / "a.png", Notes())

@@ -136,7 +136,7 @@ def load(path: str) -> Profile:
         raise SettingsError(f"device {path}: got no such file; must be one that irnas device profile wrote")
     try:
         document = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         _refuse(path, "text that is no JSON", "a profile")
     if not isinstance(document, dict):
         _refuse(path, f"a {type(document).__name__}", "an object")
