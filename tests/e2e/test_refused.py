@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,11 +32,15 @@ REFUSED = [
 
 
 @pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty folder; what a search does on SIGTERM ends with the test."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(execution, "mirrored", lambda *_: contextlib.nullcontext())
     monkeypatch.setattr(execution, "write_report", lambda *_: None)
     Path("torn.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{")
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 def ended(words: str, monkeypatch: pytest.MonkeyPatch) -> int:
