@@ -16,6 +16,7 @@ from irnas.cli import (
     cost,
     data,
     device,
+    doctor,
     export,
     fetch,
     front,
@@ -92,3 +93,4 @@ app.add_typer(data.app, name="data")
 app.command("score")(score.score)
 app.command("baseline")(baseline.baseline)
 app.add_typer(track.app, name="track")
+app.command("doctor")(doctor.doctor)

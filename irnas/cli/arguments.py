@@ -7,12 +7,17 @@ from typing import Annotated
 
 import typer
 
+from irnas.cli.completion import complete_keys, complete_runs
 from irnas.core.errors import SettingsError
 
-RunUri = Annotated[str, typer.Argument(metavar="RUN", help="Folder or URI of a run.")]
+RunUri = Annotated[str, typer.Argument(metavar="RUN", help="Folder or URI of a run.", autocompletion=complete_runs)]
 Key = Annotated[
     str,
-    typer.Argument(metavar="KEY", help="A network's key or its beginning, a trial's number, 'best', or 'knee'."),
+    typer.Argument(
+        metavar="KEY",
+        help="A network's key or its beginning, a trial's number, 'best', or 'knee'.",
+        autocompletion=complete_keys,
+    ),
 ]
 
 

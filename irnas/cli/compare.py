@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from irnas.cli.arguments import Json
+from irnas.cli.completion import complete_runs
 
 if TYPE_CHECKING:
     from irnas.report.compare import Comparison
 
 
 def compare(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN RUN...", help="Folders or URIs of searches.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN RUN...", help="Folders or URIs of searches.", autocompletion=complete_runs),
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write a page too, with the fronts over one another.")
     ] = None,

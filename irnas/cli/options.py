@@ -7,23 +7,21 @@ the options of every group among its parameters.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, cast
 
 import typer
 
+from irnas.cli.completion import complete_datasets, complete_objectives, complete_spaces, complete_strategies
 from irnas.cli.inherit_options import InheritOptions
 from irnas.cli.option_groups import Options, with_options
 from irnas.cli.recipe_options import PANEL, RecipeOptions
+from irnas.cli.run_options import HOW, RunOptions, option
 from irnas.core.errors import SettingsError
 from irnas.core.objective import parse
 from irnas.core.settings import MAX_SIDE, SearchSettings, TotalBudget
 from irnas.core.strategies import describe_strategies
-from irnas.core.text import parse_duration, parse_si
-
-if TYPE_CHECKING:
-    from irnas.cluster.resources import Resources
-    from irnas.workflows.executor import Executor
+from irnas.core.text import parse_duration
 
 DEFAULTS = SearchSettings(space="")
 _SETTING_OF = {
@@ -34,12 +32,7 @@ _SETTING_OF = {
 }
 """Options whose setting is called otherwise than they are."""
 THREADS = "Cores of a trial, which trains in as many threads; results depend on it."
-_WHAT, _TRAIN, _HOW = "What to search", PANEL, "Where and how it runs"
-
-
-def option(panel: str, text: str, *names: str, **how: Any) -> Any:
-    """Declare an option with its help in a panel."""
-    return typer.Option(*names, help=text, rich_help_panel=panel, **how)
+_WHAT, _TRAIN = "What to search", PANEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +40,29 @@ class SpaceOptions(Options):
     """Which networks are looked at, on what, and by which objectives."""
 
     space: Annotated[
-        str, option(_WHAT, "A space's name, or a folder with a space.yaml; several, comma-separated, share one front.")
+        str,
+        option(
+            _WHAT,
+            "A space's name, or a folder with a space.yaml; several, comma-separated, share one front.",
+            autocompletion=complete_spaces,
+        ),
     ] = "biisnet"
     objective: Annotated[
-        str, option(_WHAT, "Objectives, comma-separated: miou niou f1 pd fa ops params macs bytes fps ...")
+        str,
+        option(
+            _WHAT,
+            "Objectives, comma-separated: miou niou f1 pd fa ops params macs bytes fps ...",
+            autocompletion=complete_objectives,
+        ),
     ] = "miou,ops"
-    dataset: Annotated[str, option(_WHAT, "A data folder made by `irnas data import`, or 'synthetic'.")] = "synthetic"
+    dataset: Annotated[
+        str,
+        option(
+            _WHAT,
+            "A data folder made by `irnas data import`, or 'synthetic'.",
+            autocompletion=complete_datasets,
+        ),
+    ] = "synthetic"
     axis: Annotated[
         list[str] | None,
         option(_WHAT, "Search these values of an axis instead: base=8,16 or w_bin=all. Repeatable."),
@@ -125,7 +135,9 @@ class SearchOptions(InheritOptions, TrainingOptions):
             show_default=str(DEFAULTS.trials),
         ),
     ] = None
-    strategy: Annotated[str, option(_WHAT, describe_strategies())] = DEFAULTS.strategy
+    strategy: Annotated[str, option(_WHAT, describe_strategies(), autocompletion=complete_strategies)] = (
+        DEFAULTS.strategy
+    )
     budget: Annotated[
         str | None,
         option(
@@ -157,9 +169,9 @@ class SearchOptions(InheritOptions, TrainingOptions):
     """Objective to the largest value that may be trained; typed as --max-ops and the like."""
     finalists: Annotated[
         int,
-        option(_HOW, "Networks of the front to train to their end, and again with other seeds, beyond the budget."),
+        option(HOW, "Networks of the front to train to their end, and again with other seeds, beyond the budget."),
     ] = DEFAULTS.finalists
-    seeds: Annotated[int, option(_HOW, "Trainings of each finalist.")] = DEFAULTS.seeds
+    seeds: Annotated[int, option(HOW, "Trainings of each finalist.")] = DEFAULTS.seeds
 
     def settings(self) -> SearchSettings:
         """The settings of the search that these options ask for.
@@ -217,92 +229,6 @@ class SearchOptions(InheritOptions, TrainingOptions):
             "limits": {**base.limits, **self.limits},
         }
         return replace(base, **settings)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerOptions(Options):
-    """Which machines train, and what each trial takes of them."""
-
-    address: Annotated[str | None, option(_HOW, "Ray cluster to join; none starts one on this machine.")] = None
-    workers: Annotated[int | None, option(_HOW, "Trials at the same time.", show_default="one a core")] = None
-    gpus: Annotated[
-        str, option(_HOW, "auto: all GPUs, as many trials on each as fit; or the share each trial takes: 0.1.")
-    ] = "auto"
-    cpu: Annotated[bool, option(_HOW, "Train on the CPU, and leave GPUs alone.", "--cpu")] = False
-    memory: Annotated[
-        str | None,
-        option(
-            _HOW,
-            "Most memory of a trial's process: 4G. One that takes more begins anew, from where it was, or fails.",
-        ),
-    ] = None
-    patience: Annotated[
-        float | None,
-        option(
-            _HOW,
-            "Seconds of silence after which a worker is killed, and its trial started again.",
-            show_default="20 times the longest so far, at least 600",
-        ),
-    ] = None
-
-    def resources(self) -> Resources:
-        """What trials take of the machines.
-
-        Raises:
-            SettingsError: the memory is no amount of bytes, or a GPU is asked for and refused.
-        """
-        from irnas.cluster.resources import Resources, parse_gpus
-
-        gpus = parse_gpus(self.gpus)
-        if self.cpu and gpus:
-            raise SettingsError(f"--cpu: got --gpus {self.gpus} too; must be one of them")
-
-        memory = None if self.memory is None else int(parse_si("--memory", self.memory))
-        if memory is not None and memory < 1:
-            raise SettingsError(f"--memory: got {self.memory!r}; must be above 0")
-        return Resources(
-            address=self.address,
-            workers=self.workers,
-            gpus=0.0 if self.cpu else gpus,
-            patience_s=self.patience,
-            memory=memory,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions(WorkerOptions):
-    """Where the record of a search is, and who runs its trials."""
-
-    run: Annotated[str | None, option(_HOW, "Folder or URI of the record.", show_default="runs/SPACE-TIME")] = None
-    resume: Annotated[
-        str | None,
-        option(
-            _HOW,
-            "Go on with this run, with its settings; --trials may extend it, --dataset say where its data is now.",
-        ),
-    ] = None
-    executor: Annotated[str, option(_HOW, "ray, or loop: one trial after the other in this process.")] = "ray"
-
-    def make_executor(self) -> Executor:
-        """The executor that these options name.
-
-        Raises:
-            SettingsError: there is no such executor, or it cannot join a cluster.
-        """
-        from irnas.workflows.executor import make_executor
-
-        return make_executor(self.executor, self.resources())
-
-    def check_resume(self) -> None:
-        """Refuse options beside --resume that the resumed search would ignore.
-
-        Raises:
-            SettingsError: there is one: a resumed search keeps its settings.
-        """
-        allowed = {"--trials", "--dataset", *(f"--{f.name}" for f in fields(RunOptions) if f.name != "run")}
-        for name in self.typed:
-            if name not in allowed:
-                raise SettingsError(f"resume: got {name} too; must keep the settings of the run")
 
 
 def parse_search(words: Sequence[str]) -> tuple[SearchOptions, RunOptions]:

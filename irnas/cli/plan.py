@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from irnas.cli.option_groups import with_options
-from irnas.cli.options import RunOptions, SearchOptions
+from irnas.cli.options import SearchOptions
+from irnas.cli.run_options import RunOptions
 from irnas.core.errors import SettingsError
 from irnas.core.settings import SearchSettings
 from irnas.core.text import format_duration, format_si

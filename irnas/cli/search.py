@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from irnas.cli.option_groups import with_options
-from irnas.cli.options import RunOptions, SearchOptions
+from irnas.cli.options import SearchOptions
+from irnas.cli.run_options import RunOptions
 from irnas.core.errors import ServiceError, StorageError, TrainingError
 
 if TYPE_CHECKING:

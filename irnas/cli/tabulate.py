@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from irnas.cli.option_groups import with_options
-from irnas.cli.options import TrainingOptions, WorkerOptions
+from irnas.cli.options import TrainingOptions
+from irnas.cli.run_options import WorkerOptions
 from irnas.core.errors import SettingsError
 
 _ALL = "all"

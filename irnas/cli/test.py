@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from irnas.cli.arguments import Json
+from irnas.cli.completion import complete_keys, complete_runs
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +26,7 @@ def test(
         typer.Argument(
             metavar="RUN|FILE",
             help="Folder or URI of a run; or FILE.safetensors or FILE.pt of weights, FILE.xnor, FILE.onnx.",
+            autocompletion=complete_runs,
         ),
     ],
     key: Annotated[
@@ -34,6 +36,7 @@ def test(
             help="Of a run: 'best', 'knee', a network's key or its beginning, a trial's number; 'front' or 'all' for "
             "several. Of a file: nothing.",
             show_default="all networks of a training in full, best of a search",
+            autocompletion=complete_keys,
         ),
     ] = "",
     split: Annotated[str, typer.Option(help="The images to judge by.")] = "test",

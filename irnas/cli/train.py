@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from irnas.cli.completion import complete_keys, complete_sources
 from irnas.cli.option_groups import with_options
-from irnas.cli.options import THREADS, RunOptions, option, parse_size
+from irnas.cli.options import THREADS, parse_size
 from irnas.cli.recipe_options import PANEL, RecipeOptions
+from irnas.cli.run_options import RunOptions, option
 from irnas.cli.search import resumable
 from irnas.core.errors import SettingsError, TrainingError
 
@@ -129,7 +131,13 @@ class TrainRunOptions(RunOptions):
 @with_options
 def train(
     source: Annotated[
-        str | None, typer.Argument(metavar="SPACE|RUN", help="Where the networks are from.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="SPACE|RUN",
+            help="Where the networks are from.",
+            show_default=False,
+            autocompletion=complete_sources,
+        ),
     ] = None,
     names: Annotated[
         list[str] | None,
@@ -138,6 +146,7 @@ def train(
             help="Of a space: a published name, published, default, or axis=value,... Of a run: a key or its "
             "beginning, a trial's number, best, knee, or front for all of that.",
             show_default=False,
+            autocompletion=complete_keys,
         ),
     ] = None,
     *,

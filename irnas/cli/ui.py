@@ -19,6 +19,7 @@ def ui(
     """Open MLflow's pages on the runs in a folder, on this machine only; Ctrl-C ends it."""
     from irnas import storage
     from irnas.tracking import client
+    from irnas.tracking.database import DATABASE, newest_experiment
 
     server = os.environ.get("MLFLOW_TRACKING_URI", "")
     if server.startswith(("http://", "https://")):
@@ -28,7 +29,9 @@ def ui(
     client.set_environment()
     # MLflow's own start-up lines name the address too, but only after several seconds.
     # It begins with its pages for language models, unless told otherwise.
-    page = f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning"
+    experiment = newest_experiment(folder.absolute() / DATABASE)
+    place = f"experiments/{experiment}/runs" if experiment else "experiments"
+    page = f"http://127.0.0.1:{port}/#/{place}?workflowType=machine_learning"
     typer.echo(f"MLflow on {folder}: {page} (ready in some seconds; Ctrl-C ends it)")
     sys.stdout.flush()
     os.execv(command[0], command)

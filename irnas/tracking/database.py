@@ -76,6 +76,17 @@ def damage_of(database: Path) -> str | None:
     return None
 
 
+def newest_experiment(database: Path) -> str | None:
+    """The id of the experiment with the newest run of a store; None where there is none, or SQLite cannot tell."""
+    newest = "SELECT experiment_id FROM runs WHERE lifecycle_stage = 'active' ORDER BY start_time DESC LIMIT 1"
+    try:
+        with closing(sqlite3.connect(f"file:{_quoted(database)}?mode=ro", timeout=_BUSY_S, uri=True)) as connection:
+            row = connection.execute(newest).fetchone()
+    except sqlite3.DatabaseError:
+        return None
+    return None if row is None else str(row[0])
+
+
 def prepare(tracking_uri: str, warn: Callable[[str], None], *, may_replace: bool) -> None:
     """Make an SQLite store where there is none, and set aside one that is broken; any other store is left alone.
 

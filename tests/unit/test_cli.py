@@ -17,7 +17,8 @@ from irnas import __version__
 from irnas.cli import main
 from irnas.cli.app import app
 from irnas.cli.option_groups import OLD_NAMES, Options, with_options
-from irnas.cli.options import RunOptions, SearchOptions, TrainingOptions, parse_search
+from irnas.cli.options import SearchOptions, TrainingOptions, parse_search
+from irnas.cli.run_options import RunOptions
 from irnas.cli.search import resumable
 from irnas.core.errors import SettingsError
 from irnas.core.recipe import Budget, Recipe
@@ -42,7 +43,7 @@ HEAVY = {
 
 # A command or an option is a promise: add to this list on purpose, and never take from it without a word in CHANGELOG.
 SEARCH = (
-    "--address --amp --axis --batch --budget --config --crop --dataset --device --ema --epochs --executor "
+    "--address --amp --axis --batch --budget --config --cpu --crop --dataset --device --ema --epochs --executor "
     "--finalists --gpus --grace-period --inherit --inherited-epochs --input --loss --lr --max-bytes "
     "--max-elementwise --max-latency-ms "
     "--max-macs --max-ops --max-params --memory --objective --patience --preset --recipe --resume --run --seed --seeds "
@@ -53,12 +54,14 @@ HIDDEN = {"--sampler", "--max-epochs", "--grace"}
 COMMANDS = {
     "search": SEARCH,
     "plan": " ".join(sorted([*SEARCH.split(), "--json"])),
-    "train": "--address --amp --batch --config --crop --dataset --ema --epochs --executor --from --gpus --input --keep "
-    "--loss --lr --memory --patience --preset --recipe --resume --run --seed --seeds --split --threads --workers",
+    "train": "--address --amp --batch --config --cpu --crop --dataset --ema --epochs --executor --from --gpus --input "
+    "--keep --loss --lr --memory --patience --preset --recipe --resume --run --seed --seeds --split --threads "
+    "--workers",
     "test": "--dataset --json --output --predictions --run --split",
     "why": "--json",
-    "tabulate": "--address --amp --axis --batch --crop --dataset --device --ema --epochs --gpus --input --json --loss "
-    "--lr --memory --objective --output --patience --points --preset --recipe --seeds --space --threads --workers",
+    "tabulate": "--address --amp --axis --batch --cpu --crop --dataset --device --ema --epochs --gpus --input --json "
+    "--loss --lr --memory --objective --output --patience --points --preset --recipe --seeds --space --threads "
+    "--workers",
     "submit": "--address --json --logs --no-env --no-follow --pip --status --stop --var --wheel",
     "simulate": "--at --bench --jobs --json --objective --plot --seeds --strategy --workers",
     "front": "--all --json",
@@ -87,6 +90,7 @@ COMMANDS = {
     "data stats": "--json",
     "zoo list": "--json",
     "zoo show": "--json",
+    "doctor": "--json --self-test",
     "track rebuild": "",
     "track register": "--alias --format --images --json --name",
 }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +150,18 @@ def test_ui_serves_the_store_on_this_machine_only(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(os, "execv", lambda path, words: started.append((path, words)))
     database.prepare(database.sqlite_uri(tmp_path / database.DATABASE), pytest.fail, may_replace=True)
     text = call("ui", str(tmp_path), "--port", "5055")
-    assert "http://127.0.0.1:5055" in text
-    ((path, words),) = started
+    assert "http://127.0.0.1:5055/#/experiments?workflowType=machine_learning" in text
+    # MLflow's own first experiment is empty: where there is a run, its experiment is opened.
+    with closing(sqlite3.connect(tmp_path / database.DATABASE)) as connection, connection:
+        columns = "run_uuid, experiment_id, start_time, lifecycle_stage"
+        connection.execute(
+            "INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (7, 'irnas', 'active')"
+        )
+        for name, experiment, begun in (("a", 0, 1), ("b", 7, 2)):
+            connection.execute(f"INSERT INTO runs ({columns}) VALUES (?, ?, ?, 'active')", (name, experiment, begun))
+    text = call("ui", str(tmp_path), "--port", "5055")
+    assert "http://127.0.0.1:5055/#/experiments/7/runs?workflowType=machine_learning" in text
+    path, words = started[-1]
     assert path == sys.executable
     text = " ".join(words)
     assert "mlflow server" in text

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from support.results import result, tiny_space
 
-from irnas.cli.options import WorkerOptions
+from irnas.cli.run_options import WorkerOptions
 from irnas.cluster.resources import GPU_BYTES_OF_TRIAL, Resources
 from irnas.core.errors import SettingsError
 from irnas.core.recipe import Budget, Recipe
