@@ -14,7 +14,7 @@ from irnas.core.errors import SettingsError
 from irnas.core.recipe import at_least
 
 if TYPE_CHECKING:
-    from irnas.deploy.bench.contest import Contest
+    from irnas.deploy.bench.contest import Contest, Order
     from irnas.deploy.bench.subject import Subject
 
 _MODELS = (
@@ -44,6 +44,10 @@ def bench(
             show_default="none",
         ),
     ] = None,
+    with_profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Print where the time goes on the engine, step by step, on one thread."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Time models on one image, in turn, so that all meet the same disturbances.
@@ -62,6 +66,8 @@ def bench(
       irnas bench lit10.xnor lit10.onnx biisnet:LIT10
 
       irnas bench biisnet:LIT10 block:16 block:32@128x128 --rivals onnxruntime,litert
+
+      irnas bench biisnet:LIT10 --profile
     """
     from irnas.deploy.bench import contest, subject
 
@@ -75,6 +81,9 @@ def bench(
         kernels=contest.parse_kernels(kernels),
         rivals=contest.parse_rivals(rivals),
     )
+    if with_profile:
+        _profile(models, order, seconds, as_json)
+        return
     contests = contest.make_contests(models, order)
     # Engines may work in threads of their own, so it is the time of the process that counts.
     clock = time.process_time_ns if counts == [1] else time.perf_counter_ns
@@ -83,6 +92,44 @@ def bench(
         typer.echo(json.dumps(_document(contests, [height, width], counts)))
         return
     _print(contests, height, width, counts)
+
+
+def _profile(models: list[str], order: Order, seconds: float, as_json: bool) -> None:
+    from irnas.deploy.bench.profile import profile
+
+    if order.rivals is not None or list(order.threads) != [1]:
+        raise SettingsError("--profile: got --rivals or other --threads; must be the engine alone, on 1 thread")
+    profiles = profile(models, order, seconds)
+    if as_json:
+        size = [order.height, order.width]
+        typer.echo(json.dumps({"profiles": [each.document() for each in profiles], "size": size}))
+        return
+    from rich.table import Table
+
+    from irnas.cli.console import make_console
+
+    console = make_console()
+    for each in profiles:
+        title = (
+            f"{each.model} on {each.kernels}: {each.ms:.3f} ms a frame, least of the runs; cycles a pixel of each map"
+        )
+        table = Table(title=title, title_justify="left")
+        for column in ("step", "op"):
+            table.add_column(column)
+        for column in ("map", "us", "share", "cycles/px", "of peak"):
+            table.add_column(column, justify="right")
+        for row in each.steps:
+            step = row.step
+            table.add_row(
+                step.name,
+                row.op,
+                f"{step.channels}x{step.height}x{step.width}",
+                f"{step.nanoseconds / 1e3:.1f}",
+                f"{row.share:.1%}",
+                f"{row.cycles_per_pixel:.1f}",
+                "" if row.share_of_peak is None else f"{row.share_of_peak:.0%}",
+            )
+        console.print(table)
 
 
 def _parse_threads(text: str) -> list[int]:

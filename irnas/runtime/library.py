@@ -14,7 +14,7 @@ from typing import Any
 
 from irnas.core.errors import ExportError, FormatError, SettingsError
 
-_ABI = 5
+_ABI = 6
 _NAMES = ("_xnor.so", "_xnor.dylib", "_xnor.dll")
 _BUILD = "cmake -S . -B build && cmake --build build"
 
@@ -34,6 +34,19 @@ class Info(ctypes.Structure):
         ("has_counts", ctypes.c_int32),
         ("counts", ctypes.c_double * 2),
         ("threshold", ctypes.c_double),
+    )
+
+
+class StepOfLibrary(ctypes.Structure):
+    """``xnor_step`` of xnor.h."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("op", ctypes.c_int32),
+        ("channels", ctypes.c_int32),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("nanoseconds", ctypes.c_uint64),
     )
 
 
@@ -90,6 +103,10 @@ def _open(path: str) -> ctypes.CDLL:
         "xnor_prepare": (ctypes.c_int, [handle, int32, int32, int32, int32, int32]),
         "xnor_verify": (ctypes.c_int, [handle, int32, int32]),
         "xnor_run": (ctypes.c_int, [handle, address, int32, int32, int32, int32, address]),
+        "xnor_profile": (
+            ctypes.c_int,
+            [handle, address, int32, int32, int32, int32, address, address, size, ctypes.POINTER(size)],
+        ),
         "xnor_error": (text, []),
         "xnor_free": (None, [handle]),
     }

@@ -14,7 +14,7 @@ using xnor::Op;
 
 const int kCounts[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 23, 31, 32, 33, 63, 64, 65, 130};
 const int kChannels[] = {1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 64, 65};
-const int kWidths[] = {1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 33};
+const int kWidths[] = {1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 33, 70};
 
 // Runs a row of `num_items` floats with each set: the bits of the reference, between guards that are intact.
 void expect_same(const std::string& what, int num_items, const std::function<void(const Kernels&, float*)>& run) {
@@ -78,6 +78,7 @@ void test_conv(const ConvShape& shape) {
   for (int t = 0; t < terms; ++t)
     for (int o = 0; o < shape.outputs; ++o) op.weight[t * step + o] = numbers.number();
   op.bias = numbers.constants(shape.outputs);
+  xnor::pack_flat_conv(shape.channels, &op);
   xnor::TwoSlope slopes;
   slopes.lo = numbers.constants(shape.outputs);
   slopes.hi = numbers.constants(shape.outputs);
@@ -92,8 +93,8 @@ void test_conv(const ConvShape& shape) {
 }
 
 void test_convs() {
-  for (int channels : {1, 3, 8, 16, 17, 32})
-    for (int outputs : {1, 3, 7, 8, 9, 16, 17, 33})
+  for (int channels : {1, 3, 4, 8, 16, 17, 32})
+    for (int outputs : {1, 3, 4, 6, 7, 8, 9, 16, 17, 33})
       for (int stride : {1, 2}) {
         test_conv({channels, outputs, 1, stride, 1, 0});
         for (int pad : {-1, 0, 1}) test_conv({channels, outputs, 3, stride, 1, pad});
@@ -122,14 +123,16 @@ xnor::TwoSlope make_map(Numbers* numbers, int channels, int variant) {
 
 void test_mix(int outputs, int width, int num_inputs, int variant) {
   Numbers numbers(static_cast<uint32_t>(outputs * 100 + width * 10 + variant));
-  // Fewer and more channels than outputs, from a start that wraps around.
-  const int channels[2] = {outputs + variant % 3, outputs / 2 + 1};
+  // As many channels, and fewer and more of them, from a start that wraps around.
+  const int channels[2] = {outputs + variant % 3, variant % 4 ? outputs / 2 + 1 : outputs * (1 + variant / 8)};
   Op op;
   op.kind = xnor::OpKind::kMix;
   op.channels = outputs;
   op.starts[0] = variant % 2 ? outputs + 1 : 0;
   op.starts[1] = variant % 5;
   for (int n = 0; n < num_inputs; ++n) op.maps[n] = make_map(&numbers, outputs, (variant + 5 * n) % 16);
+  op.in.resize(num_inputs);
+  xnor::pack_flat_mix(channels, &op);
   const Floats x = numbers.row(width * channels[0]), y = numbers.row(width * channels[1]);
   const std::string what =
       "mix of " + std::to_string(num_inputs) + " variant " + std::to_string(variant) + " " + sizes(outputs, width);
@@ -192,12 +195,12 @@ void test_concat(int num_inputs, int width) {
               });
 }
 
-void test_contrast(int width, int above, int below) {
+void test_contrast(int num, int width, int above, int below) {
   Numbers numbers(static_cast<uint32_t>(width * 100 + above * 7 + below));
   Op op;
   op.kind = xnor::OpKind::kContrast;
-  op.sides = {3, 11, 47};
-  op.channels = 3;
+  op.sides = num == 4 ? std::vector<int>{3, 7, 11, 47} : std::vector<int>{3, 11, 47};
+  op.channels = num;
   std::vector<Floats> rows;
   xnor::ContrastRow contrast{};
   for (int d = -above; d <= below; ++d) {
@@ -207,7 +210,7 @@ void test_contrast(int width, int above, int below) {
   for (int d = -above; d <= below; ++d) contrast.x[xnor::kMaxSquare / 2 + d] = rows[d + above].data();
   contrast.op = &op;
   contrast.width = width;
-  std::vector<uint8_t> scratch(xnor::contrast_scratch(width));
+  std::vector<uint8_t> scratch(xnor::contrast_scratch(op, width));
   contrast.scratch = scratch.data();
   expect_same("contrast W=" + std::to_string(width), width * op.channels, [&](const Kernels& set, float* out) {
     xnor::ContrastRow row = contrast;
@@ -264,6 +267,6 @@ void test_rows() {
     for (int width : kWidths) test_concat(num_inputs, width);
   for (int width : kWidths)
     for (const auto& [above, below] : {std::pair(0, 0), std::pair(23, 23), std::pair(2, 23), std::pair(23, 1)})
-      test_contrast(width, above, below);
+      for (int num : {3, 4}) test_contrast(num, width, above, below);
   for (int count : kCounts) test_items(count);
 }

@@ -142,9 +142,9 @@ void test_variants(int channels, int kernel, int width) {
 }
 
 void test_blocks() {
-  for (int channels : {1, 3, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40, 64, 65, 127, 128, 300})
+  for (int channels : {1, 2, 3, 4, 6, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 40, 64, 65, 127, 128, 300})
     for (int kernel : {1, 3})
-      for (int width : {1, 2, 3, 8, 9, 10, 17, 33}) test_variants(channels, kernel, width);
+      for (int width : {1, 2, 3, 8, 9, 10, 17, 33, 70}) test_variants(channels, kernel, width);
 }
 
 // The yardsticks of a benchmark do what they are asked.

@@ -67,6 +67,32 @@ def test_bench_times_several_numbers_of_threads(model: Path) -> None:
     assert document["models"][1]["max_difference"] == 0
 
 
+def test_a_profile_tells_each_step_of_each_kernel_set(model: Path) -> None:
+    document = json.loads(
+        call("bench", model, "--size", "16x24", "--seconds", 0, "--kernels", "all", "--profile", "--json")
+    )
+    profiles = document["profiles"]
+    assert [each["kernels"] for each in profiles] == engine.kernels() and document["size"] == [16, 24]
+    for each in profiles:
+        steps = each["steps"]
+        assert {"input", "sign", "block", "conv", "output"} <= {step["step"] for step in steps}
+        assert each["ms_min"] > 0 and sum(step["share"] for step in steps) == pytest.approx(1)
+        assert all(step["us"] > 0 and step["cycles_per_pixel"] > 0 for step in steps)
+        compared = {step["step"] for step in steps if step["share_of_peak"] is not None}
+        assert compared == (set() if each["kernels"] == "reference" else {"block"})
+        assert {step["op"] for step in steps if step["step"] == "block"} == {"binary_block"}
+    printed = call("bench", f"{model}", "--size", "16x24", "--seconds", 0, "--profile")
+    assert "cycles/px" in printed and "binary_block" in printed
+
+
+def test_a_profile_is_of_the_engine_alone(model: Path) -> None:
+    for words in (("--threads", "1,2"), ("--rivals", "torch")):
+        with pytest.raises(SettingsError, match="--profile: got --rivals or other --threads"):
+            app(["bench", str(model), "--profile", *words], standalone_mode=False)
+    with pytest.raises(SettingsError, match=r"got no form in \.xnor"):
+        app(["bench", "std2net:default", "--profile"], standalone_mode=False)
+
+
 def test_bench_times_a_block_against_rivals() -> None:
     call_ = ("bench", "block:8@16x24", "--rivals", "torch,litert", "--seconds", 0)
     document = json.loads(call(*call_, "--json"))

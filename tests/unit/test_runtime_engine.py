@@ -37,6 +37,38 @@ def test_every_op_gives_the_bits_of_the_reference(size: tuple[int, int]) -> None
     assert_same(tiny(), *size)
 
 
+def test_rows_of_few_channels_are_one_run_of_values() -> None:
+    """Channels of which several pixels fill a vector, in every op that takes such rows at once."""
+    for channels in (2, 3, 4, 6, 8, 12, 24):
+        rng = np.random.default_rng(channels)
+        ops = [stem(channels, channels), block(rng, 1, channels, channels), block(rng, 2, channels, channels, kernel=1)]
+        ops.append(Op(kind="pool", inputs=(3,), attributes={"kind": "average"}))
+        twice = {"channels": 2 * channels, "starts": [0]}
+        ops.append(Op(kind="mix", inputs=(4,), attributes=twice, constants={}))
+        ops.append(block(rng, 5, 2 * channels, 2 * channels))
+        ops.append(Op(kind="upsample", inputs=(6,), attributes={"kind": "bilinear"}))
+        halves = {"channels": channels, "starts": [0, channels]}
+        ops.append(
+            Op(kind="mix", inputs=(7, 7), attributes=halves, constants=constants_of(rng, channels, ("lo0", "hi0")))
+        )
+        ops.append(Op(kind="concat", inputs=(8, 3)))
+        ops.append(Op(kind="mix", inputs=(9, 8), attributes={"channels": channels, "starts": [1, 0]}, constants={}))
+        for height, width in ((4, 6), (6, 36)):
+            assert_same(model(ended(ops, channels), multiple=2, pad=2), height, width, ways=WAYS[:1])
+
+
+def test_a_profile_sees_the_steps_of_a_run() -> None:
+    loaded = engine.Model(format.write(tiny()))
+    image_hw = np.arange(16 * 24, dtype=np.uint8).reshape(16, 24)
+    for mode in ("streamed", "layers"):
+        steps = loaded.profile(image_hw, mode=mode)
+        assert steps[0].name == "input" and steps[0].op is None and steps[-1].name == "output"
+        assert steps[-1].op == len(tiny().ops) - 1 and all(step.nanoseconds > 0 for step in steps)
+        assert (steps[-1].channels, steps[-1].height, steps[-1].width) == (1, 16, 24)
+    with pytest.raises(DataError, match="images: got float64"):
+        loaded.profile(image_hw.astype(np.float64))
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 48, 64, 65, 96, 127, 128])
 def test_blocks_of_any_width(channels: int) -> None:
     rng = np.random.default_rng(channels)

@@ -19,6 +19,7 @@ from irnas.deploy.bench.source import BLOCK, BLOCKS, Source
 from irnas.deploy.bench.subject import Run, Subject, compare, keep_memory
 from irnas.record.ledger import Ledger
 from irnas.runtime import format
+from irnas.runtime.graph import Op
 
 NAMES = (
     "FILE.xnor (the engine), FILE.onnx (onnxruntime), RUN:KEY, FILE.safetensors (torch), "
@@ -67,16 +68,21 @@ def make_contests(names: Sequence[str], order: Order) -> list[Contest]:
 
 def count_bit_macs(model: format.Model, height: int, width: int) -> float:
     """Binary multiply-adds of a model's convolutions: outputs x taps x channels of the group, taps off the map too."""
-    total, extents = 0.0, model.extents
-    for op, extent in zip(model.ops, extents[1:], strict=True):
+    total = 0.0
+    for op, extent in zip(model.ops, model.extents[1:], strict=True):
         if op.kind == "binary_block":
-            window = op.attributes["kernel"] ** 2 * op.attributes["channels"] // op.attributes["groups"]
-            total += window * extent.channels * (height >> extent.level) * (width >> extent.level)
+            total += window_of(op) * extent.channels * (height >> extent.level) * (width >> extent.level)
     return total
 
 
+def window_of(op: Op) -> int:
+    """The bits that one output of a binary block compares."""
+    taps: int = op.attributes["kernel"] ** 2
+    return taps * int(op.attributes["channels"]) // int(op.attributes["groups"])
+
+
 def _contest(name: str, order: Order) -> Contest:
-    image_hw, sources = _sources(name, order)
+    image_hw, sources = find_sources(name, order)
     contest = Contest()
     network = sources[0]
     if network.model is not None and (order.rivals is not None or name.endswith(".xnor") or len(sources) > 1):
@@ -93,8 +99,12 @@ def _contest(name: str, order: Order) -> Contest:
     return contest
 
 
-def _sources(name: str, order: Order) -> tuple[npt.NDArray[np.uint8], list[Source]]:
-    """The network, and what surrounds it where only a chain of blocks is to be timed."""
+def find_sources(name: str, order: Order) -> tuple[npt.NDArray[np.uint8], list[Source]]:
+    """An image; the network that a name stands for, and what surrounds it where only a chain of blocks is to be timed.
+
+    Raises:
+        SettingsError: the name is none.
+    """
     height, width = order.height, order.width
     plain, at, size = name.partition("@")
     if at and ":" in plain:

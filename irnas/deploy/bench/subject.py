@@ -117,6 +117,12 @@ def peak(kernels: str) -> float:
     return max(rates) / max(clocks)
 
 
+def clock_ghz() -> float:
+    """The rate of the clock of this core now."""
+    probe = runtime.Probe()
+    return _ADDITIONS / 1e6 / _once(lambda: probe.spin(_ADDITIONS), time.thread_time_ns)
+
+
 def compare(first: Subject, other: Subject) -> None:
     """Note by how much a subject's result differs from the first one's, if they have the same size."""
     first_hw, other_hw = first.run(), other.run()

@@ -24,7 +24,7 @@ extern "C" {
 #endif
 
 /* Rises when this interface changes. */
-#define XNOR_ABI 5
+#define XNOR_ABI 6
 
 typedef struct xnor_model xnor_model;
 
@@ -103,6 +103,21 @@ XNOR_API int xnor_prepare(xnor_model* model, int32_t height, int32_t width, int3
  * repeated. */
 XNOR_API int xnor_run(xnor_model* model, const void* image, int32_t height, int32_t width, int32_t type,
                       int32_t channels, float* out);
+
+/* A step of a prepared model: an op, several that run as one, or the part of one that makes a map of its own. */
+typedef struct {
+  const char* name;                /* what it does, as in "sign" or "block"; lives as long as the library */
+  int32_t op;                      /* which op of the file it belongs to, from 0; -1 for none */
+  int32_t channels, height, width; /* of the map that it makes */
+  uint64_t nanoseconds;            /* of all its rows */
+} xnor_step;
+
+/* As xnor_run, and how long each step took. The clock is read once a row, which costs some nanoseconds that count too.
+ *
+ * The model must be prepared with one thread. steps: receives the first `capacity` of them, in the order in which the
+ * first rows are made. num: how many there are, which may be more. */
+XNOR_API int xnor_profile(xnor_model* model, const void* image, int32_t height, int32_t width, int32_t type,
+                          int32_t channels, float* out, xnor_step* steps, size_t capacity, size_t* num);
 
 /* Counts of more than 8 bits as the bytes that xnor_run takes (FORMAT.md, section 8): low becomes 0 and high 255, which
  * should be the model's `counts`. */

@@ -55,9 +55,9 @@ size_t conv_scratch(const Op& op, int channels, int in_width) {
   return 3 * ((static_cast<size_t>(in_width) + 2) * channels * sizeof(float) + 2 * kAlign) * (op.kernel == 3);
 }
 
-size_t contrast_scratch(int width) {
-  // A row of sums between margins of zeros, and what a kernel may read beyond.
-  return (static_cast<size_t>(width) + kMaxSquare + 4 * kSlack) * sizeof(float) + kAlign;
+size_t contrast_scratch(const Op& op, int width) {
+  // A row of sums between margins of zeros, a row of each contrast, and what a kernel may read beyond.
+  return (contrast_plane(width) * (1 + op.channels) + kMaxSquare + 4 * kSlack) * sizeof(float) + kAlign;
 }
 
 size_t excite_scratch(const Op& op, int channels) {

@@ -177,7 +177,10 @@ Status choose_kernels(const char* name, const Kernels** out);
 size_t block_scratch(const Op& op, int in_width);
 size_t conv_scratch(const Op& op, int channels, int in_width);
 size_t excite_scratch(const Op& op, int channels);
-size_t contrast_scratch(int width);
+size_t contrast_scratch(const Op& op, int width);
+
+// Floats from one row in the scratch of a contrast to the next: whole vectors.
+inline size_t contrast_plane(int width) { return static_cast<size_t>(width) / kSlack * kSlack + kSlack; }
 
 // A16: the side of the window, 3 or 5; its border classes; and the floats of all their kernels.
 inline int excite_side(const Op& op) { return op.expand.empty() ? 3 : 5; }

@@ -15,6 +15,7 @@ struct V {
   static constexpr int kTile = 4;
   static constexpr int kBurst = 31;      // a byte holds 31 times 8 bits
   static constexpr bool kKnown = false;  // whether a loop of known length is worth its code
+  static constexpr bool kFlat = false;   // whether rows of few channels are taken as one run of values
 
   static F LoadU(const float* at) { return _mm256_loadu_ps(at); }
   static void StoreU(float* at, F value) { _mm256_storeu_ps(at, value); }

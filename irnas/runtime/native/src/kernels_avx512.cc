@@ -15,6 +15,7 @@ struct V {
   static constexpr int kTile = 8;
   static constexpr int kBurst = 1 << 30;
   static constexpr bool kKnown = true;  // whether a loop of known length is worth its code
+  static constexpr bool kFlat = true;   // whether rows of few channels are taken as one run of values
 
   static F LoadU(const float* at) { return _mm512_loadu_ps(at); }
   static void StoreU(float* at, F value) { _mm512_storeu_ps(at, value); }
@@ -82,6 +83,48 @@ struct V {
   static uint16_t NegativeBits16(const float* x, const float* a, const float* b) {
     const F s = _mm512_fmadd_ps(_mm512_loadu_ps(x), _mm512_loadu_ps(a), _mm512_loadu_ps(b));
     return _mm512_cmp_ps_mask(s, _mm512_setzero_ps(), _CMP_LT_OQ);
+  }
+
+  static F Pick(const float* at, const int32_t* from) {
+    return _mm512_permutex2var_ps(LoadU(at), _mm512_loadu_si512(from), LoadU(at + kLanes));
+  }
+  static F Pick16(const float* at, const int32_t* from) {
+    return _mm512_permutexvar_ps(_mm512_loadu_si512(from), LoadU(at));
+  }
+  static I LoadBytes(const uint8_t* at) { return _mm512_loadu_si512(at); }
+  static I PickBytes(const uint8_t* at, I indices) { return _mm512_permutexvar_epi8(indices, _mm512_loadu_si512(at)); }
+  static uint64_t ScatterBits(uint64_t bits, uint64_t mask) { return _pdep_u64(bits, mask); }
+  // Four channels of 16 pixels, each a vector.
+  static void LoadChannels(const float* at, int channels, F* x) {
+    F y[4];
+    XNOR_UNROLL for (int i = 0; i < 4; ++i) {
+      y[i] = _mm512_castps128_ps512(_mm_loadu_ps(at + i * channels));
+      y[i] = _mm512_mask_broadcast_f32x4(y[i], 0x00F0, _mm_loadu_ps(at + (4 + i) * channels));
+      y[i] = _mm512_mask_broadcast_f32x4(y[i], 0x0F00, _mm_loadu_ps(at + (8 + i) * channels));
+      y[i] = _mm512_mask_broadcast_f32x4(y[i], 0xF000, _mm_loadu_ps(at + (12 + i) * channels));
+    }
+    TransposeFours(y, x);
+  }
+  // 16 values of each of four planes, as 16 pixels.
+  static void StoreChannels(const float* planes, size_t plane, float* out) {
+    F x[4], y[4];
+    XNOR_UNROLL for (int n = 0; n < 4; ++n) y[n] = LoadU(planes + n * plane);
+    TransposeFours(y, x);  // now a quarter q of vector i is pixel 4 q + i
+    const F a = _mm512_shuffle_f32x4(x[0], x[1], 0x44), b = _mm512_shuffle_f32x4(x[0], x[1], 0xEE);
+    const F c = _mm512_shuffle_f32x4(x[2], x[3], 0x44), d = _mm512_shuffle_f32x4(x[2], x[3], 0xEE);
+    StoreU(out, _mm512_shuffle_f32x4(a, c, 0x88));
+    StoreU(out + 16, _mm512_shuffle_f32x4(a, c, 0xDD));
+    StoreU(out + 32, _mm512_shuffle_f32x4(b, d, 0x88));
+    StoreU(out + 48, _mm512_shuffle_f32x4(b, d, 0xDD));
+  }
+  // Rows become columns within each quarter of a vector.
+  static void TransposeFours(const F* y, F* x) {
+    const F a = _mm512_unpacklo_ps(y[0], y[1]), b = _mm512_unpackhi_ps(y[0], y[1]);
+    const F c = _mm512_unpacklo_ps(y[2], y[3]), d = _mm512_unpackhi_ps(y[2], y[3]);
+    x[0] = _mm512_shuffle_ps(a, c, 0x44);
+    x[1] = _mm512_shuffle_ps(a, c, 0xEE);
+    x[2] = _mm512_shuffle_ps(b, d, 0x44);
+    x[3] = _mm512_shuffle_ps(b, d, 0xEE);
   }
 
   static I Zero() { return _mm512_setzero_si512(); }
@@ -213,7 +256,8 @@ bool runs_here() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512bitalg") &&
-         __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt");
+         __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2") &&
+         __builtin_cpu_supports("popcnt");
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ struct V {
   static constexpr int kTile = 8;
   static constexpr int kBurst = 31;      // a byte holds 31 times 8 bits
   static constexpr bool kKnown = false;  // whether a loop of known length is worth its code
+  static constexpr bool kFlat = false;   // whether rows of few channels are taken as one run of values
 
   static F LoadU(const float* at) { return vld1q_f32(at); }
   static void StoreU(float* at, F value) { vst1q_f32(at, value); }

@@ -71,18 +71,73 @@ struct TwoSlope {
   bool has_slopes_alone() const { return !lo.empty() && a.empty() && c.empty(); }
 };
 
-// What a binary block holds beyond the common fields.
-struct Block {
+// A row of few channels fills whole vectors of 16 only if it is taken as one run of values, in which the channels begin
+// anew after so many vectors: its constants are repeated as far. 0 for maps that are not taken so.
+inline int flat_vectors(int channels) {
+  return channels % 16 == 0 ? 0 : 16 % channels == 0 ? 1 : 48 % channels == 0 ? 3 : 0;
+}
+
+// Where the values of such vectors come from. Tables are by vector; `from` counts from `first` on, by lane.
+struct FlatSource {
+  int first[3] = {0, 0, 0};
+  Table<int32_t> from;
+};
+
+// Constants of a block by output.
+struct BlockConstants {
+  Floats scale, shift;
+  Floats bias;
+  TwoSlope slope;  // lo, hi, g, c of A7
+  TwoSlope post;
+  // N = start - 2 * (mismatches of the whole window, where taps outside have the bits 0 or those of `pad`).
+  Floats start;
+  // For kernels that compute half of N: start / 2 + 2^23 and 2 scale. Only where all starts are even.
+  Floats half_start, twice_scale;
+};
+
+// A block of few outputs, for 16 values of a row at a time; `start` and `bias` are [4][vectors * 16] by row class.
+struct FlatBlock : BlockConstants {
+  int vectors = 0;  // 0: there is none
+  int pixels = 0;   // of all vectors
+  FlatSource pixel;
+  Table<uint8_t> bytes;   // [vectors][64]: where the 4 bytes of a lane lie, from the first lane's window on
+  Table<uint32_t> words;  // [vectors][slots][16]
+};
+
+// Signs of few channels: those of `vectors` vectors become `bytes` bytes, in the bits that `mask` has.
+struct FlatSigns {
+  int vectors = 0;  // 0: there is none
+  int bytes = 0;
+  uint64_t mask = 0;
+  Floats scale, shift;
+};
+
+struct FlatMix {
+  int vectors = 0;           // 0: there is none
+  bool is_straight = false;  // whether output o reads channel o of as many
+  int step[2] = {0, 0};      // floats of each input to all vectors
+  FlatSource in[2];
+  TwoSlope maps[2];
+};
+
+// A convolution of few outputs and fewer inputs.
+struct FlatConv {
+  int vectors = 0;  // 0: there is none
+  int step = 0;     // floats of the input to all vectors
+  FlatSource in;
+  Floats weight, bias;  // [vectors][K * K * C][16], [vectors][16]
+};
+
+// What a binary block holds beyond the common fields; `start` and `bias` are [16][stride] by row class * 4 + column
+// class, but bias [1][stride] where it has no classes.
+struct Block : BlockConstants {
   Residual residual = Residual::kNone;
   int group_in = 0;     // Cg
   int group_out = 0;    // O / G
   int group_bytes = 0;  // ceil(Cg / 8): the signs of one group at one pixel
   Table<uint8_t> bits;  // A5, as in the file
-  Floats scale, shift, sign_scale, sign_shift;
-  Floats bias;  // [16][stride] by row class * 4 + column class, or [1][stride]
+  Floats sign_scale, sign_shift;
   bool bias_by_class = false;
-  TwoSlope slope;  // lo, hi, g, c of A7
-  TwoSlope post;
 
   // The same bits for kernels whose lanes are output channels: words [group][vector of 16 outputs][slot][16]. The
   // window of an output is one run of bits, column by column, each column top to bottom.
@@ -90,15 +145,12 @@ struct Block {
   int slots = 0;           // 32-bit words of a window
   int vectors = 0;         // vectors of 16 outputs of a group
   uint32_t last_mask = 0;  // the bits of the last slot that belong to the window
-  // N = start - 2 * (mismatches of the whole window, where taps outside have the bits 0 or those of `pad`):
-  // [16][stride] by class.
-  Floats start;
-  // For kernels that compute half of N: start / 2 + 2^23 and 2 scale. Only where all starts are even.
-  Floats half_start, twice_scale;
   bool is_even = false;
   bool is_unit = false;   // whether slope.hi is 1 throughout
   bool is_plain = false;  // and post.hi as well, and there is no slope.c
   int stride = 0;         // O + kSlack
+  FlatBlock flat;
+  FlatSigns flat_signs;
 };
 
 struct Op {
@@ -114,6 +166,8 @@ struct Op {
   Floats weight;           // conv: [K][K][Cg][O + kSlack], outputs fastest; excite: [3][3][w]
   Floats bias;             // conv: [O + kSlack], zeros where the file has none; excite: one
   TwoSlope maps[2];        // mix
+  FlatMix flat_mix;
+  FlatConv flat_conv;
   Block block;
   // excite, where there is a convolution ahead of the factors: [w][3 * 3 * C + kSlack], and [w].
   Floats expand, expand_bias;
@@ -150,5 +204,10 @@ Status read_network(const uint8_t* bytes, size_t size, Network* out);
 
 // Derives words, start and the like from the constants as the file has them.
 void pack_block(const Op& op, Block* block);
+
+// The same for whole vectors of few channels, where a row can be taken so.
+void pack_flat_block(const Op& op, Block* block);
+void pack_flat_mix(const int* channels, Op* mix);
+void pack_flat_conv(int channels, Op* conv);
 
 }  // namespace xnor

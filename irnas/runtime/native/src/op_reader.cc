@@ -216,6 +216,7 @@ Status OpReader::read_conv(Op* op) {
       std::memcpy(&op->weight[t * stride + o], weight->data + (o * terms + t) * sizeof(float), sizeof(float));
   XNOR_TRY(read_floats("bias", op->channels, &op->bias));
   if (op->bias.empty()) op->bias.assign(stride, 0.0f);
+  pack_flat_conv(in_channels_, op);
   return {};
 }
 
@@ -233,6 +234,8 @@ Status OpReader::read_mix(Op* op) {
   }
   if (num_inputs_ == 2 && network_.level_of(op->in[1]) != op->level)
     return refuse_file("R22: " + where_, "inputs of two levels", "of one");
+  const int channels[2] = {in_channels_, network_.channels_of(op->in.back())};
+  pack_flat_mix(channels, op);
   return {};
 }
 

@@ -76,6 +76,7 @@ void pack_block(const Op& op, Block* block) {
   fill_words(op, block);
   fill_start(op, block);
   fill_halves(op, block);
+  pack_flat_block(op, block);
 }
 
 }  // namespace xnor

@@ -49,7 +49,7 @@ size_t stage_scratch(const Network& network, const std::vector<Stage>& stages, c
     case StepKind::kConv:
       return conv_scratch(network.ops[stage.op], x.channels, x.width);
     case StepKind::kContrast:
-      return contrast_scratch(x.width);
+      return contrast_scratch(network.ops[stage.op], x.width);
     case StepKind::kExciteKernel:
       return excite_scratch(network.ops[stage.op], network.channels_of(network.ops[stage.op].in[0]));
     default:

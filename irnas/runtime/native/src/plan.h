@@ -39,6 +39,9 @@ enum class StepKind : uint8_t {
   kOutput
 };
 
+// As a profile prints it.
+const char* step_name(StepKind kind);
+
 // An op, or the part of one that writes a map of its own. Stage s writes map s.
 struct Stage {
   StepKind kind = StepKind::kInput;

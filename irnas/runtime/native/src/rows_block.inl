@@ -38,6 +38,11 @@ inline Windows make_windows(const BlockRow& row, int group, uint8_t* columns) {
       V::InterleaveWords<uint32_t>(rows, pixel, row.in_width, inner);
     else
       V::InterleaveWords<uint64_t>(rows, pixel, row.in_width, inner);
+  } else if (row.bits[0] && row.bits[2] && bytes == 3) {
+    // A byte too many of each, which the next one overwrites, and the spare column that of the last.
+    for (int j = 0; j < row.in_width; ++j)
+      for (int ky = 0; ky < 3; ++ky)
+        __builtin_memcpy(inner + j * column + ky * 3, row.bits[ky] + j * pixel + group * bytes, 4);
   } else {
     for (int ky = 0; ky < 3; ++ky) {
       uint8_t* out = inner + ky * bytes;
@@ -191,7 +196,7 @@ struct Finish {
   Bend<kPost> post;
   bool has_shift;
 
-  Finish(const Block& block, int o)
+  Finish(const BlockConstants& block, int o)
       : scale(V::LoadU((Kind::kWhole ? block.twice_scale : block.scale).data() + o)),
         shift(constant(block.shift, o, 0.0f)),
         lo(constant(block.slope.lo, o, 1.0f)),
@@ -203,22 +208,28 @@ struct Finish {
 
   // number: 2^23 + mismatches.
   F operator()(F number, const float* sum, const float* residual) const {
+    F t = scale, r = scale;  // values that nobody looks at
+    if (has_shift) t = V::Set(*sum);
+    if constexpr (kWay != Residual::kNone) r = V::LoadU(residual);
+    return value(number, t, r);
+  }
+
+  // The same with the sum of each lane.
+  XNOR_INLINE F value(F number, F sum, F residual) const {
     F n;
     if constexpr (Kind::kWhole)
       n = V::Sub(start, number);  // half of N, exact because N is even and small; the scale is twice its size
     else
       n = V::MulAdd(V::Sub(number, V::Set(8388608.0f)), V::Set(-2.0f), start);  // small whole numbers: exact
     F u = V::MulAdd(scale, n, bias);
-    if (has_shift) u = V::MulAdd(shift, V::Set(*sum), u);
+    if (has_shift) u = V::MulAdd(shift, sum, u);
     F rest = c;
-    if constexpr (kWay == Residual::kAfter) rest = with_gain(residual, c);
-    if constexpr (kWay == Residual::kBefore) u = with_gain(residual, u);
+    if constexpr (kWay == Residual::kAfter) rest = V::MulAdd(residual, g, c);
+    if constexpr (kWay == Residual::kBefore) u = V::MulAdd(residual, g, u);
     const F y = V::MulAdd(u, V::IfNegativeThenElse(u, lo, hi), rest);
     if constexpr (kPost == Extra::kNone) return y;
     return post(y);
   }
-
-  F with_gain(const float* residual, F rest) const { return V::MulAdd(V::LoadU(residual), g, rest); }
 };
 
 // What block_lanes hands on, by value, so that no store can alias it.
@@ -264,7 +275,7 @@ XNOR_APART void run_pixels(const Lot lot_of_caller, const Each& finish_of_caller
 }
 
 template <Residual kWay, Extra kPost, typename Kind>
-XNOR_APART void block_lanes(const BlockRow& row, const Lot& lot, int o) {
+XNOR_APART void block_lanes(const BlockRow& row, const Lot& lot, int o, bool borders_alone = false) {
   const Op& op = *row.op;
   const Block& block = op.block;
   Finish<kWay, kPost, Kind> finish(block, o);
@@ -280,7 +291,7 @@ XNOR_APART void block_lanes(const BlockRow& row, const Lot& lot, int o) {
   const int inner_end = right ? row.width - 1 : row.width;
   if (inner_end == 0) return run(3, 0, 1);  // a map of one column lacks both neighbours
   run(1, 0, 1);
-  run(0, 1, inner_end);
+  if (!borders_alone) run(0, 1, inner_end);
   if (right) run(2, inner_end, row.width);
 }
 
@@ -310,11 +321,15 @@ inline void block_groups(const BlockRow& row) {
   }
 }
 
+#include "rows_flat_block.inl"
 #include "rows_known.inl"
 
 template <Residual kWay, Extra kPost>
 inline void block_post(const BlockRow& row) {
   const Block& block = row.op->block;
+  if constexpr (V::kFlat) {
+    if (block.flat.vectors) return flat_block<V, kWay, kPost>(row);
+  }
   if constexpr (V::kKnown && kWay == Residual::kAfter) {
     if (block.is_even && block.group_out % V::kLanes == 0) {
       if (const RunKnown<kPost> run = known_kernel<kPost>(row)) return known_groups<kPost>(row, run);

@@ -58,14 +58,22 @@ struct Bend {
 
 // Where the lanes of a block of outputs are found in an input of `channels` channels from `start` on (A8).
 struct Lanes {
-  int first;    // channel of the first lane
-  bool is_run;  // whether the others follow it in memory, without a return to channel 0
+  int first;         // channel of the first lane
+  bool is_run;       // whether the others follow it in memory, without a return to channel 0
+  int32_t from[16];  // the channel of each lane, where it is no run
 
-  Lanes(int start, int o, int count, int channels) : first((start + o) % channels), is_run(first + count <= channels) {}
+  Lanes(int start, int o, int count, int channels) : first((start + o) % channels), is_run(first + count <= channels) {
+    for (int i = 0; i < 16 && !is_run; ++i) from[i] = (first + (i < count ? i : 0)) % channels;
+  }
 
+  template <typename T>
   F gather(const float* pixel, int count, int channels) const {
+    if (is_run) return V::LoadU(pixel + first);
+    if constexpr (T::kFlat) {
+      if (channels <= 32) return T::Pick(pixel, from);
+    }
     float lanes[V::kLanes] = {};
-    for (int i = 0; i < count; ++i) lanes[i] = pixel[(first + i) % channels];
+    for (int i = 0; i < count; ++i) lanes[i] = pixel[from[i]];
     return V::LoadU(lanes);
   }
 };
@@ -80,7 +88,7 @@ inline void mix_lanes(const MixRow& row, int o, int count) {
   float* out = row.out + o;
   if (x1 == nullptr) {
     for (int j = 0; j < row.width; ++j, x0 += c0, out += outputs)
-      V::StoreN(out, bend0(first.is_run ? V::LoadU(x0 + first.first) : first.gather(x0, count, c0)), count);
+      V::StoreN(out, bend0(first.template gather<V>(x0, count, c0)), count);
   } else if (first.is_run && second.is_run) {
     x0 += first.first;
     x1 += second.first;
@@ -88,11 +96,18 @@ inline void mix_lanes(const MixRow& row, int o, int count) {
       V::StoreN(out, V::Add(bend0(V::LoadU(x0)), bend1(V::LoadU(x1))), count);
   } else {
     for (int j = 0; j < row.width; ++j, x0 += c0, x1 += c1, out += outputs) {
-      const F y0 = bend0(first.gather(x0, count, c0)), y1 = bend1(second.gather(x1, count, c1));
+      const F y0 = bend0(first.template gather<V>(x0, count, c0)), y1 = bend1(second.template gather<V>(x1, count, c1));
       V::StoreN(out, V::Add(y0, y1), count);
     }
   }
 }
+
+template <int kValue>
+struct Number {
+  static constexpr int value = kValue;
+};
+
+#include "rows_flat.inl"
 
 // Maps of one channel: lanes are pixels.
 template <Extra kExtra>
@@ -110,6 +125,7 @@ inline void mix_row(const MixRow& row) {
   const Extra extra0 = extra_of(op.maps[0]), extra1 = extra_of(op.maps[1]), extra = extra0 > extra1 ? extra0 : extra1;
   if (op.channels == 1 && row.channels[0] == 1 && row.channels[1] == 1)
     return extra == Extra::kNone ? mix_single<Extra::kNone>(row) : mix_single<Extra::kRest>(row);
+  if (extra == Extra::kNone ? flat_mix<V, Extra::kNone>(row) : flat_mix<V, Extra::kRest>(row)) return;
   for (int o = 0; o < op.channels; o += V::kLanes) {
     const int count = op.channels - o < V::kLanes ? op.channels - o : V::kLanes;
     if (extra == Extra::kNone)
@@ -246,10 +262,17 @@ inline void up_mix_row(const UpMixRow& row) {
 }
 
 inline void concat_row(const ConcatRow& row) {
+  size_t outputs = 0;
+  for (int n = 0; n < row.num_inputs; ++n) outputs += row.channels[n];
   float* out = row.out;
-  for (int j = 0; j < row.width; ++j)
-    for (int n = 0; n < row.num_inputs; out += row.channels[n], ++n)
-      __builtin_memcpy(out, row.x[n] + size_t(j) * row.channels[n], row.channels[n] * sizeof(float));
+  for (int n = 0; n < row.num_inputs; out += row.channels[n], ++n) {
+    const int channels = row.channels[n];
+    for (int c = 0; c < channels; c += V::kLanes) {
+      const int count = channels - c < V::kLanes ? channels - c : V::kLanes;
+      for (int j = 0; j < row.width; ++j)
+        V::StoreN(out + j * outputs + c, V::LoadU(row.x[n] + static_cast<size_t>(j) * channels + c), count);
+    }
+  }
 }
 
 inline void sigmoid_row(const float* x, float* out, int count) {

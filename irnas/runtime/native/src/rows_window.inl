@@ -19,6 +19,7 @@ inline void sign_row(const SignRow& row) {
     if (i < items) row.out[i / 8] = static_cast<uint8_t>(V::NegativeBits16(row.x + i));
     return;
   }
+  if (flat_sign<V>(row)) return;
   const float *scale = block.sign_scale.data(), *shift = block.sign_shift.data();
   uint8_t* out = row.out;
   for (int j = 0; j < row.width; ++j)
@@ -44,11 +45,12 @@ inline const float* padded(const float* x, int channels, int width, float pad, f
   return out;
 }
 
-template <int kPixels>
+// kStep: floats from one pixel to the next, where the compiler knows them, else 0.
+template <int kPixels, int kStep>
 XNOR_INLINE void conv_tile(const ConvRow& row, const float* const* rows, int group, int o, int count, int j) {
   const Op& op = *row.op;
   const int k = op.kernel, group_in = row.channels / op.groups, stride = op.channels + kSlack;
-  const size_t step = static_cast<size_t>(op.stride) * row.channels;
+  const size_t step = kStep ? kStep : static_cast<size_t>(op.stride) * row.channels;
   F acc[kPixels];
   XNOR_UNROLL for (int p = 0; p < kPixels; ++p) acc[p] = V::LoadU(op.bias.data() + o);
   const float* weight = op.weight.data() + o;
@@ -88,22 +90,36 @@ inline void conv_single(const ConvRow& row) {
   }
 }
 
+// Outputs o to o + count of a group.
+template <int kStep>
+inline void conv_lanes(const ConvRow& row, const float* const* rows, int group, int o, int count) {
+  constexpr int kTwice = 2 * V::kTile;
+  int j = 0;
+  for (; j + kTwice <= row.width; j += kTwice) conv_tile<kTwice, kStep>(row, rows, group, o, count, j);
+  for (; j + V::kTile <= row.width; j += V::kTile) conv_tile<V::kTile, kStep>(row, rows, group, o, count, j);
+  for (; j < row.width; ++j) conv_tile<1, kStep>(row, rows, group, o, count, j);
+}
+
 inline void conv_row(const ConvRow& row) {
   const Op& op = *row.op;
+  if (flat_single<V>(row)) return;
   if (op.channels == 1 && op.kernel == 1 && op.stride == 1 && row.channels % V::kLanes == 0) return conv_single(row);
   const float* rows[3] = {row.x[0], row.x[0], row.x[0]};
   float* scratch = reinterpret_cast<float*>(row.scratch);
   if (op.kernel == 3)
     for (int ky = 0; ky < 3; ++ky, scratch += (row.in_width + 2) * row.channels + kSlack)
       rows[ky] = padded(row.x[ky], row.channels, row.in_width, static_cast<float>(op.pad), scratch);
-  const int group_out = op.channels / op.groups;
+  if (flat_conv<V>(row, rows)) return;
+  const int group_out = op.channels / op.groups, step = op.stride * row.channels;
   for (int group = 0; group < op.groups; ++group)
     for (int lane = 0; lane < group_out; lane += V::kLanes) {
       const int o = group * group_out + lane, count = group_out - lane < V::kLanes ? group_out - lane : V::kLanes;
-      constexpr int kTwice = 2 * V::kTile;
-      int j = 0;
-      for (; j + kTwice <= row.width; j += kTwice) conv_tile<kTwice>(row, rows, group, o, count, j);
-      for (; j + V::kTile <= row.width; j += V::kTile) conv_tile<V::kTile>(row, rows, group, o, count, j);
-      for (; j < row.width; ++j) conv_tile<1>(row, rows, group, o, count, j);
+      // A map of one channel, and one of contrasts.
+      if (step == 1)
+        conv_lanes<1>(row, rows, group, o, count);
+      else if (step == 4)
+        conv_lanes<4>(row, rows, group, o, count);
+      else
+        conv_lanes<0>(row, rows, group, o, count);
     }
 }

@@ -4,6 +4,17 @@
 #include "session_place.h"
 
 namespace xnor {
+namespace {
+
+// Section 6 of FORMAT.md.
+struct ByteLevels {
+  float of[256];
+  ByteLevels() {
+    for (int v = 0; v < 256; ++v) of[v] = static_cast<float>(v) / 255.0f;
+  }
+};
+
+}  // namespace
 
 Status Session::load(const uint8_t* bytes, size_t size, const char* kernel_name) {
   XNOR_TRY(choose_kernels(kernel_name, &kernels_));
@@ -171,13 +182,14 @@ void Session::input_row(const Stage& stage, int row, float* out) const {
   const int repeat = from == stage.channels ? 1 : stage.channels, items = width * from;
   const uint8_t* bytes = static_cast<const uint8_t*>(image_.at) + start;
   const float* floats = static_cast<const float*>(image_.at) + start;
+  static const ByteLevels levels;
   if (repeat == 1 && image_.is_bytes)
-    for (int i = 0; i < items; ++i) out[i] = static_cast<float>(bytes[i]) / 255.0f;
+    for (int i = 0; i < items; ++i) out[i] = levels.of[bytes[i]];
   else if (repeat == 1)
     std::memcpy(out, floats, items * sizeof(float));
   else
     for (int i = 0; i < items * repeat; ++i)
-      out[i] = image_.is_bytes ? static_cast<float>(bytes[i / repeat]) / 255.0f : floats[i / repeat];
+      out[i] = image_.is_bytes ? levels.of[bytes[i / repeat]] : floats[i / repeat];
   for (int i = width * stage.channels; i < stage.width * stage.channels; ++i) out[i] = out[i - stage.channels];
 }
 

@@ -90,6 +90,20 @@ Status verify(xnor_model* model, int32_t threads, const xnor::Mode* mode) {
   return {};
 }
 
+// Whether an image is what a model was prepared for.
+Status check_run(const xnor_model* model, int32_t height, int32_t width, int32_t type, int32_t channels, bool has_all) {
+  const xnor::Plan& plan = model->session.plan();
+  const int own = model->session.network().channels;
+  if (!model->prepared) return {Code::kArgument, "run: got an unprepared model; must be prepared"};
+  if (height != plan.height || width != plan.width)
+    return {Code::kArgument, "run: got an image of " + std::to_string(height) + "x" + std::to_string(width) +
+                                 "; must be " + std::to_string(plan.height) + "x" + std::to_string(plan.width) +
+                                 ", for which the model was prepared last"};
+  if ((type != XNOR_U8 && type != XNOR_F32) || (channels != 1 && channels != own) || !has_all)
+    return {Code::kArgument, "run: got another image; must be bytes or floats of the model's channels"};
+  return {};
+}
+
 // Calls work(mode) with the way of running that a number stands for; null leaves the choice to the plan.
 template <typename Work>
 Status with_mode(int32_t mode, Work work) {
@@ -175,17 +189,29 @@ int xnor_prepare(xnor_model* model, int32_t height, int32_t width, int32_t exten
 int xnor_run(xnor_model* model, const void* image, int32_t height, int32_t width, int32_t type, int32_t channels,
              float* out) {
   const auto lock = model->guard.lock();
-  const xnor::Plan& plan = model->session.plan();
-  const int own = model->session.network().channels;
-  if (!model->prepared) return report({Code::kArgument, "run: got an unprepared model; must be prepared"});
-  if (height != plan.height || width != plan.width)
-    return report({Code::kArgument, "run: got an image of " + std::to_string(height) + "x" + std::to_string(width) +
-                                        "; must be " + std::to_string(plan.height) + "x" + std::to_string(plan.width) +
-                                        ", for which the model was prepared last"});
-  if ((type != XNOR_U8 && type != XNOR_F32) || (channels != 1 && channels != own) || !image || !out)
-    return report({Code::kArgument, "run: got another image; must be bytes or floats of the model's channels"});
+  const Status status = check_run(model, height, width, type, channels, image && out);
+  if (!status.ok()) return report(status);
   model->session.run({image, type == XNOR_U8, channels}, out);
   return XNOR_OK;
+}
+
+int xnor_profile(xnor_model* model, const void* image, int32_t height, int32_t width, int32_t type, int32_t channels,
+                 float* out, xnor_step* steps, size_t capacity, size_t* num) {
+  const auto lock = model->guard.lock();
+  const xnor::Plan& plan = model->session.plan();
+  return report(guarded([&]() -> Status {
+    XNOR_TRY(check_run(model, height, width, type, channels, image && out && num && (steps || !capacity)));
+    if (plan.threads != 1)
+      return xnor::refuse(Code::kArgument,
+                          "profile: got " + std::to_string(plan.threads) + " threads; must be prepared with 1");
+    const std::vector<uint64_t> nanoseconds = model->session.profile({image, type == XNOR_U8, channels}, out);
+    *num = plan.stages.size();
+    for (size_t s = 0; s < std::min(capacity, *num); ++s) {
+      const xnor::Stage& stage = plan.stages[s];
+      steps[s] = {step_name(stage.kind), stage.op, stage.channels, stage.height, stage.width, nanoseconds[s]};
+    }
+    return {};
+  }));
 }
 
 void xnor_map_counts(const uint16_t* counts, size_t num, double low, double high, uint8_t* out) {
