@@ -95,12 +95,14 @@ def _profile(
     facts = loaded.facts
     extend = any(side % facts.multiple for side in image_hw.shape)
     steps = loaded.profile(image_hw, extend=extend)
-    least, whole, clocks = [step.nanoseconds for step in steps], [], []
+    least = [step.nanoseconds for step in steps]
+    nanoseconds_of_runs: list[int] = []
+    clocks: list[float] = []
     end = time.monotonic() + seconds
-    while len(whole) < _RUNS or time.monotonic() < end:
+    while len(nanoseconds_of_runs) < _RUNS or time.monotonic() < end:
         start = time.thread_time_ns()
         loaded.run(image_hw[None], extend=extend)
-        whole.append(time.thread_time_ns() - start)
+        nanoseconds_of_runs.append(time.thread_time_ns() - start)
         again = loaded.profile(image_hw, extend=extend)
         least = [min(before, now.nanoseconds) for before, now in zip(least, again, strict=True)]
         clocks.append(clock_ghz())
@@ -109,7 +111,7 @@ def _profile(
         _step_time(model, step, nanoseconds, max(clocks), sum(least), highest)
         for step, nanoseconds in zip(steps, least, strict=True)
     ]
-    return Profile(model=name, kernels=facts.kernels, ms=min(whole) / 1e6, steps=times)
+    return Profile(model=name, kernels=facts.kernels, ms=min(nanoseconds_of_runs) / 1e6, steps=times)
 
 
 def _step_time(model: format.Model, step: Step, nanoseconds: int, ghz: float, total: int, highest: float) -> StepTime:
