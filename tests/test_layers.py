@@ -40,7 +40,7 @@ ISLAND = {"runtime": {"core.errors"}}
 
 FRAMEWORKS = {
     "ray": {"cluster", "search/ray_executor.py"},
-    "optuna": {"search/strategy/optuna_sampler.py"},
+    "optuna": {"search/strategy/optuna_sampler.py", "tracking/optuna_study.py"},
     # The mirror of runs, which can be rebuilt; and the registry, which is somebody's choice and cannot.
     "mlflow": {"tracking"},
     "boto3": {"storage/object_store.py"},

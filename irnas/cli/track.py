@@ -27,6 +27,24 @@ def rebuild(run: RunUri) -> None:
     typer.echo(f"{run}: the search and its {num_trials} trials are in {store}")
 
 
+@app.command("optuna")
+def optuna(
+    run: RunUri,
+    storage: Annotated[str, typer.Argument(metavar="STORAGE", help="Where Optuna keeps studies: sqlite:///study.db.")],
+    name: Annotated[str | None, typer.Option(help="Of the study.", show_default="the run's")] = None,
+) -> None:
+    """Write a run as a new study of Optuna, for optuna-dashboard and Optuna's own plots.
+
+    irnas track optuna runs/biisnet-20261121-101500 sqlite:///study.db && optuna-dashboard sqlite:///study.db
+    """
+    from irnas.core.redaction import redact_credentials
+    from irnas.record.run import Run
+    from irnas.tracking.optuna_study import write_study
+
+    study, number = write_study(Run.read(run), storage, name)
+    typer.echo(f"{run}: its {number} trials are the study {study} in {redact_credentials(storage)}")
+
+
 @app.command("register")
 def register(
     run: RunUri,

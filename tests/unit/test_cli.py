@@ -91,6 +91,7 @@ COMMANDS = {
     "zoo list": "--json",
     "zoo show": "--json",
     "doctor": "--json --self-test",
+    "track optuna": "--name",
     "track rebuild": "",
     "track register": "--alias --format --images --json --name",
 }
