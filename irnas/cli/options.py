@@ -256,7 +256,7 @@ def parse_size(text: str) -> tuple[int, int, int]:
     if len(parts) != 3 or not all(part.isdecimal() and part.strip("0") for part in parts):
         raise SettingsError(f"--input: got {text!r}; must be channels x height x width, such as 3x512x512")
     if any(len(part) > len(str(MAX_SIDE)) or int(part) > MAX_SIDE for part in parts):
-        raise SettingsError(f"--input: got {text!r}; must be channels x height x width, each in 1..{MAX_SIDE}")
+        raise SettingsError(f"--input: got {text[:64]!r}; must be channels x height x width, each in 1..{MAX_SIDE}")
     channels, height, width = map(int, parts)
     return channels, height, width
 

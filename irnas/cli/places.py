@@ -12,7 +12,7 @@ from irnas.core.text import printable
 _UNUSABLE = {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
     *(errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP),
-    errno.EEXIST,
+    *(errno.EEXIST, errno.EIO),
 }
 """What an operating system says of a place that is not there, is something else, or belongs to others."""
 

@@ -8,6 +8,7 @@ become is said by ``irnas.runtime.value_range``.
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,7 +98,7 @@ def is_deep(path: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        with Image.open(path) as file:
+        with _open(path) as file:
             return str(file.mode).startswith(_DEEP)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False
@@ -133,6 +134,15 @@ def _note_colour(file: Any, notes: Notes) -> None:
     notes.chroma = max(notes.chroma, apart)
 
 
+def _open(path: Path) -> Any:
+    """A file as Pillow opens it, without its warning of large images: which are too large is said here."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(path)
+
+
 @contextlib.contextmanager
 def open_image(path: Path, page: int = 0) -> Iterator[Any]:
     """An image file opened at one of its pages, decoded, as Pillow's image.
@@ -147,7 +157,7 @@ def open_image(path: Path, page: int = 0) -> Iterator[Any]:
         raise DataError(f"image {path}: got no regular file; must be one")
     try:
         # The picture is decoded here, so that a file cut short fails inside this block and is named.
-        with Image.open(path) as file:
+        with _open(path) as file:
             file.seek(page)
             if (pixels := file.width * file.height) > MAX_PIXELS:
                 got = f"{file.width}x{file.height}, which is {pixels} pixels"

@@ -73,8 +73,7 @@ def read(uri: str) -> bytes | None:
         ServiceError: the store does not answer.
     """
     if is_local(uri):
-        path = local(uri)
-        return path.read_bytes() if path.is_file() else None
+        return _read_local(local(uri))
     filesystem, remote_path = _open_remote(uri)
 
     def get() -> bytes:
@@ -85,6 +84,17 @@ def read(uri: str) -> bytes | None:
         return _ask(uri, get)
     except FileNotFoundError:
         return None
+
+
+def _read_local(path: Path) -> bytes | None:
+    if not path.is_file():
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        # What fails while it is read, and not when it is opened, does not say which file it is.
+        error.filename = error.filename or str(path)
+        raise
 
 
 def write(uri: str, content: bytes) -> None:

@@ -74,3 +74,13 @@ def test_a_picture_beyond_all_sizes_is_refused_by_its_header(tmp_path: Path, mon
     (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:-20])
     with pytest.raises(DataError, match=rf"a\.png: got \d+x\d+, which is {GREY.size} pixels; must have at most"):
         read_image(tmp_path / "a.png", Notes())
+
+
+def test_pillow_s_own_warning_of_large_pictures_does_not_appear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", GREY.size - 1)
+    # Warnings are errors here.
+    assert not decode.is_deep(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", Notes()), GREY)
