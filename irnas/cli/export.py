@@ -11,7 +11,10 @@ import typer
 from irnas.core.errors import SettingsError
 
 if TYPE_CHECKING:
+    from irnas.deploy.export.convert import OnnxForm
     from irnas.deploy.export.source import Source
+
+_MOST_IMAGES = 1024
 
 
 def export(
@@ -40,6 +43,10 @@ def export(
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="Most validation images to compare on.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of the random weights of a space's point.")] = 0,
+    opset: Annotated[
+        int | None, typer.Option(metavar="N", help="Of a .onnx file: opset, 17 or later.", show_default="torch's own")
+    ] = None,
+    batch: Annotated[str, typer.Option(metavar="N|dynamic", help="Of a .onnx file: images of a call.")] = "1",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write a trained network, a file of weights, or a point of a space with random weights, as a .xnor or .onnx file.
@@ -51,6 +58,8 @@ def export(
       irnas export runs/biisnet-20261121-101500 best -o winner.xnor
 
       irnas export biisnet LIT10 --input 1x256x256 -o lit10.onnx
+
+      irnas export biisnet LIT10 -o lit10.onnx --opset 17 --batch dynamic
 
       irnas import-weights NUDT.pkl -o nudt.safetensors; irnas export nudt.safetensors -o nudt.onnx
     """
@@ -65,6 +74,7 @@ def export(
     if output.suffix not in SUFFIXES:
         raise SettingsError(f"--output: got {str(output)!r}; must end in {' or '.join(SUFFIXES)}")
     channels = parse_size(size)[0]
+    form = _onnx_form(opset, batch, output.suffix)
     source = zoo.resolve(source, *weights_info.SUFFIXES)
     if source.endswith(weights_info.SUFFIXES):
         if name:
@@ -76,7 +86,7 @@ def export(
         chosen = sources.from_run(source, name, dataset)
     else:
         chosen = sources.from_space(source, name, dataset, seed)
-    exported = convert(chosen, output.suffix, channels, images)
+    exported = convert(chosen, output.suffix, channels, images, form)
     storage.write(str(output), exported.content)
     if not chosen.is_range_known:
         message = "the data set it was trained on is not there: the file does not say how to read more than 8 bits"
@@ -90,6 +100,23 @@ def export(
         **exported.document(),
     }
     typer.echo(json.dumps(facts) if as_json else _sentence(facts))
+
+
+def _onnx_form(opset: int | None, batch: str, suffix: str) -> OnnxForm:
+    """What --opset and --batch ask for."""
+    from irnas.deploy.export.convert import OnnxForm
+    from irnas.deploy.export.onnx import LEAST_OPSET
+
+    if suffix != ".onnx" and (opset is not None or batch != "1"):
+        option = "--batch" if opset is None else "--opset"
+        raise SettingsError(f"{option}: got one with a {suffix} file; must be left out but with .onnx")
+    if opset is not None and opset < LEAST_OPSET:
+        raise SettingsError(f"--opset: got {opset}; must be {LEAST_OPSET} or later")
+    if batch == "dynamic":
+        return OnnxForm(opset=opset, batch=None)
+    if not batch.isdecimal() or not 1 <= int(batch) <= _MOST_IMAGES:
+        raise SettingsError(f"--batch: got {batch!r}; must be 1..{_MOST_IMAGES}, or dynamic")
+    return OnnxForm(opset=opset, batch=int(batch))
 
 
 def _threshold(chosen: Source) -> dict[str, Any]:

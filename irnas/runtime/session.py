@@ -106,6 +106,9 @@ class Session:
         self._session = onnx_session(content, self._threads)
         (model_input,), (self._output,) = self._session.get_inputs(), [o.name for o in self._session.get_outputs()]
         self._input = model_input.name
+        # A file of a free number of images runs one after the other, like one of single images.
+        batch = model_input.shape[0] if model_input.shape else 1
+        self._batch = batch if isinstance(batch, int) and batch > 0 else 1
         metadata = self._session.get_modelmeta().custom_metadata_map
         try:
             accepted = Input(
@@ -142,11 +145,15 @@ class Session:
         images = map_counts(images, self.facts.input.counts, value_range)
         if threads != self._threads:
             self._threads, self._session = threads, onnx_session(self._content, threads)
-        return np.stack([self._run(image) for image in images])
+        starts = range(0, len(images), self._batch)
+        return np.concatenate([self._run(images[start : start + self._batch]) for start in starts])
 
-    def _run(self, image: npt.NDArray[np.uint8]) -> Masks:
-        height, width = image.shape[-2:]
-        x_nchw = np.ascontiguousarray(np.moveaxis(prepare(self.facts.input, image), -1, 0)[None])
+    def _run(self, images: npt.NDArray[np.uint8]) -> Masks:
+        """As many images as the file takes at once; where there are fewer, the last one stands for those missing."""
+        height, width = images.shape[-2:]
+        x_nchw = np.stack([np.moveaxis(prepare(self.facts.input, image), -1, 0) for image in images])
+        missing = self._batch - len(images)
+        x_nchw = np.concatenate([x_nchw, np.repeat(x_nchw[-1:], missing, axis=0)])
         try:
             (y_n1hw,) = self._session.run([self._output], {self._input: x_nchw})
         except Exception as error:
@@ -154,8 +161,8 @@ class Session:
             if "allocate memory" in str(error):
                 raise MemoryError("image: needs more memory than there is; must be smaller") from None
             raise
-        probability_hw: Masks = y_n1hw[0, 0, :height, :width]
-        return probability_hw
+        probability_nhw: Masks = y_n1hw[: len(images), 0, :height, :width]
+        return probability_nhw
 
 
 def load(path: str | Path) -> Session:

@@ -179,6 +179,11 @@ def test_what_cannot_be_is_one_line(folder: Path, tmp_path: Path) -> None:
     assert "got no such network" in refused(folder, "zz", "-o", out)
     assert "input channels: got 3; must be 1" in refused("biisnet", "LIT10", "--input", "3x64x64", "-o", out)
     assert "--input: got '64'" in refused("biisnet", "LIT10", "--input", "64", "-o", out)
+    assert "--opset: got one with a .xnor file" in refused("biisnet", "LIT10", "--opset", 18, "-o", out)
+    assert "--batch: got one with a .xnor file" in refused("biisnet", "LIT10", "--batch", "dynamic", "-o", out)
+    onnx = tmp_path / "x.onnx"
+    assert "--opset: got 16; must be 17 or later" in refused("biisnet", "LIT10", "--opset", 16, "-o", onnx)
+    assert "--batch: got '0'; must be 1..1024, or dynamic" in refused("biisnet", "LIT10", "--batch", 0, "-o", onnx)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -40,7 +40,17 @@ class Exported:
         }
 
 
-def convert(source: Source, suffix: str, channels: int, images: int) -> Exported:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxForm:
+    """What may be chosen of a .onnx file."""
+
+    opset: int | None = None
+    """The version of ONNX's operators; None for torch's own choice."""
+    batch: int | None = 1
+    """Images of a call; None for any number."""
+
+
+def convert(source: Source, suffix: str, channels: int, images: int, form: OnnxForm | None = None) -> Exported:
     """Convert a network to the content of a file and hold it against the network.
 
     Args:
@@ -48,11 +58,14 @@ def convert(source: Source, suffix: str, channels: int, images: int) -> Exported
         suffix: one of ``SUFFIXES``.
         channels: of the file's input.
         images: most validation images to compare on.
+        form: of a .onnx file.
 
     Raises:
         ExportError: the network has no such form, or one that would change a metric.
     """
-    return (_xnor if suffix == ".xnor" else _onnx)(source, channels, images)
+    if suffix == ".xnor":
+        return _xnor(source, channels, images)
+    return _onnx(source, channels, images, form or OnnxForm())
 
 
 def open_session(source: Source) -> Session:
@@ -83,8 +96,9 @@ def _xnor(source: Source, channels: int, images: int) -> Exported:
     )
 
 
-def _onnx(source: Source, channels: int, images: int) -> Exported:
-    proto = onnx.convert(source.network, onnx.input_of(source.network, channels), source.origin)
+def _onnx(source: Source, channels: int, images: int, form: OnnxForm) -> Exported:
+    accepted = onnx.input_of(source.network, channels)
+    proto = onnx.convert(source.network, accepted, source.origin, opset=form.opset, batch=form.batch)
     run, engine = onnx.make_runner(proto)
     comparison = None
     if (split := source.split) is not None:

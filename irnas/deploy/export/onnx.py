@@ -28,15 +28,28 @@ from irnas.runtime.session import Session
 from irnas.training.prediction import PAD
 
 INPUT, OUTPUT = "x_nchw", "probability_n1hw"
+# The converter of versions logs a traceback where it cannot go; what it wrote is looked at instead.
+_QUIET = {"torch.onnx": logging.ERROR, "onnxscript.version_converter": logging.CRITICAL}
+LEAST_OPSET = 17
+"""The first opset that files may have: that of ONNX 1.12, of 2022."""
 
 
-def convert(network: nn.Module, accepted: Input, origin: Origin) -> Any:
-    """A network in eval mode as an ONNX model (onnx.ModelProto): float32 [1, C, H, W] to probabilities [1, 1, H, W].
+def convert(
+    network: nn.Module, accepted: Input, origin: Origin, *, opset: int | None = None, batch: int | None = 1
+) -> Any:
+    """A network in eval mode as an ONNX model (onnx.ModelProto): float32 [N, C, H, W] to probabilities [N, 1, H, W].
 
-    Height and width are free, in multiples of ``taken.multiple``. Binary weights are spelt out as floats.
+    Height and width are free, in multiples of ``accepted.multiple``. Binary weights are spelt out as floats.
+
+    Args:
+        network: one of irnas.models.
+        accepted: what the network takes.
+        origin: for the file's metadata.
+        opset: the version of ONNX's operators, ``LEAST_OPSET`` or more; None for torch's own choice.
+        batch: N; None leaves it free.
 
     Raises:
-        ExportError: torch cannot export the network, or the packages of the extra are absent.
+        ExportError: torch cannot export the network so, or the packages of the extra are absent.
     """
     for package in ("onnx", "onnxscript"):
         _need(package)
@@ -44,15 +57,19 @@ def convert(network: nn.Module, accepted: Input, origin: Origin) -> Any:
 
     wrapped = _Probability(freeze_weights(traits.deploy(network))).eval()
     side = 4 * accepted.multiple
-    example = torch.rand(1, accepted.channels, side, side + accepted.multiple)
+    # torch takes an example of one image for a network of one image alone.
+    example = torch.rand(batch or 2, accepted.channels, side, side + accepted.multiple)
     # Under their common multiple the sides are free; without it torch would have to prove that halving is exact.
     free = {2: accepted.multiple * torch.export.Dim("rows"), 3: accepted.multiple * torch.export.Dim("columns")}
+    if batch is None:
+        free[0] = torch.export.Dim("batch")
     with _silence(), torch.no_grad():
         try:
             program = torch.onnx.export(
                 wrapped,
                 (example,),
                 dynamo=True,
+                opset_version=opset,
                 verbose=False,
                 input_names=[INPUT],
                 output_names=[OUTPUT],
@@ -63,6 +80,14 @@ def convert(network: nn.Module, accepted: Input, origin: Origin) -> Any:
             reason = " ".join(str(error).split())[:200]
             raise ExportError(f"{origin.name}: got {type(error).__name__} from torch.onnx ({reason})") from error
     assert program is not None
+    written = next(each.version for each in program.model_proto.opset_import if each.domain in ("", "ai.onnx"))
+    if opset is not None and written != opset:
+        # Where torch's converter cannot go, it leaves the version that it began with.
+        raise ExportError(
+            f"{origin.name}: got opset {written} from torch.onnx for {opset}; must be one that it can write"
+        )
+    if written < 18:
+        _split_evenly(program.model_proto)
     return _cleaned(program.model_proto, accepted, traits.frames(network), origin)
 
 
@@ -157,6 +182,18 @@ class _Convolution(nn.Module):
         return y_nchw if self.scale is None else y_nchw * self.scale
 
 
+def _split_evenly(proto: Any) -> None:
+    """Drop the count of parts that Split has from opset 18 on, and that ONNX's converter leaves behind.
+
+    Without it and without sizes an older Split cuts even parts, as many as it has outputs.
+    """
+    for node in proto.graph.node:
+        if node.op_type == "Split":
+            kept = [each for each in node.attribute if each.name != "num_outputs"]
+            del node.attribute[:]
+            node.attribute.extend(kept)
+
+
 def _cleaned(proto: Any, accepted: Input, frames: int, origin: Origin) -> Any:
     """Without the paths and line numbers of this machine that torch notes on every node, and with what users need."""
     for node in proto.graph.node:
@@ -187,15 +224,17 @@ def _cleaned(proto: Any, accepted: Input, frames: int, origin: Origin) -> Any:
 @contextmanager
 def _silence() -> Iterator[None]:
     """Torch's exporter tells of its own deprecations and of packages that nobody asked for."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [(logging.getLogger(name), level) for name, level in _QUIET.items()]
+    before = [logger.level for logger, _ in loggers]
     try:
+        for logger, level in loggers:
+            logger.setLevel(level)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(before)
+        for (logger, _), level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 def _need(package: str) -> Any:
