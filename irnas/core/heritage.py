@@ -9,6 +9,8 @@ from irnas.core.errors import SettingsError
 OFF, NEAREST, ZOO = "off", "nearest", "zoo"
 INHERIT = (OFF, NEAREST, ZOO)
 """Where a search looks for a parent: nowhere, among its own trials, in the zoo."""
+NOT_TRAINED_ON = "could not be trained on"
+"""Begins the note of a result that stayed as it was because a further training of its network failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from irnas import models
 from irnas.core.errors import SettingsError
 from irnas.core.front import Front
+from irnas.core.heritage import NOT_TRAINED_ON
 from irnas.core.objective import OBJECTIVES
 from irnas.core.proposal import Proposal
 from irnas.core.result import TRAINED, Result, Status
@@ -142,7 +143,7 @@ class Session:
         outcome = result
         if earlier and result.status is not Status.OK:
             # Its weights are still those of before.
-            outcome = replace(earlier, note=f"could not be trained on: {result.error or result.status}")
+            outcome = replace(earlier, note=f"{NOT_TRAINED_ON}: {result.error or result.status}")
         self.record(Finished(result=outcome))
         self._has_nothing = False
         if result.status is not Status.REJECTED:

@@ -10,7 +10,7 @@ from support.tables import made_table
 
 from irnas.core import catalog
 from irnas.core.errors import SettingsError
-from irnas.core.heritage import Heritage
+from irnas.core.heritage import NOT_TRAINED_ON, Heritage
 from irnas.core.objective import parse
 from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
@@ -88,7 +88,7 @@ def test_families_are_mutated_and_crossed_into_networks_of_either() -> None:
 
 
 def test_the_first_are_trained_in_full_and_all_others_inherit_or_are_trained_on() -> None:
-    strategy, results = Lamarckian(problem()), dict[int, Result]()
+    strategy, results = Lamarckian(replace(problem(), num_trials=16)), dict[int, Result]()
     first = [strategy.ask() for _ in range(NUM_FIRST)]
     assert all(proposal and proposal.parent is None for proposal in first)
     for proposal in first:
@@ -138,8 +138,11 @@ def test_a_network_that_got_worse_gives_way_on_the_front() -> None:
         ends.append(train(strategy, lineage.proposals[trial], miou=miou))
     assert lineage.front == [0]
     lineage.train_on(0)
+    assert not lineage.can_be_trained_on(0), "it is at work"
     train(strategy, lineage.proposals[0], ends[0], miou=0.3)
-    assert lineage.front == [1]
+    assert lineage.front == [1] and lineage.can_be_trained_on(0)
+    lineage.end(replace(ends[0], note=f"{NOT_TRAINED_ON}: E: x"))
+    assert lineage.front == [0] and not lineage.can_be_trained_on(0)
 
 
 @pytest.mark.parametrize("epochs", [4 * EPOCHS, 4 * EPOCHS + 7, 3 * EPOCHS - 1])
@@ -155,6 +158,17 @@ def test_nothing_is_begun_that_the_budget_cannot_end(epochs: int) -> None:
     while strategy.ask():
         asked += 1
     assert asked == epochs // EPOCHS
+
+
+def test_of_few_trainings_few_are_in_full() -> None:
+    # Three planned: two in full, and the epochs of the third for children and the front.
+    strategy = Lamarckian(replace(problem(3 * EPOCHS), num_trials=3))
+    results, is_short = dict[int, Result](), []
+    while proposal := strategy.ask():
+        before = results.get(proposal.trial)
+        is_short.append(proposal.parent is not None or before is not None)
+        results[proposal.trial] = train(strategy, proposal, before)
+    assert is_short == [False, False, True, True, True]
 
 
 def test_a_search_of_a_small_space_ends() -> None:

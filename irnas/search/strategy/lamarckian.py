@@ -39,8 +39,9 @@ from irnas.search.strategy.surrogate import EpochTimeModel, GaussianProcess
 from irnas.search.strategy.variation import cross, mutate
 
 NAME = "lamarckian"
-NUM_FIRST = 4
-"""Networks that are trained in full, from random weights."""
+NUM_FIRST, LEAST_FIRST, SHARE_OF_FIRST = 4, 2, 1 / 4
+"""Networks that are trained in full, from random weights: as many, but no more than a share of the full trainings that
+are planned, and at least the second."""
 NUM_CHILDREN = 24
 """Children that are compared before one is trained."""
 MAX_GOES = 8
@@ -95,6 +96,7 @@ class Lamarckian:
         free = [o for o in problem.objectives if o.is_free]
         self._problem = problem
         self._epochs_of_heirs = problem.epochs_of_heirs or -(-problem.epochs // 3)
+        num_first = min(NUM_FIRST, max(LEAST_FIRST, int(SHARE_OF_FIRST * problem.num_trials)))
         first = {genotype.key: (origin, genotype) for origin, genotype in problem.first}
         self._pool = Pool(
             problem.space,
@@ -106,13 +108,13 @@ class Lamarckian:
             first=[genotype for _, genotype in first.values()],
         )
         self._origins = {key: origin for key, (origin, _) in first.items() if key in self._pool}
-        self._design = list(dict.fromkeys([*self._origins, *self._pool.sample_quantiles(NUM_FIRST)]))
+        self._design = list(dict.fromkeys([*self._origins, *self._pool.sample_quantiles(num_first)]))
         self._lineage = Lineage(problem.space, uncertain[0], free, self._epochs_of_heirs)
 
     def ask(self) -> Proposal | None:
         """See ``Strategy.ask``."""
         key = next((key for key in self._design if key not in self._lineage.keys), None)
-        if key is not None:
+        if key is not None and (not self._lineage.trained or self._can_pay(self._problem.epochs)):
             candidate = self._pool[key]
             return self._begin(
                 _Child(genotype=candidate.genotype, free=candidate.free), {}, self._origins.get(key, NAME)
@@ -198,7 +200,7 @@ class Lamarckian:
     def _best(self, children: list[_Child]) -> Proposal | None:
         """The child or the network of the front that promises most for what it takes."""
         lineage = self._lineage
-        again = [t for t in lineage.front if t not in lineage.pending and lineage.goes[t] < MAX_GOES]
+        again = [t for t in lineage.front if lineage.can_be_trained_on(t) and lineage.goes[t] < MAX_GOES]
         if not children and not again:
             return None
         weighed = self._weigh(children, again)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from irnas.core.heritage import Parent
+from irnas.core.heritage import NOT_TRAINED_ON, Parent
 from irnas.core.objective import Objective
 from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
@@ -155,6 +155,10 @@ class Lineage:
             return None
         result = self.trained[min(alike, key=rank)]
         return Parent(key=result.key, epochs=result.line_epochs)
+
+    def can_be_trained_on(self, trial: int) -> bool:
+        """Whether a trained network is not at work, and did not fail when it was trained on last."""
+        return trial not in self.pending and not self.trained[trial].note.startswith(NOT_TRAINED_ON)
 
     def gain(self) -> tuple[float, float]:
         """Mean and standard deviation of what training a network on brings."""
