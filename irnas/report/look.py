@@ -119,6 +119,13 @@ td.text, th.text { text-align: left; padding-left: 6px; }
 td small { color: var(--muted); }
 div.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 40ch; }
 code { font: 12.5px/1.4 "DejaVu Sans Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+.sortable th { cursor: pointer; }
+.sortable .scroll { max-height: 460px; overflow-y: auto; }
+.sortable tr.chosen td { background: #fdf0e6; }
+.sortable pre { font: 12.5px/1.5 "DejaVu Sans Mono", Menlo, Consolas, monospace;
+  white-space: pre-wrap; overflow-wrap: anywhere; margin: 8px 0 0; }
+.sortable input { font: inherit; padding: 3px 8px; width: 100%; max-width: 260px;
+  border: 1px solid #cfd6dd; border-radius: 6px; }
 .chip { display: inline-block; width: 11px; height: 11px; border-radius: 50%; margin-right: 7px; }
 details summary { cursor: pointer; color: var(--muted); font-size: 14px; margin-top: 10px; }
 .scene { display: flex; gap: 10px; margin: 14px 0 4px; flex-wrap: wrap; }

@@ -20,6 +20,7 @@ from irnas.report import (
     tests,
     thin,
     training,
+    trials,
     unit,
 )
 from irnas.report.markup import Markup, fill
@@ -63,6 +64,7 @@ def _parts_of_search(run: Run, references: Sequence[Reference], absent: str, *, 
         ("winners", "The networks on the front", table.winners(run) if run.winners else _NOTHING),
         ("tests", "On the test split", tests.section(run)),
         ("detections", "What they see", _detections(run) if images else _NOTHING),
+        ("trials", "All trials", trials.section(run)),
         ("progress", "Progress of the search", _progress(run)),
         ("axes", "What mattered", _axes(run)),
         ("failures", "Trials that did not count", table.failures(run)),

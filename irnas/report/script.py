@@ -14,6 +14,7 @@ import hashlib
 import json
 from typing import Any
 
+from irnas.report import trials
 from irnas.report.markup import Markup, fill
 
 _CONFIG = {
@@ -25,7 +26,7 @@ _CONFIG = {
 }
 
 # No "<" in it: it stands in the page as it is, and nothing may look like the end of a script.
-_LOADER = f"""
+_LOADER = f"""{trials.SCRIPT}
 (async () => {{
   const note = document.getElementById("no-figures");
   if (!("DecompressionStream" in window)) return;
@@ -37,7 +38,9 @@ _LOADER = f"""
   note.hidden = true;
   for (const block of document.querySelectorAll("script.figure")) {{
     const drawing = JSON.parse(block.textContent);
-    Plotly.newPlot(block.previousElementSibling, drawing.data, drawing.layout, {json.dumps(_CONFIG)});
+    const place = block.previousElementSibling;
+    await Plotly.newPlot(place, drawing.data, drawing.layout, {json.dumps(_CONFIG)});
+    place.on("plotly_click", event => window.openRow?.(event.points[0].hovertext ?? ""));
   }}
 }})();
 """

@@ -1,0 +1,48 @@
+"""All trials of a search stand in one table, with what sorts them and the commands about each."""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+
+import pytest
+from support.runs import space_folder, write_run
+
+from irnas.record.run import Run
+from irnas.report import page, script, trials
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run.read(write_run(tmp_path / "runs" / "it's one", space_folder(tmp_path)))
+
+
+def test_every_trial_has_a_row_with_what_sorts_it(run: Run) -> None:
+    text = trials.section(run)
+    keys = re.findall(r"<code>([0-9a-f]{12})</code>", text)
+    assert keys == [result.key for result in run.outcomes] and "results.parquet" not in text
+    assert text.count(", front</td>") == len(run.front.results) > 0
+    first = run.outcomes[0]
+    for name in ("miou", "ops"):
+        value = first.values.get(name)
+        assert f'<span data-value="{"" if value is None else value}">' in text
+
+
+def test_the_commands_name_the_run_as_a_shell_takes_it(run: Run) -> None:
+    (commands,) = re.findall(r'data-commands="([^"]*)"', trials.section(run))
+    why, _, export, weights = html.unescape(commands).splitlines()
+    assert why.startswith("irnas why '/") and "it'\"'\"'s one'" in why and why.endswith(" {key}")
+    assert export.endswith("{key} -o {key}.xnor") and weights.endswith("/weights/{key}.safetensors")
+
+
+def test_of_very_many_trials_some_are_listed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials, "MAX_ROWS", 3)
+    text = trials.section(run)
+    assert text.count("<tr>") == 4 and f"3 of {len(run.outcomes)} trials are listed; results.parquet" in text
+
+
+def test_the_page_sorts_with_its_own_script(run: Run) -> None:
+    text = page.html(run, [], images=False)
+    assert '<section id="trials">' in text and 'querySelectorAll("div.sortable")' in text
+    assert "<" not in trials.SCRIPT and trials.SCRIPT in script._LOADER
