@@ -41,10 +41,10 @@ def draw_clutter(image: Bytes, mask: Bytes, rng: np.random.Generator) -> bool:
         mask: uint8 [H, W]; not 0 where a target is or nobody cares.
         rng: draws the shape.
     """
-    taken = ndimage.binary_dilation(mask > 0, iterations=MARGIN) if mask.any() else None
+    occupied = ndimage.binary_dilation(mask > 0, iterations=MARGIN) if mask.any() else None
     for _ in range(TRIES):
         strength = _SHAPES[int(rng.integers(len(_SHAPES)))](image.shape, rng)
-        if taken is not None and (strength[taken] > _TOUCHES).any():
+        if occupied is not None and (strength[occupied] > _TOUCHES).any():
             continue
         change = rng.uniform(LEAST_CHANGE, MOST_CHANGE) * (-1 if rng.random() < DARK else 1)
         image[...] = np.clip(np.rint(image + np.float32(change) * strength), 0, 255).astype(np.uint8)

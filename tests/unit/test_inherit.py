@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -33,6 +34,9 @@ from irnas.search.session import Session
 from irnas.search.strategy import Decision, History
 from irnas.training.trial import Assignment, Report, evaluate
 from irnas.training.weights import read_weights, weights_uri
+from irnas.workflows import execution
+from irnas.workflows import search as search_workflow
+from irnas.workflows.executor import Executor
 from irnas.workflows.search_plan import make_settings, to_text
 
 SMALL = catalog.find_point("biisnet", "base=4,stages=2,n_bot=0")
@@ -303,3 +307,34 @@ def test_a_file_of_settings_says_it_too() -> None:
     assert make_settings({"space": "biisnet", "inherit": False}).inherit == "off"
     assert SearchSettings.from_document(json.loads(json.dumps(settings.document()))) == settings
     assert settings.epochs_of_heirs == 2 and replace(settings, inherited_epochs=None).epochs_of_heirs == 4
+
+
+@pytest.mark.parametrize(("strategy", "inherit"), [("lamarckian", "off"), ("random", "nearest")])
+def test_a_search_inherits_from_end_to_end(
+    strategy: str, inherit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "mirrored", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(execution, "write_report", lambda *_: None)
+    settings = SearchSettings(
+        space="biisnet",
+        dataset=str(tiny().root),
+        trials=6,
+        strategy=strategy,
+        inherit=inherit,
+        budget=Budget(epochs=2, batch=8, crop=32),
+        axes={"base": (4, 6), "stages": (2,)},
+        cost_input=(1, 64, 64),
+        inherited_epochs=1,
+    )
+    listener = execution.Listener(watch=lambda event: None, warn=pytest.fail, progress=lambda *_: None)
+    outcome = search_workflow.search(settings, str(tmp_path / "run"), Executor(kind="loop"), listener)
+    run = Run.read(outcome.run.uri)
+    results = [result for result in run.outcomes if result.status is Status.OK]
+    assert len(results) == len(run.outcomes) and not outcome.gave_up
+    heirs = [result for result in results if result.heritage]
+    assert heirs and {heir.heritage.parent for heir in heirs if heir.heritage} <= {result.key for result in results}
+    for heir in heirs:
+        assert heir.line_epochs > heir.epochs or (heir.heritage and heir.heritage.parent == heir.key)
+    assert run.tally.epochs == sum(result.epochs for result in results)
+    assert strategy == "random" or run.tally.epochs <= 12
+    assert all(read_weights(weights_uri(run.uri, result.key))[1].epochs == result.epochs for result in results)
