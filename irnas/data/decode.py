@@ -24,7 +24,7 @@ from irnas.runtime.value_range import Counts, ValueRange, measure_range
 EXTENSIONS = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm")
 _DEEP = ("I", "F")
 MAX_PIXELS = 1 << 26
-"""Of an image: 8192x8192. Importing one takes about 20 bytes a pixel; what is larger is cut into tiles first."""
+"""Of an image: 8192x8192. What is larger is refused by its header, before it takes memory."""
 _BAND_PIXELS = 1 << 20
 _STORED = "irnas_stored"
 """Where an opened image says how its file stores pixels: Pillow's raw mode, and a PNM file's largest value or 0."""
