@@ -59,6 +59,7 @@ def test_what_is_missing_comes_with_its_cure(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
 def test_an_installation_tests_itself() -> None:
     assert [(f.subject, f.remedy) for f in workflow.test_itself()] == [("makes", ""), ("trains", ""), ("exports", "")]
 

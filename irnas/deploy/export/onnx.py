@@ -80,15 +80,17 @@ def convert(
             reason = " ".join(str(error).split())[:200]
             raise ExportError(f"{origin.name}: got {type(error).__name__} from torch.onnx ({reason})") from error
     assert program is not None
-    written = next(each.version for each in program.model_proto.opset_import if each.domain in ("", "ai.onnx"))
+    # Each look at it makes a new one.
+    proto = program.model_proto
+    written = next(each.version for each in proto.opset_import if each.domain in ("", "ai.onnx"))
     if opset is not None and written != opset:
         # Where torch's converter cannot go, it leaves the version that it began with.
         raise ExportError(
             f"{origin.name}: got opset {written} from torch.onnx for {opset}; must be one that it can write"
         )
     if written < 18:
-        _split_evenly(program.model_proto)
-    return _cleaned(program.model_proto, accepted, traits.frames(network), origin)
+        _split_evenly(proto)
+    return _cleaned(proto, accepted, traits.frames(network), origin)
 
 
 def annotate(proto: Any, facts: Mapping[str, str]) -> None:
