@@ -199,7 +199,7 @@ def test_a_uri_with_one_slash_is_no_folder(uri: str) -> None:
 
 
 def test_a_bug_s_traceback_holds_no_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def fail() -> None:
+    def fail(**_: object) -> None:
         raise ZeroDivisionError(f"at s3://{KEY}:{SECRET}@bucket")
 
     monkeypatch.setattr("irnas.cli.app.app", fail)
