@@ -97,6 +97,7 @@ def section(rows: list[Row]) -> list[str]:
     dataset = open_dataset(run.opened.data.path)
     head = [
         "network",
+        "record",
         "params",
         "OPs 1x256x256",
         "OPs 3x512x512",
@@ -111,6 +112,8 @@ def section(rows: list[Row]) -> list[str]:
     papers = tables.printed_accuracies({run.opened.data.name})
     printed_head, printed = tables.beside_papers([], run.settings.preset, "", papers)
     return [
+        "The record of a training, with its recipe: `docs/bench/runs/RECORD`, which `irnas train --config` trains again.",
+        "",
         f"Trained and tested on {sizes} images (data revision `{run.opened.data.revision}`), preset",
         f"`{run.settings.preset}`. ms: one thread of this machine, one 256x256 image. min: one training by the clock,",
         f"on {machines_of(rows)} with other work beside it, commit {', '.join({r.result.code_rev: 0 for r in rows})}.",
@@ -133,6 +136,7 @@ def cells(row: Row) -> list[str]:
     seconds = [row.result.seconds, *(r.seconds for r in row.run.trials[row.result.trial].replicates)]
     return [
         row.name,
+        Path(row.run.uri).name,
         format_si(costs[0]["params"]),
         *(format_si(cost["ops"]) for cost in costs),
         milliseconds(row.result),
