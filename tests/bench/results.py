@@ -112,7 +112,7 @@ def section(rows: list[Row]) -> list[str]:
     papers = tables.printed_accuracies({run.opened.data.name})
     printed_head, printed = tables.beside_papers([], run.settings.preset, "", papers)
     return [
-        "The record of a training holds its recipe: `docs/bench/runs/RECORD`, which `irnas train --config` trains again.",
+        "The record of a training holds its recipe: `docs/bench/runs/RECORD`; `irnas train --config` trains it again.",
         "",
         f"Trained and tested on {sizes} images (data revision `{run.opened.data.revision}`), preset",
         f"`{run.settings.preset}`. ms: one thread of this machine, one 256x256 image. min: one training by the clock,",
