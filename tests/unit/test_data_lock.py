@@ -123,11 +123,24 @@ def test_what_dvc_does_not_track(tmp_path: Path, case: str) -> None:
     assert lock.dvc_digest_or_raise(folder) is None
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1", "stages:\n  a: 3", "stages: 3", "stages:\n  a:\n    outs:\n    - 1"])
-def test_a_damaged_lock_is_named(tmp_path: Path, text: str) -> None:
+NOT_DVCS = r"got a file that cannot be read \(.*\); must be DVC's"
+NO_YAML = r"got text that is no YAML \(while parsing a flow node\); must be YAML"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("a: [", NO_YAML),
+        ("- 1", NOT_DVCS),
+        ("stages:\n  a: 3", NOT_DVCS),
+        ("stages: 3", NOT_DVCS),
+        ("stages:\n  a:\n    outs:\n    - 1", NOT_DVCS),
+    ],
+)
+def test_a_damaged_lock_is_named(tmp_path: Path, text: str, wanted: str) -> None:
     locked(tmp_path, DIGEST)
     (tmp_path / "dvc.lock").write_text(text)
-    with pytest.raises(DataError, match=r"dvc\.lock: got .* \(.*\); must be (DVC's|YAML)$"):
+    with pytest.raises(DataError, match=rf"dvc\.lock: {wanted}$"):
         lock.dvc_digest_or_raise(made(tmp_path / "data" / "a"))
 
 

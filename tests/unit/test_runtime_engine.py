@@ -262,7 +262,8 @@ print(irnas.runtime.load({str(path)!r}).run(np.zeros((1, 8, 8), np.uint8)).shape
 
 
 def test_the_library_is_small(library: Path) -> None:  # noqa: F811
-    assert library.stat().st_size < 1_000_000
+    # 666 KB, of which kernels for narrow rows took 176; a board has room for 1 MB.
+    assert library.stat().st_size < 700_000
 
 
 def test_from_the_inside(products: Path, tmp_path: Path) -> None:  # noqa: F811
