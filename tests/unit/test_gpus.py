@@ -5,12 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from support.results import result, tiny_space
+from support.assignments import unreal
+from support.results import result
 
 from irnas.cli.run_options import WorkerOptions
 from irnas.cluster.resources import GPU_BYTES_OF_TRIAL, Resources
 from irnas.core.errors import SettingsError
-from irnas.core.recipe import Budget, Recipe
 from irnas.core.settings import SearchSettings
 from irnas.search import ray_executor
 from irnas.search.packing import Packing
@@ -84,19 +84,7 @@ class Endless:
 
     def next(self) -> Assignment:
         self.num += 1
-        return Assignment(
-            trial=self.num,
-            genotype=tiny_space().default(),
-            costs={},
-            seed=3,
-            dataset="d",
-            data_rev="r",
-            code_rev="c",
-            budget=Budget(),
-            recipe=Recipe(),
-            preset="basicirstd",
-            uri="run",
-        )
+        return unreal(self.num)
 
     def report(self, trial: int, report: Report, replicate: int = 0) -> Decision:
         return Decision.CONTINUE

@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 import torch
+from support.assignments import on_tiny
 from support.datasets import tiny
 from support.opened import opened
 
-from irnas import cost, storage
+from irnas import storage
 from irnas.core import catalog
 from irnas.core.errors import FormatError, SettingsError
 from irnas.core.front import Front
 from irnas.core.heritage import Heritage, Parent
 from irnas.core.objective import parse
 from irnas.core.proposal import Proposal
-from irnas.core.recipe import Budget, Recipe
+from irnas.core.recipe import Budget
 from irnas.core.result import Result, Status
 from irnas.core.settings import SearchSettings
 from irnas.record.events import Continued, Event, Finished, Proposed, Repeated, Reported
@@ -46,21 +47,8 @@ EPOCHS = 3
 
 
 def assignment(folder: Path, **changes: Any) -> Assignment:
-    genotype = changes.get("genotype", SMALL)
-    fields: dict[str, Any] = {
-        "trial": 0,
-        "genotype": genotype,
-        "costs": cost.price(genotype, (1, 64, 64)),
-        "seed": 11,
-        "dataset": str(tiny().root),
-        "data_rev": tiny().revision,
-        "code_rev": "c",
-        "budget": Budget(epochs=EPOCHS, batch=4, crop=32),
-        "recipe": Recipe(),
-        "preset": "basicirstd",
-        "uri": str(folder),
-    }
-    return Assignment(**{**fields, **changes})
+    usual: dict[str, Any] = {"trial": 0, "genotype": SMALL, "budget": Budget(epochs=EPOCHS, batch=4, crop=32)}
+    return on_tiny(folder, **{**usual, **changes})
 
 
 def train(wanted: Assignment) -> tuple[list[Report], Result]:

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from support.results import result, tiny_space
+from support.assignments import unreal
+from support.results import result
 
-from irnas.core.recipe import Budget, Recipe
 from irnas.search.retries import MAX_RETRIES, TrialSupervisor
 from irnas.search.strategy import Decision
 from irnas.training.trial import Assignment, Report
-
-
-def assignment(trial: int) -> Assignment:
-    return Assignment(
-        trial=trial,
-        genotype=tiny_space().default(),
-        costs={},
-        seed=3,
-        dataset="d",
-        data_rev="r",
-        code_rev="c",
-        budget=Budget(),
-        recipe=Recipe(),
-        preset="basicirstd",
-        uri="run",
-    )
 
 
 def report(epoch: int) -> Report:
@@ -35,7 +19,7 @@ class Script:
     """A session of two trials that writes down how it is called."""
 
     def __init__(self) -> None:
-        self.waiting = [assignment(0), assignment(1)]
+        self.waiting = [unreal(0), unreal(1)]
         self.calls: list[tuple[object, ...]] = []
         self.stop_reason = ""
         self.stops_at = 99

@@ -6,12 +6,14 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from support.assignments import on_tiny
 from support.datasets import tiny
 
-from irnas import cost, models, storage
+from irnas import models, storage
 from irnas.core import catalog
 from irnas.core.errors import DataError, SettingsError, StorageError
 from irnas.core.provenance import device_name
@@ -26,21 +28,12 @@ from irnas.training.weights import restore, weights_uri
 
 
 def assignment(folder: Path, **changes: object) -> Assignment:
-    genotype = catalog.find_point("biisnet", "base=4,stages=2,n_bot=0")
-    fields: dict[str, object] = {
+    usual: dict[str, Any] = {
         "trial": 3,
-        "genotype": genotype,
-        "costs": cost.price(genotype, (1, 64, 64)),
-        "seed": 11,
-        "dataset": str(tiny().root),
-        "data_rev": tiny().revision,
-        "code_rev": "c",
+        "genotype": catalog.find_point("biisnet", "base=4,stages=2,n_bot=0"),
         "budget": Budget(epochs=2, batch=4, crop=32),
-        "recipe": Recipe(),
-        "preset": "basicirstd",
-        "uri": str(folder),
     }
-    return Assignment(**{**fields, **changes})  # type: ignore[arg-type]
+    return on_tiny(folder, **{**usual, **changes})
 
 
 def last_of(wanted: Assignment) -> Result:

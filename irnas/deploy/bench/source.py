@@ -93,12 +93,19 @@ def from_block(name: str, image_hw: npt.NDArray[np.uint8], blocks: int = BLOCKS)
         raise SettingsError(f"model: got {name!r}; must be {BLOCK}:C with C channels, 1..4096")
     values = {**catalog.find_point("biisnet", axes or "LIT10").values, "stages": 0, "base": int(width), "n_bot": blocks}
     torch.manual_seed(0)
-    network = biisnet.build(values).eval()
+    return _source(name, moved_from_start(biisnet.build(values).eval()), image_hw)
+
+
+def moved_from_start(network: Any) -> Any:
+    """The network with its numbers a channel changed at random, in place: as after training none is 0 or 1, so that an
+    engine can leave nothing out."""
+    import torch
+
     with torch.no_grad():
         for part in network.parameters():
             if part.ndim == 1:
                 part.add_(0.1 * torch.randn_like(part))
-    return _source(name, network, image_hw)
+    return network
 
 
 def _source(name: str, network: Any, image_hw: npt.NDArray[np.uint8]) -> Source:
