@@ -13,14 +13,18 @@ import numpy as np
 import pytest
 import torch
 from support.datasets import tiny
+from support.fused import kernels  # noqa: F401
+from support.native import products  # noqa: F401
 from torch import nn
 
 from irnas import models
 from irnas.core import catalog
 from irnas.core.space import Genotype
-from irnas.nn import traits
+from irnas.metrics import PRESETS
+from irnas.nn import fused, traits
 from irnas.training import prediction
-from irnas.training.prediction import predict, predictions, windows
+from irnas.training.prediction import predict, predictions, validate, windows
+from irnas.training.statistics import estimate_statistics
 
 SIDE = 160
 
@@ -128,6 +132,35 @@ def test_a_batch_holds_so_many_pixels(side: int, batches: list[int]) -> None:
     network, num = Mean(), sum(batches)
     assert len(list(predictions(network, (image(side, side) for _ in range(num))))) == num
     assert [shape[0] for shape in network.shapes] == batches
+
+
+@pytest.mark.usefixtures("kernels")
+def test_validation_is_quick_in_small_batches_and_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels take part, in it and nowhere else; statistics are estimated so as well."""
+    model = trained_looking(catalog.find_point("biisnet", "base=4,stages=2,n_bot=0,bn=true"))
+    split, rules = tiny().split("val"), PRESETS["basicirstd"]
+    num_calls = fused.num_calls()
+    list(predictions(model, [image(SIDE, SIDE)]))
+    assert fused.num_calls() == num_calls
+    quick, sizes = validate(model, split, rules), list[int]()
+    assert fused.num_calls() > num_calls
+    with fused.off():
+        assert validate(model, split, rules) == quick
+    monkeypatch.setattr(
+        prediction, "_predict_batch", lambda _, batch: sizes.append(len(batch)) or np.stack(batch) / 255
+    )
+    monkeypatch.setattr(prediction, "CACHED_PIXELS", 2 * split.image(0).size)
+    validate(model, split, rules)
+    assert max(sizes) == 2
+
+    num_calls, x_nchw = fused.num_calls(), torch.rand(4, 1, 32, 32)
+    estimate_statistics(model, [x_nchw])
+    assert fused.num_calls() > num_calls
+    estimated = {name: tensor.clone() for name, tensor in model.named_buffers()}
+    with fused.off():
+        estimate_statistics(model, [x_nchw])
+    for name, tensor in model.named_buffers():
+        torch.testing.assert_close(estimated[name], tensor, rtol=1e-4, atol=1e-5)
 
 
 def test_windows_are_made_when_they_are_looked_at() -> None:
