@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from irnas import cost, models
@@ -22,9 +23,11 @@ def naive(x_hw: np.ndarray, side: int) -> np.ndarray:
     return out
 
 
-def test_contrast_is_that_of_the_pixels_inside() -> None:
+@pytest.mark.parametrize("is_training", [False, True])
+def test_contrast_is_that_of_the_pixels_inside(is_training: bool) -> None:
+    """By the plain way, and by the quick one of trainings."""
     x_hw = np.random.default_rng(0).random((60, 30), dtype=np.float32)
-    y_nchw = LocalContrast(4)(torch.from_numpy(x_hw)[None, None])
+    y_nchw = LocalContrast(4).train(is_training)(torch.from_numpy(x_hw)[None, None])
     assert y_nchw.shape == (1, 4, 60, 30)
     for y_hw, side in zip(y_nchw[0].numpy(), SIDES, strict=True):
         np.testing.assert_allclose(y_hw, naive(x_hw, side), atol=2e-6)
