@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from irnas.runtime.graph import Op
 Array = np.ndarray[Any, np.dtype[Any]]
 
 WAYS = [("streamed", 1), ("streamed", 2), ("layers", 1), ("layers", 3)]
+FEW_CHANNELS = (2, 3, 4, 6, 8, 12, 24)
+"""Of which several pixels fill a vector."""
 
 
 def model(ops: list[Op], *, channels: int = 1, multiple: int = 4, pad: int = 4) -> Model:
@@ -21,6 +24,13 @@ def model(ops: list[Op], *, channels: int = 1, multiple: int = 4, pad: int = 4) 
     run_of = Reference(height=4, width=4, seed=0, input_sha256="0" * 64, output_sha256="0" * 64)
     accepted = Input(channels=channels, multiple=multiple, pad=pad)
     return Model(input=accepted, ops=tuple(ops), reference=run_of)
+
+
+def recorded(model: Model, height: int, width: int) -> Model:
+    """The model with the reference run that an exported one brings, on an image of this size."""
+    x_hwc = reference.make_reference_input(height, width, model.input.channels, 0)
+    hashes = {"input_sha256": reference.digest(x_hwc), "output_sha256": reference.digest(reference.run(model, x_hwc))}
+    return replace(model, reference=Reference(height=height, width=width, seed=0, **hashes))
 
 
 def ended(ops: list[Op], channels: int) -> list[Op]:
@@ -65,6 +75,22 @@ def block(rng: np.random.Generator, x: int, channels: int, filters: int, **windo
         constants |= constants_of(rng, filters, ("post_g",))
     inputs = (x,) if residual == "none" else (x, x)
     return Op(kind="binary_block", inputs=inputs, attributes={**attributes, "residual": residual}, constants=constants)
+
+
+def of_few_channels(channels: int) -> Model:
+    """Every op that takes a row of few channels as one run of values."""
+    rng = np.random.default_rng(channels)
+    ops = [stem(channels, channels), block(rng, 1, channels, channels), block(rng, 2, channels, channels, kernel=1)]
+    ops.append(Op(kind="pool", inputs=(3,), attributes={"kind": "average"}))
+    twice = {"channels": 2 * channels, "starts": [0]}
+    ops.append(Op(kind="mix", inputs=(4,), attributes=twice, constants={}))
+    ops.append(block(rng, 5, 2 * channels, 2 * channels))
+    ops.append(Op(kind="upsample", inputs=(6,), attributes={"kind": "bilinear"}))
+    halves = {"channels": channels, "starts": [0, channels]}
+    ops.append(Op(kind="mix", inputs=(7, 7), attributes=halves, constants=constants_of(rng, channels, ("lo0", "hi0"))))
+    ops.append(Op(kind="concat", inputs=(8, 3)))
+    ops.append(Op(kind="mix", inputs=(9, 8), attributes={"channels": channels, "starts": [1, 0]}, constants={}))
+    return model(ended(ops, channels), multiple=2, pad=2)
 
 
 def assert_same(wanted_of: Model, height: int, width: int, *, seed: int = 3, ways: Any = WAYS) -> None:

@@ -24,7 +24,7 @@ _TREE = Path("irnas") / "runtime" / "native"
 
 
 @functools.cache
-def build(name: str, *options: str, target: str = "all") -> Path:
+def build(name: str, *options: str, targets: tuple[str, ...] = ("all",)) -> Path:
     """The folder of the engine's products; skips where CMake or g++ are missing."""
     for tool in ("cmake", "g++"):
         if shutil.which(tool) is None:
@@ -36,7 +36,7 @@ def build(name: str, *options: str, target: str = "all") -> Path:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         run(["cmake", "-S", str(ROOT), "-B", str(folder), *generator, *options])
-        run(["cmake", "--build", str(folder), "--target", target, "--parallel", "2"])
+        run(["cmake", "--build", str(folder), "--target", *targets, "--parallel", "2"])
     return folder / _TREE
 
 
@@ -69,5 +69,5 @@ def aarch64_command() -> Callable[[str], list[str]]:
     emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
     if emulator is None or shutil.which("aarch64-linux-gnu-g++") is None:
         pytest.skip("no qemu-aarch64 or no aarch64-linux-gnu-g++: the ARM kernels are not tried")
-    folder = build("aarch64", f"-DCMAKE_TOOLCHAIN_FILE={AARCH64}", "-DXNOR_TESTS=ON")
+    folder = build("aarch64", f"-DCMAKE_TOOLCHAIN_FILE={AARCH64}", "-DXNOR_TESTS=ON", targets=("xnor-run", "xnor-test"))
     return lambda program: [emulator, "-L", "/usr/aarch64-linux-gnu", str(folder / program)]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 from support import xnor
-from support.engine import WAYS, assert_same, block, constants_of, ended, model, stem
-from support.native import aarch64_command, library, products, run  # noqa: F401
+from support.engine import FEW_CHANNELS, WAYS, assert_same, block, constants_of, ended, model, of_few_channels, stem
+from support.native import library, products, run  # noqa: F401
 from support.xnor_file import BROKEN, bits, numbers, tiny, tiny_with_counts, tiny_with_threshold, tiny_with_vectors
 
 from irnas.core import catalog
@@ -37,24 +37,10 @@ def test_every_op_gives_the_bits_of_the_reference(size: tuple[int, int]) -> None
     assert_same(tiny(), *size)
 
 
-def test_rows_of_few_channels_are_one_run_of_values() -> None:
-    """Channels of which several pixels fill a vector, in every op that takes such rows at once."""
-    for channels in (2, 3, 4, 6, 8, 12, 24):
-        rng = np.random.default_rng(channels)
-        ops = [stem(channels, channels), block(rng, 1, channels, channels), block(rng, 2, channels, channels, kernel=1)]
-        ops.append(Op(kind="pool", inputs=(3,), attributes={"kind": "average"}))
-        twice = {"channels": 2 * channels, "starts": [0]}
-        ops.append(Op(kind="mix", inputs=(4,), attributes=twice, constants={}))
-        ops.append(block(rng, 5, 2 * channels, 2 * channels))
-        ops.append(Op(kind="upsample", inputs=(6,), attributes={"kind": "bilinear"}))
-        halves = {"channels": channels, "starts": [0, channels]}
-        ops.append(
-            Op(kind="mix", inputs=(7, 7), attributes=halves, constants=constants_of(rng, channels, ("lo0", "hi0")))
-        )
-        ops.append(Op(kind="concat", inputs=(8, 3)))
-        ops.append(Op(kind="mix", inputs=(9, 8), attributes={"channels": channels, "starts": [1, 0]}, constants={}))
-        for height, width in ((4, 6), (6, 36)):
-            assert_same(model(ended(ops, channels), multiple=2, pad=2), height, width, ways=WAYS[:1])
+@pytest.mark.parametrize("channels", FEW_CHANNELS)
+def test_rows_of_few_channels_are_one_run_of_values(channels: int) -> None:
+    for height, width in ((4, 6), (6, 36)):
+        assert_same(of_few_channels(channels), height, width, ways=WAYS[:1])
 
 
 def test_a_profile_sees_the_steps_of_a_run() -> None:
@@ -317,26 +303,6 @@ def test_the_runner_takes_the_models_threshold(products: Path, tmp_path: Path) -
     assert (tmp_path / "out" / "one.pgm").read_bytes() == b"P5\n14 9\n255\n" + mask.tobytes()
     printed = run([*command, "--threshold", "0.5"])
     assert f"{at_half} target pixels, highest" in printed and "threshold" not in printed
-
-
-def test_arm_gives_the_same_bits(aarch64_command: Callable[[str], list[str]], tmp_path: Path) -> None:  # noqa: F811
-    """Under qemu, by the reference run in the file, and by the probabilities of an image."""
-    content = format.write(tiny())
-    (tmp_path / "tiny.xnor").write_bytes(content)
-    converted, _ = convert(xnor.network(catalog.find_point("biisnet", "LIT10")), 1, Origin(name="test"))
-    (tmp_path / "lit.xnor").write_bytes(format.write(converted))
-    for name in ("tiny.xnor", "lit.xnor"):
-        for kernels in ("neon", "reference"):
-            command = [*aarch64_command("xnor-run"), str(tmp_path / name), "--verify", "--kernels", kernels]
-            printed = run([*command, "--threads", "2"])
-            assert printed == f"kernels {kernels}: equal to the reference run, bit by bit\n"
-
-
-def test_arm_rows_from_the_inside(aarch64_command: Callable[[str], list[str]], tmp_path: Path) -> None:  # noqa: F811
-    """The guard bytes and the reference's bits of tests/native, for the ARM kernels under qemu."""
-    path = tmp_path / "tiny.xnor"
-    path.write_bytes(format.write(tiny()))
-    assert run([*aarch64_command("xnor-test"), str(path)]) == "kernels neon reference: good\n"
 
 
 def test_the_golden_run_never_changes() -> None:
