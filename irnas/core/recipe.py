@@ -24,7 +24,7 @@ OWN = "own"
 """The loss that the family's paper trains with, to the letter."""
 MAX_EPOCHS, MAX_BATCH, MAX_CROP = 1_000_000, 65_536, 8192
 """Far above what anybody trains with: beyond them is a slip of the keyboard."""
-_MAX_WEIGHT, _MAX_IMAGES, _MAX_ZOOM = 1e9, 1_000_000, 16
+_MAX_WEIGHT, _MAX_IMAGES = 1e9, 1_000_000
 POSITIVE_WEIGHT = 20.0
 """What a target pixel counts in ``bce`` unless a recipe says otherwise; targets are about one pixel in two thousand."""
 
@@ -161,8 +161,6 @@ class Recipe:
     """Share of the crops into which a target of another image is pasted; 0..1."""
     clutter: float = 0.0
     """Share of the crops into which a bright or dark frame, bars or a shore are drawn, as background; 0..1."""
-    zoom: float = 1.0
-    """The most by which a crop is magnified; half of the crops are, by up to that; 1..16. 1 is never."""
     late: Late | None = None
     """A last stretch on larger crops; None for none."""
     statistics_images: int = 128
@@ -182,9 +180,6 @@ class Recipe:
         _check_shares(
             "recipe", {name: getattr(self, name) for name in ("warmup", "ema", "target_share", "paste", "clutter")}
         )
-        within("recipe.zoom", self.zoom, 1, _MAX_ZOOM)
-        if self.zoom > 1 and self.whole_images:
-            raise SettingsError(f"recipe.zoom: got {self.zoom}; must be 1 where images are resized whole")
         within("recipe.weight_decay", self.weight_decay, 0, _MAX_WEIGHT)
         within("recipe.pos_weight", self.pos_weight, 0, _MAX_WEIGHT)
         within("recipe.statistics_images", self.statistics_images, 0, _MAX_IMAGES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,6 @@ from irnas.data.paste import cut_target, paste_target
 from irnas.data.resize import resize_image, resize_mask
 from irnas.data.sample import Bytes
 
-_Mode = Literal["symmetric", "constant"]
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
 
 GAIN = 0.1
@@ -39,7 +38,6 @@ class _Cutting:
     brightness: bool
     paste: float
     clutter: float
-    zoom: float
     whole_images: bool
     mirror: bool
     frames: int
@@ -63,7 +61,6 @@ def batches(
     brightness: bool = True,
     paste: float = 0.0,
     clutter: float = 0.0,
-    zoom: float = 1.0,
     whole_images: bool = False,
     mirror: bool = False,
     frames: int = 1,
@@ -86,15 +83,13 @@ def batches(
         brightness: jitter gain and offset.
         paste: share of the crops into which a target of any image of the split is laid; see irnas.data.paste.
         clutter: share of the crops into which a bright or dark structure is drawn; see irnas.data.clutter.
-        zoom: the most by which a crop is magnified; half of the crops are, by up to that, evenly in the logarithm.
-            Targets of many pixels are rare, and this makes some. At least 1, which is never.
         whole_images: resize every image to crop x crop instead of cutting and padding.
         mirror: fill up with mirror images of the image, and of its mask, instead of zeros.
         frames: of the window that each image ends, oldest first; all are cut and turned alike.
 
     Raises:
         DataError: a batch, a crop or frames below 1, a share outside 0..1, or windows into which
-            something is to be laid; a zoom below 1, or of whole images.
+            something is to be laid.
     """
     for what, value in (("batch", batch), ("crop", crop), ("frames", frames)):
         if value < 1:
@@ -105,8 +100,6 @@ def batches(
     for what, share in (("paste", paste), ("clutter", clutter)):
         if share and frames > 1:
             raise DataError(f"loader {what}: got windows of {frames} frames; must be single images, or 0")
-    if not 1 <= zoom or (zoom > 1 and whole_images):
-        raise DataError(f"loader zoom: got {zoom}; must be at least 1, and 1 where images are resized whole")
     cutting = _Cutting(
         split=split,
         crop=crop,
@@ -115,7 +108,6 @@ def batches(
         brightness=brightness,
         paste=paste,
         clutter=clutter,
-        zoom=zoom,
         whole_images=whole_images,
         mirror=mirror,
         frames=frames,
@@ -123,23 +115,16 @@ def batches(
     return _batches(cutting, batch, (seed, epoch))
 
 
-class _Chances(NamedTuple):
-    """What is laid in or magnified has chances of its own, so that all else is drawn as without it."""
-
-    paste: np.random.Generator
-    clutter: np.random.Generator
-    zoom: np.random.Generator
-
-
 def _batches(cutting: _Cutting, batch: int, seeds: tuple[int, int]) -> Iterator[Batch]:
-    rngs = _Chances(*(np.random.default_rng([*seeds, stream]) for stream in (1, 2, 3)))
+    # What is laid in has chances of its own, so that all else is drawn as without it.
+    paste_rng, clutter_rng = (np.random.default_rng([*seeds, stream]) for stream in (1, 2))
     plan, crop = plan_pass(len(cutting.split), seeds), cutting.crop
     for number in range(num_batches(len(plan), batch)):
         chosen = plan[number * batch : (number + 1) * batch]
         x_nchw = np.zeros((len(chosen), cutting.frames, crop, crop), dtype=np.float32)
         y_nchw = np.zeros((len(chosen), 1, crop, crop), dtype=np.uint8)
         for place, (i, draw) in enumerate(chosen):
-            _write_crop(cutting, i, draw, rngs, x_nchw[place], y_nchw[place, 0])
+            _write_crop(cutting, i, draw, (paste_rng, clutter_rng), x_nchw[place], y_nchw[place, 0])
         yield x_nchw, y_nchw
 
 
@@ -147,27 +132,23 @@ def _write_crop(
     cutting: _Cutting,
     i: int,
     draw: Draw,
-    rngs: _Chances,
+    rngs: tuple[np.random.Generator, np.random.Generator],
     x_chw: npt.NDArray[np.float32],
     y_hw: Bytes,
 ) -> None:
-    """Write a crop of image ``i`` to zeroed arrays."""
+    """Write a crop of image ``i`` to zeroed arrays; ``rngs`` are the chances of what is pasted, and of clutter."""
     split = cutting.split
     images, mask = split.window(i, cutting.frames), split.mask(i)
     if not cutting.whole_images:
-        side = _draw_side(cutting, rngs.zoom)
-        window = draw_window(split, i, side, draw, cutting.target_share)
+        window = draw_window(split, i, cutting.crop, draw, cutting.target_share)
         images, mask = [image[window] for image in images], mask[window]
-        if cutting.mirror or side < cutting.crop:
-            mode: _Mode = "symmetric" if cutting.mirror else "constant"
-            images, mask = [_filled(image, side, mode) for image in images], _filled(mask, side, mode)
-        if side < cutting.crop:
-            images, mask = [resize_image(image, cutting.crop) for image in images], resize_mask(mask, cutting.crop)
-    if cutting.paste and rngs.paste.random() < cutting.paste:
-        images, mask = _with_target(split, images, mask, rngs.paste)
-    if cutting.clutter and rngs.clutter.random() < cutting.clutter:
+        if cutting.mirror:
+            images, mask = [_mirrored(image, cutting.crop) for image in images], _mirrored(mask, cutting.crop)
+    if cutting.paste and rngs[0].random() < cutting.paste:
+        images, mask = _with_target(split, images, mask, rngs[0])
+    if cutting.clutter and rngs[1].random() < cutting.clutter:
         images = [images[0].copy()]
-        draw_clutter(images[0], mask, rngs.clutter)
+        draw_clutter(images[0], mask, rngs[1])
     if cutting.whole_images:
         images, mask = [resize_image(image, cutting.crop) for image in images], resize_mask(mask, cutting.crop)
     if cutting.flips:
@@ -235,17 +216,10 @@ def _draw_origin(draw: float, length: int, crop: int, must: int | None) -> int:
     return low + int(draw * (high - low + 1))
 
 
-def _draw_side(cutting: _Cutting, rng: np.random.Generator) -> int:
-    """The side of the window that becomes a crop: smaller than that where it is magnified."""
-    if cutting.zoom == 1:
-        return cutting.crop
-    return max(round(cutting.crop / float(cutting.zoom ** max(rng.uniform(-1, 1), 0))), 1)
-
-
-def _filled(array: Bytes, side: int, mode: _Mode) -> Bytes:
-    """An array with zeros or its mirror images at the bottom and right, so that no side is below ``side``."""
+def _mirrored(array: Bytes, side: int) -> Bytes:
+    """An array with its own mirror images at the bottom and right, so that both sides are at least ``side``."""
     missing = [(0, max(side - length, 0)) for length in array.shape]
-    return np.pad(array, missing, mode=mode) if any(after for _, after in missing) else array
+    return np.pad(array, missing, mode="symmetric") if any(after for _, after in missing) else array
 
 
 def _flip(array: Bytes, way: int) -> Bytes:

@@ -50,11 +50,11 @@ def make_feed(split: Split, recipe: Recipe, frames: int, device: str) -> Feed:
 
     Args:
         split: the images to train on.
-        recipe: says what becomes of a crop. What is laid into crops, or magnified, is so on the host.
+        recipe: says what becomes of a crop. What is laid into crops is laid in on the host.
         frames: of the windows that a network sees; those of more than one are cut on the host.
         device: of the training.
     """
-    is_plain = frames == 1 and not recipe.paste and not recipe.clutter and recipe.zoom == 1
+    is_plain = frames == 1 and not recipe.paste and not recipe.clutter
     if device != "cpu" and is_plain and 2 * _num_pixels(split) <= RESIDENT_BYTES:
         return ResidentFeed(split, recipe, device)
     return HostFeed(split, recipe, frames, device)
@@ -86,7 +86,6 @@ class HostFeed:
             mirror=recipe.fill == "mirror",
             paste=recipe.paste,
             clutter=recipe.clutter,
-            zoom=recipe.zoom,
             frames=self._frames,
         ):
             truth = torch.from_numpy(truth_n1hw).to(self._device, torch.float32)
