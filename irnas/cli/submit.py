@@ -234,7 +234,17 @@ def _check_settings(options: SearchOptions) -> None:
     device = options.device
     if device and not device.startswith(NODE) and not Path(device).is_absolute():
         _refuse("device", device, "the absolute path of a profile that all nodes share, or node:LABEL")
-    options.settings()
+    _require_buildable(options.settings().space)
+
+
+def _require_buildable(space: str) -> None:
+    """Refuse a space of a user that its family cannot build; those of irnas need no torch to be sent."""
+    from irnas.core import catalog
+
+    if not all(catalog.is_shipped(name.strip()) for name in space.split(",")):
+        from irnas.training.space_check import require_buildable
+
+        require_buildable(space)
 
 
 def _require_shared(where: str, uri: str) -> None:

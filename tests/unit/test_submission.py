@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from support.distribution import VERSION, wheel
+from support.own_space import own_space
 from support.s3 import KEYS, PLANTED
 
 from irnas.cli.submit import check_command
@@ -18,7 +19,7 @@ from irnas.cli.submit import submit as command
 from irnas.cluster import job as submission
 from irnas.cluster import wheel as wheels
 from irnas.cluster.job import Job
-from irnas.core.errors import IrnasError, ServiceError, SettingsError
+from irnas.core.errors import IrnasError, ServiceError, SettingsError, SpaceError
 from irnas.workflows import execution
 
 SEARCH = ["search", "--run", "s3://bucket/run", "--trials", "3"]
@@ -185,6 +186,16 @@ def test_a_command_that_cannot_run_on_any_node_is_refused(words: list[str], mess
 )
 def test_what_only_the_nodes_have_is_left_to_them(words: list[str]) -> None:
     assert check_command(words) == [*words, "--address", "auto"]
+
+
+def test_a_space_that_its_family_cannot_build_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same line as of `irnas search`, here and not from the cluster an hour later."""
+    monkeypatch.setenv("IRNAS_CACHE", str(tmp_path / "cache"))
+    assert check_command([*SEARCH, "--space", f"biisnet,{own_space(tmp_path, 'right')}"])
+    code = "from torch import nn\n\ndef build(values):\n    return nn.Sequential(nn.Conv2d(1, -4, 3))\n"
+    words = [*SEARCH, "--space", str(own_space(tmp_path, "wrong", code))]
+    with pytest.raises(SpaceError, match=r"^wrong@[0-9a-f]+/model\.py:4: got .*-4"):
+        check_command(words)
 
 
 def test_one_thing_at_a_time() -> None:
