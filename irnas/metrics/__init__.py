@@ -11,7 +11,7 @@ whatever was predicted in it.
 
 from irnas.metrics.baseline import above, all_background, global_threshold, score_baselines
 from irnas.metrics.contest import contest_score
-from irnas.metrics.judge import HALF, DetectionCurve, Judge, Metrics
+from irnas.metrics.judge import HALF, DetectionCurve, DetectionMeter, Judge, Metrics
 from irnas.metrics.rules import LIMITIRSTD, PRESETS, Rules, preset
 from irnas.metrics.tally import IGNORED, Counts, count, count_labels
 from irnas.metrics.value import Curve, image_iou, roc, summarize
@@ -24,6 +24,7 @@ __all__ = [
     "Counts",
     "Curve",
     "DetectionCurve",
+    "DetectionMeter",
     "Judge",
     "Metrics",
     "Rules",

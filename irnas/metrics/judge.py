@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irnas.metrics.component import Float
-from irnas.metrics.rules import PRESETS
+from irnas.metrics.rules import PRESETS, Rules
 from irnas.metrics.tally import Counts, count_labels
 from irnas.metrics.value import Curve, detection_rates, detection_sums, roc, summarize
 
@@ -47,6 +47,27 @@ class DetectionCurve:
     """[r] 0..1: detected targets over all."""
     fa: Float
     """[r] 0..1: false-alarm pixels over all pixels that could be."""
+
+
+class DetectionMeter:
+    """Counts detections and false pixels at each of ``DETECTION_THRESHOLDS``, an image at a time."""
+
+    def __init__(self, rules: Rules) -> None:
+        """Begin with no image; the threshold of ``rules`` is not looked at."""
+        self._rules = [replace(rules, threshold=t) for t in DETECTION_THRESHOLDS]
+        self._sums = np.zeros((len(DETECTION_THRESHOLDS), 4), np.int64)
+        """``detection_sums`` of all images, by threshold."""
+
+    def add(self, probability_hw: NDArray[Any], label_hw: NDArray[np.uint8]) -> None:
+        """Count one image; arguments and errors are those of ``Judge.add``."""
+        for sums, rules in zip(self._sums, self._rules, strict=True):
+            sums += detection_sums(count_labels(probability_hw, label_hw, rules))
+
+    def curve(self) -> DetectionCurve:
+        """The curve of all images so far."""
+        rates = [detection_rates(rules, *map(int, sums)) for rules, sums in zip(self._rules, self._sums, strict=True)]
+        pd, fa = (np.array(column) for column in zip(*rates, strict=True))
+        return DetectionCurve(threshold=np.array(DETECTION_THRESHOLDS), pd=pd, fa=fa)
 
 
 class _Builder:
@@ -84,9 +105,7 @@ class Judge:
         self._rules = {(p, t): replace(rules, threshold=t) for p, rules in PRESETS.items() for t in self.thresholds}
         # Presets of equal rules are counted once.
         self._builders = {rules: _Builder() for rules in self._rules.values()}
-        self._curve_rules = [replace(PRESETS[curve_of], threshold=t) for t in DETECTION_THRESHOLDS]
-        self._sums = np.zeros((len(DETECTION_THRESHOLDS), 4), np.int64)
-        """``detection_sums`` of all images, by threshold."""
+        self._detections = DetectionMeter(PRESETS[curve_of])
 
     def add(self, probability_hw: NDArray[Any], label_hw: NDArray[np.uint8]) -> dict[Row, Counts]:
         """Count one image.
@@ -104,8 +123,7 @@ class Judge:
         rows = {rules: count_labels(probability_hw, label_hw, rules) for rules in self._builders}
         for rules, row in rows.items():
             self._builders[rules].add(row)
-        for sums, rules in zip(self._sums, self._curve_rules, strict=True):
-            sums += detection_sums(count_labels(probability_hw, label_hw, rules))
+        self._detections.add(probability_hw, label_hw)
         return {name: rows[rules] for name, rules in self._rules.items()}
 
     def metrics(self, threshold: float) -> dict[str, dict[str, float]]:
@@ -122,11 +140,7 @@ class Judge:
 
     def detections(self) -> DetectionCurve:
         """The curve of detections."""
-        rates = [
-            detection_rates(rules, *map(int, sums)) for rules, sums in zip(self._curve_rules, self._sums, strict=True)
-        ]
-        pd, fa = (np.array(column) for column in zip(*rates, strict=True))
-        return DetectionCurve(threshold=np.array(DETECTION_THRESHOLDS), pd=pd, fa=fa)
+        return self._detections.curve()
 
     def num_targets(self, preset: str) -> int:
         """Targets of all images so far, by the rules of a preset."""

@@ -17,6 +17,7 @@ from irnas.core.space import Genotype
 from irnas.core.text import format_si
 from irnas.record.run import Run
 from irnas.report import look, thin, unit
+from irnas.report.error_bars import ends_of_bars, error_bars
 from irnas.report.network import colours_of, differing, families_of, phrases
 from irnas.report.published import Reference, size_of
 
@@ -49,7 +50,7 @@ def front(run: Run, pair: Pair, references: Sequence[Reference]) -> go.Figure:
     """The trials in the plane of two objectives, with the front's line and the published designs."""
     x, y = pair
     designs = _designs_in_reach(run, pair, references)
-    spots = [*(r.values for r in run.done), *(r.values for r in designs)]
+    spots = [*(r.values for r in run.done), *ends_of_bars(run), *(r.values for r in designs)]
     figure = go.Figure(layout=look.layout(height=500, hovermode="closest"))
     figure.update_xaxes(**_axis(x, [s[x.name] for s in spots]))
     figure.update_yaxes(**_axis(y, [s[y.name] for s in spots]))
@@ -219,7 +220,8 @@ def _points(results: Sequence[Result], pair: Pair, run: Run, axes: list[str], **
         for r in results
     ]
     places = _places([r.values for r in results], pair)
-    return go.Scatter(**places, hovertext=texts, hovertemplate="%{hovertext}<extra></extra>", **style)
+    bars = {f"error_{which}": error_bars(results, o, run) for which, o in zip(("x", "y"), pair, strict=True)}
+    return go.Scatter(**places, **bars, hovertext=texts, hovertemplate="%{hovertext}<extra></extra>", **style)
 
 
 def _published(name: str, shape: str, designs: Sequence[Reference], pair: Pair, figure: go.Figure) -> go.Scatter:

@@ -1,11 +1,11 @@
-"""Example detections: the image, the truth and what each winner says, as small PNGs."""
+"""Example detections: images with what is true and what each winner says drawn over them, as small PNGs."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,8 +13,10 @@ from PIL import Image
 from scipy import ndimage
 
 from irnas.core.result import Result
+from irnas.metrics import PRESETS, DetectionCurve, DetectionMeter
+from irnas.record import selection
 from irnas.record.run import Run
-from irnas.report import look
+from irnas.report import look, thin
 from irnas.report.network import colours_of
 
 Array = np.ndarray[Any, Any]
@@ -23,9 +25,15 @@ Predictor = Callable[[int], Array]
 
 MAX_WINNERS = 4
 MAX_SCENES = 4
+MAX_JUDGED = 32
+"""Images over which detections are counted at several thresholds."""
 THRESHOLD = 0.5
 _PART = 336
 """Side of an enlarged part, about twice what it takes on the page, so that outlines stay whole."""
+_PALETTE = (look.HIT, look.MISS, look.FALSE_ALARM)
+"""Colours of a drawing; 0 stands for what is seen through, 1 for the first of them."""
+_GAP, _LINE = 2, 2
+"""Pixels between an object and its box, and the width of the box's line."""
 
 
 class Scenes(Protocol):
@@ -63,42 +71,84 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One picture of a row: its full view and its enlarged part, both as data URIs."""
+    """What is drawn over the image in one picture of a row, over all of it and over its enlarged part, as data URIs."""
 
     title: str
     caption: str
-    full_view: str
-    part: str
+    boxes: str
+    """Around objects, over the whole image."""
+    outlines: str
+    """Of pixels, over the enlarged part."""
     colour: str = ""
     """Of the winner; empty for image and truth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """One image with its truth and its predictions."""
+    """One image, whole and in part, both as data URIs, with its truth and its predictions."""
 
     name: str
     frame: Frame
     shape: tuple[int, int]
+    full_view: str
+    part: str
     cells: tuple[Cell, ...]
 
 
-def detections(run: Run) -> tuple[list[Scene], str]:
-    """Some validation images as the winners see them; where there are none, why, in a sentence."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detections:
+    """What some of the winners see on the validation images."""
+
+    scenes: Sequence[Scene] = ()
+    curves: Mapping[int, DetectionCurve] = field(default_factory=dict)
+    """Place of a winner to its detections against false alarms, over ``num_judged`` images."""
+    num_judged: int = 0
+    num_images: int = 0
+    absent: str = ""
+    """Why there are none, as a sentence."""
+
+
+def detections(run: Run) -> Detections:
+    """Some validation images as the winners see them, and what a threshold would make of it."""
     if not run.winners:
-        return [], "No trial was trained to the end, so there is no winner to ask."
+        return Detections(absent="No trial was trained to the end, so there is no winner to ask.")
     try:
         split, predictors = _open(run)
-        return scenes(split, predictors, run), ""
+        judged = thin.evenly(range(len(split)), MAX_JUDGED)
+        return Detections(
+            scenes=scenes(split, predictors, run),
+            curves={place: _curve(split, predict, judged, run) for place, predict in predictors.items()},
+            num_judged=len(judged),
+            num_images=len(split),
+        )
     except Exception as error:
         # Weights and images may have moved or changed since the search; the rest of the report stands without them.
-        return [], f"The winners could not be run again here: {' '.join(str(error).split()) or type(error).__name__}."
+        why = " ".join(str(error).split()) or type(error).__name__
+        return Detections(absent=f"The winners could not be run again here: {why}.")
 
 
-def chosen(winners: Sequence[Result]) -> list[int]:
-    """Places of at most ``MAX_WINNERS`` winners, evenly from the cheapest to the dearest."""
+def chosen(winners: Sequence[Result], knee: int = 0) -> list[int]:
+    """Places of at most ``MAX_WINNERS`` winners, evenly from the cheapest to the dearest, with that of the knee."""
     num = min(len(winners), MAX_WINNERS)
-    return sorted({round(place) for place in np.linspace(0, len(winners) - 1, num)})
+    places = {round(place) for place in np.linspace(0, len(winners) - 1, num)}
+    if knee not in places:
+        # Both ends stay.
+        inner = sorted(places)[1:-1]
+        places = places - {min(inner, key=lambda place: abs(place - knee))} | {knee}
+    return sorted(places)
+
+
+def knee_of(run: Run) -> int:
+    """The place of the front's knee among the winners."""
+    trial = selection.select_trial(run, selection.KNEE)
+    return [result.key for result in run.winners].index(trial.key)
+
+
+def _curve(split: Scenes, predict: Predictor, judged: Sequence[int], run: Run) -> DetectionCurve:
+    meter = DetectionMeter(PRESETS[run.settings.preset])
+    for index in judged:
+        meter.add(predict(index), split.mask(index))
+    return meter.curve()
 
 
 def scenes(split: Scenes, predictors: dict[int, Predictor], run: Run) -> list[Scene]:
@@ -147,26 +197,40 @@ def _open(run: Run) -> tuple[Scenes, dict[int, Predictor]]:
         return lambda index: predict(model, *windows(model, split, [index]))
 
     winners = run.winners
-    return split, {place: predictor(winners[place]) for place in chosen(winners)}
+    return split, {place: predictor(winners[place]) for place in chosen(winners, knee_of(run))}
 
 
 def _scene(split: Scenes, index: int, predictors: dict[int, Predictor], run: Run) -> Scene:
     image_hw, mask_hw = split.image(index), split.mask(index) == 1
     frame = frame_of(mask_hw)
-    # By its own range, or a dim target would stay invisible beside a bright roof.
-    part_hw = frame.enlarged(_stretched(frame.cut(image_hw)))
     height, width = mask_hw.shape
-    full_view, part = _png(_stretched(image_hw)), _png(part_hw)
-    cells = [Cell(title="image", caption=f"{height} x {width} pixels", full_view=full_view, part=part)]
-    full_view, part = _judged(part_hw, mask_hw, mask_hw, frame)
-    cells.append(Cell(title="truth", caption=f"{int(mask_hw.sum())} target pixels", full_view=full_view, part=part))
-    colours, winners = colours_of(run), run.winners
+    nothing_hw = np.zeros_like(mask_hw)
+    cells = [
+        _cell("image", f"{height} x {width} pixels", nothing_hw, nothing_hw, frame),
+        _cell("truth", f"{int(mask_hw.sum())} target pixels", mask_hw, mask_hw, frame),
+    ]
+    colours, winners, knee = colours_of(run), run.winners, knee_of(run)
     for place, predict in predictors.items():
         found_hw = predict(index) > THRESHOLD
-        full_view, part = _judged(part_hw, found_hw, mask_hw, frame)
-        title, caption = f"{place + 1} · {winners[place].key[:8]}", f"IoU here {100 * iou(found_hw, mask_hw):.0f} %"
-        cells.append(Cell(title=title, caption=caption, full_view=full_view, part=part, colour=colours[place]))
-    return Scene(name=split.name(index), frame=frame, shape=(height, width), cells=tuple(cells))
+        title = f"{place + 1} · {winners[place].key[:8]}{' · knee' if place == knee else ''}"
+        caption = f"IoU here {100 * iou(found_hw, mask_hw):.0f} %"
+        cells.append(_cell(title, caption, found_hw, mask_hw, frame, colours[place]))
+    return Scene(
+        name=split.name(index),
+        frame=frame,
+        shape=(height, width),
+        full_view=_png(Image.fromarray(_stretched(image_hw))),
+        # By its own range, or a dim target would stay invisible beside a bright roof.
+        part=_png(Image.fromarray(frame.enlarged(_stretched(frame.cut(image_hw))))),
+        cells=tuple(cells),
+    )
+
+
+def _cell(title: str, caption: str, found_hw: Array, mask_hw: Array, frame: Frame, colour: str = "") -> Cell:
+    areas = _areas(frame.enlarged(frame.cut(found_hw)), frame.enlarged(frame.cut(mask_hw)))
+    outlines = _drawing(areas[0].shape, [a & ~ndimage.binary_erosion(a, iterations=2) for a in areas])
+    boxes = _drawing(mask_hw.shape, _boxes(found_hw, mask_hw))
+    return Cell(title=title, caption=caption, boxes=boxes, outlines=outlines, colour=colour)
 
 
 def _stretched(image_hw: Array) -> Array:
@@ -176,27 +240,38 @@ def _stretched(image_hw: Array) -> Array:
     return stretched_hw.astype(np.uint8)
 
 
-def _judged(part_hw: Array, found_hw: Array, mask_hw: Array, frame: Frame) -> tuple[str, str]:
-    """A prediction against the truth: the full view on black, and outlined on the framed part of the image."""
-    full_view = _painted(np.zeros(mask_hw.shape, np.uint8), _areas(found_hw, mask_hw))
-    areas = _areas(frame.enlarged(frame.cut(found_hw)), frame.enlarged(frame.cut(mask_hw)))
-    outlines = [(area & ~ndimage.binary_erosion(area, iterations=2), colour) for area, colour in areas]
-    return _png(full_view), _png(_painted(part_hw, outlines))
+def _areas(found_hw: Array, mask_hw: Array) -> list[Array]:
+    """Pixels that are found, missed, and false, in the order of the palette."""
+    return [found_hw & mask_hw, ~found_hw & mask_hw, found_hw & ~mask_hw]
 
 
-def _areas(found_hw: Array, mask_hw: Array) -> list[tuple[Array, str]]:
-    return [(found_hw & mask_hw, look.HIT), (~found_hw & mask_hw, look.MISS), (found_hw & ~mask_hw, look.FALSE_ALARM)]
+def _boxes(found_hw: Array, mask_hw: Array) -> list[Array]:
+    """Boxes around objects that are found, at least in part, around those that are missed, and around false ones."""
+    hit_hw, missed_hw, _ = areas = _areas(found_hw, mask_hw)
+    boxes = [np.zeros_like(area) for area in areas]
+    labels, _ = ndimage.label(found_hw | mask_hw, structure=np.ones((3, 3)))
+    for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
+        inside = labels[rows, columns] == number
+        kind = 0 if hit_hw[rows, columns][inside].any() else 1 if missed_hw[rows, columns][inside].any() else 2
+        outer, inner = np.zeros_like(hit_hw), np.zeros_like(hit_hw)
+        for area, margin in ((outer, _GAP + _LINE), (inner, _GAP)):
+            top, left = max(rows.start - margin, 0), max(columns.start - margin, 0)
+            area[top : rows.stop + margin, left : columns.stop + margin] = True
+        boxes[kind] |= outer & ~inner
+    return boxes
 
 
-def _painted(base_hw: Array, areas: Sequence[tuple[Array, str]]) -> Array:
-    """Coloured areas on grey; uint8 [H, W, 3]."""
-    rgb_hwc = base_hw[..., None].repeat(3, axis=2)
-    for area, colour in areas:
-        rgb_hwc[area] = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    return rgb_hwc
+def _drawing(shape: tuple[int, ...], areas: Sequence[Array]) -> str:
+    """Areas in the colours of the palette, the last on top, on what is seen through."""
+    colour_hw = np.zeros(shape, np.uint8)
+    for number, area_hw in enumerate(areas, 1):
+        colour_hw[area_hw] = number
+    drawing = Image.fromarray(colour_hw, "P")
+    drawing.putpalette([0, 0, 0, *(int(colour[i : i + 2], 16) for colour in _PALETTE for i in (1, 3, 5))])
+    return _png(drawing, transparency=0)
 
 
-def _png(values: Array) -> str:
+def _png(picture: Image.Image, **more: int) -> str:
     buffer = io.BytesIO()
-    Image.fromarray(values).save(buffer, "PNG", optimize=True)
+    picture.save(buffer, "PNG", optimize=True, **more)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -119,11 +119,13 @@ td.text, th.text { text-align: left; padding-left: 6px; }
 td small { color: var(--muted); }
 div.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 40ch; }
 code { font: 12.5px/1.4 "DejaVu Sans Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
-.sortable th { cursor: pointer; }
+.sortable th { cursor: pointer; position: sticky; top: 0; background: #fff; box-shadow: 0 2px #cfd6dd; }
+.sortable th[data-order="up"]::after { content: " ▲"; } .sortable th[data-order="down"]::after { content: " ▼"; }
 .sortable .scroll { max-height: 460px; overflow-y: auto; }
 .sortable tr.chosen td { background: #fdf0e6; }
 .sortable pre { font: 12.5px/1.5 "DejaVu Sans Mono", Menlo, Consolas, monospace;
   white-space: pre-wrap; overflow-wrap: anywhere; margin: 8px 0 0; }
+.sortable pre code { display: block; user-select: all; }
 .sortable input { font: inherit; padding: 3px 8px; width: 100%; max-width: 260px;
   border: 1px solid #cfd6dd; border-radius: 6px; }
 .chip { display: inline-block; width: 11px; height: 11px; border-radius: 50%; margin-right: 7px; }
@@ -131,9 +133,16 @@ details summary { cursor: pointer; color: var(--muted); font-size: 14px; margin-
 .scene { display: flex; gap: 10px; margin: 14px 0 4px; flex-wrap: wrap; }
 .cell { flex: 1 1 140px; max-width: 168px; font-size: 12.5px; color: var(--muted); }
 .cell b { color: var(--ink); font-weight: 600; }
-.view { position: relative; background: #000; margin: 4px 0; line-height: 0; }
+.view { position: relative; background: #000 center / 100% 100%; margin: 4px 0; line-height: 0; }
+.whole { background-image: var(--whole); } .part { background-image: var(--part); }
 .view img { width: 100%; display: block; }
 .view i { position: absolute; border: 1.5px solid var(--accent); }
-@media (max-width: 760px) { dl { grid-template-columns: max-content 1fr; } section { padding: 14px; } }
+@media (max-width: 760px) {
+  main { padding: 16px 10px 40px; } header h1 { font-size: 22px; } header p { margin-bottom: 12px; }
+  section { padding: 14px; } dl { grid-template-columns: minmax(90px, max-content) 1fr; }
+  .cards { grid-template-columns: repeat(3, 1fr); gap: 6px; } .card { padding: 7px 9px; }
+  .card b { font-size: 16px; } .card span { font-size: 11.5px; line-height: 1.3; display: block; }
+  nav { display: flex; overflow-x: auto; white-space: nowrap; }
+}
 @media print { body { background: #fff; } section { break-inside: avoid; } }
 """

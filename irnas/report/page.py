@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from irnas.record.run import Run
 from irnas.report import (
     curve,
+    detection_curve,
     figure,
     frame,
     image,
@@ -67,6 +68,7 @@ def _parts_of_search(run: Run, references: Sequence[Reference], absent: str, *, 
         ("trials", "All trials", trials.section(run)),
         ("progress", "Progress of the search", _progress(run)),
         ("axes", "What mattered", _axes(run)),
+        ("run", "The run", table.facts(run)),
         ("failures", "Trials that did not count", table.failures(run)),
         ("reading", "How to read this", _reading(run)),
     ]
@@ -83,6 +85,7 @@ def _parts_of_training(run: Run, references: Sequence[Reference], absent: str, *
         ("curves", "Learning curves", script.figure(curves, "learning") if curves else _NOTHING),
         ("front", "Accuracy against cost", _fronts(run, references, absent) if len(run.done) > 1 else _NOTHING),
         ("detections", "What they see", markup.join([seen, _detections(run)]) if images else _NOTHING),
+        ("run", "The run", table.facts(run)),
         ("failures", "Retries and failures", table.failures(run)),
         ("reading", "How to read this", training.reading(run)),
     ]
@@ -95,11 +98,10 @@ def _head(run: Run, title: str) -> Markup:
     if run.settings.is_training:
         what = f"Training in full, run {run.name}, begun {began}"
     return fill(
-        "<header><h1>{title}</h1><p>{what}</p>{cards}</header>\n<section><h2>The run</h2>{facts}</section>",
+        "<header><h1>{title}</h1><p>{what}</p>{cards}</header>",
         title=title,
         what=what,
         cards=table.cards(run),
-        facts=table.facts(run),
     )
 
 
@@ -111,13 +113,13 @@ def _fronts(run: Run, references: Sequence[Reference], absent: str) -> Markup:
     if not run.done:
         return Markup("<p>No trial was trained to the end.</p>")
     about = "Numbers run from the cheapest to the dearest network and mean the same network all over this page."
-    parts = [fill("<p>{about}</p>", about=about)]
+    parts: list[Markup] = []
     for number, pair in enumerate(figure.pairs(run)):
         x, y = pair
         parts.append(fill("<h3>{y} against {x}</h3>", y=unit.label(y.name), x=unit.label(x.name)))
         parts.append(script.figure(figure.front(run, pair, references), f"front-{number}"))
         parts.append(_beyond(run, references, pair))
-    return markup.join([*parts, _note(_overlay(run, references, absent))])
+    return markup.join([*parts, _note(about), _note(_overlay(run, references, absent))])
 
 
 def _beyond(run: Run, references: Sequence[Reference], pair: figure.Pair) -> Markup:
@@ -157,17 +159,28 @@ def _overlay(run: Run, references: Sequence[Reference], absent: str) -> str:
 
 
 def _detections(run: Run) -> Markup:
-    scenes, absent = image.detections(run)
-    if not scenes:
-        return fill("<p>{why}</p>", why=absent or "The validation split holds no image with a target.")
+    seen = image.detections(run)
+    if not seen.scenes:
+        return fill("<p>{why}</p>", why=seen.absent or "The validation split holds no image with a target.")
     words = ((look.HIT, "found"), (look.MISS, "missed"), (look.FALSE_ALARM, "false alarm"))
     legend = [fill("{chip}{word}", chip=table.chip(colour, is_round=False), word=word) for colour, word in words]
     about = (
-        "Validation images with a target, evenly over the split and not picked by hand. Below each, the framed part "
-        "enlarged. Contrast is stretched, in the enlarged part by its own range."
+        "Validation images with a target, evenly over the split and not picked by hand. Boxes are around objects, and "
+        "below each image the framed part is enlarged, with the outlines of pixels. Contrast is stretched, in the "
+        "enlarged part by its own range."
     )
     head = fill("<p>{about}</p><p>{legend}</p>", about=about, legend=markup.join(legend, " &nbsp; "))
-    return markup.join([head, *map(_scene, scenes)])
+    return markup.join([head, *map(_scene, seen.scenes), _curves(run, seen)])
+
+
+def _curves(run: Run, seen: image.Detections) -> Markup:
+    num = f"all {seen.num_images}" if seen.num_judged == seen.num_images else f"{seen.num_judged} of {seen.num_images}"
+    note = (
+        f"Over {num} validation images, by the run's preset, thresholds from 0.001 to 0.999; the large mark is 0.5. "
+        "Where there is no false pixel, there is no mark."
+    )
+    drawing = script.figure(detection_curve.detection_curves(run, seen.curves), "detection-curves")
+    return markup.join([Markup("<h3>Pd against Fa</h3>"), drawing, _note(note)])
 
 
 def _scene(scene: image.Scene) -> Markup:
@@ -180,18 +193,24 @@ def _scene(scene: image.Scene) -> Markup:
     cells = (
         fill(
             '<div class="cell">{chip}<b>{title}</b>'
-            '<div class="view"><img alt="" src="{full}"><i style="{box}"></i></div>'
-            '<div class="view"><img alt="" src="{part}"></div>{caption}</div>',
+            '<div class="view whole"><img alt="" src="{boxes}"><i style="{box}"></i></div>'
+            '<div class="view part"><img alt="" src="{outlines}"></div>{caption}</div>',
             chip=table.chip(cell.colour) if cell.colour else _NOTHING,
             title=cell.title,
-            full=cell.full_view,
+            boxes=cell.boxes,
             box=box,
-            part=cell.part,
+            outlines=cell.outlines,
             caption=cell.caption,
         )
         for cell in scene.cells
     )
-    return fill('<h3>{name}</h3><div class="scene">{cells}</div>', name=scene.name, cells=markup.join(cells))
+    return fill(
+        '<h3>{name}</h3><div class="scene" style="--whole:url({whole});--part:url({part})">{cells}</div>',
+        name=scene.name,
+        whole=scene.full_view,
+        part=scene.part,
+        cells=markup.join(cells),
+    )
 
 
 def _progress(run: Run) -> Markup:

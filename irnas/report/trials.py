@@ -29,26 +29,40 @@ for (const box of document.querySelectorAll("div.sortable")) {
   const filter = box.querySelector("input"), commands = box.querySelector("pre");
   const valueOf = (row, i) => row.cells[i].firstElementChild?.dataset?.value ?? row.cells[i].textContent;
   const compare = (x, y) => Number.isNaN(x - y) ? x.localeCompare(y) : x - y;
-  Array.from(head.cells).forEach((cell, i) => cell.addEventListener("click", () => {
-    const isDown = cell.dataset.order === "up";
-    cell.dataset.order = isDown ? "down" : "up";
-    rows.sort((a, b) => (isDown ? -1 : 1) * compare(valueOf(a, i), valueOf(b, i)));
+  const sortBy = (cell, i) => {
+    const order = cell.dataset.order === "up" ? "down" : "up", sign = order === "up" ? 1 : -1;
+    for (const other of head.cells) delete other.dataset.order;
+    cell.dataset.order = order;
+    rows.sort((a, b) => {
+      const x = valueOf(a, i), y = valueOf(b, i);
+      return x && y ? sign * compare(x, y) : !x - !y;
+    });
     body.append(...rows);
-  }));
+  };
+  const showCommands = key => commands.replaceChildren(
+    ...box.dataset.commands.replaceAll("{key}", key).split("\\n").map(line => {
+      const code = document.createElement("code");
+      code.textContent = line;
+      return code;
+    })
+  );
+  Array.from(head.cells).forEach((cell, i) => cell.addEventListener("click", () => sortBy(cell, i)));
   filter.addEventListener("input", () => rows.forEach(row => {
     row.hidden = !row.textContent.toLowerCase().includes(filter.value.toLowerCase());
   }));
   rows.forEach(row => row.addEventListener("click", () => {
     rows.forEach(other => other.classList.toggle("chosen", other === row));
-    commands.textContent = box.dataset.commands.replaceAll("{key}", row.querySelector("code").textContent);
+    showCommands(row.querySelector("code").textContent);
   }));
   window.openRow = text => {
     const row = rows.find(each => text.includes(each.querySelector("code").textContent));
+    const key = text.match(/\\b[0-9a-f]{12}\\b/)?.[0];
     if (row) { row.hidden = false; row.click(); row.scrollIntoView({ block: "center" }); }
+    else if (key) { showCommands(key); commands.scrollIntoView({ block: "center" }); }
   };
 }
 """
-"""Defines ``openRow``, too: it shows the row of the network whose key is in a text."""
+"""Defines ``openRow``, too: it shows the row of the network that a text names, or its commands where it has no row."""
 
 
 def section(run: Run) -> Markup:
@@ -62,7 +76,7 @@ def section(run: Run) -> Markup:
     front = {result.trial for result in run.front.results}
     rows = [_row(run, result, names, is_on_front=result.trial in front) for result in listed]
     commands = "\n".join((*_COMMANDS, _WEIGHTS)).replace("{run}", shlex.quote(run.uri))
-    about = "A click on a heading sorts. A row, or its point in a figure, gives the commands about that network."
+    about = "A click on a heading sorts. A row, or its point in a figure, gives commands; a click on one selects it."
     if len(listed) < len(run.outcomes):
         about += f" {len(listed)} of {len(run.outcomes)} trials are listed; results.parquet has all of them."
     return fill(

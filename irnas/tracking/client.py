@@ -6,6 +6,7 @@ another process all end in the same state, and nothing of MLflow's is needed to 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -82,6 +83,16 @@ def set_environment(timeout_s: int = HASTE_S) -> None:
     for name, value in {**_ENVIRONMENT, "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout_s)}.items():
         if os.environ.get(name) in (None, _set_here.get(name)):
             os.environ[name] = _set_here[name] = value
+
+
+def load_mlflow() -> None:
+    """Import MLflow in this thread, before a mirror's thread does.
+
+    Ray Tune imports it, too: two threads that do so at once get one half of it each, and an error. One that cannot be
+    imported is the mirror's to tell.
+    """
+    with contextlib.suppress(Exception):
+        import mlflow.tracking  # noqa: F401
 
 
 class Mirror:

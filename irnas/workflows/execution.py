@@ -178,6 +178,7 @@ def mirrored(uri: str, warn: Callable[[str], None]) -> Iterator[None]:
         )
         yield
         return
+    client.load_mlflow()
     stop = threading.Event()
     follow = functools.partial(client.follow, uri, stop, warn=warn)
     thread = threading.Thread(target=follow, name="irnas-mlflow", daemon=True)

@@ -26,7 +26,7 @@ from irnas.core.objective import parse
 from irnas.core.result import Status
 from irnas.record.events import Closed, Resumed, Retried
 from irnas.record.run import Run
-from irnas.report import image, look, page, published, unit
+from irnas.report import image, page, published, unit
 from irnas.report.network import choice, choices, differing, grouped, phrases
 
 BAD = '<script>alert("1")</script><img src=x onerror=alert(2)>'
@@ -157,13 +157,43 @@ def test_detections_show_images_with_targets_only(run: Run) -> None:
     split = Scenes()
     scenes = image.scenes(split, {0: shifted(split)}, run)
     assert [s.name[:7] for s in scenes] == ["scene 1", "scene 2"]
-    assert [c.title for c in scenes[0].cells] == ["image", "truth", f"1 · {run.winners[0].key[:8]}"]
+    knee = " · knee" if image.knee_of(run) == 0 else ""
+    assert [c.title for c in scenes[0].cells] == ["image", "truth", f"1 · {run.winners[0].key[:8]}{knee}"]
     # 12 pixels, moved by one column of 3: 9 found, 3 missed, 3 false.
     assert scenes[0].cells[2].caption == "IoU here 60 %"
-    seen = pixels(scenes[0].cells[2].full_view)
-    for colour, num in ((look.HIT, 9), (look.MISS, 3), (look.FALSE_ALARM, 3)):
-        assert (seen == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(-1).sum() == num
-    assert pixels(scenes[0].cells[0].full_view).shape == (48, 64)
+    # Around the object, at a distance of two pixels and two wide: 11 x 13 without 7 x 9.
+    assert np.bincount(pixels(scenes[0].cells[2].boxes).ravel(), minlength=4)[1:].tolist() == [143 - 63, 0, 0]
+    kinds = np.unique(pixels(scenes[0].cells[2].outlines))
+    assert kinds.tolist() == [0, 1, 2, 3]
+    assert not pixels(scenes[0].cells[0].boxes).any() and pixels(scenes[0].full_view).shape == (48, 64)
+
+
+def test_boxes_tell_what_is_found_missed_and_false() -> None:
+    truth, found = np.zeros((40, 60), bool), np.zeros((40, 60), bool)
+    truth[10:12, 10:12] = truth[10:12, 30:32] = found[11:13, 11:13] = found[30:32, 50:52] = True
+    hit, missed, false = image._boxes(found, truth)
+    assert [tuple(int(axis.min()) for axis in np.nonzero(box)) for box in (hit, missed, false)] == [
+        (6, 6),
+        (6, 26),
+        (26, 46),
+    ]
+    assert not (hit | missed | false)[10:13, 10:13].any()
+    edge = np.zeros((40, 60), bool)
+    edge[0, 0] = True
+    assert sum(int(box.sum()) for box in image._boxes(edge, edge)) == 5 * 5 - 3 * 3
+
+
+def test_detections_are_counted_at_several_thresholds(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    split = Scenes()
+    monkeypatch.setattr(image, "_open", lambda _: (split, {0: shifted(split)}))
+    seen = image.detections(run)
+    curve = seen.curves[0]
+    assert seen.num_judged == seen.num_images == 3 and not seen.absent
+    assert curve.pd[curve.threshold == 0.5] == 1 and curve.pd[curve.threshold == 0.95] == 0
+    html = page.html(run, [])
+    assert 'id="detection-curves"' in html and "Over all 3 validation images" in html
+    monkeypatch.setattr(image, "MAX_JUDGED", 2)
+    assert "Over 2 of 3 validation images" in page.html(run, [])
 
 
 def test_the_frame_holds_the_largest_target_and_stays_inside() -> None:
@@ -185,6 +215,7 @@ def test_iou_of_nothing_is_perfect() -> None:
 def test_chosen_winners_span_the_front() -> None:
     winners: Any = list(range(9))
     assert image.chosen(winners) == [0, 3, 5, 8]
+    assert [image.chosen(winners, knee) for knee in (1, 5, 7)] == [[0, 1, 5, 8], [0, 3, 5, 8], [0, 3, 7, 8]]
     assert image.chosen(winners[:1]) == [0]
 
 

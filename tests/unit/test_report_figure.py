@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.runs import PUBLISHED_YAML, price, space_folder, write_run
+from support.runs import PUBLISHED_YAML, Writer, price, space_folder, write_run
 
 from irnas.core.objective import OBJECTIVES
 from irnas.record.run import Run
@@ -37,6 +37,27 @@ def uri(tmp_path: Path) -> str:
 @pytest.fixture
 def run(uri: str) -> Run:
     return Run.read(uri)
+
+
+# Seeds
+
+
+def test_a_network_of_several_seeds_has_an_error_bar_that_fits(tmp_path: Path) -> None:
+    def train_again(writer: Writer) -> None:
+        best = max(Run.read(writer.uri).done, key=lambda r: r.values["miou"])
+        for seed in (1, 2):
+            writer.repeat(best.trial, best.genotype, seed)
+
+    run = Run.read(write_run(tmp_path / "one", space_folder(tmp_path), then=train_again))
+    (key,) = run.replicates
+    deviation = 100 * run.replicates[key]["miou"].deviation
+    drawing = figure.front(run, figure.pairs(run)[0], [])
+    (points,) = (trace for trace in drawing.data if trace.error_y.array is not None)
+    bars = {text[3:15]: bar for text, bar in zip(points.hovertext, points.error_y.array, strict=True)}
+    assert bars.pop(key) == pytest.approx(deviation) and deviation > 0 and not any(bars.values())
+    top = 100 * next(r for r in run.done if r.key == key).values["miou"] + deviation
+    assert drawing.layout.yaxis.range[1] > top
+    assert not any(trace.error_x.array is not None for trace in drawing.data)
 
 
 # Importance of axes

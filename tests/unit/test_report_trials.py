@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import html
 import re
 from pathlib import Path
 
 import pytest
+from plotly.offline import get_plotlyjs
 from support.runs import space_folder, write_run
 
 from irnas.record.run import Run
@@ -46,3 +49,12 @@ def test_the_page_sorts_with_its_own_script(run: Run) -> None:
     text = page.html(run, [], images=False)
     assert '<section id="trials">' in text and 'querySelectorAll("div.sortable")' in text
     assert "<" not in trials.SCRIPT and trials.SCRIPT in script._LOADER
+
+
+def test_the_figures_come_before_the_facts_and_plotly_is_whole(run: Run) -> None:
+    text = page.html(run, [], images=False)
+    assert text.index('id="front-0"') < text.index('<section id="run">')
+    size, packed = re.findall(r'id="plotly" data-size="(\d+)">([^<]*)<', text)[0]
+    unpacked = base64.b85decode(packed.replace(",", "<"))[: int(size)]
+    assert gzip.decompress(unpacked).decode() == get_plotlyjs()
+    assert len(text) < 2_000_000

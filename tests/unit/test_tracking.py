@@ -26,6 +26,7 @@ from irnas.storage import lock
 from irnas.tracking import client as tracking
 from irnas.tracking import database
 from irnas.tracking.mlflow_errors import as_irnas_error
+from irnas.workflows import execution
 
 pytestmark = [
     # Of MLflow's own making, with the SQLAlchemy that it allows.
@@ -550,6 +551,15 @@ def test_following_goes_on_until_it_is_stopped_and_syncs_once_more(monkeypatch: 
         True,
         "MLflow: answers again, and holds all of the record",
     ]
+
+
+def test_mlflow_is_loaded_before_the_thread_that_follows(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(tracking, "load_mlflow", lambda: done.append("loaded"))
+    monkeypatch.setattr(tracking, "follow", lambda *_, **__: done.append("followed"))
+    with execution.mirrored(str(runs / "one"), lambda text: None):
+        pass
+    assert done == ["loaded", "followed"]
 
 
 def test_following_survives_a_run_that_is_not_there_yet(runs: Path) -> None:
