@@ -26,6 +26,8 @@ MAX_TRIALS, MAX_SEEDS, MAX_SIDE, MAX_THREADS = 10_000_000, 10_000, 65_536, 4096
 """Far above what any search does: beyond them is a slip of the keyboard."""
 LAST, BEST = "last", "best"
 """Which epoch's weights count."""
+FEW_REPORTS, MANY_REPORTS = 5, 20
+"""About how often a training is validated whose course nobody acts on, and one that is watched."""
 NODE = "node:"
 """Ahead of the label of a cluster's node, in the place of a profile's file."""
 
@@ -203,6 +205,12 @@ class SearchSettings:
     def is_training(self) -> bool:
         """Whether nothing is searched: the networks are given, and each is trained in full (``irnas train``)."""
         return self.strategy == LISTED
+
+    @property
+    def max_reports(self) -> int:
+        """About how often each training is validated: for small networks that costs half as much as an epoch."""
+        is_watched = self.is_multi_fidelity or self.is_training or self.keep == BEST
+        return MANY_REPORTS if is_watched else FEW_REPORTS
 
     @property
     def validation(self) -> str:

@@ -66,6 +66,7 @@ def make_assignment(run: Run, place: Place, proposal: Proposal, replicate: int =
         epochs_of_heirs=settings.epochs_of_heirs if parent else 0,
         epochs_before=before,
         threads=settings.threads,
+        max_reports=settings.max_reports,
         ends_collapsed=settings.is_training,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from irnas.core.heritage import Heritage, Parent
 from irnas.core.recipe import Budget, Recipe
 from irnas.core.result import Result, Status
-from irnas.core.settings import LAST
+from irnas.core.settings import LAST, MANY_REPORTS
 from irnas.core.space import Genotype
 from irnas.training.checkpoint import checkpoint_uri
 
@@ -50,6 +50,8 @@ class Assignment:
     """Epochs that it trains instead of the budget's where it has its weights from a parent; above 0 with a parent."""
     epochs_before: int = 0
     """That it has been trained before, and has a result of: what it reports counts on from there."""
+    max_reports: int = MANY_REPORTS
+    """See ``SearchSettings.max_reports``."""
     threads: int = 1
     """See ``SearchSettings.threads``."""
     ends_collapsed: bool = False

@@ -26,10 +26,7 @@ from irnas.training.gpus import choose_device
 from irnas.training.kept import BLANK, KeptWeights
 from irnas.training.prediction import validate
 
-__all__ = ["BLANK", "MAX_REPORTS", "Assignment", "Report", "evaluate"]
-
-MAX_REPORTS = 20
-"""About how often a trial is validated: often enough for a curve, seldom enough not to cost more than training."""
+__all__ = ["BLANK", "Assignment", "Report", "evaluate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +112,7 @@ def _train(
     model, assignment, heritage, note = make_first_state(assignment)
     budget, rules, before = assignment.budget, PRESETS[assignment.preset], assignment.epochs_before
     kept = KeptWeights(assignment, data.dataset)
-    fused, every = None, max(1, budget.epochs // MAX_REPORTS)
+    fused, every = None, max(1, budget.epochs // assignment.max_reports)
     for epoch in fit(
         model,
         data.fit_split,

@@ -18,7 +18,6 @@ from irnas.search import pricing
 from irnas.training.fit import pace
 from irnas.training.prediction import predictions, windows
 from irnas.training.space_check import require_buildable
-from irnas.training.trial import MAX_REPORTS
 
 DRAWN = 100
 """Networks that stand for the space."""
@@ -104,4 +103,4 @@ def _training(model: torch.nn.Module, settings: SearchSettings, fit: Split, val:
         look = (time.process_time() - started) / len(images) * len(val)
     finally:
         torch.set_num_threads(before)
-    return settings.budget.epochs * epoch + min(settings.budget.epochs, MAX_REPORTS) * look
+    return settings.budget.epochs * epoch + min(settings.budget.epochs, settings.max_reports) * look

@@ -34,6 +34,21 @@ def test_a_record_gives_the_settings_back(settings: SearchSettings) -> None:
     assert SearchSettings.from_document(json.loads(json.dumps(settings.document()))) == settings
 
 
+@pytest.mark.parametrize(
+    ("changes", "number"),
+    [
+        ({}, 5),
+        ({"strategy": "nsga2"}, 5),
+        ({"keep": "best"}, 20),
+        ({"strategy": "freeze-thaw"}, 20),
+        ({"strategy": "lamarckian"}, 20),
+        ({"strategy": "listed"}, 20),
+    ],
+)
+def test_a_training_whose_course_nobody_acts_on_is_validated_seldom(changes: dict[str, Any], number: int) -> None:
+    assert SearchSettings(space="tiny", **changes).max_reports == number
+
+
 def test_a_record_of_version_0_1_opens() -> None:
     document = EVERYTHING.document()
     for new, old in {"strategy": "sampler", "grace_period": "grace", "budget_limit": "spend"}.items():

@@ -52,6 +52,11 @@ def test_a_trial_reports_each_epoch_and_ends_in_a_result(tmp_path: Path) -> None
     assert result.values["ops"] == assignment(tmp_path).costs["ops"] and 0 <= result.values["miou"] <= 1
 
 
+def test_a_trial_is_validated_as_often_as_it_is_asked_to_be_and_at_its_end(tmp_path: Path) -> None:
+    wanted = assignment(tmp_path, budget=Budget(epochs=5, batch=8, crop=16), max_reports=2)
+    assert [o.epoch for o in evaluate(wanted) if isinstance(o, Report)] == [2, 4, 5]
+
+
 def test_equal_assignments_give_equal_values(tmp_path: Path) -> None:
     first, second = (last_of(assignment(tmp_path / name)) for name in "ab")
     assert first.values == second.values
