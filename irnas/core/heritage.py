@@ -9,6 +9,9 @@ from irnas.core.errors import SettingsError
 OFF, NEAREST, ZOO = "off", "nearest", "zoo"
 INHERIT = (OFF, NEAREST, ZOO)
 """Where a search looks for a parent: nowhere, among its own trials, in the zoo."""
+LEAST_SHARE = 0.5
+"""Of its numbers that a network must have from its parent to be trained for a heir's few epochs; where less fits, it
+starts with that and trains in full."""
 NOT_TRAINED_ON = "could not be trained on"
 """Begins the note of a result that stayed as it was because a further training of its network failed."""
 

@@ -11,15 +11,12 @@ from torch import nn
 from irnas import models
 from irnas.core import zoo
 from irnas.core.errors import DataError, FormatError, SettingsError, TrainingError
-from irnas.core.heritage import Heritage
+from irnas.core.heritage import LEAST_SHARE, Heritage
+from irnas.core.space import Genotype
 from irnas.nn.inheritance import inherit
 from irnas.training.assignment import Assignment
 from irnas.training.weights import read_weights, weights_uri
 from irnas.training.weights_info import SUFFIX
-
-LEAST_SHARE = 0.5
-"""Of its numbers that a network must have from its parent to be trained for a heir's few epochs; where less fits, it
-starts with that and trains in full."""
 
 
 class FirstState(NamedTuple):
@@ -63,6 +60,15 @@ def make_first_state(assignment: Assignment) -> FirstState:
     epochs = parent.epochs + assignment.budget.epochs
     heritage = Heritage(parent=parent.key, source=parent.source, share=share, epochs=epochs)
     return FirstState(network, assignment, heritage, "")
+
+
+def inherited_share(child: Genotype, parent: Genotype) -> float:
+    """The share, 0..1, of its numbers that a network would have from its parent: what ``make_first_state`` will find.
+
+    Random numbers are drawn, and torch's generator is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return inherit(models.build(child), models.build(parent))
 
 
 def _uri(assignment: Assignment) -> str:

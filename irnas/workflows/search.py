@@ -23,6 +23,7 @@ from irnas.search.stage import Stage
 from irnas.search.strategy import Price, SearchProblem, Strategy
 from irnas.search.strategy.catalogue import make_strategy
 from irnas.training.crop_check import require_fitting_crop, require_images_for_crops
+from irnas.training.first_state import inherited_share
 from irnas.training.space_check import require_buildable
 from irnas.workflows.execution import Listener, Outcome, keep_own_code, opening, place_of, work_through
 from irnas.workflows.executor import Executor
@@ -167,6 +168,7 @@ def _strategy(work: _Work, listener: Listener) -> Strategy:
         pool_size=pool_size,
         total_budget=settings.total_budget,
         epochs_of_heirs=settings.epochs_of_heirs,
+        share=inherited_share,
     )
     return make_strategy(settings.strategy, problem)
 

@@ -107,7 +107,7 @@ def search(arguments: argparse.Namespace, data: Path, strategy: str, seed: int) 
             f"--seed={seed}",
             f"--run={uri}",
         ]
-        words = [f"--resume={uri}"] if Ledger(str(uri)).exists() else new
+        words = [f"--resume={uri}", f"--trials={arguments.trials}"] if Ledger(str(uri)).exists() else new
         irnas(log, "search", "--executor=loop", *words)
     judge(uri, log)
 
@@ -229,7 +229,7 @@ def print_table(arguments: argparse.Namespace) -> None:
             print(f"| `{strategy}` {seed} | {s.epochs} | {s.networks} | {s.seconds:.0f} | {cells(shares)} |")
     for strategy, of_seeds in scores.items():
         rows = [(s.best, s.validated, s.delivered, s.finalists, s.again) for s in of_seeds.values()]
-        means = [None if None in column else statistics.fmean(column) for column in zip(*rows, strict=True)]  # type: ignore[type-var] # no None is left
+        means = [None if None in column else statistics.fmean(column) for column in zip(*rows, strict=True)]
         print(f"| `{strategy}`, mean of {len(rows)} | | | | {cells(means)} |")
     print()
     if "nsga2" in scores:

@@ -33,6 +33,7 @@ from irnas.search import parents, wire
 from irnas.search.assign import Place
 from irnas.search.session import Session
 from irnas.search.strategy import Decision, History
+from irnas.training.first_state import inherited_share
 from irnas.training.trial import Assignment, Report, evaluate
 from irnas.training.weights import read_weights, weights_uri
 from irnas.workflows import execution
@@ -93,6 +94,10 @@ def test_what_has_little_of_its_parent_is_trained_in_full(family: Path) -> None:
     _, result = train(heir(family, genotype=OTHER))
     assert result.heritage and 0 < result.heritage.share < 0.5
     assert result.epochs == EPOCHS and result.line_epochs == 2 * EPOCHS
+    # A search knows it beforehand, and its budget with it; random numbers of others stay what they were.
+    before = torch.get_rng_state()
+    assert inherited_share(OTHER, SMALL) == result.heritage.share and inherited_share(WIDER, SMALL) == 1.0
+    assert torch.equal(before, torch.get_rng_state())
 
 
 def test_a_network_that_is_trained_on_counts_on(family: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import replace
 
@@ -10,13 +11,14 @@ from support.tables import made_table
 
 from irnas.core import catalog
 from irnas.core.errors import SettingsError
-from irnas.core.heritage import NOT_TRAINED_ON, Heritage
+from irnas.core.heritage import LEAST_SHARE, NOT_TRAINED_ON, Heritage
 from irnas.core.objective import parse
 from irnas.core.proposal import Proposal
 from irnas.core.result import Result, Status
 from irnas.core.settings import SearchSettings, TotalBudget
+from irnas.core.space import Genotype
 from irnas.core.union import unite
-from irnas.search.strategy import SearchProblem
+from irnas.search.strategy import History, Observation, SearchProblem
 from irnas.search.strategy.lamarckian import MAX_GOES, NUM_FIRST, Lamarckian
 from irnas.search.strategy.lineage import PRIOR_DEVIATION, PRIOR_GAIN, Lineage
 from irnas.search.strategy.variation import cross, mutate
@@ -30,9 +32,15 @@ def problem(epochs: float = 10_000) -> SearchProblem:
     return replace(ARENA.problem(0), num_trials=8, total_budget=TotalBudget(epochs=epochs))
 
 
-def train(strategy: Lamarckian, proposal: Proposal, before: Result | None = None, miou: float | None = None) -> Result:
+def train(
+    strategy: Lamarckian,
+    proposal: Proposal,
+    before: Result | None = None,
+    miou: float | None = None,
+    epochs: int | None = None,
+) -> Result:
     """Report and end a training, as a session would."""
-    epochs = (3 if proposal.parent or before else EPOCHS) + (before.epochs if before else 0)
+    epochs = (epochs or (3 if proposal.parent or before else EPOCHS)) + (before.epochs if before else 0)
     values = dict(ARENA.visible_curve(proposal.key)[-1].values)
     values |= {} if miou is None else {"miou": miou}
     strategy.observe(proposal.trial, epochs, values, 1.0)
@@ -158,6 +166,52 @@ def test_nothing_is_begun_that_the_budget_cannot_end(epochs: int) -> None:
     while strategy.ask():
         asked += 1
     assert asked == epochs // EPOCHS
+
+
+def share(child: Genotype, parent: Genotype) -> float:
+    """One network in eight has enough from any parent."""
+    return 0.2 if int(child.key, 16) % 8 else 0.9
+
+
+def planned(proposal: Proposal, before: Result | None = None) -> int:
+    """Epochs for which a worker would train it."""
+    is_heir = before or (proposal.parent and share(proposal.genotype, proposal.genotype) > LEAST_SHARE)
+    return 3 if is_heir else EPOCHS
+
+
+@pytest.mark.parametrize("epochs", [6 * EPOCHS, 6 * EPOCHS + 7])
+def test_an_heir_that_inherits_too_little_is_paid_for_in_full(epochs: int) -> None:
+    strategy, spent, results = Lamarckian(replace(problem(epochs), share=share)), 0, dict[int, Result]()
+    in_full = 0
+    while proposal := strategy.ask():
+        before = results.get(proposal.trial)
+        length = planned(proposal, before)
+        in_full += length == EPOCHS and proposal.parent is not None
+        spent += length
+        results[proposal.trial] = train(strategy, proposal, before, epochs=length)
+    assert in_full and epochs - EPOCHS < spent <= epochs
+
+
+def test_heirs_at_work_owe_what_they_were_proposed_for_after_a_restart_too() -> None:
+    epochs, results, reports = 6 * EPOCHS, list[Result](), list[Observation]()
+    strategy = Lamarckian(replace(problem(epochs), share=share))
+    proposals = list(itertools.islice(iter(strategy.ask, None), 2))
+    for proposal in proposals:
+        results.append(train(strategy, proposal))
+        reports.append(Observation(proposal.trial, EPOCHS, results[-1].values, 1.0))
+    asked = list(iter(strategy.ask, None))
+    at_work = [each for each in asked if each.trial >= len(results)]
+    lengths = [planned(each) for each in at_work]
+    of_front = 3 * (len(asked) - len(at_work))
+    assert {3, EPOCHS} == set(lengths) and epochs - EPOCHS < 2 * EPOCHS + sum(lengths) + of_front <= epochs
+    restored = Lamarckian(replace(problem(epochs), share=share))
+    restored.restore(History(proposals=[*proposals, *at_work], results=results, reports=reports))
+    for each, length in zip(at_work, lengths, strict=True):
+        assert restored._owed(each.trial) == strategy._owed(each.trial) == length
+    # One whose parent's weights are gone goes on past the few epochs, and then owes a full training.
+    short = next(each for each, length in zip(at_work, lengths, strict=True) if length == 3)
+    restored.observe(short.trial, 4, {"miou": 0.1})
+    assert restored._owed(short.trial) == EPOCHS - 4
 
 
 def test_of_few_trainings_few_are_in_full() -> None:

@@ -21,6 +21,9 @@ from irnas.record.run import Run
 Price = Callable[[Genotype], Mapping[str, float]]
 """Computes the free objectives of a network, without training it."""
 
+Share = Callable[[Genotype, Genotype], float]
+"""Computes the share, 0..1, of a network's numbers that it would have from another one, its parent."""
+
 MAX_POOL = 2000
 """Networks that a strategy prices in advance and considers; a larger space is sampled."""
 
@@ -59,6 +62,8 @@ class SearchProblem:
     """All the training that the search may pay for."""
     epochs_of_heirs: int | None = None
     """Of a network that starts from another's weights; None for a third of ``epochs``."""
+    share: Share | None = None
+    """By which it is known beforehand who trains for so few; None where every heir does."""
 
 
 class Observation(NamedTuple):

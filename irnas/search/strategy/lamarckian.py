@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -28,29 +28,26 @@ from numpy.typing import NDArray
 from irnas.core.errors import SettingsError
 from irnas.core.proposal import Proposal
 from irnas.core.result import Result
-from irnas.core.space import Genotype
 from irnas.search.strategy import Decision, History, SearchProblem, Strategy
 from irnas.search.strategy.belief import Belief
+from irnas.search.strategy.children import Child, Children
 from irnas.search.strategy.expected_hypervolume import ExpectedHypervolumeImprovement
 from irnas.search.strategy.feature import features
 from irnas.search.strategy.lineage import Lineage
 from irnas.search.strategy.pool import Pool
 from irnas.search.strategy.surrogate import EpochTimeModel, GaussianProcess
-from irnas.search.strategy.variation import cross, mutate
 
 NAME = "lamarckian"
 NUM_FIRST, LEAST_FIRST, SHARE_OF_FIRST = 4, 2, 1 / 4
 """Networks that are trained in full, from random weights: as many, but no more than a share of the full trainings that
 are planned, and at least the second."""
-NUM_CHILDREN = 24
-"""Children that are compared before one is trained."""
 MAX_GOES = 8
 """Times that a network is trained on at most."""
 RANDOM_EVERY = 10
 POOL_SIZE = 64
 """Networks, drawn at random, that the first ones are chosen from."""
-_SHARE_OF_FRONT, _SHARE_OF_CROSSES = 0.8, 0.3
-_MAX_DRAWS = 10 * NUM_CHILDREN
+_EPOCHS = "epochs"
+"""What a proposal's memory calls the epochs that it was proposed for."""
 _MARGIN, _MIN_MARGIN = 0.1, 0.01
 """Of the range of what is trained: how far behind its worst value hypervolumes are measured from."""
 
@@ -60,14 +57,6 @@ Array = NDArray[np.float64]
 def build(name: str, problem: SearchProblem) -> Strategy:
     """Make the strategy; ``name`` is ``NAME``."""
     return Lamarckian(problem)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Child:
-    """A network that could be trained."""
-
-    genotype: Genotype
-    free: Mapping[str, float]
 
 
 class _Weighed(NamedTuple):
@@ -110,21 +99,23 @@ class Lamarckian:
         self._origins = {key: origin for key, (origin, _) in first.items() if key in self._pool}
         self._design = list(dict.fromkeys([*self._origins, *self._pool.sample_quantiles(num_first)]))
         self._lineage = Lineage(problem.space, uncertain[0], free, self._epochs_of_heirs)
+        self._children = Children(problem, self._lineage, self._epochs_of_heirs)
 
     def ask(self) -> Proposal | None:
         """See ``Strategy.ask``."""
-        key = next((key for key in self._design if key not in self._lineage.keys), None)
+        key = next((key for key in self._design if key not in self._lineage.genotypes), None)
         if key is not None and (not self._lineage.trained or self._can_pay(self._problem.epochs)):
-            candidate = self._pool[key]
-            return self._begin(
-                _Child(genotype=candidate.genotype, free=candidate.free), {}, self._origins.get(key, NAME)
-            )
+            candidate, epochs = self._pool[key], self._problem.epochs
+            child = Child(genotype=candidate.genotype, free=candidate.free, epochs=epochs)
+            return self._begin(child, {}, self._origins.get(key, NAME))
         rng = random.Random(f"{self._problem.seed}:{self._lineage.num_asked}")
         if not self._can_pay(self._epochs_of_heirs if self._lineage.trained else self._problem.epochs):
             return None
-        children = self._children(rng)
+        children = self._children.draw(rng)
         if not self._lineage.trained or self._lineage.num_asked % RANDOM_EVERY == RANDOM_EVERY - 1:
-            return self._begin(children[0], {}, NAME) if children else None
+            adopted = map(self._children.adopt, children)
+            payable = next((each for each in adopted if self._can_pay(each.epochs)), None)
+            return self._begin(payable, {}, NAME) if payable else None
         return self._best(children)
 
     def observe(self, trial: int, epoch: int, values: Mapping[str, float], seconds: float = 0.0) -> Decision:
@@ -140,24 +131,21 @@ class Lamarckian:
         """See ``Strategy.restore``."""
         self._lineage.restore(history)
 
-    def _begin(self, child: _Child, memory: Mapping[str, object], origin: str) -> Proposal | None:
-        """Propose a new network."""
-        parent = self._lineage.find_parent(child.genotype) if origin == NAME and not self._is_designed(child) else None
-        if not self._can_pay(self._epochs_of_heirs if parent else self._problem.epochs):
+    def _begin(self, child: Child, memory: Mapping[str, object], origin: str) -> Proposal | None:
+        """Propose a new network, if the budget pays for it."""
+        if not self._can_pay(child.epochs):
             return None
         proposal = Proposal(
             trial=max(self._lineage.proposals, default=-1) + 1,
             genotype=child.genotype,
             costs=child.free,
             origin=origin,
-            memory=memory,
-            parent=parent,
+            # What it owes is known after a restart, too.
+            memory={**memory, _EPOCHS: child.epochs},
+            parent=child.parent,
         )
         self._lineage.propose(proposal)
         return proposal
-
-    def _is_designed(self, child: _Child) -> bool:
-        return child.genotype.key in self._design
 
     def _can_pay(self, epochs: int) -> bool:
         """Whether the budget pays for so many epochs more, once all that is at work has ended."""
@@ -168,36 +156,18 @@ class Lamarckian:
         """Epochs that a pending trial still takes."""
         lineage = self._lineage
         earlier = lineage.trained.get(trial)
-        is_heir = earlier is not None or lineage.proposals[trial].parent is not None
-        end = (earlier.epochs if earlier else 0) + (self._epochs_of_heirs if is_heir else self._problem.epochs)
-        return max(end - lineage.tally.epochs_of(trial), 0)
+        before, reached = earlier.epochs if earlier else 0, lineage.tally.epochs_of(trial)
+        end = before + (self._epochs_of_heirs if earlier else self._planned(trial))
+        # One that goes on past its few epochs found its parent's weights gone, and is trained in full.
+        return max((end if reached <= end else before + self._problem.epochs) - reached, 0)
 
-    def _children(self, rng: random.Random) -> list[_Child]:
-        """Networks that were never proposed, within the limits: near trained ones, or drawn where there are none."""
-        trained, children = self._lineage.candidates(), dict[str, _Child]()
-        for _ in range(_MAX_DRAWS):
-            genotype = self._draw(trained, rng)
-            if genotype.key in self._lineage.keys or genotype.key in children:
-                continue
-            free = self._problem.price(genotype)
-            if all(free[name] <= most for name, most in self._problem.limits.items()):
-                children[genotype.key] = _Child(genotype=genotype, free=free)
-            if len(children) == NUM_CHILDREN:
-                break
-        return list(children.values())
+    def _planned(self, trial: int) -> int:
+        """Epochs of a trial's first training, as it was proposed."""
+        proposal = self._lineage.proposals[trial]
+        usual = self._problem.epochs if proposal.parent is None else self._epochs_of_heirs
+        return int(proposal.memory.get(_EPOCHS, usual))
 
-    def _draw(self, trained: list[int], rng: random.Random) -> Genotype:
-        if not trained:
-            return self._problem.space.sample(rng)
-        front = self._lineage.front
-        parent = rng.choice(front if rng.random() < _SHARE_OF_FRONT else trained)
-        genotype = self._lineage.trained[parent].genotype
-        if rng.random() < _SHARE_OF_CROSSES:
-            other = self._lineage.trained[rng.choice(trained)].genotype
-            return cross(self._problem.space, genotype, other, rng)
-        return mutate(self._problem.space, genotype, rng, rng.choice((1, 2)))
-
-    def _best(self, children: list[_Child]) -> Proposal | None:
+    def _best(self, children: list[Child]) -> Proposal | None:
         """The child or the network of the front that promises most for what it takes."""
         lineage = self._lineage
         again = [t for t in lineage.front if lineage.can_be_trained_on(t) and lineage.goes[t] < MAX_GOES]
@@ -209,23 +179,44 @@ class Lamarckian:
         seconds_m = self._epochs_of_heirs * self._seconds_per_epoch(weighed.cost_mk)
         budget = self._problem.total_budget
         counts_epochs = math.isfinite(budget.epochs) and math.isinf(budget.seconds)
-        best = int((expected_m / (np.ones_like(seconds_m) if counts_epochs else seconds_m)).argmax())
+        chosen = self._choose(expected_m / (np.ones_like(seconds_m) if counts_epochs else seconds_m), children)
+        if chosen is None:
+            return None
+        best, child = chosen
         covered = improvement.covered(weighed.cost_mk.min(axis=0))
         belief = Belief(
             mean=lineage.metric_value(float(weighed.mean_m[best])),
             standard_deviation=float(weighed.deviation_m[best]),
             expected_improvement=float(expected_m[best]) / covered if covered > 0 else 1.0,
-            seconds=float(seconds_m[best]),
+            seconds=float(seconds_m[best]) * (child.epochs / self._epochs_of_heirs if child else 1.0),
             options=len(expected_m),
         )
         memory = {"belief": belief.document()}
-        if best < len(children):
-            return self._begin(children[best], memory, NAME)
+        if child:
+            return self._begin(child, memory, NAME)
         trial = again[best - len(children)]
         lineage.train_on(trial)
         return replace(lineage.proposals[trial], memory=memory)
 
-    def _weigh(self, children: list[_Child], again: list[int]) -> _Weighed:
+    def _choose(self, rate_m: Array, children: list[Child]) -> tuple[int, Child | None] | None:
+        """The option of the highest rate that can be paid for, with its child; None where none can be.
+
+        Args:
+            rate_m: what each option brings for the few epochs of an heir; children come first.
+            children: of which one that inherits too little takes longer.
+        """
+        chosen, highest = None, -math.inf
+        for option in np.argsort(-rate_m, kind="stable").tolist():
+            if rate_m[option] <= highest:
+                break
+            child = self._children.adopt(children[option]) if option < len(children) else None
+            epochs = child.epochs if child else self._epochs_of_heirs
+            rate = float(rate_m[option]) * self._epochs_of_heirs / epochs
+            if rate > highest and self._can_pay(epochs):
+                chosen, highest = (option, child), rate
+        return chosen
+
+    def _weigh(self, children: list[Child], again: list[int]) -> _Weighed:
         """What children and networks of the front come to, by what is trained."""
         lineage, space = self._lineage, self._problem.space
         known = lineage.candidates()

@@ -51,8 +51,8 @@ class Lineage:
         self._features: dict[int, tuple[float, ...]] = {}
         self.goes: collections.Counter[int] = collections.Counter()
         """How often each was trained on."""
-        self.keys: set[str] = set()
-        """Of all networks that were proposed."""
+        self.genotypes: dict[str, Genotype] = {}
+        """All networks that were proposed, by key."""
         self.tally = TrainingTally()
         self._values: dict[tuple[int, int], float] = {}
         """Trial and epoch to what it had reached then."""
@@ -65,7 +65,7 @@ class Lineage:
     def propose(self, proposal: Proposal) -> None:
         """Note that a network is to be trained."""
         self.proposals[proposal.trial] = proposal
-        self.keys.add(proposal.key)
+        self.genotypes[proposal.key] = proposal.genotype
         self._features[proposal.trial] = features(self._space, proposal.genotype)
         self.pending.add(proposal.trial)
 
