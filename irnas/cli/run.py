@@ -25,7 +25,10 @@ def run(
         typer.Argument(metavar="MODEL", help="FILE.xnor, FILE.onnx, zoo:NAME, or FILE.safetensors: a file of weights."),
     ],
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Images, folders of them, folders of sequences.")
+        list[Path],
+        typer.Argument(
+            metavar="IMAGE...", help="Images, folders of them, folders of sequences; zoo:frames: three that come along."
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -80,8 +83,11 @@ def run(
       irnas run moving.onnx monday/cam1 tuesday/cam1 -o masks/
 
       irnas run model.xnor images/ --boxes
+
+      irnas run zoo:sirst-lit10-bn zoo:frames --boxes
     """
     from irnas.cli.console import progress_bars
+    from irnas.core import zoo
     from irnas.data.pictures import list_pictures
     from irnas.data.value_range import measure_files
     from irnas.runtime.boxes import find_boxes
@@ -91,7 +97,7 @@ def run(
         raise SettingsError("--output: got no folder for masks; must be given, or --boxes")
     choice = parse_choice(value_range)
     loaded = _load(model, kernels)
-    pictures = list_pictures(images)
+    pictures = list_pictures([zoo.find_images(path) for path in images])
     counts = measure_files([(picture.path, picture.page) for picture in pictures], choice, loaded.facts.counts)
     limit = loaded.facts.threshold if threshold is None else threshold
     if output is not None:

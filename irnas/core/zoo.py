@@ -1,7 +1,8 @@
 """The model zoo: trained networks that come with irnas, beside the space that each is a point of.
 
 A model is three files in ``search_spaces/SPACE/zoo``: ``NAME.safetensors`` (its weights), ``NAME.xnor`` where the
-engine runs it, and ``NAME.json``, its card: what it is, what it was trained on, and how it was tested.
+engine runs it, and ``NAME.json``, its card: what it is, what it was trained on, and how it was tested. Three synthetic
+images, ``zoo:frames``, come with them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from irnas.core.text import did_you_mean
 
 PREFIX = "zoo:"
 """Before a model's name, in the place of a file."""
+FRAMES = PREFIX + "frames"
+"""Images to try a model with, in the place of a folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +78,8 @@ def resolve(source: str, *suffixes: str) -> str:
         SettingsError: no such model, or none with such a file.
     """
     return str(find_model(source).find_file(*suffixes)) if source.startswith(PREFIX) else source
+
+
+def find_images(path: Path) -> Path:
+    """The folder of the zoo's images where ``path`` is ``zoo:frames``; any other path as it is."""
+    return catalog.find_folder("biisnet") / "zoo" / "frames" if str(path) == FRAMES else path

@@ -80,9 +80,9 @@ def test_it_runs_a_model_on_images(model: Path, tmp_path: Path) -> None:
 
 
 def test_it_runs_the_zoo_and_times_a_model(model: Path, tmp_path: Path) -> None:
-    Image.fromarray(np.full((16, 16), 9, np.uint8)).save(tmp_path / "one.png")
-    done = run(tmp_path, "run", "zoo:sirst-lit10-bn", "one.png", "-o", "masks")
+    done = run(tmp_path, "run", "zoo:sirst-lit10-bn", "zoo:frames", "--boxes")
     assert done.returncode == 0, done.stderr
+    assert {json.loads(line)["frame"] for line in done.stdout.splitlines()} == {0, 1, 2}, "targets in each frame"
     done = run(tmp_path, "bench", model, "--size", "16x16", "--seconds", "0", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["models"][0]["engine"] == "xnor"
