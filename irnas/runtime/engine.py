@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from irnas.core.errors import DataError, FormatError, SettingsError
+from irnas.runtime import foreign
 from irnas.runtime.format import HALF
 from irnas.runtime.library import Info, StepOfLibrary, load_library, raise_status
 from irnas.runtime.step import Step, step_of
@@ -84,7 +85,8 @@ def load(path: str | Path, *, kernels: str | None = None) -> Model:
         kernels: the kernel set to run; None for the one that the variable XNOR_KERNELS names, else the best.
 
     Raises:
-        FormatError: the file breaks a rule of FORMAT.md; the message names the rule.
+        FormatError: the file is another kind of file, which the message names, or breaks a rule of FORMAT.md; then it
+            names the rule.
         SettingsError: a kernel set that is unknown, or that this machine cannot run; the message lists those it can.
         ExportError: the library has not been built.
         OSError: there is no such file, or it cannot be read.
@@ -92,10 +94,14 @@ def load(path: str | Path, *, kernels: str | None = None) -> Model:
     path = Path(path)
     if path.exists() and not path.is_file():
         # A pipe would be waited for, and some devices never end.
-        raise FormatError(f"{path}: got no regular file; must be a .xnor file")
+        got = "a folder" if path.is_dir() else "no regular file"
+        raise FormatError(f"{path}: got {got}; must be a .xnor file")
+    content = path.read_bytes()
     try:
-        return Model(path.read_bytes(), kernels=kernels)
+        return Model(content, kernels=kernels)
     except FormatError as problem:
+        if what := foreign.name_content(content):
+            raise FormatError(f"{path}: got {what}; must be a .xnor file, as `irnas export` writes it") from None
         raise FormatError(f"{path}: {problem}") from None
 
 

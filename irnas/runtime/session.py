@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from irnas.core.errors import DataError, ExportError, FormatError, SettingsError
+from irnas.runtime import foreign
 from irnas.runtime.format import HALF, Input
 from irnas.runtime.reference import prepare
 from irnas.runtime.value_range import ValueRange, map_counts
@@ -48,7 +49,17 @@ def onnx_session(content_or_path: bytes | str | Path, threads: int = 1) -> Any:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         # ONNX Runtime has an exception of its own for each way in which a file can be damaged.
-        raise FormatError(f"got {' '.join(str(error).split())[:120]}; must be an ONNX model") from None
+        what = _name_foreign(content_or_path)
+        got = what if what and what != foreign.ONNX else " ".join(str(error).split())[:120]
+        raise FormatError(f"got {got}; must be an ONNX model") from None
+
+
+def _name_foreign(content_or_path: bytes | str | Path) -> str:
+    """What it is that is no ONNX model; empty where that is unknown."""
+    if isinstance(content_or_path, bytes):
+        return foreign.name_content(content_or_path)
+    path = Path(content_or_path)
+    return foreign.name_content(path.read_bytes()) if path.is_file() else ""
 
 
 def onnx_engine() -> str:
