@@ -21,7 +21,7 @@ _BEGINNINGS = (
 ONNX = "an ONNX model, whose name must end in .onnx"
 _HEAD = 256
 """Bytes at the beginning that are looked at."""
-_SHOWN = 24
+_REPEATED = 24
 """Characters of a text that are repeated."""
 
 
@@ -51,5 +51,5 @@ def _name_text(head: bytes) -> str:
         return ""
     if not all(character.isprintable() or character in "\t\r\n" for character in text):
         return ""
-    start = " ".join(text.split())[:_SHOWN]
+    start = " ".join(text.split())[:_REPEATED]
     return f"a text that begins {start!r}" if start else "a text of blanks"
