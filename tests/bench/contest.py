@@ -86,8 +86,8 @@ def irnas(log: Path, *words: str) -> None:
 
 
 def has_ended(uri: Path) -> bool:
-    """Whether there is a run that came to its end."""
-    return Ledger(str(uri)).exists() and bool(Run.read(str(uri)).end_reason)
+    """Whether there is a run that came to its end, which leaves a page; one that was interrupted leaves none."""
+    return (uri / "report.html").exists()
 
 
 def search(arguments: argparse.Namespace, data: Path, strategy: str, seed: int) -> None:
@@ -114,7 +114,8 @@ def search(arguments: argparse.Namespace, data: Path, strategy: str, seed: int) 
 
 def judge(uri: Path, log: Path) -> None:
     """Judge the networks of a run, once."""
-    if not tested_networks(Run.read(str(uri))):
+    run = Run.read(str(uri))
+    if len(tested_networks(run)) < len(run.done):
         irnas(log, "test", str(uri), "all", f"--split={JUDGE}", "--no-predictions")
 
 
@@ -142,9 +143,9 @@ def finalists_of(run: Run, number: int) -> list[Result]:
 
 
 def judged_values(uri: Path) -> dict[str, float]:
-    """Key to the metric on the judge's tiles, at the threshold 0.5."""
+    """Key to the metric on the judge's tiles, at the threshold that each network left its training with."""
     run = Run.read(str(uri))
-    return {t.name: t.statistics(run.settings.preset, at_half=True)[METRIC].mean for t in tested_networks(run)}
+    return {t.name: t.statistics(run.settings.preset)[METRIC].mean for t in tested_networks(run)}
 
 
 def volume(run: Run, results: Sequence[Result], values: Mapping[str, float]) -> float:
@@ -217,7 +218,7 @@ def print_table(arguments: argparse.Namespace) -> None:
     for seed in range(arguments.seeds):
         for strategy in arguments.strategies.split(","):
             uri = uri_of(arguments, strategy, seed)
-            if has_ended(uri) and tested_networks(Run.read(str(uri))):
+            if has_ended(uri) and judged_values(uri).keys() >= {r.key for r in Run.read(str(uri)).done}:
                 bounds = bounds or Run.read(str(uri)).bounds
                 assert Run.read(str(uri)).bounds == bounds, "one box for all"
                 scores.setdefault(strategy, {})[seed] = Score.of(arguments, strategy, seed)
