@@ -68,7 +68,7 @@ def count_line(view: SearchView) -> str:
     done = f"{run.num_trained}/{run.settings.trials}"
     if run.settings.is_multi_fidelity:
         done = f"{run.tally.epochs}/{view.num_planned:.0f} epochs"
-    return f"{done}: {counts}; front {len(run.front.results)}, hypervolume {view.hypervolume:.4f}{more}"
+    return f"{done}: {counts}; front {len(run.front.results)}, hypervolume {100 * view.hypervolume:.1f} %{more}"
 
 
 def status_line(view: SearchView) -> str:

@@ -69,7 +69,7 @@ def test_the_counts_follow_the_events() -> None:
     assert [t.number for t in view.running] == [3] and len(view.run.front.results) == 1
     assert view.hypervolume == pytest.approx(0.5 * 2 / 3)
     text = status_line(view)
-    assert text.endswith(" left; 2/4: 1 done, 1 running, 1 failed, 1 refused; front 1, hypervolume 0.3333")
+    assert text.endswith(" left; 2/4: 1 done, 1 running, 1 failed, 1 refused; front 1, hypervolume 33.3 %")
 
 
 def test_what_is_optimised_is_shown_whatever_it_is(capsys: pytest.CaptureFixture[str]) -> None:
