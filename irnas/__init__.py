@@ -62,8 +62,8 @@ def search(
         executor: ``"ray"``, or ``"loop"``: one trial after the other in this process.
         progress: tell on standard error how each training ended.
         **settings: any other word of a ``search.yaml``: strategy, budget ("2h"), worth, axes ({"base": [8, 16]}),
-            limits ({"ops": "20M"}), warm_start, seed, threads, finalists, seeds, preset, input ([1, 256, 256]), device,
-            batch, crop, recipe, grace_period.
+            limits ({"ops": "20M"}), require ("fa<=1e-5,pd>=0.9"), warm_start, seed, threads, finalists, seeds, preset,
+            input ([1, 256, 256]), device, batch, crop, recipe, grace_period.
 
     Returns:
         The run, which has ended. ``irnas.open`` opens it again; Ctrl-C loses no finished trial, and

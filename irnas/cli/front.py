@@ -150,6 +150,7 @@ def _print_summary(console: Console, run: Run) -> None:
     from rich.markup import escape
 
     from irnas.report import unit
+    from irnas.report.requirements import describe_requirements
     from irnas.report.table import device_of
 
     names = [o.name for o in run.objectives if o.kind == "metric"] or ["miou"]
@@ -158,6 +159,8 @@ def _print_summary(console: Console, run: Run) -> None:
         console.print(f"baseline {escape(name.replace('_', ' '))}: {known}", highlight=False)
     if run.opened.device:
         console.print(f"speed {escape(device_of(run.opened.device))}{_check(run)}", highlight=False, soft_wrap=True)
+    if text := describe_requirements(run):
+        console.print(escape(text), highlight=False, soft_wrap=True)
     counts = f"{len(run.winners)} on the front of {len(run.done)} trained"
     ended = len(run.results) - len(run.done)
     more = f", {ended} rejected, stopped or failed" if ended else ""

@@ -22,7 +22,7 @@ OLD_NAMES = {"strategy": "--sampler", "epochs": "--max-epochs", "grace_period": 
 
 LIMITS = "limits"
 """The field of limits: one option an objective that may be limited, instead of one for the field."""
-_LIMIT_PANEL = "Limits"
+LIMIT_PANEL = "Limits"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def _parameters_of(group: type[Options]) -> Iterator[inspect.Parameter]:
         if each.name == LIMITS:
             for name in LIMITABLE:
                 option = typer.Option(
-                    OBJECTIVES[name].limit_option or "", help=OBJECTIVES[name].limit_help, rich_help_panel=_LIMIT_PANEL
+                    OBJECTIVES[name].limit_option or "", help=OBJECTIVES[name].limit_help, rich_help_panel=LIMIT_PANEL
                 )
                 yield _parameter(f"max_{name}", Annotated[str | None, option], None)
         elif each.name != "typed":

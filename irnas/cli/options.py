@@ -14,11 +14,12 @@ import typer
 
 from irnas.cli.completion import complete_datasets, complete_objectives, complete_spaces, complete_strategies
 from irnas.cli.inherit_options import InheritOptions
-from irnas.cli.option_groups import Options, with_options
+from irnas.cli.option_groups import LIMIT_PANEL, Options, with_options
 from irnas.cli.recipe_options import PANEL, RecipeOptions
 from irnas.cli.run_options import HOW, RunOptions, option
 from irnas.core.errors import SettingsError
 from irnas.core.objective import parse
+from irnas.core.requirement import parse_requirements
 from irnas.core.settings import MAX_SIDE, SearchSettings, TotalBudget
 from irnas.core.strategies import describe_strategies
 from irnas.core.text import parse_duration
@@ -29,6 +30,7 @@ _SETTING_OF = {
     "--axis": "axes",
     "--input": "cost_input",
     "--budget": "budget_limit",
+    "--require": "requirements",
 }
 """Options whose setting is called otherwise than they are."""
 THREADS = "Cores of a trial, which trains in as many threads; results depend on it."
@@ -167,6 +169,14 @@ class SearchOptions(InheritOptions, TrainingOptions):
     ] = None
     limits: Mapping[str, float] = field(default_factory=dict)
     """Objective to the largest value that may be trained; typed as --max-ops and the like."""
+    require: Annotated[
+        str,
+        option(
+            LIMIT_PANEL,
+            "What a trained network must reach, in fractions: fa<=1e-5,pd>=0.9. Those that do rank before all others.",
+            show_default="nothing",
+        ),
+    ] = ""
     finalists: Annotated[
         int,
         option(HOW, "Networks of the front to train to their end, and again with other seeds, beyond the budget."),
@@ -207,6 +217,7 @@ class SearchOptions(InheritOptions, TrainingOptions):
             "finalists": self.finalists,
             "seeds": self.seeds,
             "limits": self.limits,
+            "requirements": parse_requirements(self.require),
             "warm_start": warm_start,
         }
 

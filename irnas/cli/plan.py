@@ -50,6 +50,9 @@ def lines(settings: SearchSettings, plan: Plan, workers: int) -> list[str]:
     if settings.limits:
         limits = ", ".join(f"{name} {format_si(most)}" for name, most in settings.limits.items())
         text.append(f"limits    {limits}: refuse {100 * plan.refused:.0f} % of the networks, before any training")
+    if settings.requirements:
+        phrases = ", ".join(requirement.phrase for requirement in settings.requirements)
+        text.append(f"required  {phrases}: who reaches it ranks before all who do not; known once trained")
     if not plan.timed:
         return [*text, "training  none: the limits refuse every network that was drawn"]
     for timed, which in zip(plan.timed, ("cheapest", "middle", "dearest"), strict=False):

@@ -11,6 +11,7 @@ import numpy as np
 
 from irnas.core.errors import SettingsError
 from irnas.core.objective import Objective
+from irnas.core.requirement import Requirement, violation
 from irnas.core.result import Result, Status
 
 Bounds = Mapping[str, tuple[float, float]]
@@ -24,13 +25,18 @@ class Front:
     objectives: tuple[Objective, ...]
     results: tuple[Result, ...]
     """Sorted by key."""
+    is_feasible: bool = True
+    """Whether they meet what was required; where none does, they are those that miss it least."""
 
     @classmethod
-    def of(cls, results: Sequence[Result], objectives: Sequence[Objective]) -> Front:
+    def of(
+        cls, results: Sequence[Result], objectives: Sequence[Objective], requirements: Sequence[Requirement] = ()
+    ) -> Front:
         """The front of the finished trials among ``results``.
 
         Only trials with status ok count: a stopped, rejected or failed trial is passed over. Of networks that started
-        from others' weights the front holds what their lines have come to, in whatever number of epochs.
+        from others' weights the front holds what their lines have come to, in whatever number of epochs. Of those that
+        meet all requirements, if any does; else of those that miss them least.
 
         Raises:
             SettingsError: results of two data revisions or two budgets, two results of one key, or a missing or
@@ -48,16 +54,20 @@ class Front:
         for first, second in itertools.pairwise(done):
             if first.key == second.key:
                 raise SettingsError(f"front: got two results of {first.key}; must be one each")
+        missed = [violation(requirements, r.values) for r in done]
+        least = min(missed, default=0.0)
+        done = [r for r, each in zip(done, missed, strict=True) if each == least]
         losses = [_losses(r, objectives) for r in done]
         kept = tuple(r for r, mine in zip(done, losses, strict=True) if not any(_dominates(o, mine) for o in losses))
-        return cls(objectives=tuple(objectives), results=kept)
+        return cls(objectives=tuple(objectives), results=kept, is_feasible=not least)
 
     def hypervolume(self, bounds: Bounds) -> float:
         """The share, 0..1, of the box between worst and best that the front dominates.
 
         Costs count on a logarithmic axis. Equal boxes make two fronts comparable; values beyond the box are clipped.
+        A front that misses what was required dominates nothing.
         """
-        if not self.results:
+        if not self.results or not self.is_feasible:
             return 0.0
         import moocore
 

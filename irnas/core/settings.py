@@ -17,6 +17,7 @@ from irnas.core.errors import SettingsError
 from irnas.core.heritage import INHERIT, OFF
 from irnas.core.objective import LIMITABLE, RUNTIME, Objective, parse
 from irnas.core.recipe import DEFAULT, OWN, Budget, Recipe, within
+from irnas.core.requirement import Requirement, parse_requirements
 from irnas.core.strategies import INHERITING, LISTED, MULTI_FIDELITY, STRATEGIES
 from irnas.core.text import did_you_mean, duration_option, number_option, parse_duration, parse_quantity
 
@@ -108,6 +109,8 @@ class SearchSettings:
     """Epochs of a network that starts from another's weights; None for a third of the budget's."""
     limits: Mapping[str, float] = field(default_factory=dict)
     """Cost name to the largest value that may be trained."""
+    requirements: tuple[Requirement, ...] = ()
+    """What a trained network must reach to rank before all that do not."""
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """Axis to the values to search, instead of those the space suggests."""
     warm_start: str = ""
@@ -248,6 +251,7 @@ class SearchSettings:
             "budget_limit": None if self.budget_limit is None else str(self.budget_limit),
             "worth": None if self.worth is None else duration_option(self.worth),
             "limits": dict(self.limits),
+            "requirements": [str(requirement) for requirement in self.requirements],
             "axes": {axis: list(choices) for axis, choices in self.axes.items()},
             "cost_input": list(self.cost_input),
             "budget": asdict(self.budget),
@@ -277,6 +281,7 @@ class SearchSettings:
             objectives=parse(values["objectives"]),
             budget_limit=None if limit is None else TotalBudget.parse("budget", limit),
             worth=None if worth is None else parse_duration("worth", worth),
+            requirements=parse_requirements(",".join(values.get("requirements", ()))),
             axes={axis: tuple(choices) for axis, choices in values["axes"].items()},
             cost_input=tuple(values["cost_input"]),
             budget=Budget(**values["budget"]),

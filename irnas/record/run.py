@@ -6,7 +6,7 @@ the report, MLflow's mirror, tables, the export and the strategy's memory read t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from irnas.core.errors import FormatError, SettingsError
 from irnas.core.front import Bounds, Front
 from irnas.core.objective import Objective
 from irnas.core.proposal import Proposal
+from irnas.core.requirement import Requirement
 from irnas.core.result import Result, Status
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Space
@@ -158,10 +159,10 @@ class Run:
                     self._num_done += earlier is None
                     # Of what was trained on the values may have become worse: the front is made anew.
                     results = (*self.front.results, result) if earlier is None else self.results
-                    self._grow(event, Front.of(results, self.objectives))
+                    self._grow(event, self._front_of(results))
             case Repeated():
                 self._trial(event).replicates.append(event)
-                self._grow(event, Front.of(self.results, self.objectives))
+                self._grow(event, self._front_of(self.results))
             case Measured():
                 self._trial(event).measured = event
             case Tested():
@@ -188,6 +189,9 @@ class Run:
         is_replicate = isinstance(event, Repeated)
         self.growth.append(Growth(t=event.t, num_done=self.num_done, front=front, is_replicate=is_replicate))
 
+    def _front_of(self, results: Sequence[Result]) -> Front:
+        return Front.of(results, self.objectives, self.requirements)
+
     @property
     def name(self) -> str:
         """The last part of the URI."""
@@ -202,6 +206,11 @@ class Run:
     def objectives(self) -> tuple[Objective, ...]:
         """What is optimised."""
         return self.opened.settings.objectives
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """What a network must reach to be on the front before those that do not."""
+        return self.opened.settings.requirements
 
     @property
     def space(self) -> Space:

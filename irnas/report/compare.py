@@ -89,7 +89,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
         raise SettingsError(f"compare: got runs for {names}; must have an objective in common")
     differing = _differing(runs)
     obstacle = _obstacle(differing)
-    fronts = [Front.of(run.done, shared) for run in runs]
+    fronts = [Front.of(run.done, shared, run.requirements) for run in runs]
     box = _box(runs, fronts, shared)
     everybody = [_losses(result, shared) for front in fronts for result in front.results]
     key = next((o for o in shared if o.is_free), shared[0])

@@ -174,7 +174,7 @@ def _draw_trials(figure: go.Figure, run: Run, pair: Pair) -> None:
         drawn = _apart(results, pair, figure)
         name += thin.of_all(len(drawn), len(results))
         figure.add_trace(_points(drawn, pair, run, axes, name=name, mode="markers", marker=marker))
-    edge = Front.of(run.results, pair).results
+    edge = Front.of(run.results, pair, run.requirements).results
     # Both lists are sorted along the horizontal axis; the line needs no markers of its own.
     along = sorted(edge, key=lambda r: (r.values[pair[0].name], r.values[pair[1].name]))
     name = "front" if len(run.objectives) <= 2 else "front of these two"

@@ -62,7 +62,7 @@ def _draw(panel: Any, run: Run, pair: Pair, references: Sequence[Reference]) -> 
     winning = {r.key for r in winners}
     rest = [r for r in run.done if r.key not in winning]
     panel.scatter(*_xy([r.values for r in rest], pair), s=22, color=look.DOMINATED, label="dominated", zorder=2)
-    edge = Front.of(run.results, pair).results
+    edge = Front.of(run.results, pair, run.requirements).results
     along = sorted(edge, key=lambda r: (r.values[x.name], r.values[y.name]))
     style = "steps-post" if step_shape(pair) == "hv" else "steps-pre"
     panel.plot(*_xy([r.values for r in along], pair), color=look.INK, linewidth=1, drawstyle=style, zorder=3)

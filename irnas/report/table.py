@@ -15,6 +15,7 @@ from irnas.report import markup, thin, training, unit
 from irnas.report.markup import Markup, code, fill, wrapped
 from irnas.report.network import choice, choices, colours_of, differing, families_of, figure_of, grouped, phrases
 from irnas.report.published import size_of
+from irnas.report.requirements import describe_requirements
 
 _MORE = ("miou", "niou", "f1", "pd", "fa", "ops", "params", "bytes", "fps", "latency_ms")
 """What the table of winners shows beside the objectives, where it was measured."""
@@ -75,6 +76,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("metrics", f"preset {settings.preset}, on the validation split"),
         ("costs", f"at an input of {size_of(settings.cost_input)}"),
         ("limits", limits or "none"),
+        *((("required", describe_requirements(run).removeprefix("required: ")),) if run.requirements else ()),
         *((("speed", device_of(run.opened.device)),) if run.opened.device else ()),
         ("code revision", opened.code_rev),
         ("ended", _ending(run)),

@@ -151,7 +151,7 @@ def _outcome(run: Run, trial: Trial) -> Iterator[str]:
         yield f"trained in full from random weights (seed {again.seed}): {', '.join(figures)}"
     if result in run.front.results:
         rest = [r for r in run.done if r.trial != result.trial]
-        lost = run.hypervolume() - Front.of(rest, run.objectives).hypervolume(run.bounds)
+        lost = run.hypervolume() - Front.of(rest, run.objectives, run.requirements).hypervolume(run.bounds)
         yield f"on the front: without it the hypervolume would be {100 * lost:.2g} points less"
         return
     better = [r for r in run.winners if _covers(run, r, result)]

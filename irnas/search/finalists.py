@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from irnas.core.front import Bounds, Front
 from irnas.core.objective import OBJECTIVES, Objective
+from irnas.core.requirement import Requirement
 from irnas.core.result import Result, Status
 from irnas.core.settings import trial_seed
 from irnas.record.events import Repeated
@@ -81,10 +82,14 @@ def repeated(result: Result, replicate: int) -> Repeated:
 
 
 def choose_finalists(
-    results: Sequence[Result], objectives: Sequence[Objective], bounds: Bounds, number: int
+    results: Sequence[Result],
+    objectives: Sequence[Objective],
+    bounds: Bounds,
+    number: int,
+    requirements: Sequence[Requirement] = (),
 ) -> list[Result]:
     """At most ``number`` of the front: while there are more, the one without which least hypervolume is lost goes."""
-    kept = list(Front.of(results, objectives).results)
+    kept = list(Front.of(results, objectives, requirements).results)
     while len(kept) > number:
         rest = [[r for r in kept if r is not out] for out in kept]
         kept = max(rest, key=lambda some: Front.of(some, objectives).hypervolume(bounds))

@@ -175,7 +175,7 @@ class Session:
             return None
         paused = self.run.paused
         waiting = [replace(self._stopped(t), status=Status.OK, epochs=self.settings.budget.epochs) for t in paused]
-        front = Front.of([*self.run.outcomes, *waiting], self.settings.objectives).results
+        front = Front.of([*self.run.outcomes, *waiting], self.run.objectives, self.run.requirements).results
         best = [r.trial for r in front if r.trial in paused and r.trial not in self._promoted]
         self._promoted.update(best[: self.settings.finalists - len(self._promoted)])
         return next((paused[t].proposal for t in sorted(self._promoted) if t in paused), None)

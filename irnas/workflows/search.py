@@ -169,6 +169,7 @@ def _strategy(work: _Work, listener: Listener) -> Strategy:
         total_budget=settings.total_budget,
         epochs_of_heirs=settings.epochs_of_heirs,
         share=inherited_share,
+        requirements=settings.requirements,
     )
     return make_strategy(settings.strategy, problem)
 
@@ -179,7 +180,8 @@ def _stages(session: Session) -> Iterator[Stage]:
     session.close()
     settings, run = session.settings, session.run
     if settings.finalists and not session.gave_up:
-        yield Finals(session, choose_finalists(run.outcomes, settings.objectives, run.bounds, settings.finalists))
+        number, required = settings.finalists, settings.requirements
+        yield Finals(session, choose_finalists(run.outcomes, settings.objectives, run.bounds, number, required))
 
 
 def _measure_winners(work: _Work, session: Session, warn: Callable[[str], None]) -> None:

@@ -17,6 +17,7 @@ from irnas.core.heritage import INHERIT, OFF
 from irnas.core.objective import parse
 from irnas.core.recipe import Budget, Recipe
 from irnas.core.recipes import load_recipe, parse_recipe
+from irnas.core.requirement import parse_requirements
 from irnas.core.settings import SearchSettings, TotalBudget
 from irnas.core.space import Space
 from irnas.core.strategies import LISTED
@@ -40,6 +41,7 @@ _WORDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "grace_period": ((int,), _INTEGER),
     "axes": ((Mapping,), "a mapping of axes to their values, such as base: [8, 16]"),
     "limits": ((Mapping,), "a mapping of costs to their largest values, such as ops: 20M"),
+    "require": ((str, list, tuple), "metrics and fractions, such as fa<=1e-5,pd>=0.9"),
     "warm_start": ((str, list, tuple), "names of published designs"),
     # YAML reads off as no.
     "inherit": ((str, bool), f"one of {', '.join(INHERIT)}"),
@@ -75,6 +77,7 @@ def to_text(settings: SearchSettings) -> str:
         "worth": None if settings.worth is None else duration_option(settings.worth),
         "axes": {axis: list(choices) for axis, choices in settings.axes.items()},
         "limits": dict(settings.limits),
+        "require": ",".join(map(str, settings.requirements)),
         "warm_start": settings.warm_start,
         "inherit": None if settings.inherit == OFF else settings.inherit,
         "input": list(settings.cost_input),
@@ -122,6 +125,7 @@ def make_settings(words: Mapping[str, Any], where: str = "") -> SearchSettings:
         "worth": lambda text: ("worth", parse_duration("worth", text)),
         "axes": lambda axes: ("axes", {axis: _choices(space, axis, each) for axis, each in axes.items()}),
         "limits": lambda limits: ("limits", {name: _limit(name, most) for name, most in limits.items()}),
+        "require": lambda text: ("requirements", parse_requirements(_joined(text))),
         "inherit": lambda where: ("inherit", OFF if where is False else str(where)),
         "warm_start": lambda names: ("warm_start", _warm_start(words["space"], names)),
         "input": lambda sides: ("cost_input", _input(sides, where)),
@@ -178,8 +182,12 @@ def _limit(name: str, most: Any) -> float:
     return parse_si(f"limit {name}", most) if isinstance(most, str) else float(most)
 
 
+def _joined(words: Any) -> str:
+    return words if isinstance(words, str) else ",".join(map(str, words))
+
+
 def _warm_start(space: str, names: Any) -> str:
-    text = names if isinstance(names, str) else ",".join(map(str, names))
+    text = _joined(names)
     catalog.find_designs(space, text)
     return text
 

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from irnas.core.objective import Objective
 from irnas.core.proposal import Proposal
+from irnas.core.requirement import Requirement
 from irnas.core.result import Result
 from irnas.core.settings import ENDLESS, TotalBudget
 from irnas.core.space import Genotype, Space
@@ -64,6 +65,8 @@ class SearchProblem:
     """Of a network that starts from another's weights; None for a third of ``epochs``."""
     share: Share | None = None
     """By which it is known beforehand who trains for so few; None where every heir does."""
+    requirements: Sequence[Requirement] = ()
+    """What a network must reach, once it is trained, to rank before all that do not."""
 
 
 class Observation(NamedTuple):

@@ -29,6 +29,7 @@ from irnas.core.space import Genotype, Space
 from irnas.search.strategy import MAX_POOL, Decision, History, Price, SearchProblem, Strategy
 from irnas.search.strategy.belief import Belief
 from irnas.search.strategy.budget import Array, BudgetTracker
+from irnas.search.strategy.feasible_first import feasible_first
 from irnas.search.strategy.final_value import FinalValueModel, Posterior
 from irnas.search.strategy.pool import Pool
 from irnas.search.strategy.rung import Ladder, rungs
@@ -47,7 +48,7 @@ Option = int | str
 
 def build(name: str, problem: SearchProblem) -> Strategy:
     """Make the strategy; ``name`` is ``NAME``."""
-    return FreezeThaw(
+    strategy = FreezeThaw(
         problem.space,
         problem.objectives,
         problem.price,
@@ -59,6 +60,7 @@ def build(name: str, problem: SearchProblem) -> Strategy:
         first=problem.first,
         total_budget=problem.total_budget,
     )
+    return feasible_first(strategy, problem)
 
 
 class FreezeThaw:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from irnas.core.objective import Objective
 from irnas.core.proposal import Proposal
+from irnas.core.requirement import Requirement, violation
 from irnas.core.result import Result
 from irnas.search.strategy import Decision, History, SearchProblem, Strategy
 from irnas.search.strategy.rank import best_first
@@ -31,7 +32,9 @@ def build(name: str, problem: SearchProblem) -> Strategy:
 
     ranked = [o for o in problem.objectives if not o.is_free] if name == "asha" else problem.objectives
     inner = optuna_sampler.build("random", problem)
-    return Halving(inner, ranked, epochs=problem.epochs, grace_period=problem.grace_period)
+    return Halving(
+        inner, ranked, epochs=problem.epochs, grace_period=problem.grace_period, requirements=problem.requirements
+    )
 
 
 class Halving:
@@ -45,6 +48,7 @@ class Halving:
         epochs: int,
         grace_period: int | None = None,
         reduction_factor: int = 3,
+        requirements: Sequence[Requirement] = (),
     ) -> None:
         """Pause and promote the trainings of what ``inner`` proposes.
 
@@ -54,8 +58,9 @@ class Halving:
             epochs: of a full training.
             grace_period: the first rung; None for a ninth of ``epochs``.
             reduction_factor: one in so many is promoted, and rungs are so many times apart.
+            requirements: who meets them so far is better than who does not.
         """
-        self._inner, self._objectives = inner, tuple(objectives)
+        self._inner, self._objectives, self._requirements = inner, tuple(objectives), tuple(requirements)
         self._reduction_factor = reduction_factor
         self._ladder = Ladder(rungs(epochs, grace_period, reduction_factor))
         self._proposals: dict[int, Proposal] = {}
@@ -127,7 +132,7 @@ class Halving:
         """The best of what is paused, for when there is nothing new left: a search need not end before."""
         for rung in reversed(range(len(self._ladder.steps))):
             if waiting := sorted(self._paused[rung]):
-                return waiting[best_first([self._losses(rung, t) for t in waiting])[0]]
+                return self._best_first(rung, waiting)[0]
         return None
 
     def _order(self, rung: int) -> list[int]:
@@ -135,8 +140,12 @@ class Halving:
         number = len(self._ladder.values[rung])
         if self._orders.get(rung, (0,))[0] < number:
             reached = self._ladder.reached(rung, MAX_RANKED)
-            self._orders[rung] = number, [reached[i] for i in best_first([self._losses(rung, t) for t in reached])]
+            self._orders[rung] = number, self._best_first(rung, reached)
         return self._orders[rung][1]
+
+    def _best_first(self, rung: int, trials: Sequence[int]) -> list[int]:
+        missed = [violation(self._requirements, self._ladder.values[rung][t]) for t in trials]
+        return [trials[i] for i in best_first([self._losses(rung, t) for t in trials], missed)]
 
     def _losses(self, rung: int, trial: int) -> tuple[float, ...]:
         losses = self._known.get((rung, trial))

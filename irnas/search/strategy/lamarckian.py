@@ -32,6 +32,7 @@ from irnas.search.strategy import Decision, History, SearchProblem, Strategy
 from irnas.search.strategy.belief import Belief
 from irnas.search.strategy.children import Child, Children
 from irnas.search.strategy.expected_hypervolume import ExpectedHypervolumeImprovement
+from irnas.search.strategy.feasible_first import feasible_first
 from irnas.search.strategy.feature import features
 from irnas.search.strategy.lineage import Lineage
 from irnas.search.strategy.pool import Pool
@@ -56,7 +57,7 @@ Array = NDArray[np.float64]
 
 def build(name: str, problem: SearchProblem) -> Strategy:
     """Make the strategy; ``name`` is ``NAME``."""
-    return Lamarckian(problem)
+    return feasible_first(Lamarckian(problem), problem)
 
 
 class _Weighed(NamedTuple):

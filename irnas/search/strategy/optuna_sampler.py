@@ -21,6 +21,7 @@ from optuna.trial import TrialState, create_trial
 from irnas.core.errors import SettingsError, SpaceError
 from irnas.core.objective import Objective
 from irnas.core.proposal import Proposal
+from irnas.core.requirement import Requirement
 from irnas.core.result import Result, Status
 from irnas.core.space import Genotype, Param, Space, Value, is_active
 from irnas.search.strategy import Decision, History, Price, SearchProblem, Strategy
@@ -53,6 +54,7 @@ def build(name: str, problem: SearchProblem) -> Strategy:
         limits=problem.limits,
         first=problem.first,
         population=population,
+        requirements=problem.requirements,
     )
 
 
@@ -71,6 +73,7 @@ class SamplerStrategy:
         limits: Mapping[str, float] | None = None,
         first: Sequence[tuple[str, Genotype]] = (),
         population: int | None = None,
+        requirements: Sequence[Requirement] = (),
     ) -> None:
         """Set up a search of ``space``.
 
@@ -84,6 +87,7 @@ class SamplerStrategy:
             limits: cost name to its largest value.
             first: (origin, genotype) to propose before anything else; may lie outside ``space``.
             population: of the genetic samplers; None for one that fits ``num_trials``, at most Optuna's own 50.
+            requirements: what each sampler is told of as constraints.
 
         Raises:
             SettingsError: no such sampler.
@@ -94,6 +98,7 @@ class SamplerStrategy:
         self._sampler, self._seed, self._num_trials = sampler, seed, num_trials
         self._population = population or max(4, min(50, num_trials // 4))
         self._limits, self._first = dict(limits or {}), list(first)
+        self._requirements = tuple(requirements)
         self._results: dict[str, Result] = {}
         self._proposed: dict[str, int] = {}
         self._optuna_number: dict[int, int] = {}
@@ -134,6 +139,8 @@ class SamplerStrategy:
             return
         number -= self._forgotten
         if result.status is Status.OK:
+            trial_id = self._study.get_trials(deepcopy=False)[number]._trial_id
+            self._constrain(optuna.Trial(self._study, trial_id), result)
             self._study.tell(number, self._values(result))
         else:
             self._study.tell(number, state=TrialState.FAIL)
@@ -215,6 +222,7 @@ class SamplerStrategy:
             if repeat_of is None:
                 return self._sampler, genotype
             if known is not None and answered:
+                self._constrain(trial, known)
                 self._study.tell(trial, self._values(known))
             else:
                 self._study.tell(trial, state=TrialState.FAIL)
@@ -281,7 +289,14 @@ class SamplerStrategy:
             distributions=distributions,
             system_attrs=dict(entry["attrs"]),
         )
+        if values is not None and repeated is not None:
+            self._constrain(frozen_trial, repeated)
         self._study.add_trial(frozen_trial)
+
+    def _constrain(self, trial: optuna.Trial | optuna.trial.FrozenTrial, result: Result) -> None:
+        """Say how far a result misses each requirement."""
+        for requirement in self._requirements:
+            trial.set_constraint(requirement.name, requirement.excess(result.values))
 
     def _values(self, result: Result) -> list[float]:
         return [result.values[o.name] for o in self._objectives]

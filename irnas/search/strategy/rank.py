@@ -58,8 +58,16 @@ def crowding(points_nk: Array) -> Array:
     return crowding_n
 
 
-def best_first(points: Sequence[Sequence[float]]) -> list[int]:
-    """Indices by non-dominated rank, then by crowding (the lonelier first), then in the order of ``points``."""
+def best_first(points: Sequence[Sequence[float]], violations: Sequence[float] = ()) -> list[int]:
+    """Indices by non-dominated rank, then by crowding (the lonelier first), then in the order of ``points``.
+
+    Those with a violation above 0 come after all others, the least first.
+    """
+    if any(violations):
+        kept = [i for i, violation in enumerate(violations) if not violation]
+        missing = [i for i, violation in enumerate(violations) if violation]
+        best = [kept[i] for i in best_first([points[i] for i in kept])]
+        return [*best, *sorted(missing, key=lambda i: violations[i])]
     if not points:
         return []
     points_nk = np.asarray(points, np.float64)
