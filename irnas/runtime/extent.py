@@ -6,7 +6,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from irnas.runtime.container import is_integer, refuse
-from irnas.runtime.graph import CHANNELS_MOST, KINDS, LEVEL_MOST, NEW_IN_1_3, OPS, SIDE_MOST, SIDES_MOST, Op
+from irnas.runtime.graph import (
+    CHANNELS_MOST,
+    FILTERS_MOST,
+    KINDS,
+    LEVEL_MOST,
+    NEW_IN_1_3,
+    NEW_IN_1_4,
+    OPS,
+    POOLS_OF_1_4,
+    REACH_MOST,
+    SIDE_MOST,
+    SIDES_MOST,
+    Op,
+)
 
 VECTOR = 99
 """The level of a vector: one pixel, whatever the size of the image (rule R39)."""
@@ -46,6 +59,11 @@ def infer_extents(ops: Sequence[Op], channels: int) -> tuple[Extent, ...]:
 def is_of_1_3(ops: Sequence[Op]) -> bool:
     """Whether a graph has what no file before version 1.3 has (rule R38)."""
     return any(op.kind in NEW_IN_1_3 for op in ops) or any(op.kind == "sigmoid" for op in ops[:-1])
+
+
+def is_of_1_4(ops: Sequence[Op]) -> bool:
+    """Whether a graph has what no file before version 1.4 has (rule R43)."""
+    return any(op.kind in NEW_IN_1_4 or op.attributes.get("kind") in POOLS_OF_1_4 for op in ops)
 
 
 def _infer_output(k: int, op: Op, inputs: Sequence[Extent]) -> Extent:
@@ -88,7 +106,30 @@ def _infer_plain(k: int, op: Op, inputs: Sequence[Extent]) -> Extent:
             return Extent(kernel * kernel * x.channels, VECTOR)
         case "contrast":
             return _infer_contrast(k, op, x)
+        case "multiply" | "recombine":
+            if any(extent.channels != x.channels for extent in inputs):
+                refuse(rule, f"op {k} ({op.kind}) of {[e.channels for e in inputs]} channels", "as many of each input")
+            if op.kind == "recombine":
+                _check_filters(k, op.attributes["filters"])
     return x
+
+
+def _check_filters(k: int, filters: object) -> None:
+    must = f"0..{FILTERS_MOST} filters of 2 or 4 taps: a sign, first 1, a row and a column within +-{REACH_MOST}"
+    if not isinstance(filters, list) or len(filters) > FILTERS_MOST:
+        refuse("R46", f"op {k} (recombine) with filters {str(filters)[:64]}", must)
+    for taps in filters:
+        is_filter = isinstance(taps, list) and len(taps) in (2, 4) and all(_is_tap(tap) for tap in taps)
+        if not is_filter or taps[0][0] != 1:
+            refuse("R46", f"op {k} (recombine) with a filter {str(taps)[:64]}", must)
+
+
+def _is_tap(tap: object) -> bool:
+    if not isinstance(tap, list) or len(tap) != 3:
+        return False
+    sign, row, column = tap
+    is_place = is_integer(row, -REACH_MOST, REACH_MOST) and is_integer(column, -REACH_MOST, REACH_MOST)
+    return is_place and is_integer(sign, -1, 1) and sign != 0
 
 
 def _infer_contrast(k: int, op: Op, x: Extent) -> Extent:

@@ -19,8 +19,9 @@ HALF = 0.5
 
 FORMAT = "xnor"
 VERSION, VERSION_WITH_COUNTS, VERSION_WITH_THRESHOLD, VERSION_WITH_VECTORS = "1.0", "1.1", "1.2", "1.3"
-VERSIONS = (VERSION, VERSION_WITH_COUNTS, VERSION_WITH_THRESHOLD, VERSION_WITH_VECTORS)
-_HAVE_THRESHOLD = (VERSION_WITH_THRESHOLD, VERSION_WITH_VECTORS)
+VERSION_WITH_DECOMPOSITIONS = "1.4"
+_HAVE_THRESHOLD = (VERSION_WITH_THRESHOLD, VERSION_WITH_VECTORS, VERSION_WITH_DECOMPOSITIONS)
+VERSIONS = (VERSION, VERSION_WITH_COUNTS, *_HAVE_THRESHOLD)
 ARITHMETIC = "fold-fma-1"
 TEXT_MOST = 786432
 REFERENCE_MOST = 1024
@@ -99,6 +100,8 @@ class Model:
     @property
     def version(self) -> str:
         """The version of the format that a file of this model needs."""
+        if extent.is_of_1_4(self.ops):
+            return VERSION_WITH_DECOMPOSITIONS
         if extent.is_of_1_3(self.ops):
             return VERSION_WITH_VECTORS
         if self.threshold != HALF:
@@ -127,8 +130,7 @@ def read(content: bytes) -> Model:
     if not isinstance(parity, dict):
         refuse("R17", "parity that is no object", "a JSON object")
     ops = graph.parse(container.loads(metadata["graph"], "R16"), parts.tensors)
-    if metadata["version"] != VERSION_WITH_VECTORS and extent.is_of_1_3(ops):
-        refuse("R38", f"a graph with vectors in version {metadata['version']}", f"in version {VERSION_WITH_VECTORS}")
+    _check_version(ops, metadata["version"])
     check(ops, accepted)
     return Model(
         input=accepted,
@@ -177,6 +179,13 @@ def check(ops: tuple[Op, ...], accepted: Input) -> tuple[Extent, ...]:
     if accepted.multiple % 2**deepest:
         refuse("R22", f"multiple {accepted.multiple} with a map of level {deepest}", f"a multiple of {2**deepest}")
     return extents
+
+
+def _check_version(ops: tuple[Op, ...], version: str) -> None:
+    if extent.is_of_1_4(ops) and version != VERSION_WITH_DECOMPOSITIONS:
+        refuse("R43", f"a graph of version 1.4 in version {version}", f"in version {VERSION_WITH_DECOMPOSITIONS}")
+    if extent.is_of_1_3(ops) and version not in (VERSION_WITH_VECTORS, VERSION_WITH_DECOMPOSITIONS):
+        refuse("R38", f"a graph with vectors in version {version}", f"in version {VERSION_WITH_VECTORS}")
 
 
 def _check_metadata(metadata: Mapping[str, Any]) -> Mapping[str, str]:

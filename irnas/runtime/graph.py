@@ -17,6 +17,8 @@ LEVEL_MOST = 8
 MULTIPLE_MOST = 256
 SIDES_MOST = 16
 SIDE_MOST = 127
+FILTERS_MOST = 32
+REACH_MOST = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +73,21 @@ OPS: Mapping[str, _Shape] = {
     "mean": _Shape("R40", 1, 1, ("kernel",)),
     "excite_project": _Shape("R41", 2, 2, (), ("weight", "bias"), (("expand", "expand_bias"),)),
     "contrast": _Shape("R42", 1, 1, ("sides",)),
+    "multiply": _Shape("R44", 2, 2),
+    "maximum": _Shape("R45", 1, 1),
+    "recombine": _Shape("R46", 2, 16, ("filters",)),
 }
 
 NEW_IN_1_3 = ("mean", "excite_project", "contrast")
 """Ops that no file before version 1.3 has; there, too, ``sigmoid`` is the last op alone."""
 
-KINDS = {"pool": ("average", "maximum", "first"), "upsample": ("nearest", "bilinear")}
+NEW_IN_1_4 = ("multiply", "maximum", "recombine")
+"""Ops that no file before version 1.4 has."""
+
+POOLS_OF_1_4 = ("minimum", "rows", "columns", "diagonal")
+"""Kinds of ``pool`` that no file before version 1.4 has."""
+
+KINDS = {"pool": ("average", "maximum", "first", *POOLS_OF_1_4), "upsample": ("nearest", "bilinear")}
 
 
 def parse(document: Any, tensors: Mapping[str, Constant]) -> tuple[Op, ...]:

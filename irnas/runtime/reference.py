@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from irnas.core.errors import DataError
-from irnas.runtime import arithmetic, format
+from irnas.runtime import arithmetic, format, recombination
 from irnas.runtime.arithmetic import Map
 from irnas.runtime.format import Input, Model
 from irnas.runtime.graph import Op
@@ -136,6 +136,12 @@ def _apply(op: Op, inputs: list[Map]) -> Map:
             return arithmetic.mean(x, op.attributes["kernel"])
         case "contrast":
             return arithmetic.contrast(x, op.attributes["sides"])
+        case "multiply":
+            return x * inputs[1]
+        case "maximum":
+            return arithmetic.maximum(x)
+        case "recombine":
+            return recombination.recombine(x, inputs[1:], op.attributes["filters"])
         case "excite_project":
             return arithmetic.excite_project(x, inputs[1], op.constants)
     raise AssertionError(op.kind)

@@ -133,6 +133,70 @@ void test_excite(int channels, int num_factors, int width, bool expands) {
     });
 }
 
+// Two filters of two taps, one of four and a further basis map for each of `rounds`, whose places overlap.
+xnor::Basis make_basis(int rounds) {
+  xnor::Basis basis;
+  for (int n = 0; n < 3 * rounds; ++n) {
+    xnor::Basis::Term term;
+    term.num_taps = n % 3 == 2 ? 4 : 2;
+    for (int i = 0; i < term.num_taps; ++i) {
+      term.source[i] = i == 0 ? 0 : static_cast<int>(basis.places.size());
+      term.sign[i] = i % 2 ? -1.0f : 1.0f;
+      if (i != 0 || n == 0) basis.places.push_back({0, (n + i) % 17 - 8});
+    }
+    basis.terms.push_back(term);
+  }
+  basis.num_sources = static_cast<int>(basis.places.size());
+  for (int n = 0; n < rounds; ++n) {
+    xnor::Basis::Term term;
+    term.num_taps = 1;
+    term.source[0] = basis.num_sources++;
+    basis.terms.push_back(term);
+  }
+  return basis;
+}
+
+void test_recombine(int channels, int rounds, int width) {
+  Numbers numbers(static_cast<uint32_t>(channels * 100 + rounds * 10 + width));
+  const size_t plane = plane_of(width);
+  Op op;
+  op.channels = channels;
+  op.basis = make_basis(rounds);
+  const int num_sources = op.basis.num_sources, num_places = static_cast<int>(op.basis.places.size());
+  std::vector<Floats> rows;
+  for (int s = 0; s <= num_sources; ++s) rows.push_back(plane_row(&numbers, channels, width));
+  const Floats zeros(plane + 2 * kMargin, 0.0f), weights = numbers.constants(channels * num_sources);
+  xnor::BasisRow row{};
+  row.op = &op;
+  row.origin = rows[num_sources].data() + kMargin;
+  row.origin_plane = plane;
+  for (int s = 0; s < num_sources; ++s) {
+    const bool is_off = s % 5 == 3;
+    row.x[s] = (is_off ? zeros.data() : rows[s].data()) + kMargin + (s < num_places ? op.basis.places[s].column : 0);
+    row.planes[s] = is_off ? 0 : plane;
+  }
+  row.channels = channels;
+  row.width = width;
+  const std::string what = " of " + std::to_string(num_sources) + sizes(channels, width);
+  expect_same("basis_sums" + what, channels * op.basis.terms.size() * 2, [&](const Kernels& set, float* out) {
+    GuardedRow scratch(xnor::basis_scratch(op));
+    xnor::BasisSumsRow sums{};
+    static_cast<xnor::BasisRow&>(sums) = row;
+    sums.out = out;
+    sums.scratch = scratch.bytes();
+    set.basis_sums(sums);
+    scratch.content(std::string(set.name) + " basis_sums scratch" + what);
+  });
+  expect_same("recombine" + what, channels * plane, [&](const Kernels& set, float* out) {
+    xnor::RecombineRow result{};
+    static_cast<xnor::BasisRow&>(result) = row;
+    result.weights = weights.data();
+    result.out = out + kMargin;
+    result.plane = plane;
+    set.recombine(result);
+  });
+}
+
 }  // namespace
 
 void test_planes() {
@@ -144,6 +208,8 @@ void test_planes() {
     for (int channels : {1, 3, 4, 17})
       for (int outputs = 1; outputs <= 8; ++outputs)
         for (int kernel : {1, 3}) test_conv(channels, outputs, kernel, width, outputs % 2 == 0);
+    for (int channels : {1, 3, 18})
+      for (int rounds : {1, 4}) test_recombine(channels, rounds, width);
     for (int channels : {1, 2, 4, 9}) {
       test_excite(channels, channels, width, false);
       test_excite(channels, 7, width, true);

@@ -147,7 +147,9 @@ void test_pool(int channels, int width) {
   // Equal values and both zeros: the maximum keeps the first of equals.
   sprinkle(&top, 2 * width * channels, 0, {0.0f, -0.0f, 1.5f});
   sprinkle(&low, 2 * width * channels, 1, {-0.0f, 0.0f, 1.5f, 1.5f});
-  for (const xnor::PoolKind kind : {xnor::PoolKind::kAverage, xnor::PoolKind::kMaximum, xnor::PoolKind::kFirst})
+  using xnor::PoolKind;
+  for (const PoolKind kind : {PoolKind::kAverage, PoolKind::kMaximum, PoolKind::kFirst, PoolKind::kMinimum,
+                              PoolKind::kRows, PoolKind::kColumns, PoolKind::kDiagonal})
     expect_same(
         "pool " + std::to_string(int(kind)) + " " + sizes(channels, width), width * channels,
         [&](const Kernels& set, float* out) { set.pool({{top.data(), low.data()}, out, channels, width, kind}); });
@@ -219,6 +221,22 @@ void test_contrast(int num, int width, int above, int below) {
   });
 }
 
+// Equal values and both zeros: the maximum keeps the first of equals, in the order of the definition.
+void test_maximum(int channels, int width) {
+  Numbers numbers(static_cast<uint32_t>(channels * 100 + width));
+  std::vector<Floats> rows;
+  for (uint32_t i = 0; i < 3; ++i) {
+    rows.push_back(numbers.row(width * channels));
+    sprinkle(&rows[i], width * channels, i, {0.0f, -0.0f, 1.5f, -0.0f});
+  }
+  for (const auto& [above, below] : {std::pair(0, 2), std::pair(1, 2), std::pair(0, 1), std::pair(1, 1)})
+    expect_same("maximum " + sizes(channels, width), width * channels, [&](const Kernels& set, float* out) {
+      GuardedRow scratch(xnor::maximum_scratch(channels, width));
+      set.maximum({{rows[above].data(), rows[1].data(), rows[below].data()}, out, channels, width, scratch.bytes()});
+      scratch.content(std::string(set.name) + " maximum scratch " + sizes(channels, width));
+    });
+}
+
 void test_items(int count) {
   const float infinity = std::numeric_limits<float>::infinity(), tiny = std::numeric_limits<float>::denorm_min();
   Numbers numbers(static_cast<uint32_t>(count));
@@ -229,6 +247,8 @@ void test_items(int count) {
              {0.0f, -0.0f, 1.0f, -1.0f, tiny, -tiny, 87.0f, -87.0f, 90.0f, -90.0f, infinity, -infinity});
     const std::string what = " of " + std::to_string(count);
     expect_same("clamp" + what, count, [&](const Kernels& set, float* out) { set.clamp(x.data(), out, count); });
+    expect_same("multiply" + what, count,
+                [&](const Kernels& set, float* out) { set.multiply(x.data(), x.data() + 1, out, count - 1); });
     expect_same("sigmoid" + what, count, [&](const Kernels& set, float* out) { set.sigmoid(x.data(), out, count); });
     expect_same("center" + what, count,
                 [&](const Kernels& set, float* out) { set.center(x.data(), 0.37f, out, count); });
@@ -257,6 +277,7 @@ void test_rows() {
       for (int variant = 0; variant < 16; ++variant)
         for (int num_inputs : {1, 2}) test_mix(channels, width, num_inputs, variant);
       test_pool(channels, width);
+      test_maximum(channels, width);
       test_upsample(channels, width);
       test_row_sum(channels, width);
     }

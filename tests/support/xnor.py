@@ -147,7 +147,33 @@ def _pool(inputs: Any, attributes: Any, c: Any) -> torch.Tensor:
             return F.avg_pool2d(inputs[0], 2)
         case "maximum":
             return F.max_pool2d(inputs[0], 2)
+        case "minimum":
+            return -F.max_pool2d(-inputs[0], 2)
+        case "rows" | "columns" | "diagonal":
+            return F.conv2d(inputs[0].transpose(0, 1), _HAAR[attributes["kind"]], stride=2).transpose(0, 1)
     return inputs[0][:, :, ::2, ::2]
+
+
+_HAAR: Mapping[str, torch.Tensor] = {
+    kind: torch.tensor(signs, dtype=torch.float64).reshape(1, 1, 2, 2)
+    for kind, signs in {"rows": (1, 1, -1, -1), "columns": (1, -1, 1, -1), "diagonal": (1, -1, -1, 1)}.items()
+}
+
+
+def _recombine(inputs: Any, attributes: Any, c: Any) -> torch.Tensor:
+    """Each basis map as such, and the projections onto them summed."""
+    origin, *maps = inputs
+    if attributes["filters"]:
+        x, *maps = maps
+        wide = F.pad(x, (8,) * 4)
+        height, width = x.shape[2:]
+        for taps in reversed(attributes["filters"]):
+            seen = [sign * wide[:, :, 8 + u : 8 + u + height, 8 + v : 8 + v + width] for sign, u, v in taps]
+            maps.insert(0, torch.stack(seen).sum(0))
+    total = torch.zeros_like(origin)
+    for each in maps:
+        total += (origin * each).sum((2, 3), keepdim=True) / each.square().sum((2, 3), keepdim=True).clamp(1e-24) * each
+    return total
 
 
 def _upsample(inputs: Any, attributes: Any, c: Any) -> torch.Tensor:
@@ -191,4 +217,7 @@ OPS: Mapping[str, Any] = {
     "sigmoid": lambda x, a, c: torch.sigmoid(x[0]),
     "mean": _mean,
     "excite_project": _excite_project,
+    "multiply": lambda x, a, c: x[0] * x[1],
+    "maximum": lambda x, a, c: F.max_pool2d(x[0], 3, 1, 1),
+    "recombine": _recombine,
 }

@@ -327,7 +327,7 @@ BROKEN: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
     ("R9", "number", lambda: _header(lambda h: h["__metadata__"].update(trial=1))),
     ("R9", "no metadata", lambda: _header(lambda h: h.pop("__metadata__"))),
     ("R10", "format", lambda: _meta("format", "onnx")),
-    ("R11", "newer minor", lambda: _meta("version", "1.4")),
+    ("R11", "newer minor", lambda: _meta("version", "1.5")),
     ("R11", "newer major", lambda: _meta("version", "2.0")),
     ("R12", "arithmetic", lambda: _meta("arithmetic", "fold-fma-2")),
     ("R13", "checksum", lambda: tiny_file().content(is_true=False)),

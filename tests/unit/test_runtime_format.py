@@ -13,13 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.xnor_file import BROKEN, tiny, tiny_file, tiny_with_counts, tiny_with_threshold, tiny_with_vectors
+from support import xnor_decomposition, xnor_file
+from support.xnor_decomposition import tiny_with_decompositions
+from support.xnor_file import tiny, tiny_file, tiny_with_counts, tiny_with_threshold, tiny_with_vectors
 
 from irnas.core.errors import FormatError
 from irnas.runtime import container, format, graph, reference
 
 FORMAT = Path(format.__file__).with_name("FORMAT.md")
-NEVER_BROKEN = {"R8", "R28", "R29", "R32", "R33"}
+BROKEN = (*xnor_file.BROKEN, *xnor_decomposition.BROKEN)
+NEVER_BROKEN = {"R8", "R28", "R29", "R32", "R33", "R45"}
 """Rules that say what bytes mean; the tests below, and those of the arithmetic, are about them."""
 
 
@@ -46,7 +49,7 @@ def test_what_is_written_is_read_back() -> None:
 
 
 def test_the_tiny_models_have_every_op_and_every_role() -> None:
-    ops = (*tiny().ops, *tiny_with_vectors().ops)
+    ops = (*tiny().ops, *tiny_with_vectors().ops, *tiny_with_decompositions().ops)
     assert {op.kind for op in ops} == set(graph.OPS)
     roles_of_tiny = {(op.kind, role) for op in ops for role in op.constants}
     for kind, shape in graph.OPS.items():
@@ -100,8 +103,8 @@ def test_a_flipped_bit_is_refused_or_changes_no_network(make: Callable[[], forma
 
 
 def test_the_message_about_a_newer_version_names_both() -> None:
-    with pytest.raises(FormatError, match=r"version '1\.4'; must be 1\.0, 1\.1, 1\.2 or 1\.3"):
-        format.read(tiny_file().content(header=lambda h: h["__metadata__"].update(version="1.4", novel="x")))
+    with pytest.raises(FormatError, match=r"version '1\.5'; must be 1\.0, 1\.1, 1\.2, 1\.3 or 1\.4"):
+        format.read(tiny_file().content(header=lambda h: h["__metadata__"].update(version="1.5", novel="x")))
 
 
 def test_counts_make_version_1_1_and_are_read_back() -> None:
@@ -127,11 +130,14 @@ def test_a_threshold_makes_version_1_2_and_is_read_back(make: Callable[[], forma
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.25])
-def test_vectors_make_version_1_3_which_always_has_a_threshold(threshold: float) -> None:
-    model = replace(tiny_with_vectors(), threshold=threshold)
+@pytest.mark.parametrize(("make", "version"), [(tiny_with_vectors, "1.3"), (tiny_with_decompositions, "1.4")])
+def test_vectors_make_version_1_3_and_decompositions_1_4_which_always_have_a_threshold(
+    make: Callable[[], format.Model], version: str, threshold: float
+) -> None:
+    model = replace(make(), threshold=threshold)
     content = format.write(model)
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
-    assert (header["version"], header["threshold"]) == ("1.3", str(threshold))
+    assert (header["version"], header["threshold"]) == (version, str(threshold))
     known = format.read(content)
     assert known.threshold == threshold and format.write(known) == content
     assert reference.verify(known)

@@ -188,6 +188,8 @@ def _pool(graph: Graph, op: Op, x: int) -> int:
     if kind == "first":
         bounds = [np.array(each, np.int32) for each in ((0, 0, 0, 0), (1, height, width, channels), (1, 2, 2, 1))]
         return graph.add("STRIDED_SLICE", [x, *map(graph.constant, bounds)], shape, "StridedSliceOptions")
+    if kind not in ("average", "maximum"):
+        raise SettingsError(f"got an op pool of kind {kind}; must be a graph without it")
     name = "AVERAGE_POOL_2D" if kind == "average" else "MAX_POOL_2D"
     sides: dict[str, Any] = {"filterHeight": 2, "filterWidth": 2, "strideH": 2, "strideW": 2}
     return graph.add(name, [x], shape, "Pool2DOptions", padding="VALID", **sides)

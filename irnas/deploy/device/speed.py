@@ -23,7 +23,6 @@ from irnas.deploy.export.lower import lower
 from irnas.deploy.export.write import Origin
 from irnas.nn import traits
 from irnas.runtime import format, session
-from irnas.training.prediction import PAD
 
 MIN_RUNS, MAX_RUNS, SECONDS = 5, 30, 0.05
 """A measurement repeats itself this often at least, at most, and for about so long."""
@@ -90,7 +89,7 @@ def lower_genotype(genotype: Genotype, channels: int) -> Program:
         ExportError: it has no faithful form there.
     """
     graph = lower(models.build(models.with_channels(genotype, channels)).eval(), channels)
-    accepted = format.Input(channels=channels, multiple=graph.multiple, pad=PAD)
+    accepted = graph.accept(channels)
     side, none = graph.multiple, "0" * 64
     # Nobody repeats the reference run of a file that is not kept.
     run = format.Reference(height=side, width=side, seed=0, input_sha256=none, output_sha256=none)

@@ -186,6 +186,16 @@ def _contrast(place: _Place, counts: Tally) -> None:
     counts["plane tap"] += place.pixels * (max(sides) + sum(sides)) / place.lanes
 
 
+def _recombine(place: _Place, counts: Tally) -> None:
+    filters = place.op.attributes["filters"]
+    others = len(place.inputs) - (2 if filters else 1)
+    places = {(row, column) for taps in filters for _, row, column in taps}
+    # Of each basis map its values, their products with the origin and with themselves; and the result.
+    taps = sum(len(taps) + 1 for taps in filters) + 2 * others + len(places) + others
+    counts["plane tap"] += place.pixels * place.out.channels * taps / place.lanes
+    counts["plane value"] += place.pixels * sum(x.channels for x in place.inputs)
+
+
 def _mix(place: _Place, counts: Tally) -> None:
     op, out, lanes = place.op, place.out.channels, place.lanes
     names = "one" if len(op.inputs) == 1 else "two"
@@ -230,4 +240,7 @@ _COUNTS: Mapping[str, Callable[[_Place, Tally], None]] = {
     "clamp": _values,
     "center": _values,
     "sigmoid": _values,
+    "multiply": _values,
+    "maximum": _values,
+    "recombine": _recombine,
 }

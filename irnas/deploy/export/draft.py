@@ -111,6 +111,10 @@ class Draft:
             return self.mix(Term(tensor=first.tensor, channels=total, slope=Slope(**parts)))
         return self.add("concat", [self.mix(term) for term in terms], total)
 
+    def side_by_side(self, *tensors: int) -> int:
+        """Whole tensors side by side."""
+        return self.concat(*(Term(tensor=tensor, channels=self.channels[tensor]) for tensor in tensors))
+
     def finish(self) -> tuple[Op, ...]:
         """The ops, with maps folded into the blocks before them, in float64."""
         return tuple(_fuse(self.ops))

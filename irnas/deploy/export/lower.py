@@ -7,6 +7,7 @@ rounding of its constants and of its sums, the graph computes what the network c
 from __future__ import annotations
 
 import importlib
+import math
 import pkgutil
 from dataclasses import dataclass
 
@@ -16,7 +17,10 @@ from irnas.core.errors import ExportError
 from irnas.deploy.export import family
 from irnas.deploy.export.draft import Draft
 from irnas.deploy.export.fold import ONNX
+from irnas.runtime.format import Input
 from irnas.runtime.graph import Op
+from irnas.runtime.value_range import ValueRange
+from irnas.training.prediction import PAD
 
 FAMILIES = tuple(sorted(module.name for module in pkgutil.iter_modules(family.__path__)))
 """The families whose networks may have a form in .xnor."""
@@ -32,6 +36,10 @@ class Lowered:
     """Height and width of the input must be multiples of it."""
     blocks: tuple[nn.Module, ...]
     """The convolution behind each op binary_block, in order."""
+
+    def accept(self, channels: int, counts: ValueRange | None = None) -> Input:
+        """The images that a file of the graph takes, extended as they are on their way through the network."""
+        return Input(channels=channels, multiple=self.multiple, pad=math.lcm(PAD, self.multiple), counts=counts)
 
 
 def lower(model: nn.Module, channels: int) -> Lowered:

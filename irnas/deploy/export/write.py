@@ -13,9 +13,8 @@ from irnas.deploy.export.draft import round_constants
 from irnas.deploy.export.lower import Lowered, lower
 from irnas.runtime import format, reference
 from irnas.runtime.container import DATA_MOST
-from irnas.runtime.format import Input, Model, Reference
+from irnas.runtime.format import Model, Reference
 from irnas.runtime.value_range import ValueRange
-from irnas.training.prediction import PAD
 
 _SIDE = 24
 """Least height of the reference run: enough for every border and for a few pixels that see none."""
@@ -51,7 +50,7 @@ def convert(network: nn.Module, channels: int, origin: Origin) -> tuple[Model, L
     size = sum(part.nbytes for op in ops for part in op.constants.values())
     if size > DATA_MOST:
         raise ExportError(f"{origin.name}: got {size} bytes of weights; must be at most {DATA_MOST} in a .xnor file")
-    accepted = Input(channels=channels, multiple=graph.multiple, pad=PAD, counts=origin.counts)
+    accepted = graph.accept(channels, origin.counts)
     height, width = (-(-side // graph.multiple) * graph.multiple for side in (_SIDE, _SIDE + graph.multiple))
     run = Reference(height=height, width=width, seed=_SEED, input_sha256="0" * 64, output_sha256="0" * 64)
     model = Model(
@@ -81,7 +80,7 @@ def count_bytes(network: nn.Module, channels: int) -> int:
     # Nobody repeats the reference run of a file that is not kept; here only its text takes room.
     side = graph.multiple
     run = Reference(height=side, width=side, seed=_SEED, input_sha256=none, output_sha256=none)
-    accepted = Input(channels=channels, multiple=graph.multiple, pad=PAD)
+    accepted = graph.accept(channels)
     try:
         return len(format.write(Model(input=accepted, ops=round_constants(graph.ops), reference=run)))
     except FormatError as error:

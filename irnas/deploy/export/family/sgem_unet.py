@@ -9,7 +9,7 @@ from torch import nn
 
 from irnas.core.errors import ExportError
 from irnas.deploy.export import part
-from irnas.deploy.export.draft import Draft, Term
+from irnas.deploy.export.draft import Draft
 from irnas.deploy.export.fold import ONNX
 from irnas.models.sgem_unet import SgemUnet
 
@@ -30,6 +30,5 @@ def draw(draft: Draft, model: nn.Module) -> int:
     skips.pop()
     for level in reversed(range(len(skips))):
         x = part.add_parts(draft, [model.up[level]], x)
-        sides = [Term(tensor=each, channels=draft.channels[each]) for each in (x, skips[level])]
-        x = part.add_parts(draft, [model.dec[level]], draft.concat(*sides))
+        x = part.add_parts(draft, [model.dec[level]], draft.side_by_side(x, skips[level]))
     return part.add_conv(draft, model.head, x)

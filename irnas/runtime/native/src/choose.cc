@@ -60,6 +60,15 @@ size_t contrast_scratch(const Op& op, int width) {
   return (contrast_plane(width) * (1 + op.channels) + kMaxSquare + 4 * kSlack) * sizeof(float) + kAlign;
 }
 
+size_t maximum_scratch(int channels, int width) {
+  return ((static_cast<size_t>(width) + 2) * channels + 2 * kSlack) * sizeof(float);
+}
+
+size_t basis_scratch(const Op& op) {
+  // The sixteen sums of both kinds for each term, and what a kernel may read beyond.
+  return (op.basis.terms.size() * 2 + kSlack) * 16 * sizeof(float);
+}
+
 size_t excite_scratch(const Op& op, int channels) {
   return op.expand.empty() ? 0 : 9 * (9 * static_cast<size_t>(channels) + kSlack) * sizeof(float) + kAlign;
 }

@@ -19,6 +19,15 @@ bool is_of_1_3(const Network& network) {
   return false;
 }
 
+// R43: what no file before version 1.4 has.
+bool is_of_1_4(const Network& network) {
+  for (const Op& op : network.ops) {
+    if (op.kind == OpKind::kMultiply || op.kind == OpKind::kMaximum || op.kind == OpKind::kRecombine) return true;
+    if (op.kind == OpKind::kPool && op.pool > PoolKind::kFirst) return true;
+  }
+  return false;
+}
+
 Status check_graph(const Network& network, size_t tensors_used, const Container& container) {
   const int num_ops = static_cast<int>(network.ops.size());
   std::vector<bool> used(num_ops + 1, false);
@@ -56,8 +65,11 @@ Status read_graph(const json::Value& graph, const Container& container, Network*
     tensors_used += reader.tensors_used();
     out->ops.push_back(std::move(op));
   }
-  if (*container.note("version") != "1.3" && is_of_1_3(*out))
-    return refuse_file("R38: graph", "vectors in version " + *container.note("version"), "in version 1.3");
+  const std::string& version = *container.note("version");
+  if (version != "1.4" && is_of_1_4(*out))
+    return refuse_file("R43: graph", "decompositions in version " + version, "in version 1.4");
+  if (version != "1.3" && version != "1.4" && is_of_1_3(*out))
+    return refuse_file("R38: graph", "vectors in version " + version, "in version 1.3");
   return check_graph(*out, tensors_used, container);
 }
 

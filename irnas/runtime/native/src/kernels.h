@@ -134,6 +134,35 @@ struct ContrastRow {
   uint8_t* scratch;  // contrast_scratch() bytes
 };
 
+// A20 for one row, in planes. Pointers are those of pixel 0 of channel 0, and of a place those of what it sees there.
+struct BasisRow {
+  const Op* op;
+  const float* origin;
+  size_t origin_plane;
+  const float* x[kMaxSources];
+  size_t planes[kMaxSources];  // 0 for the row of zeros
+  int channels, width;
+};
+
+// The two sums of each basis map, S_0 + .. + S_15 of A20.
+struct BasisSumsRow : BasisRow {
+  float* out;        // [channels][terms][2]
+  uint8_t* scratch;  // basis_scratch() bytes
+};
+
+struct RecombineRow : BasisRow {
+  const float* weights;  // [channels][sources]
+  float* out;
+  size_t plane;
+};
+
+struct MaximumRow {
+  const float* x[3];  // the row itself in place of one that lies off the map
+  float* out;
+  int channels, width;
+  uint8_t* scratch;  // maximum_scratch() bytes
+};
+
 struct Kernels {
   const char* name;
   bool (*runs_here)();
@@ -156,6 +185,10 @@ struct Kernels {
   void (*excite_kernel)(const ExciteKernel&);
   void (*excite)(const ExciteRow&);
   void (*contrast)(const ContrastRow&);
+  void (*multiply)(const float* x, const float* y, float* out, int count);
+  void (*maximum)(const MaximumRow&);
+  void (*basis_sums)(const BasisSumsRow&);
+  void (*recombine)(const RecombineRow&);
   uint64_t (*count)(uint64_t rounds);  // as xnor_count; null where there is nothing to measure
 };
 
@@ -178,6 +211,8 @@ size_t block_scratch(const Op& op, int in_width);
 size_t conv_scratch(const Op& op, int channels, int in_width);
 size_t excite_scratch(const Op& op, int channels);
 size_t contrast_scratch(const Op& op, int width);
+size_t maximum_scratch(int channels, int width);
+size_t basis_scratch(const Op& op);
 
 // Floats from one row in the scratch of a contrast to the next: whole vectors.
 inline size_t contrast_plane(int width) { return static_cast<size_t>(width) / kSlack * kSlack + kSlack; }

@@ -141,20 +141,36 @@ double row_sum(const float* x, int channels, int width) {
   return sum;
 }
 
+// A11 for one block.
+float pool_value(PoolKind kind, float p00, float p01, float p10, float p11) {
+  float y = p00;
+  switch (kind) {
+    case PoolKind::kAverage:
+      return ((p00 + p01) + (p10 + p11)) * 0.25f;
+    case PoolKind::kMaximum:
+      for (float p : {p01, p10, p11}) y = p > y ? p : y;
+      return y;
+    case PoolKind::kFirst:
+      return y;
+    case PoolKind::kMinimum:
+      for (float p : {p01, p10, p11}) y = p < y ? p : y;
+      return y;
+    case PoolKind::kRows:
+      return ((p00 + p01) - p10) - p11;
+    case PoolKind::kColumns:
+      return ((p00 - p01) + p10) - p11;
+    case PoolKind::kDiagonal:
+      return ((p00 - p01) - p10) + p11;
+  }
+  return y;
+}
+
 void pool_row(const PoolRow& row) {
   for (int j = 0; j < row.width; ++j)
     for (int c = 0; c < row.channels; ++c) {
       const float* top = row.x[0] + 2 * j * row.channels + c;
       const float* low = row.x[1] + 2 * j * row.channels + c;
-      float y = top[0];
-      if (row.kind == PoolKind::kAverage) {
-        y = ((top[0] + top[row.channels]) + (low[0] + low[row.channels])) * 0.25f;
-      } else if (row.kind == PoolKind::kMaximum) {
-        if (top[row.channels] > y) y = top[row.channels];
-        if (low[0] > y) y = low[0];
-        if (low[row.channels] > y) y = low[row.channels];
-      }
-      row.out[j * row.channels + c] = y;
+      row.out[j * row.channels + c] = pool_value(row.kind, top[0], top[row.channels], low[0], low[row.channels]);
     }
 }
 
@@ -211,6 +227,10 @@ void sigmoid_row(const float* x, float* out, int count) {
   for (int i = 0; i < count; ++i) out[i] = sigmoid(x[i]);
 }
 
+void multiply_row(const float* x, const float* y, float* out, int count) {
+  for (int i = 0; i < count; ++i) out[i] = x[i] * y[i];
+}
+
 bool runs_here() { return true; }
 
 }  // namespace
@@ -236,6 +256,10 @@ const Kernels kReferenceKernels = {"reference",
                                    reference_excite_kernel,
                                    reference_excite,
                                    reference_contrast,
+                                   multiply_row,
+                                   reference_maximum,
+                                   reference_basis_sums,
+                                   reference_recombine,
                                    nullptr};
 
 }  // namespace xnor

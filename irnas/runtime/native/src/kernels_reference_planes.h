@@ -12,5 +12,8 @@ void reference_tap_sums(const TapSumsRow& row);
 void reference_excite_kernel(const ExciteKernel& row);
 void reference_excite(const ExciteRow& row);
 void reference_contrast(const ContrastRow& row);
+void reference_maximum(const MaximumRow& row);
+void reference_basis_sums(const BasisSumsRow& row);
+void reference_recombine(const RecombineRow& row);
 
 }  // namespace xnor

@@ -50,10 +50,13 @@ enum class OpKind : uint8_t {
   kSigmoid,
   kMean,
   kExcite,
-  kContrast
+  kContrast,
+  kMultiply,
+  kMaximum,
+  kRecombine
 };
 enum class Residual : uint8_t { kNone, kAfter, kBefore };
-enum class PoolKind : uint8_t { kAverage, kMaximum, kFirst };
+enum class PoolKind : uint8_t { kAverage, kMaximum, kFirst, kMinimum, kRows, kColumns, kDiagonal };
 enum class UpKind : uint8_t { kNearest, kBilinear };
 
 // The level of a vector (R39): one pixel, whatever the size of the image.
@@ -62,6 +65,30 @@ constexpr int kVector = 99;
 // R42.
 constexpr size_t kMaxSides = 16;
 constexpr int kMaxSquare = 127;
+
+// R46. Every tap of every filter may be a place of its own, and all inputs but the first two further basis maps.
+constexpr int kMaxFilters = 32;
+constexpr int kMaxReach = 8;
+constexpr int kMaxSources = kMaxFilters * 4 + 16;
+
+// A20. The sources of a pixel are what the places see, then the further basis maps.
+struct Basis {
+  struct Place {
+    int row, column;
+  };
+  // A basis map: the sum of its sources, by sign. Of a further basis map there is one.
+  struct Term {
+    int num_taps = 0;
+    int source[4] = {0, 0, 0, 0};
+    float sign[4] = {1, 1, 1, 1};
+  };
+  std::vector<Place> places;
+  std::vector<Term> terms;
+  int first_row = 0, last_row = 0;  // of the places
+  int num_sources = 0;
+
+  bool has_filters() const { return !places.empty(); }
+};
 
 // A1. Constants by channel; an empty table is a role that the file leaves out.
 struct TwoSlope {
@@ -169,6 +196,7 @@ struct Op {
   FlatMix flat_mix;
   FlatConv flat_conv;
   Block block;
+  Basis basis;  // recombine
   // excite, where there is a convolution ahead of the factors: [w][3 * 3 * C + kSlack], and [w].
   Floats expand, expand_bias;
 

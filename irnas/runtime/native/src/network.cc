@@ -8,9 +8,12 @@ namespace {
 
 using Kind = json::Value::Kind;
 
-constexpr char kPlain[] = "1.0", kWithCounts[] = "1.1", kWithThreshold[] = "1.2", kWithVectors[] = "1.3";
+constexpr char kPlain[] = "1.0", kWithCounts[] = "1.1", kWithThreshold[] = "1.2", kWithVectors[] = "1.3",
+               kWithDecompositions[] = "1.4";
 
-bool has_threshold(const std::string& version) { return version == kWithThreshold || version == kWithVectors; }
+bool has_threshold(const std::string& version) {
+  return version == kWithThreshold || version == kWithVectors || version == kWithDecompositions;
+}
 
 bool is_digest(const std::string& text) {
   if (text.size() != 64) return false;
@@ -31,7 +34,7 @@ Status check_names(const Container& file) {
   if (format && *format != "xnor") return refuse_file("R10: format", "'" + format->substr(0, 64) + "'", "xnor");
   if (version && *version != kPlain && *version != kWithCounts && !has_threshold(*version)) {
     Status status = refuse_file("R11: version", "'" + version->substr(0, 64) + "'",
-                                "1.0, 1.1, 1.2 or 1.3, which this engine reads");
+                                "1.0, 1.1, 1.2, 1.3 or 1.4, which this engine reads");
     status.code = Code::kNewer;
     return status;
   }

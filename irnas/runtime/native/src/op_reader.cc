@@ -29,9 +29,13 @@ constexpr Name kNames[] = {
     {"mean", OpKind::kMean, 1, 1, 1},
     {"excite_project", OpKind::kExcite, 2, 2, 0},
     {"contrast", OpKind::kContrast, 1, 1, 1},
+    {"multiply", OpKind::kMultiply, 2, 2, 0},
+    {"maximum", OpKind::kMaximum, 1, 1, 0},
+    {"recombine", OpKind::kRecombine, 2, 16, 1},
 };
 
-const char* const kRules[] = {"R25", "R26", "R27", "R28", "R29", "R30", "R31", "R32", "R33", "R40", "R41", "R42"};
+const char* const kRules[] = {"R25", "R26", "R27", "R28", "R29", "R30", "R31", "R32",
+                              "R33", "R40", "R41", "R42", "R44", "R45", "R46"};
 
 }  // namespace
 
@@ -45,7 +49,7 @@ Status OpReader::read_head(Op* op) {
   if (known == nullptr)
     return refuse_file(place(".op"), "'" + name->text + "'",
                        "conv, binary_block, mix, clamp, center, pool, upsample, concat, sigmoid, mean, "
-                       "excite_project or contrast");
+                       "excite_project, contrast, multiply, maximum or recombine");
   if (value_.members.size() != static_cast<size_t>(known->num_attributes) + 2)
     return refuse_file(place(" (" + name->text + ")"), std::to_string(value_.members.size()) + " members",
                        std::to_string(known->num_attributes + 2));
@@ -96,7 +100,7 @@ Status OpReader::read_attributes(Op* op) {
     case OpKind::kConcat:
       return read_concat(op);
     case OpKind::kPool:
-      XNOR_TRY(read_choice("kind", {"average", "maximum", "first"}, &chosen));
+      XNOR_TRY(read_choice("kind", {"average", "maximum", "first", "minimum", "rows", "columns", "diagonal"}, &chosen));
       op->pool = static_cast<PoolKind>(chosen);
       ++op->level;
       return {};
@@ -111,6 +115,11 @@ Status OpReader::read_attributes(Op* op) {
       return read_excite(op);
     case OpKind::kContrast:
       return read_contrast(op);
+    case OpKind::kMultiply:
+      return check_alike(*op);
+    case OpKind::kRecombine:
+      return read_recombine(op);
+    case OpKind::kMaximum:
     case OpKind::kClamp:
     case OpKind::kCenter:
     case OpKind::kSigmoid:

@@ -33,6 +33,8 @@ class OpReader {
   Status read_mean(Op* op);
   Status read_excite(Op* op);
   Status read_contrast(Op* op);
+  Status read_recombine(Op* op);
+  Status check_alike(const Op& op) const;
   Status check_vectors(const Op& op) const;
 
   std::string place(const std::string& what) const { return rule_ + ": " + where_ + what; }

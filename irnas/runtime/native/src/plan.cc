@@ -50,6 +50,12 @@ size_t stage_scratch(const Network& network, const std::vector<Stage>& stages, c
       return conv_scratch(network.ops[stage.op], x.channels, x.width);
     case StepKind::kContrast:
       return contrast_scratch(network.ops[stage.op], x.width);
+    case StepKind::kMaximum:
+      return maximum_scratch(x.channels, x.width);
+    case StepKind::kBasisSums:
+      return basis_scratch(network.ops[stage.op]);
+    case StepKind::kGains:
+      return stages[stage.in[0]].channels * sizeof(double);
     case StepKind::kExciteKernel:
       return excite_scratch(network.ops[stage.op], network.channels_of(network.ops[stage.op].in[0]));
     default:
@@ -222,6 +228,18 @@ Span rows_needed(const Network& network, const std::vector<Stage>& stages, const
       const int reach = network.ops[stage.op].sides.back() / 2;
       return {clip(y - reach), clip(y + reach)};
     }
+    case StepKind::kMaximum:
+      return {clip(y - 1), clip(y + 1)};
+    case StepKind::kBasisSums:
+    case StepKind::kRecombine: {
+      // The origin is read by the sums alone, ahead of the source; the weights come last, and are one row.
+      const size_t source = stage.kind == StepKind::kBasisSums ? 1 : 0;
+      if (stage.kind == StepKind::kRecombine && n + 1 == stage.in.size()) return {0, 0};
+      const Basis& basis = network.ops[stage.op].basis;
+      if (n != source || !basis.has_filters()) return {y, y};
+      return {clip(y + basis.first_row), clip(y + basis.last_row)};
+    }
+    case StepKind::kGains:
     case StepKind::kMean:
       return {0, height - 1};
     case StepKind::kCenter:

@@ -36,6 +36,11 @@ enum class StepKind : uint8_t {
   kExciteKernel,
   kExcite,
   kContrast,
+  kMultiply,
+  kMaximum,
+  kBasisSums,
+  kGains,
+  kRecombine,
   kOutput
 };
 

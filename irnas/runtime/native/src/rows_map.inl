@@ -191,6 +191,14 @@ inline void pool_row(const PoolRow& row) {
       return for_windows(row, [](F a, F b, F c, F d) { return V::Max(V::Max(V::Max(a, b), c), d); });
     case PoolKind::kFirst:
       return for_windows(row, [](F a, F, F, F) { return a; });
+    case PoolKind::kMinimum:
+      return for_windows(row, [](F a, F b, F c, F d) { return V::Min(V::Min(V::Min(a, b), c), d); });
+    case PoolKind::kRows:
+      return for_windows(row, [](F a, F b, F c, F d) { return V::Sub(V::Sub(V::Add(a, b), c), d); });
+    case PoolKind::kColumns:
+      return for_windows(row, [](F a, F b, F c, F d) { return V::Sub(V::Add(V::Sub(a, b), c), d); });
+    case PoolKind::kDiagonal:
+      return for_windows(row, [](F a, F b, F c, F d) { return V::Add(V::Sub(V::Sub(a, b), c), d); });
   }
 }
 

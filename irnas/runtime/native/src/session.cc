@@ -92,6 +92,14 @@ void Session::run_row(const Place& place, int s, int row) {
     case StepKind::kExciteKernel:
     case StepKind::kExcite:
       return plane_row(place, stage, row, out);
+    case StepKind::kBasisSums:
+    case StepKind::kGains:
+    case StepKind::kRecombine:
+      return basis_row(place, stage, row, out);
+    case StepKind::kMultiply:
+      return kernels_->multiply(place.row(x, row), place.row(stage.in[1], row), out, items);
+    case StepKind::kMaximum:
+      return maximum_row(place, stage, row, out);
     case StepKind::kSigmoid:
       return kernels_->sigmoid(place.row(x, row), out, items);
     case StepKind::kBlock:

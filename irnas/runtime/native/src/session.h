@@ -46,6 +46,10 @@ class Session {
   void plane_row(const Place& place, const Stage& stage, int row, float* out);
   void plane_conv_row(const Place& place, const Stage& stage, int row, float* out);
   void excite_row(const Place& place, const Stage& stage, int row, float* out);
+  void basis_row(const Place& place, const Stage& stage, int row, float* out);
+  void gains_row(const Place& place, const Stage& stage, float* out);
+  void place_sources(const Place& place, const Stage& stage, size_t first, int row, BasisRow* args) const;
+  void maximum_row(const Place& place, const Stage& stage, int row, float* out);
   void mean_row(const Place& place, const Stage& stage, float* out);
   const float* plane_at(const Place& place, int map, int row, size_t* plane) const;
 

@@ -5,6 +5,9 @@
 
 namespace xnor {
 
+// Sets to zero what is left and right of the pixels of a row in planes.
+void clear_margins(const Stage& stage, float* row);
+
 // Where the rows of one band lie.
 struct Session::Place {
   const Plan& plan;

@@ -4,17 +4,13 @@
 #include "session_place.h"
 
 namespace xnor {
-namespace {
 
-// What is left and right of the pixels of a row in planes.
 void clear_margins(const Stage& stage, float* row) {
   for (int c = 0; c < stage.channels; ++c, row += stage.plane) {
     std::memset(row, 0, kMargin * sizeof(float));
     std::memset(row + kMargin + stage.width, 0, (stage.plane - kMargin - stage.width) * sizeof(float));
   }
 }
-
-}  // namespace
 
 // Pixel 0 of channel 0 of a row in planes; zeros where the row lies off the map.
 const float* Session::plane_at(const Place& place, int map, int row, size_t* plane) const {

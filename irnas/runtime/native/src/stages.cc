@@ -49,6 +49,8 @@ class Builder {
         return sizeof(double);
       case StepKind::kTapSums:
         return channels * sizeof(double);
+      case StepKind::kBasisSums:
+        return channels * sizeof(float);
       default:
         return width * channels * sizeof(float);
     }
@@ -75,6 +77,8 @@ class Builder {
         return mean_stages(k);
       case OpKind::kExcite:
         return excite_stages(k);
+      case OpKind::kRecombine:
+        return recombine_stages(k);
       default:
         break;
     }
@@ -100,6 +104,10 @@ class Builder {
         return add(StepKind::kUpsample, k, in, op.channels, op.level);
       case OpKind::kContrast:
         return add(StepKind::kContrast, k, in, op.channels, op.level);
+      case OpKind::kMultiply:
+        return add(StepKind::kMultiply, k, in, op.channels, op.level);
+      case OpKind::kMaximum:
+        return add(StepKind::kMaximum, k, in, op.channels, op.level);
       case OpKind::kConcat:
         return add(StepKind::kConcat, k, in, op.channels, op.level);
       default:
@@ -151,8 +159,8 @@ class Builder {
     if (has_many_terms(op)) return true;
     for (int k : readers_[written]) {
       const Op& each = network_.ops[k];
-      const bool reads_planes =
-          each.kind == OpKind::kMean || each.kind == OpKind::kExcite || (has_few_outputs(each) && has_many_terms(each));
+      const bool reads_planes = each.kind == OpKind::kMean || each.kind == OpKind::kExcite ||
+                                each.kind == OpKind::kRecombine || (has_few_outputs(each) && has_many_terms(each));
       if (!reads_planes) return false;
     }
     return true;
@@ -180,6 +188,18 @@ class Builder {
     const size_t items = excite_items(op, network_.channels_of(op.in[0]));
     const int kernel = add(StepKind::kExciteKernel, k, {as_pixels(op.in[1])}, static_cast<int>(items), kVector);
     return add(StepKind::kExcite, k, {as_planes(op.in[0]), kernel}, 1, op.level);
+  }
+
+  // The sums of each row, the weights that they make, and with them the result.
+  int recombine_stages(int k) {
+    const Op& op = network_.ops[k];
+    std::vector<int> in;
+    for (int id : op.in) in.push_back(as_planes(id));
+    const int num_terms = static_cast<int>(op.basis.terms.size());
+    const int sums = add(StepKind::kBasisSums, k, in, op.channels * num_terms * 2, op.level);
+    in.erase(in.begin());
+    in.push_back(add(StepKind::kGains, k, {sums}, op.channels * op.basis.num_sources, kVector));
+    return add_planes(StepKind::kRecombine, k, in, op.channels, op.level);
   }
 
   // The stage that writes tensor `id` in the one form or the other.
