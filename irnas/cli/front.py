@@ -71,7 +71,7 @@ def _document(run: Run) -> dict[str, Any]:
 
 
 def _measured_document(measured: Measured) -> dict[str, Any]:
-    names = ("engine", "kernels", "threads", "input", "ms_min", "ms_median", "runs", "expected_ms")
+    names = ("engine", "kernels", "threads", "input", "ms_min", "ms_median", "runs", "expected_ms", "cpu")
     return {name: getattr(measured, name) for name in names}
 
 
@@ -110,8 +110,11 @@ def _print_table(console: Console, run: Run, *, show_all: bool) -> None:
         table.add_column("status")
     for objective in run.objectives:
         table.add_column(unit.title(objective.name), justify="right", no_wrap=True)
+    has_size = bool(run.measured) and "bytes" not in {o.name for o in run.objectives}
     if run.measured:
         table.add_column(f"{unit.title(run.speed)} alone", justify="right", no_wrap=True)
+    if has_size:
+        table.add_column(unit.title("bytes"), justify="right", no_wrap=True)
     for name in ["choices"] if is_wide else groups:
         table.add_column(escape(name))
     for name in ("epochs", "trial"):
@@ -120,6 +123,7 @@ def _print_table(console: Console, run: Run, *, show_all: bool) -> None:
     for result in results:
         values = [figure_of(run, result, o.name) for o in run.objectives]
         values += [unit.figure(run.speed, run.measured_speed(result.key))] if run.measured else []
+        values += [unit.figure("bytes", result.values.get("bytes"))] if has_size else []
         genotype = result.genotype
         words = [" ".join(phrases(genotype, axes))] if is_wide else [choices(genotype, m) for m in groups.values()]
         status = [f"{result.status}, front" if result.key in members else str(result.status)] if show_all else []
@@ -149,7 +153,7 @@ def _print_tests(console: Console, run: Run) -> None:
 def _print_summary(console: Console, run: Run) -> None:
     from rich.markup import escape
 
-    from irnas.report import unit
+    from irnas.report import order, unit
     from irnas.report.requirements import describe_requirements
     from irnas.report.table import device_of
 
@@ -159,6 +163,8 @@ def _print_summary(console: Console, run: Run) -> None:
         console.print(f"baseline {escape(name.replace('_', ' '))}: {known}", highlight=False)
     if run.opened.device:
         console.print(f"speed {escape(device_of(run.opened.device))}{_check(run)}", highlight=False, soft_wrap=True)
+    for text in filter(None, (order.describe_timing(run), order.describe_disagreement(run))):
+        console.print(escape(text), highlight=False, soft_wrap=True)
     if text := describe_requirements(run):
         console.print(escape(text), highlight=False, soft_wrap=True)
     counts = f"{len(run.winners)} on the front of {len(run.done)} trained"

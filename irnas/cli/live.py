@@ -90,7 +90,8 @@ def _lines(view: SearchView, event: Event) -> Iterator[str]:
         case Repeated():
             yield f"{event.key} trained again (seed {event.seed}): {view.metrics(event.values)}"
         case Measured():
-            yield f"{event.key} alone: {event.ms_min:.3g} ms, {event.expected_ms:.3g} ms in the search"
+            before = f", {event.expected_ms:.3g} ms in the search" if event.expected_ms else ""
+            yield f"{event.key} alone: {event.ms_min:.3g} ms{before}"
 
 
 @contextmanager

@@ -248,24 +248,26 @@ class Measured(Event):
     input: tuple[int, int, int]
     """Channels, height and width."""
     threads: int
-    expected_ms: float
-    """What the search had counted with."""
+    expected_ms: float | None
+    """What the search had counted with; None where speed did not count in it."""
     engine: str
     kernels: str
     ms_min: float
     ms_median: float
     runs: int
+    cpu: str = ""
+    """The processor, where it is not that of the run's device; empty before records said it."""
 
     @property
     def deviation(self) -> float:
-        """How far the search was off, as a fraction of the time that was measured."""
-        return abs(self.expected_ms / self.ms_min - 1)
+        """How far the search was off, as a fraction of the time that was measured; 0 where it counted with none."""
+        return abs(self.expected_ms / self.ms_min - 1) if self.expected_ms else 0.0
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Measured:
         """The inverse of ``document``."""
-        values = {f.name: document[f.name] for f in fields(cls)}
-        return cls(**{**values, "input": tuple(document["input"])})
+        values = {f.name: document[f.name] for f in fields(cls) if f.name != "cpu"}
+        return cls(**{**values, "input": tuple(document["input"]), "cpu": document.get("cpu", "")})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

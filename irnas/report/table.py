@@ -11,7 +11,7 @@ from irnas.core.space import Genotype
 from irnas.core.text import format_duration, format_si
 from irnas.record.events import Device
 from irnas.record.run import Run
-from irnas.report import markup, thin, training, unit
+from irnas.report import markup, order, thin, training, unit
 from irnas.report.markup import Markup, code, fill, wrapped
 from irnas.report.network import choice, choices, colours_of, differing, families_of, figure_of, grouped, phrases
 from irnas.report.published import size_of
@@ -141,7 +141,15 @@ def winners(run: Run) -> Markup:
                 *((result.note,) if has_notes else ()),
             ]
         )
-    return markup.join([table(head, rows), _more(len(rows), len(results), "networks"), _shared(run, axes)])
+    return markup.join(
+        [table(head, rows), _more(len(rows), len(results), "networks"), _timing(run), _shared(run, axes)]
+    )
+
+
+def _timing(run: Run) -> Markup:
+    """What the times of networks alone are of, and where their order is not that of their operations."""
+    texts = filter(None, (order.describe_timing(run), order.describe_disagreement(run)))
+    return markup.join(fill('<p class="note">{text}.</p>', text=text[0].upper() + text[1:]) for text in texts)
 
 
 def _more(listed: int, total: int, what: str) -> Markup:

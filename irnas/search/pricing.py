@@ -1,18 +1,20 @@
 """The free objectives of a search: counts, its networks' speed where it asks for that, and the box that these span.
 
-Speed is asked for by an objective or a limit of kind ``runtime``; a search that names none loads no engine.
+Speed is asked for by an objective or a limit of kind ``runtime``; without one a search loads no engine but at its end.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from irnas.core.errors import SettingsError
+from irnas.core.errors import ExportError, SettingsError
 from irnas.core.front import Bounds
 from irnas.core.objective import RUNTIME
+from irnas.core.provenance import device_name
 from irnas.core.result import Result
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Genotype, Space
@@ -23,7 +25,8 @@ from irnas.search.session import MAX_REFUSED_IN_A_ROW
 from irnas.search.strategy import Price
 
 if TYPE_CHECKING:
-    from irnas.deploy.device.target import Call, Target
+    from irnas.deploy.device.speed import Timing
+    from irnas.deploy.device.target import Call, Chw, Target
 
 POOL = 48
 """Random networks whose costs, with the published ones', span the box of the hypervolume."""
@@ -159,24 +162,51 @@ def measure_alone(target: Target, settings: SearchSettings, results: Sequence[Re
     rounds = [
         [target.measure(r.genotype, settings.cost_input, ALONE_SECONDS) for r in results] for _ in range(ALONE_ROUNDS)
     ]
-    measurements = []
-    for result, timings in zip(results, zip(*rounds, strict=True), strict=True):
-        best = min(timings, key=lambda timing: timing.ms_min)
-        measurements.append(
-            Measured(
-                trial=result.trial,
-                key=result.key,
-                input=settings.cost_input,
-                threads=target.threads,
-                expected_ms=result.values["latency_ms"],
-                engine=best.engine,
-                kernels=best.kernels,
-                ms_min=best.ms_min,
-                ms_median=best.ms_median,
-                runs=sum(t.runs for t in timings),
-            )
-        )
-    return measurements
+    return [
+        _measured(result, timings, settings.cost_input, target.threads)
+        for result, timings in zip(results, zip(*rounds, strict=True), strict=True)
+    ]
+
+
+def measure_here(settings: SearchSettings, results: Sequence[Result]) -> list[Measured]:
+    """The networks of a front on the engine of this machine, timed in turn with one thread.
+
+    Nothing is timed where no network has binary layers, whose few OPs say little of their time, or where the engine has
+    not been built. Networks that it does not run are left out.
+    """
+    from irnas.deploy.device import speed
+
+    programs: dict[str, speed.Program] = {}
+    for result in results:
+        with contextlib.suppress(ExportError):
+            programs[result.key] = speed.lower_genotype(result.genotype, settings.cost_input[0])
+    if not any(program.is_binary for program in programs.values()):
+        return []
+    try:
+        runs = [speed.make_runner(program, settings.cost_input[1:]) for program in programs.values()]
+    except ExportError:
+        return []
+    rounds = [[speed.measure(run) for run in runs] for _ in range(ALONE_ROUNDS)]
+    timings = dict(zip(programs, zip(*rounds, strict=True), strict=True))
+    cpu = device_name("cpu")
+    return [_measured(r, timings[r.key], settings.cost_input, 1, cpu) for r in results if r.key in timings]
+
+
+def _measured(result: Result, timings: Sequence[Timing], input_chw: Chw, threads: int, cpu: str = "") -> Measured:
+    best = min(timings, key=lambda timing: timing.ms_min)
+    return Measured(
+        trial=result.trial,
+        key=result.key,
+        input=input_chw,
+        threads=threads,
+        expected_ms=result.values.get("latency_ms"),
+        engine=best.engine,
+        kernels=best.kernels,
+        ms_min=best.ms_min,
+        ms_median=best.ms_median,
+        runs=sum(t.runs for t in timings),
+        cpu=cpu,
+    )
 
 
 def _speed(target: Target, genotype: Genotype, settings: SearchSettings) -> Mapping[str, float]:

@@ -185,14 +185,16 @@ def _stages(session: Session) -> Iterator[Stage]:
 
 
 def _measure_winners(work: _Work, session: Session, warn: Callable[[str], None]) -> None:
-    """Time the front once more, now that no trial runs, where the device is within reach."""
+    """Time the front, now that no trial runs: on the device whose speed counted, where it is within reach, or here."""
+    known = session.run.measured
+    winners = [r for r in session.run.front.results if r.key not in known]
     if work.target is None:
+        for measured in pricing.measure_here(work.settings, winners):
+            session.record(measured)
         return
     if not work.target.can_measure:
         warn(f"speed is that of {work.target.name} ({work.target.cpu}) as predicted; nothing was measured here")
         return
-    known = session.run.measured
-    winners = [r for r in session.run.front.results if r.key not in known]
     try:
         measurements = pricing.measure_alone(work.target, work.settings, winners)
     except ExportError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,6 +56,7 @@ ONE_OF_EACH: list[Event] = [
     Finished(result=result(0, {"miou": 0.5, "ops": 1.0})),
     Repeated(trial=0, key="k", seed=7, replicate=1, seconds=1.0, values={"miou": 0.25}),
     MEASURED,
+    replace(MEASURED, expected_ms=None, cpu="c"),
     Tested(
         trial=0,
         key="k",
@@ -131,6 +133,12 @@ def test_a_wrong_line_is_refused_with_its_place(content: bytes, message: str) ->
     with pytest.raises(FormatError, match=rf"^r, event 3.*{message}") as error:
         parse(content, "r, event 3")
     assert "\n" not in str(error.value)
+
+
+def test_a_timing_of_before_names_no_processor() -> None:
+    document = MEASURED.document()
+    del document["cpu"]
+    assert Measured.from_document(document) == MEASURED and MEASURED.cpu == ""
 
 
 def test_a_record_of_version_0_1_means_what_it_meant() -> None:

@@ -13,6 +13,7 @@ import pytest
 from support import profiles, records
 from support.datasets import tiny
 from support.native import library, products  # noqa: F401
+from support.results import result
 
 import irnas
 from irnas import runtime
@@ -78,7 +79,7 @@ def go(folder: Path, **changes: Any) -> tuple[execution.Outcome, list[dict[str, 
 def test_what_is_heard_is_what_is_recorded(tmp_path: Path) -> None:
     outcome, events = go(tmp_path / "run")
     assert documents(tmp_path / "run") == events
-    assert [e["kind"] for e in events] == [
+    assert [e["kind"] for e in events if e["kind"] != "measured"] == [
         "opened",
         "proposed",
         "reported",
@@ -279,6 +280,41 @@ def test_a_search_for_speed_measures_its_front_once_more(
     search_workflow.resume(str(tmp_path / "run"), None, LOOP, again)
     later = documents(tmp_path / "run")[more:]
     assert [e["kind"] for e in later] == ["resumed", "closed"]
+
+
+def test_a_search_of_binary_networks_times_its_front_at_its_end(tmp_path: Path, library: Path) -> None:  # noqa: F811
+    outcome, events = go(tmp_path / "run")
+    measured = [e for e in events if e["kind"] == "measured"]
+    assert [e["kind"] for e in events[-len(measured) - 1 :]] == ["measured"] * len(measured) + ["closed"]
+    assert {e["key"] for e in measured} == {r.key for r in outcome.run.front.results}
+    for event in measured:
+        assert event["expected_ms"] is None and event["ms_min"] > 0 and event["kernels"] in runtime.kernels()
+        assert event["cpu"] == provenance.device_name("cpu") and event["input"] == [1, 64, 64]
+    search_workflow.resume(str(tmp_path / "run"), None, LOOP, heard()[0])
+    assert [e["kind"] for e in documents(tmp_path / "run")[len(events) :]] == ["resumed", "closed"]
+
+
+@pytest.mark.parametrize(
+    ("families", "timed"),
+    [
+        (["biisnet", "rpcanet_plus"], ["biisnet", "rpcanet_plus"]),
+        (["sgem_unet", "biisnet"], ["biisnet"]),
+        (["rpcanet_plus"], []),
+    ],
+)
+def test_what_the_engine_runs_is_timed_where_a_network_is_binary(
+    families: list[str],
+    timed: list[str],
+    library: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    points = {"biisnet": {"base": 4, "stages": 2}, "rpcanet_plus": {"stages": 1}, "sgem_unet": {"c": 4, "depth": 3}}
+    genotypes = [catalog.load(name).complete(points[name]) for name in families]
+    ended = [result(trial, {}, genotype=genotype) for trial, genotype in enumerate(genotypes)]
+    measured = pricing.measure_here(settings(), ended)
+    assert [families[each.trial] for each in measured] == timed
+    monkeypatch.setenv("XNOR_LIBRARY", "/absent.so")
+    assert pricing.measure_here(settings(), ended) == []
 
 
 def test_a_search_for_another_device_predicts_and_measures_nothing(

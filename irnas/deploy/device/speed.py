@@ -39,6 +39,11 @@ class Program:
     model: format.Model | None
     """What the .xnor file says."""
 
+    @property
+    def is_binary(self) -> bool:
+        """Whether the engine has layers of one bit to run in it."""
+        return self.model is not None and any(op.kind == "binary_block" for op in self.model.ops)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
