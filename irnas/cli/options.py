@@ -16,7 +16,7 @@ from irnas.cli.completion import complete_datasets, complete_objectives, complet
 from irnas.cli.inherit_options import InheritOptions
 from irnas.cli.option_groups import LIMIT_PANEL, Options, with_options
 from irnas.cli.recipe_options import PANEL, RecipeOptions
-from irnas.cli.run_options import HOW, RunOptions, option
+from irnas.cli.run_options import FIRST, HOW, RunOptions, option
 from irnas.core.errors import SettingsError
 from irnas.core.objective import parse
 from irnas.core.requirement import parse_requirements
@@ -44,7 +44,7 @@ class SpaceOptions(Options):
     space: Annotated[
         str,
         option(
-            _WHAT,
+            FIRST,
             "A space's name, or a folder with a space.yaml; several, comma-separated, share one front.",
             autocompletion=complete_spaces,
         ),
@@ -52,7 +52,7 @@ class SpaceOptions(Options):
     objective: Annotated[
         str,
         option(
-            _WHAT,
+            FIRST,
             "Objectives, comma-separated: miou niou f1 pd fa ops params macs bytes fps ...",
             autocompletion=complete_objectives,
         ),
@@ -60,14 +60,16 @@ class SpaceOptions(Options):
     dataset: Annotated[
         str,
         option(
-            _WHAT,
+            FIRST,
             "A data folder made by `irnas data import`, or 'synthetic'.",
             autocompletion=complete_datasets,
         ),
     ] = "synthetic"
     axis: Annotated[
         list[str] | None,
-        option(_WHAT, "Search these values of an axis instead: base=8,16 or w_bin=all. Repeatable."),
+        option(
+            _WHAT, "Search these values of an axis instead: base=8,16 or w_bin=all. Repeatable.", metavar="AXIS=VALUES"
+        ),
     ] = None
     input_size: Annotated[str, option(_WHAT, "CxHxW at which costs are counted.", "--input")] = "1x256x256"
     device: Annotated[
@@ -131,7 +133,7 @@ class SearchOptions(InheritOptions, TrainingOptions):
     trials: Annotated[
         int | None,
         option(
-            _WHAT,
+            FIRST,
             "Full trainings to spend: so many networks, or their epochs on more of them where a strategy halts "
             "trainings.",
             show_default=str(DEFAULTS.trials),

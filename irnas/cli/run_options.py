@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from irnas.cluster.resources import Resources
     from irnas.workflows.executor import Executor
 
+FIRST = "First of all"
+"""The panel of the options that whoever begins needs."""
 HOW = "Where and how it runs"
-"""The panel of these options in a command's help."""
+"""The panel of the others of these options in a command's help."""
 
 
 def option(panel: str, text: str, *names: str, **how: Any) -> Any:
@@ -83,7 +85,7 @@ class RunOptions(WorkerOptions):
     resume: Annotated[
         str | None,
         option(
-            HOW,
+            FIRST,
             "Go on with this run, with its settings; --trials may extend it, --dataset say where its data is now.",
             autocompletion=complete_runs,
         ),

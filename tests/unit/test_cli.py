@@ -117,6 +117,15 @@ def test_the_command_line_is_what_was_promised() -> None:
     assert commands() == COMMANDS
 
 
+def test_the_help_of_a_search_begins_with_the_five_that_matter() -> None:
+    panels: dict[str | None, list[str]] = {}
+    for parameter in get_command(app).commands["search"].params:
+        if not getattr(parameter, "hidden", False):
+            panels.setdefault(getattr(parameter, "rich_help_panel", None), []).append(parameter.opts[0])
+    first = next(panel for panel in panels if panel)
+    assert panels[first] == ["--space", "--objective", "--dataset", "--trials", "--resume"]
+
+
 def test_help_loads_nothing_heavy() -> None:
     code = "import sys; import irnas.cli.app; print(' '.join({m.split('.')[0] for m in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
