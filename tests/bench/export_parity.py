@@ -1,6 +1,7 @@
 """Every published point and many random ones through the export's gate, on the images of a data set.
 
     python tests/bench/export_parity.py [--dataset data/nudt-sirst] [--part search] [--images 8] [--weights random]
+    python tests/bench/export_parity.py --space sgem_unet --fix sgem=false binary=body --points 50 --signs-side 32
 
 Each network is trained for a few steps first. Without that its filters in front of the first sign still sum to zero,
 so that wherever an image is flat the sign is that of a rounding error, and no two programs agree on it. ``--weights
@@ -20,10 +21,10 @@ import os
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
@@ -52,6 +53,8 @@ LOGIT_MOST = 4.0
 """Logits are scaled to a deviation of 1, or as far as their mean stays within this."""
 SIGNS_SIDE = 128
 """Side of the piece of an image on which every sign is compared: the reference takes minutes for some whole ones."""
+FIXED = {"biisnet": ("sign0=1",)}
+"""What a network must have to have a form in .xnor at all; the unit tests see that the others are refused."""
 
 
 class Gated(NamedTuple):
@@ -70,16 +73,21 @@ class Gated(NamedTuple):
     error: str = ""
 
 
-def points(num: int, seed: int, part: str) -> list[tuple[str, Genotype]]:
-    """The published points, then random ones that have a form in .xnor at all: of the whole space, or of a search's."""
-    space, rng = catalog.load("biisnet"), random.Random(seed)
-    source = space if part == "all" else space.focus()
-    found = [(row.name, row.genotype) for row in catalog.load_published("biisnet") if row.genotype]
-    for number in range(num):
-        genotype = source.sample(rng)
-        # A sign with three values has none, by definition; the unit tests see that it is refused.
-        found.append((f"random {number}", space.complete({**genotype.values, "sign0": 1})))
-    return found
+def points(given: argparse.Namespace) -> list[tuple[str, Genotype]]:
+    """The published points, then random ones, of the whole space or of a search's: those with the fixed values."""
+    space, rng = catalog.load(given.space), random.Random(given.seed)
+    source = space if given.part == "all" else space.focus()
+    fixed = dict(catalog.parse_choice(space, text) for text in given.fix or FIXED.get(given.space, ()))
+    drawn = (source.sample(rng) for _ in itertools.count())
+    published = ((row.name, row.genotype) for row in catalog.load_published(given.space) if row.genotype)
+    randoms = ((f"random {number}", genotype) for number, genotype in enumerate(filter(fits(fixed), drawn)))
+    named = ((name, genotype) for name, genotype in published if fits(fixed)(genotype))
+    return [*named, *itertools.islice(randoms, given.points)]
+
+
+def fits(fixed: Mapping[str, Sequence[Any]]) -> Callable[[Genotype], bool]:
+    """Whether a genotype has one of the values of each fixed axis."""
+    return lambda genotype: all(genotype.values.get(axis) in values for axis, values in fixed.items())
 
 
 def trained(genotype: Genotype, seed: int, dataset: Dataset, steps: int) -> nn.Module:
@@ -102,7 +110,8 @@ def trained(genotype: Genotype, seed: int, dataset: Dataset, steps: int) -> nn.M
     with torch.no_grad():
         logits = torch.cat([model(torch.from_numpy(x)).flatten() for x, _ in itertools.islice(order, 4)])
         spread = float(logits.std())
-        if spread > 0:
+        # A family without a last layer of that name keeps its logits as they are.
+        if spread > 0 and "head.weight" in dict(model.named_parameters()):
             model.get_parameter("head.weight").mul_(min(1 / spread, LOGIT_MOST / abs(float(logits.mean()))))
     return model
 
@@ -128,7 +137,7 @@ def gate(name: str, genotype: Genotype, seed: int, given: argparse.Namespace) ->
     try:
         converted, graph = write.convert(model, 1, write.Origin(name=genotype.key))
         run, engine = parity.make_runner(converted)
-        piece = [split.image(0)[:SIGNS_SIDE, :SIGNS_SIDE]]
+        piece = [split.image(0)[: given.signs_side, : given.signs_side]]
         signs = parity.sign_flip_rate(model, converted, graph.blocks, run, engine, piece)
         found = parity.compare(model, run, engine, split, rules, given.images)
     except ExportError as error:
@@ -162,6 +171,9 @@ def report(rows: Sequence[Gated], given: argparse.Namespace) -> None:
         "pixels predicted": [row.predicted for row in passed],
     }
     for what, found in figures.items():
+        if not found:
+            print(f"  {what:<20} no network has any")
+            continue
         print(
             f"  {what:<20} min {np.min(found):.2e}  median {np.median(found):.2e}  mean {np.mean(found):.2e}  "
             f"max {np.max(found):.2e}  none at all {np.equal(found, 0).sum()} of {len(found)}"
@@ -171,6 +183,9 @@ def report(rows: Sequence[Gated], given: argparse.Namespace) -> None:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--space", default="biisnet")
+    parser.add_argument("--fix", nargs="*", metavar="AXIS=VALUE,...", help="what all networks have")
+    parser.add_argument("--signs-side", type=int, default=SIGNS_SIDE, help="of the piece on which signs are compared")
     parser.add_argument("--dataset", default="synthetic")
     parser.add_argument("--points", type=int, default=200)
     parser.add_argument("--part", choices=("search", "all"), default="all", help="of the space to draw points from")
@@ -181,7 +196,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", help="names of points, say LIT10 'random 7'")
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()
-    todo = [(name, g, k, given) for k, (name, g) in enumerate(points(given.points, given.seed, given.part))]
+    todo = [(name, g, k, given) for k, (name, g) in enumerate(points(given))]
     todo = [row for row in todo if not given.only or row[0] in given.only]
     rows, started = [], time.perf_counter()
     with get_context("spawn").Pool(given.jobs) as pool:

@@ -295,24 +295,28 @@ def test_a_search_of_binary_networks_times_its_front_at_its_end(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    ("families", "timed"),
+    ("names", "timed"),
     [
-        (["biisnet", "rpcanet_plus"], ["biisnet", "rpcanet_plus"]),
-        (["sgem_unet", "biisnet"], ["biisnet"]),
-        (["rpcanet_plus"], []),
+        (["binary", "float"], ["binary", "float"]),
+        (["of three signs", "binary"], ["binary"]),
+        (["float"], []),
     ],
 )
 def test_what_the_engine_runs_is_timed_where_a_network_is_binary(
-    families: list[str],
+    names: list[str],
     timed: list[str],
     library: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    points = {"biisnet": {"base": 4, "stages": 2}, "rpcanet_plus": {"stages": 1}, "sgem_unet": {"c": 4, "depth": 3}}
-    genotypes = [catalog.load(name).complete(points[name]) for name in families]
-    ended = [result(trial, {}, genotype=genotype) for trial, genotype in enumerate(genotypes)]
+    small = {"base": 4, "stages": 2}
+    points = {
+        "binary": catalog.load("biisnet").complete(small),
+        "of three signs": catalog.load("biisnet").complete({**small, "sign0": 0}),
+        "float": catalog.load("rpcanet_plus").complete({"stages": 1}),
+    }
+    ended = [result(trial, {}, genotype=points[name]) for trial, name in enumerate(names)]
     measured = pricing.measure_here(settings(), ended)
-    assert [families[each.trial] for each in measured] == timed
+    assert [names[each.trial] for each in measured] == timed
     monkeypatch.setenv("XNOR_LIBRARY", "/absent.so")
     assert pricing.measure_here(settings(), ended) == []
 
