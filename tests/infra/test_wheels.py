@@ -13,9 +13,13 @@ import zipfile
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
-from support.infra import INFRA
-from support.native import products  # noqa: F401
+from support.infra import INFRA, ROOT
+from support.native import library, products  # noqa: F401
+
+from irnas.runtime import engine
+from irnas.runtime.boxes import find_boxes
 
 WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: py3-none-linux_x86_64\n\n"
 
@@ -88,7 +92,11 @@ def test_a_missing_tool_is_one_line(
 
 @pytest.mark.service
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_a_wheel_is_built_and_its_engine_repeats_a_recorded_run(machine: str, wheels: Path) -> None:
+def test_a_wheel_is_built_and_its_engine_repeats_a_recorded_run(
+    machine: str,
+    wheels: Path,
+    library: Path,  # noqa: F811
+) -> None:
     if machine == "aarch64" and not (shutil.which("qemu-aarch64") and shutil.which("aarch64-linux-gnu-g++")):
         pytest.skip("no qemu-aarch64 or no aarch64-linux-gnu-g++: the wheel for ARM is not built")
     assert BUILD.main(["--machine", machine, "-o", str(wheels)]) == 0
@@ -96,6 +104,26 @@ def test_a_wheel_is_built_and_its_engine_repeats_a_recorded_run(machine: str, wh
     with zipfile.ZipFile(wheel) as archive:
         sizes = {Path(entry.filename).name: entry.file_size for entry in archive.infolist()}
     assert sizes["_xnor.so"] < 1_000_000
+    if machine == "aarch64":
+        assert_same_boxes_on_arm(wheel, wheels / "unpacked")
+
+
+def assert_same_boxes_on_arm(wheel: Path, folder: Path) -> None:
+    """The plain C example on the wheel's own library, under qemu, finds what this machine's engine finds."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    native, engine_of_arm = ROOT / "irnas" / "runtime" / "native", folder / "irnas" / "runtime" / "_xnor.so"
+    source = native / "example" / "boxes.c"
+    call(folder, "aarch64-linux-gnu-gcc", f"-I{native / 'include'}", source, engine_of_arm, "-o", "boxes")
+    frames = np.zeros((1, 64, 64), np.uint8)
+    frames[0, 30:33, 20:23] = 255
+    system = ["-L", "/usr/aarch64-linux-gnu", "-E", f"LD_LIBRARY_PATH={engine_of_arm.parent}"]
+    command = ["qemu-aarch64", *system, str(folder / "boxes"), str(folder / BUILD.MODEL), "64", "64"]
+    printed = subprocess.run(command, input=frames.tobytes(), capture_output=True, check=True).stdout.decode()
+    found = find_boxes(engine.load(folder / BUILD.MODEL).run(frames)[0], 0.5)
+    assert found and printed.splitlines() == [
+        f"frame 0: {box.width}x{box.height} at {box.x}, {box.y}, score {box.score:.6f}" for box in found
+    ]
 
 
 @pytest.fixture(scope="session")
