@@ -67,7 +67,7 @@ for (const box of document.querySelectorAll("div.sortable")) {
 
 def section(run: Run) -> Markup:
     """The table; nothing before a trial has ended."""
-    listed = thin.evenly(run.outcomes, MAX_ROWS)
+    listed = thin.evenly(run.results, MAX_ROWS)
     if not listed:
         return Markup()
     names = [o.name for o in run.objectives]
@@ -77,8 +77,8 @@ def section(run: Run) -> Markup:
     rows = [_row(run, result, names, is_on_front=result.trial in front) for result in listed]
     commands = "\n".join((*_COMMANDS, _WEIGHTS)).replace("{run}", shlex.quote(run.uri))
     about = "A click on a heading sorts. A row, or its point in a figure, gives commands; a click on one selects it."
-    if len(listed) < len(run.outcomes):
-        about += f" {len(listed)} of {len(run.outcomes)} trials are listed; results.parquet has all of them."
+    if len(listed) < len(run.results):
+        about += f" {len(listed)} of {len(run.results)} trials are listed; results.parquet has all of them."
     return fill(
         '<div class="sortable" data-commands="{commands}"><p class="note">{about}</p>'
         '<p><input type="search" placeholder="filter" aria-label="filter"></p>{table}<pre></pre></div>',

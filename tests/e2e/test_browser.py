@@ -204,3 +204,38 @@ def test_the_report_by_itself(scene: Scene) -> None:
     assert "toy" in page.page.title() and page.page.locator("h1").first.is_visible()
     assert not page.complaints
     assert not [address for address in page.asked if not address.startswith(("file:", "data:", "blob:"))]
+
+
+def test_the_table_of_trials_sorts_filters_and_opens_by_a_point(scene: Scene) -> None:
+    page = Page(scene.browser)
+    page.page.goto((scene.run / "report.html").as_uri(), wait_until="domcontentloaded")
+    page.page.locator("#front-0 .main-svg").first.wait_for()
+    box = page.page.locator("div.sortable")
+    run = Run.read(str(scene.run))
+    ops = {result.key: result.values.get("ops", 0.0) for result in run.outcomes}
+    for order in (1, -1):
+        box.locator("th", has_text="OPs").click()
+        keys = box.locator("td code").all_inner_texts()
+        assert len(keys) == len(ops) and [order * ops[key] for key in keys] == sorted(order * o for o in ops.values())
+    box.locator("input").fill(scene.keys[0])
+    assert box.locator("tr:visible td code").all_inner_texts() == [scene.keys[0]]
+    # The last trace is the front, from the cheapest to the dearest.
+    page.page.locator("#front-0 .scatterlayer .trace").last.locator(".point").last.hover(force=True)
+    page.page.mouse.down()
+    page.page.mouse.up()
+    dearest = run.winners[-1].key
+    box.locator("pre code", has_text=f"irnas train {scene.run} {dearest}").wait_for()
+    assert box.locator("tr.chosen td code").all_inner_texts() == [dearest]
+    scene.keep(page, "chosen")
+    assert not page.complaints
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_the_front_is_in_the_first_screen(scene: Scene, width: int) -> None:
+    page = Page(scene.browser, width=width, height=900)
+    page.page.goto((scene.run / "report.html").as_uri(), wait_until="domcontentloaded")
+    page.page.locator("#front-0 .main-svg").first.wait_for()
+    place = page.page.locator("#front-0").bounding_box()
+    assert place and place["y"] + place["height"] <= 900
+    assert page.page.evaluate("document.documentElement.scrollWidth") == width
+    scene.keep(page, f"first-screen-{width}")

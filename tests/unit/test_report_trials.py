@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from plotly.offline import get_plotlyjs
-from support.runs import space_folder, write_run
+from support.runs import Writer, space_folder, write_run
 
 from irnas.record.run import Run
 from irnas.report import page, script, trials
@@ -30,6 +30,17 @@ def test_every_trial_has_a_row_with_what_sorts_it(run: Run) -> None:
     for name in ("miou", "ops"):
         value = first.values.get(name)
         assert f'<span data-value="{"" if value is None else value}">' in text
+
+
+def test_a_network_of_several_seeds_has_one_value_on_the_whole_page(tmp_path: Path) -> None:
+    def train_again(writer: Writer) -> None:
+        best = max(Run.read(writer.uri).done, key=lambda r: r.values["miou"])
+        writer.repeat(best.trial, best.genotype, 1)
+
+    run = Run.read(write_run(tmp_path / "two", space_folder(tmp_path), then=train_again))
+    (key,) = run.replicates
+    mean = run.replicates[key]["miou"].mean
+    assert f'<span data-value="{mean}">' in trials.section(run)
 
 
 def test_the_commands_name_the_run_as_a_shell_takes_it(run: Run) -> None:
