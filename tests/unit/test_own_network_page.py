@@ -39,7 +39,8 @@ def _a_folder_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 def irnas(command: str) -> str:
     words = shlex.split(command)[1:]
     # In this process, and on images that take no time.
-    words += ["--executor", "loop", "--crop", "32", "--input", "1x48x48"] if words[0] == "search" else []
+    if words[0] == "search":
+        words += ["--dataset", "data/mine", "--executor", "loop", "--crop", "32", "--input", "1x48x48"]
     outcome = CliRunner().invoke(app, words)
     if outcome.exception and not isinstance(outcome.exception, SystemExit):
         raise outcome.exception
