@@ -21,7 +21,7 @@ def describe_timing(run: Run) -> str:
         for each in timed
     )
     rest = len(run.winners) - len(timed)
-    without = f"; {rest} of {len(run.winners)} networks do not run on the engine" if rest else ""
+    without = f"; {rest} of {len(run.winners)} networks were not timed" if rest else ""
     return f"alone: timed after the search with random weights on {'; '.join(places)}{without}"
 
 
