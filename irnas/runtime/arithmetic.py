@@ -184,7 +184,13 @@ def upsample(x: Map, kind: str) -> Map:
 
 def sigmoid(x: Map) -> Map:
     """Compute 1 / (1 + exp(-x)) by Cephes' polynomial for exp, in one stated order [A14]."""
-    one = np.float32(1)
+    one, e = np.float32(1), exp_of_minus(x)
+    probability: Map = np.where(x < 0, e, one) / (one + e)
+    return probability
+
+
+def exp_of_minus(x: Map) -> Map:
+    """Compute exp(-|x|), of which nothing beyond exp(-87) [A14]."""
     t = np.where(np.abs(x) < 87, np.abs(x), np.float32(87))
     n = np.rint(t * np.float32(1.44269504))
     q = fma(n, np.float32(0.693359375), -t)
@@ -192,10 +198,8 @@ def sigmoid(x: Map) -> Map:
     p = np.full_like(x, 1.9875691500e-4)
     for coefficient in (1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1):
         p = fma(p, q, np.float32(coefficient))
-    e = fma(p, q * q, q) + one
-    e = np.ldexp(e, -n.astype(np.int32))
-    probability: Map = np.where(x < 0, e, one) / (one + e)
-    return probability
+    e: Map = np.ldexp(fma(p, q * q, q) + np.float32(1), -n.astype(np.int32))
+    return e
 
 
 def mean(x: Map, kernel: int) -> Map:

@@ -9,7 +9,9 @@ from irnas.runtime.container import is_integer, refuse
 from irnas.runtime.graph import (
     CHANNELS_MOST,
     FILTERS_MOST,
+    FORMS,
     KINDS,
+    LENGTH_MOST,
     LEVEL_MOST,
     NEW_IN_1_3,
     NEW_IN_1_4,
@@ -18,6 +20,7 @@ from irnas.runtime.graph import (
     REACH_MOST,
     SIDE_MOST,
     SIDES_MOST,
+    TOKENS_MOST,
     Op,
 )
 
@@ -72,6 +75,8 @@ def _infer_output(k: int, op: Op, inputs: Sequence[Extent]) -> Extent:
         out = _infer_block(k, op, inputs)
     elif kind == "excite_project":
         out = _infer_excite(k, op, inputs)
+    elif kind == "attend":
+        out = _infer_attend(k, op, inputs)
     else:
         level = inputs[0].level
         if any(extent.level != level for extent in inputs):
@@ -106,6 +111,8 @@ def _infer_plain(k: int, op: Op, inputs: Sequence[Extent]) -> Extent:
             return Extent(kernel * kernel * x.channels, VECTOR)
         case "contrast":
             return _infer_contrast(k, op, x)
+        case "tokens":
+            return _infer_tokens(k, op, x)
         case "multiply" | "recombine":
             if any(extent.channels != x.channels for extent in inputs):
                 refuse(rule, f"op {k} ({op.kind}) of {[e.channels for e in inputs]} channels", "as many of each input")
@@ -152,6 +159,28 @@ def _check_vector(k: int, op: Op, x: Extent, out: Extent) -> None:
         refuse("R39", f"op {k} ({op.kind}) of a vector", "conv with kernel 1 and stride 1, mix or sigmoid")
     if x.is_vector and op.kind == "conv" and op.attributes["kernel"] != 1:
         refuse("R39", f"op {k} (conv) of a vector with kernel {op.attributes['kernel']}", "kernel 1")
+
+
+def _infer_tokens(k: int, op: Op, x: Extent) -> Extent:
+    side = op.attributes["side"]
+    if not is_integer(side, 1, TOKENS_MOST):
+        refuse("R47", f"op {k} (tokens) with side {side!r}", f"1..{TOKENS_MOST}")
+    if x.is_vector:
+        refuse("R39", f"op {k} (tokens) of a vector", "of a map")
+    _check_vectors(k, op, x.channels, ("weight",))
+    _check_vectors(k, op, 1, ("bias",))
+    return Extent(side * side, VECTOR)
+
+
+def _infer_attend(k: int, op: Op, inputs: Sequence[Extent]) -> Extent:
+    x, query, key = inputs
+    if x.is_vector or not query.is_vector or query != key or query.channels > LENGTH_MOST:
+        must = f"a map and two vectors of as many channels, at most {LENGTH_MOST}"
+        refuse("R48", f"op {k} (attend) of {x}, {query} and {key}", must)
+    if op.attributes["form"] not in FORMS:
+        refuse("R48", f"op {k} (attend) of form {op.attributes['form']!r}", f"one of {FORMS}")
+    _check_vectors(k, op, x.channels, ("scale",))
+    return x
 
 
 def _infer_excite(k: int, op: Op, inputs: Sequence[Extent]) -> Extent:

@@ -19,6 +19,9 @@ SIDES_MOST = 16
 SIDE_MOST = 127
 FILTERS_MOST = 32
 REACH_MOST = 8
+TOKENS_MOST = 64
+LENGTH_MOST = 256
+FORMS = ("matrix", "gate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +79,14 @@ OPS: Mapping[str, _Shape] = {
     "multiply": _Shape("R44", 2, 2),
     "maximum": _Shape("R45", 1, 1),
     "recombine": _Shape("R46", 2, 16, ("filters",)),
+    "tokens": _Shape("R47", 1, 1, ("side",), ("weight", "bias")),
+    "attend": _Shape("R48", 3, 3, ("form",), ("scale",)),
 }
 
 NEW_IN_1_3 = ("mean", "excite_project", "contrast")
 """Ops that no file before version 1.3 has; there, too, ``sigmoid`` is the last op alone."""
 
-NEW_IN_1_4 = ("multiply", "maximum", "recombine")
+NEW_IN_1_4 = ("multiply", "maximum", "recombine", "tokens", "attend")
 """Ops that no file before version 1.4 has."""
 
 POOLS_OF_1_4 = ("minimum", "rows", "columns", "diagonal")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from irnas.core.errors import DataError
-from irnas.runtime import arithmetic, format, recombination
+from irnas.runtime import arithmetic, attention, format, recombination
 from irnas.runtime.arithmetic import Map
 from irnas.runtime.format import Input, Model
 from irnas.runtime.graph import Op
@@ -140,6 +140,10 @@ def _apply(op: Op, inputs: list[Map]) -> Map:
             return x * inputs[1]
         case "maximum":
             return arithmetic.maximum(x)
+        case "tokens":
+            return attention.tokens(x, op.attributes["side"], op.constants)
+        case "attend":
+            return attention.attend(inputs, op.constants["scale"], op.attributes["form"])
         case "recombine":
             return recombination.recombine(x, inputs[1:], op.attributes["filters"])
         case "excite_project":

@@ -22,7 +22,7 @@ FILE_WITH_VECTORS = Path(__file__).with_name("tiny-1.3.xnor")
 OUTPUT_WITH_VECTORS = "0c3d3c3eb7a89fd8f404fd4ce7a931f564749e9c7dd13e503c3554e979c5a5df"
 
 FILE_WITH_DECOMPOSITIONS = Path(__file__).with_name("tiny-1.4.xnor")
-OUTPUT_WITH_DECOMPOSITIONS = "1517e52e0d54f522cd4572d033dabd95bb1856030f436d4415da6e54ffa01f4b"
+OUTPUT_WITH_DECOMPOSITIONS = "a08216e5d834dd31f79a0df28cd4a64036a8b7feb4be34c968c3a9f692d9f8bf"
 FILES = pytest.mark.parametrize(
     ("file", "output"),
     [

@@ -197,6 +197,65 @@ void test_recombine(int channels, int rounds, int width) {
   });
 }
 
+void test_raise(int channels, int num_pixels) {
+  Numbers numbers(static_cast<uint32_t>(channels * 100 + num_pixels));
+  const Floats x = numbers.row(channels * num_pixels);
+  Floats before = numbers.constants(channels);
+  for (int c = 0; c < channels; c += 3) before[c] = x[c];
+  expect_same("raise" + sizes(channels, num_pixels), channels, [&](const Kernels& set, float* out) {
+    // A kernel may read, not write, beyond the last channel.
+    Floats most = before;
+    set.raise({x.data(), channels, num_pixels, most.data()});
+    for (size_t c = channels; c < most.size(); ++c) expect(most[c] == before[c], "raise: wrote beyond its channels");
+    std::memcpy(out, most.data(), channels * sizeof(float));
+  });
+}
+
+// The rows of a matrix, and with them a row of the result.
+void test_attend(int channels, int length, int height, int width, bool is_gate) {
+  Numbers numbers(static_cast<uint32_t>(channels * 1000 + length * 100 + height * 10 + width));
+  Op op;
+  op.channels = channels;
+  op.is_gate = is_gate;
+  op.scale = numbers.constants(channels);
+  const xnor::Fit columns{length, is_gate ? width : height}, rows{length, height};
+  const int size = columns.size, most = columns.most();
+  const size_t plane = plane_of(width), across_plane = (size + 15) / 16 * 16;
+  std::vector<int> firsts(size);
+  Floats weights(static_cast<size_t>(size) * most, 0.0f);
+  for (int j = 0; j < size; ++j) columns.weights(j, &firsts[j], &weights[static_cast<size_t>(j) * most]);
+  const Floats query = numbers.constants(length), key = numbers.constants(length);
+  const std::string what = " d=" + std::to_string(length) + " H=" + std::to_string(height) + sizes(channels, width);
+  const auto make_across = [&](const Kernels& set, int a, float* out) {
+    GuardedRow scratch(2 * (length + xnor::kSlack) * sizeof(float));
+    set.attention({&op, query.data() + a, key.data(), length, size, across_plane, firsts.data(), weights.data(), most,
+                   out, scratch.floats()});
+    scratch.content(std::string(set.name) + " attention scratch" + what);
+  };
+  std::vector<Floats> across(length, Floats(channels * across_plane, 0.0f));
+  for (int a = 0; a < length; ++a) make_across(xnor::kReferenceKernels, a, across[a].data());
+  expect_same("attention" + what, channels * across_plane,
+              [&](const Kernels& set, float* out) { make_across(set, length / 2, out); });
+  const size_t row_step = channels * plane;
+  Floats map(height * row_step + 32, 0.0f);
+  for (int y = 0; y < height; ++y) {
+    const Floats row = plane_row(&numbers, channels, width);
+    std::memcpy(&map[y * row_step], row.data(), row_step * sizeof(float));
+  }
+  const int y = height / 3;
+  int first = 0;
+  float across_weights[xnor::kMaxLength];
+  const int count = rows.weights(y, &first, across_weights);
+  std::vector<const float*> seen;
+  for (int g = 0; g < count; ++g) seen.push_back(across[first + g].data());
+  expect_same("attend" + what, channels * plane, [&](const Kernels& set, float* out) {
+    GuardedRow scratch((size + 2 * xnor::kSlack) * sizeof(float));
+    set.attend({&op, seen.data(), across_weights, count, across_plane, map.data() + y * row_step + kMargin,
+                map.data() + kMargin, row_step, out + kMargin, plane, height, width, scratch.floats()});
+    scratch.content(std::string(set.name) + " attend scratch" + what);
+  });
+}
+
 }  // namespace
 
 void test_planes() {
@@ -208,6 +267,9 @@ void test_planes() {
     for (int channels : {1, 3, 4, 17})
       for (int outputs = 1; outputs <= 8; ++outputs)
         for (int kernel : {1, 3}) test_conv(channels, outputs, kernel, width, outputs % 2 == 0);
+    for (int channels : {1, 7, 33}) test_raise(channels, width);
+    for (const auto& [length, height] : {std::pair(16, 16), std::pair(1, 5), std::pair(64, 9), std::pair(23, 70)})
+      for (bool is_gate : {false, true}) test_attend(width % 2 ? 1 : 3, length, height, width, is_gate);
     for (int channels : {1, 3, 18})
       for (int rounds : {1, 4}) test_recombine(channels, rounds, width);
     for (int channels : {1, 2, 4, 9}) {

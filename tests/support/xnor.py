@@ -204,6 +204,21 @@ def _excite_project(inputs: Any, attributes: Any, c: Any) -> torch.Tensor:
     return F.conv2d(x * factors, c["weight"].permute(0, 3, 1, 2), c["bias"], padding=1)
 
 
+def _tokens(inputs: Any, attributes: Any, c: Any) -> torch.Tensor:
+    most = F.adaptive_max_pool2d(inputs[0], attributes["side"])
+    return F.conv2d(most, c["weight"].view(1, -1, 1, 1), c["bias"]).reshape(1, -1, 1, 1)
+
+
+def _attend(inputs: Any, attributes: Any, c: Any) -> torch.Tensor:
+    x, query, key = inputs
+    product = query.reshape(1, 1, -1, 1) * key.reshape(1, 1, 1, -1)
+    matrix = torch.softmax(product * _vector(c["scale"]), -1)
+    size = (x.shape[2], x.shape[2 if attributes["form"] == "matrix" else 3])
+    matrix = F.interpolate(matrix, size=size, mode="bilinear", align_corners=False, antialias=True)
+    matrix = matrix / matrix.sum(-1, keepdim=True)
+    return (matrix @ x if attributes["form"] == "matrix" else matrix * x) + x
+
+
 OPS: Mapping[str, Any] = {
     "conv": _conv,
     "binary_block": _block,
@@ -220,4 +235,6 @@ OPS: Mapping[str, Any] = {
     "multiply": lambda x, a, c: x[0] * x[1],
     "maximum": lambda x, a, c: F.max_pool2d(x[0], 3, 1, 1),
     "recombine": _recombine,
+    "tokens": _tokens,
+    "attend": _attend,
 }

@@ -1,4 +1,4 @@
-"""A small .xnor model with all that version 1.4 adds, and files that each break one of its rules."""
+"""A small .xnor model with what version 1.4 adds, and files that each break one of its rules."""
 
 from __future__ import annotations
 
@@ -31,6 +31,16 @@ def pool(x: int, kind: str) -> Op:
     return Op(kind="pool", inputs=(x,), attributes={"kind": kind})
 
 
+def tokens(x: int, channels: int, side: int) -> Op:
+    constants = {"weight": numbers(channels, seed=210 + x), "bias": numbers(1, seed=211 + x)}
+    return Op(kind="tokens", inputs=(x,), attributes={"side": side}, constants=constants)
+
+
+def attend(x: int, query: int, key: int, channels: int, form: str) -> Op:
+    constants = {"scale": numbers(channels, seed=220 + x)}
+    return Op(kind="attend", inputs=(x, query, key), attributes={"form": form}, constants=constants)
+
+
 def _conv(x: int, channels: int, filters: int, kernel: int, seed: int) -> Op:
     window = {"kernel": kernel, "stride": 1, "groups": 1, "pad": 0}
     weight = numbers(filters, kernel, kernel, channels, seed=seed)
@@ -48,8 +58,12 @@ def tiny_with_decompositions() -> Model:
         recombine(5, 6, 7, 8),
         Op(kind="upsample", inputs=(9,), attributes={"kind": "nearest"}),
         Op(kind="multiply", inputs=(10, 3)),
-        _conv(11, 3, 1, 1, 203),
-        Op(kind="sigmoid", inputs=(12,)),
+        tokens(11, 3, 2),
+        tokens(4, 3, 2),
+        attend(11, 12, 13, 3, "matrix"),
+        attend(14, 13, 12, 3, "gate"),
+        _conv(15, 3, 1, 1, 203),
+        Op(kind="sigmoid", inputs=(16,)),
     )
     run = Reference(height=14, width=38, seed=4, input_sha256="0" * 64, output_sha256="0" * 64)
     model = Model(input=Input(channels=1, multiple=2, pad=2), ops=ops, reference=run, name="tiny with decompositions")
@@ -110,6 +124,19 @@ BROKEN: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
     ("R20", "nothing to decompose over", lambda: _op(8, **{"in": [5]})),
     ("R46", "no list", lambda: _op(3, filters=7)),
     ("R46", "many", lambda: _filters(*[FILTERS[0]] * 33)),
+    ("R47", "no tokens", lambda: _op(11, side=0)),
+    ("R47", "many tokens", lambda: _op(11, side=65)),
+    ("R47", "true tokens", lambda: _op(11, side=True)),
+    ("R39", "tokens of a vector", lambda: _op(12, **{"in": [12]})),
+    ("R21", "tokens without a bias", lambda: _file(lambda f: f.tensors.pop("11.bias"))),
+    ("R21", "a weight of tokens", lambda: _file(lambda f: f.tensors.update({"11.weight": numbers(2, seed=1)}))),
+    ("R48", "a vector attends", lambda: _op(13, **{"in": [12, 12, 13]})),
+    ("R48", "three maps", lambda: _op(13, **{"in": [11, 4, 13]})),
+    ("R48", "two lengths", lambda: _op(12, side=3)),
+    ("R48", "a form", lambda: _op(13, form="rows")),
+    ("R20", "two inputs", lambda: _op(13, **{"in": [11, 12]})),
+    ("R21", "a scale", lambda: _file(lambda f: f.tensors.update({"13.scale": numbers(2, seed=1)}))),
+    ("R21", "no scale", lambda: _file(lambda f: f.tensors.pop("13.scale"))),
     *(("R46", what, lambda filter=filter: _filters(FILTERS[0], filter)) for what, filter in _NO_FILTERS.items()),
 )
 """(rule, what is wrong, the file), as in ``xnor_file``."""

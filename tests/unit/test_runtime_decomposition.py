@@ -1,4 +1,4 @@
-"""Products, maxima of windows and decompositions: the engine gives the bits of the reference, and these are meant."""
+"""Products, maxima of windows, decompositions, attention: the engine gives the bits of the reference, as is meant."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from support.engine import assert_same, ended, model, stem
 from support.native import library, products  # noqa: F401
 from support.xnor import apply, relative
-from support.xnor_decomposition import FILTERS, Filters, pool, recombine, tiny_with_decompositions
+from support.xnor_decomposition import FILTERS, Filters, attend, pool, recombine, tiny_with_decompositions, tokens
 
 from irnas.nn.difference import HAAR, directional
 from irnas.runtime import reference
@@ -30,6 +30,18 @@ def test_decompositions_of_any_width(size: tuple[int, int], channels: int, bank:
     ops += [recombine(1, 2, 3, filters=BANKS[bank]), pool(4, "rows"), pool(4, "minimum"), pool(3, "columns")]
     ops += [recombine(5, 6, 7), Op(kind="upsample", inputs=(8,), attributes={"kind": "bilinear"})]
     ops += [Op(kind="multiply", inputs=(9, 4))]
+    assert_same(model(ended(ops, channels), multiple=2, pad=2), *size, ways=ONE_WAY_EACH)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (4, 18), (22, 34), (6, 68)])
+@pytest.mark.parametrize(
+    ("channels", "side", "form"), [(1, 3, "gate"), (5, 4, "matrix"), (17, 5, "gate"), (16, 5, "matrix")]
+)
+def test_attention_of_any_width(size: tuple[int, int], channels: int, side: int, form: str) -> None:
+    """Vectors shorter and longer than the map is high and wide, and a level below."""
+    ops = [stem(channels, 1), stem(channels, 3), tokens(1, channels, side), tokens(2, channels, side)]
+    ops += [attend(1, 3, 4, channels, form), pool(5, "average"), attend(6, 4, 3, channels, form)]
+    ops += [Op(kind="upsample", inputs=(7,), attributes={"kind": "nearest"})]
     assert_same(model(ended(ops, channels), multiple=2, pad=2), *size, ways=ONE_WAY_EACH)
 
 

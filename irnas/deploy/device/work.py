@@ -196,6 +196,21 @@ def _recombine(place: _Place, counts: Tally) -> None:
     counts["plane value"] += place.pixels * sum(x.channels for x in place.inputs)
 
 
+def _tokens(place: _Place, counts: Tally) -> None:
+    counts["maximum pool vector"] += place.pixels_in * _over(place.inputs[0].channels, place.lanes) / 4
+
+
+def _attend(place: _Place, counts: Tally) -> None:
+    channels, length = place.out.channels, place.inputs[1].channels
+    # A map is about as high as it is wide: each row of a matrix has a number for each row of the map.
+    side = place.pixels**0.5
+    counts["sigmoid value"] += length * length * channels
+    counts["plane tap"] += channels * length * side * 3
+    if place.op.attributes["form"] == "matrix":
+        counts["plane tap"] += place.pixels * channels * side / place.lanes
+    counts["plane value"] += place.pixels * channels
+
+
 def _mix(place: _Place, counts: Tally) -> None:
     op, out, lanes = place.op, place.out.channels, place.lanes
     names = "one" if len(op.inputs) == 1 else "two"
@@ -243,4 +258,6 @@ _COUNTS: Mapping[str, Callable[[_Place, Tally], None]] = {
     "multiply": _values,
     "maximum": _values,
     "recombine": _recombine,
+    "tokens": _tokens,
+    "attend": _attend,
 }

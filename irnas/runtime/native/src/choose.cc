@@ -64,6 +64,12 @@ size_t maximum_scratch(int channels, int width) {
   return ((static_cast<size_t>(width) + 2) * channels + 2 * kSlack) * sizeof(float);
 }
 
+size_t attention_scratch(int length, int size) {
+  // Where each column begins and its weights, then two rows of the matrix.
+  const Fit fit{length, size};
+  return static_cast<size_t>(size) * (sizeof(int) + fit.most() * sizeof(float)) + 2 * (length + kSlack) * sizeof(float);
+}
+
 size_t basis_scratch(const Op& op) {
   // The sixteen sums of both kinds for each term, and what a kernel may read beyond.
   return (op.basis.terms.size() * 2 + kSlack) * 16 * sizeof(float);

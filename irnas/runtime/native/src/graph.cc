@@ -23,6 +23,7 @@ bool is_of_1_3(const Network& network) {
 bool is_of_1_4(const Network& network) {
   for (const Op& op : network.ops) {
     if (op.kind == OpKind::kMultiply || op.kind == OpKind::kMaximum || op.kind == OpKind::kRecombine) return true;
+    if (op.kind == OpKind::kTokens || op.kind == OpKind::kAttend) return true;
     if (op.kind == OpKind::kPool && op.pool > PoolKind::kFirst) return true;
   }
   return false;

@@ -163,6 +163,52 @@ struct MaximumRow {
   uint8_t* scratch;  // maximum_scratch() bytes
 };
 
+// most = its maximum with some pixels of a map, by channel, the first of equals.
+struct RaiseRow {
+  const float* x;
+  int channels, num_pixels;
+  float* most;
+};
+
+// Of places that `length` values are fitted to (A22): the first value of each, and the weights from there on.
+struct Fit {
+  int length, size;
+
+  // Most weights of a place.
+  int most() const;
+  // Returns how many there are.
+  int weights(int place, int* first, float* out) const;
+};
+
+// T of A22, one row.
+struct AttentionRow {
+  const Op* op;
+  const float *query, *key;  // query: q[a]
+  int length, size;          // d and N
+  size_t plane;              // floats from one channel of `out` to the next
+  const int* firsts;         // by column
+  const float* weights;      // [size][most]
+  int most;
+  float* out;
+  float* scratch;  // length + kSlack floats, twice
+};
+
+// Row i of A22 from the rows of T that it is made of. Rows of the map are in planes.
+struct AttendRow {
+  const Op* op;
+  const float* const* across;  // T
+  const float* weights;
+  int num_across;
+  size_t across_plane;
+  const float* x;    // row i
+  const float* all;  // row 0
+  size_t row_step;   // floats from one row to the next
+  float* out;
+  size_t plane;
+  int height, width;
+  float* scratch;  // a row of the matrix
+};
+
 struct Kernels {
   const char* name;
   bool (*runs_here)();
@@ -189,6 +235,9 @@ struct Kernels {
   void (*maximum)(const MaximumRow&);
   void (*basis_sums)(const BasisSumsRow&);
   void (*recombine)(const RecombineRow&);
+  void (*raise)(const RaiseRow&);
+  void (*attention)(const AttentionRow&);
+  void (*attend)(const AttendRow&);
   uint64_t (*count)(uint64_t rounds);  // as xnor_count; null where there is nothing to measure
 };
 
@@ -213,6 +262,10 @@ size_t excite_scratch(const Op& op, int channels);
 size_t contrast_scratch(const Op& op, int width);
 size_t maximum_scratch(int channels, int width);
 size_t basis_scratch(const Op& op);
+size_t attention_scratch(int length, int size);
+
+// N of A22, for maps of level 0 of a size.
+inline int matrix_width(const Op& op, int height, int width) { return (op.is_gate ? width : height) >> op.level; }
 
 // Floats from one row in the scratch of a contrast to the next: whole vectors.
 inline size_t contrast_plane(int width) { return static_cast<size_t>(width) / kSlack * kSlack + kSlack; }

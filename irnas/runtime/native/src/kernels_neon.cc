@@ -99,16 +99,18 @@ struct V {
 #include "rows_contrast.inl"
 #include "rows_planes.inl"
 #include "rows_recombine.inl"
+#include "rows_with_attention.inl"
 
 // Part of every 64-bit ARM.
 bool runs_here() { return true; }
 
 }  // namespace
 
-const Kernels kNeonKernels = {
-    "neon",        runs_here,       sign_row,       block_row,     conv_row,          mix_row,    clamp_row,
-    center_row,    row_sum,         pool_row,       upsample_row,  up_mix_row,        concat_row, sigmoid_row,
-    to_planes_row, from_planes_row, plane_conv_row, tap_sums_row,  excite_kernel_row, excite_row, contrast_row,
-    multiply_row,  maximum_row,     basis_sums_row, recombine_row, count_rounds};
+const Kernels kNeonKernels = {"neon",          runs_here,      sign_row,     block_row,         conv_row,
+                              mix_row,         clamp_row,      center_row,   row_sum,           pool_row,
+                              upsample_row,    up_mix_row,     concat_row,   sigmoid_row,       to_planes_row,
+                              from_planes_row, plane_conv_row, tap_sums_row, excite_kernel_row, excite_row,
+                              contrast_row,    multiply_row,   maximum_row,  basis_sums_row,    recombine_row,
+                              raise_row,       attention_row,  attend_row,   count_rounds};
 
 }  // namespace xnor

@@ -209,7 +209,9 @@ void concat_row(const ConcatRow& row) {
       std::memcpy(out, row.x[n] + size_t(j) * row.channels[n], row.channels[n] * sizeof(float));
 }
 
-float sigmoid(float x) {
+}  // namespace
+
+float reference_exp_of_minus(float x) {
   // Written so that NaN, which only follows an overflow, becomes a number too: it must not reach the cast below.
   const float size = std::fabs(x), t = size <= 87 ? size : 87;
   const float n = std::nearbyint(t * 1.44269504f);
@@ -219,7 +221,13 @@ float sigmoid(float x) {
   for (float d : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f})
     p = std::fma(p, q, d);
   float e = std::fma(p, q * q, q) + 1.0f;
-  e = std::ldexp(e, -static_cast<int>(n));
+  return std::ldexp(e, -static_cast<int>(n));
+}
+
+namespace {
+
+float sigmoid(float x) {
+  const float e = reference_exp_of_minus(x);
   return (x < 0 ? e : 1.0f) / (1.0f + e);
 }
 
@@ -260,6 +268,9 @@ const Kernels kReferenceKernels = {"reference",
                                    reference_maximum,
                                    reference_basis_sums,
                                    reference_recombine,
+                                   reference_raise,
+                                   reference_attention,
+                                   reference_attend,
                                    nullptr};
 
 }  // namespace xnor

@@ -15,5 +15,11 @@ void reference_contrast(const ContrastRow& row);
 void reference_maximum(const MaximumRow& row);
 void reference_basis_sums(const BasisSumsRow& row);
 void reference_recombine(const RecombineRow& row);
+void reference_raise(const RaiseRow& row);
+void reference_attention(const AttentionRow& row);
+void reference_attend(const AttendRow& row);
+
+// e of A14.
+float reference_exp_of_minus(float x);
 
 }  // namespace xnor

@@ -53,7 +53,9 @@ enum class OpKind : uint8_t {
   kContrast,
   kMultiply,
   kMaximum,
-  kRecombine
+  kRecombine,
+  kTokens,
+  kAttend
 };
 enum class Residual : uint8_t { kNone, kAfter, kBefore };
 enum class PoolKind : uint8_t { kAverage, kMaximum, kFirst, kMinimum, kRows, kColumns, kDiagonal };
@@ -70,6 +72,10 @@ constexpr int kMaxSquare = 127;
 constexpr int kMaxFilters = 32;
 constexpr int kMaxReach = 8;
 constexpr int kMaxSources = kMaxFilters * 4 + 16;
+
+// R47 and R48.
+constexpr int kMaxTokens = 64;
+constexpr int kMaxLength = 256;
 
 // A20. The sources of a pixel are what the places see, then the further basis maps.
 struct Basis {
@@ -196,7 +202,10 @@ struct Op {
   FlatMix flat_mix;
   FlatConv flat_conv;
   Block block;
-  Basis basis;  // recombine
+  Basis basis;           // recombine
+  int side = 0;          // tokens
+  bool is_gate = false;  // attend
+  Floats scale;          // attend
   // excite, where there is a convolution ahead of the factors: [w][3 * 3 * C + kSlack], and [w].
   Floats expand, expand_bias;
 

@@ -32,10 +32,12 @@ constexpr Name kNames[] = {
     {"multiply", OpKind::kMultiply, 2, 2, 0},
     {"maximum", OpKind::kMaximum, 1, 1, 0},
     {"recombine", OpKind::kRecombine, 2, 16, 1},
+    {"tokens", OpKind::kTokens, 1, 1, 1},
+    {"attend", OpKind::kAttend, 3, 3, 1},
 };
 
-const char* const kRules[] = {"R25", "R26", "R27", "R28", "R29", "R30", "R31", "R32",
-                              "R33", "R40", "R41", "R42", "R44", "R45", "R46"};
+const char* const kRules[] = {"R25", "R26", "R27", "R28", "R29", "R30", "R31", "R32", "R33",
+                              "R40", "R41", "R42", "R44", "R45", "R46", "R47", "R48"};
 
 }  // namespace
 
@@ -49,7 +51,7 @@ Status OpReader::read_head(Op* op) {
   if (known == nullptr)
     return refuse_file(place(".op"), "'" + name->text + "'",
                        "conv, binary_block, mix, clamp, center, pool, upsample, concat, sigmoid, mean, "
-                       "excite_project, contrast, multiply, maximum or recombine");
+                       "excite_project, contrast, multiply, maximum, recombine, tokens or attend");
   if (value_.members.size() != static_cast<size_t>(known->num_attributes) + 2)
     return refuse_file(place(" (" + name->text + ")"), std::to_string(value_.members.size()) + " members",
                        std::to_string(known->num_attributes + 2));
@@ -119,6 +121,10 @@ Status OpReader::read_attributes(Op* op) {
       return check_alike(*op);
     case OpKind::kRecombine:
       return read_recombine(op);
+    case OpKind::kTokens:
+      return read_tokens(op);
+    case OpKind::kAttend:
+      return read_attend(op);
     case OpKind::kMaximum:
     case OpKind::kClamp:
     case OpKind::kCenter:
@@ -133,6 +139,9 @@ Status OpReader::check_vectors(const Op& op) const {
   const bool may_read = op.kind == OpKind::kConv || op.kind == OpKind::kMix || op.kind == OpKind::kSigmoid;
   for (int n = 0; n < num_inputs_; ++n) {
     const bool is_vector = network_.level_of(op.in[n]) == kVector;
+    if (op.kind == OpKind::kAttend && is_vector != (n > 0))
+      return refuse_file("R48: " + where_, "other inputs", "a map and two vectors");
+    if (op.kind == OpKind::kAttend) continue;
     if (op.kind == OpKind::kExcite && is_vector != (n == 1))
       return refuse_file("R41: " + where_, "other inputs", "a map and a vector");
     if (op.kind != OpKind::kExcite && is_vector && !may_read)

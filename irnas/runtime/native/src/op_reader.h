@@ -34,6 +34,8 @@ class OpReader {
   Status read_excite(Op* op);
   Status read_contrast(Op* op);
   Status read_recombine(Op* op);
+  Status read_tokens(Op* op);
+  Status read_attend(Op* op);
   Status check_alike(const Op& op) const;
   Status check_vectors(const Op& op) const;
 

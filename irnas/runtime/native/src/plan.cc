@@ -54,6 +54,12 @@ size_t stage_scratch(const Network& network, const std::vector<Stage>& stages, c
       return maximum_scratch(x.channels, x.width);
     case StepKind::kBasisSums:
       return basis_scratch(network.ops[stage.op]);
+    case StepKind::kTokens:
+      return (x.channels + kSlack) * sizeof(float);
+    case StepKind::kAttention:
+      return attention_scratch(x.channels, matrix_width(network.ops[stage.op], stages[0].height, stages[0].width));
+    case StepKind::kAttend:
+      return (std::max(x.height, x.width) + kMaxLength + 2 * kSlack) * sizeof(float) + kMaxLength * sizeof(float*);
     case StepKind::kGains:
       return stages[stage.in[0]].channels * sizeof(double);
     case StepKind::kExciteKernel:
@@ -239,6 +245,18 @@ Span rows_needed(const Network& network, const std::vector<Stage>& stages, const
       if (n != source || !basis.has_filters()) return {y, y};
       return {clip(y + basis.first_row), clip(y + basis.last_row)};
     }
+    case StepKind::kAttend: {
+      if (n == 0 && network.ops[stage.op].is_gate) return {y, y};
+      if (n == 0) return {0, height - 1};
+      Span span{};
+      float weights[kMaxLength];
+      span.last = Fit{height, stage.height}.weights(y, &span.first, weights);
+      span.last += span.first - 1;
+      return span;
+    }
+    case StepKind::kAttention:
+      return {0, 0};
+    case StepKind::kTokens:
     case StepKind::kGains:
     case StepKind::kMean:
       return {0, height - 1};

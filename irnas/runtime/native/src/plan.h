@@ -41,6 +41,9 @@ enum class StepKind : uint8_t {
   kBasisSums,
   kGains,
   kRecombine,
+  kTokens,
+  kAttention,
+  kAttend,
   kOutput
 };
 

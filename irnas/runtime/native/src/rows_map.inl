@@ -283,19 +283,23 @@ inline void concat_row(const ConcatRow& row) {
   }
 }
 
-inline void sigmoid_row(const float* x, float* out, int count) {
+// e of A14.
+inline F exp_of_minus(F v) {
   static const float kTerms[] = {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f,
                                  5.0000001201e-1f};
+  const F t = V::Min(V::Set(87.0f), V::Abs(v));  // in this order, which makes 87 of a NaN
+  const F n = V::Round(V::Mul(t, V::Set(1.44269504f)));
+  F q = V::MulAdd(n, V::Set(0.693359375f), V::Sub(V::Set(-0.0f), t));
+  q = V::MulAdd(n, V::Set(-2.12194440e-4f), q);
+  F p = V::Set(1.9875691500e-4f);
+  for (float term : kTerms) p = V::MulAdd(p, q, V::Set(term));
+  return V::DivByPow2(V::Add(V::MulAdd(p, V::Mul(q, q), q), V::Set(1.0f)), n);
+}
+
+inline void sigmoid_row(const float* x, float* out, int count) {
   const F one = V::Set(1.0f), zero = V::Set(0.0f);
   for_items(x, out, count, [&](F v) {
-    const F t = V::Min(V::Set(87.0f), V::Abs(v));  // in this order, which makes 87 of a NaN
-    const F n = V::Round(V::Mul(t, V::Set(1.44269504f)));
-    F q = V::MulAdd(n, V::Set(0.693359375f), V::Sub(V::Set(-0.0f), t));
-    q = V::MulAdd(n, V::Set(-2.12194440e-4f), q);
-    F p = V::Set(1.9875691500e-4f);
-    for (float term : kTerms) p = V::MulAdd(p, q, V::Set(term));
-    F e = V::Add(V::MulAdd(p, V::Mul(q, q), q), one);
-    e = V::DivByPow2(e, n);
+    const F e = exp_of_minus(v);
     return V::Div(V::IfNegativeThenElse(V::Sub(v, zero), e, one), V::Add(one, e));
   });
 }

@@ -96,6 +96,10 @@ void Session::run_row(const Place& place, int s, int row) {
     case StepKind::kGains:
     case StepKind::kRecombine:
       return basis_row(place, stage, row, out);
+    case StepKind::kTokens:
+    case StepKind::kAttention:
+    case StepKind::kAttend:
+      return attention_row(place, stage, row, out);
     case StepKind::kMultiply:
       return kernels_->multiply(place.row(x, row), place.row(stage.in[1], row), out, items);
     case StepKind::kMaximum:

@@ -49,6 +49,7 @@ class Session {
   void basis_row(const Place& place, const Stage& stage, int row, float* out);
   void gains_row(const Place& place, const Stage& stage, float* out);
   void place_sources(const Place& place, const Stage& stage, size_t first, int row, BasisRow* args) const;
+  void attention_row(const Place& place, const Stage& stage, int row, float* out);
   void maximum_row(const Place& place, const Stage& stage, int row, float* out);
   void mean_row(const Place& place, const Stage& stage, float* out);
   const float* plane_at(const Place& place, int map, int row, size_t* plane) const;

@@ -18,7 +18,7 @@ void Session::place_sources(const Place& place, const Stage& stage, size_t first
     args->x[count] = plane_at(place, stage.in[n], row, &args->planes[count]);
   args->op = &network_.ops[stage.op];
   args->channels = args->op->channels;
-  args->width = stage.width;
+  args->width = plan_.stages[source].width;
 }
 
 void Session::basis_row(const Place& place, const Stage& stage, int row, float* out) {

@@ -7,10 +7,10 @@ namespace xnor {
 
 const char* step_name(StepKind kind) {
   static const char* const kNames[] = {
-      "input",       "sign",       "conv",       "block",  "mix",           "clamp",   "row_sum",
-      "center",      "pool",       "upsample",   "up_mix", "concat",        "sigmoid", "to_planes",
-      "from_planes", "plane_conv", "tap_sums",   "mean",   "excite_kernel", "excite",  "contrast",
-      "multiply",    "maximum",    "basis_sums", "gains",  "recombine",     "output"};
+      "input",    "sign",      "conv",          "block",     "mix",      "clamp",     "row_sum",     "center",
+      "pool",     "upsample",  "up_mix",        "concat",    "sigmoid",  "to_planes", "from_planes", "plane_conv",
+      "tap_sums", "mean",      "excite_kernel", "excite",    "contrast", "multiply",  "maximum",     "basis_sums",
+      "gains",    "recombine", "tokens",        "attention", "attend",   "output"};
   static_assert(sizeof kNames / sizeof *kNames == static_cast<size_t>(StepKind::kOutput) + 1, "a name for each");
   return kNames[static_cast<int>(kind)];
 }

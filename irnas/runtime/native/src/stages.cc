@@ -50,6 +50,7 @@ class Builder {
       case StepKind::kTapSums:
         return channels * sizeof(double);
       case StepKind::kBasisSums:
+      case StepKind::kAttention:
         return channels * sizeof(float);
       default:
         return width * channels * sizeof(float);
@@ -79,6 +80,8 @@ class Builder {
         return excite_stages(k);
       case OpKind::kRecombine:
         return recombine_stages(k);
+      case OpKind::kAttend:
+        return attend_stages(k);
       default:
         break;
     }
@@ -106,6 +109,8 @@ class Builder {
         return add(StepKind::kContrast, k, in, op.channels, op.level);
       case OpKind::kMultiply:
         return add(StepKind::kMultiply, k, in, op.channels, op.level);
+      case OpKind::kTokens:
+        return add(StepKind::kTokens, k, in, op.channels, kVector);
       case OpKind::kMaximum:
         return add(StepKind::kMaximum, k, in, op.channels, op.level);
       case OpKind::kConcat:
@@ -197,9 +202,21 @@ class Builder {
     for (int id : op.in) in.push_back(as_planes(id));
     const int num_terms = static_cast<int>(op.basis.terms.size());
     const int sums = add(StepKind::kBasisSums, k, in, op.channels * num_terms * 2, op.level);
+    plan_->stages[sums].width = 1;
     in.erase(in.begin());
     in.push_back(add(StepKind::kGains, k, {sums}, op.channels * op.basis.num_sources, kVector));
     return add_planes(StepKind::kRecombine, k, in, op.channels, op.level);
+  }
+
+  // The rows of the matrix, as many as the vectors have channels, fitted to the columns; then the result.
+  int attend_stages(int k) {
+    const Op& op = network_.ops[k];
+    const int x = as_planes(op.in[0]), length = network_.channels_of(op.in[1]);
+    const int plane = static_cast<int>(round_up(matrix_width(op, plan_->full_height, plan_->full_width), kSlack));
+    const int rows =
+        add(StepKind::kAttention, k, {as_pixels(op.in[1]), as_pixels(op.in[2])}, op.channels * plane, kVector);
+    plan_->stages[rows].height = length;
+    return add_planes(StepKind::kAttend, k, {x, rows}, op.channels, op.level);
   }
 
   // The stage that writes tensor `id` in the one form or the other.
