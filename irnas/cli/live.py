@@ -73,7 +73,7 @@ class Lines:
 def _lines(view: SearchView, event: Event) -> Iterator[str]:
     """What an event of a search is worth saying, once the view has taken it up."""
     match event:
-        case Proposed(proposal=p) if not p.refused:
+        case Proposed(proposal=p) if not (p.refused or p.is_known):
             yield f"trial {p.trial} {p.key} started ({p.origin}): {amounts(p.costs)}"
         case Continued(trial=trial):
             yield f"trial {trial} goes on"

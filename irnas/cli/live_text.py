@@ -81,7 +81,9 @@ def finish_line(result: Result, view: SearchView) -> str:
     after = f" after epoch {result.epochs}" if result.status is Status.STOPPED else ""
     text = f"trial {result.trial} {result.key} {result.status}{after}: "
     text += result.error or f"{view.metrics(result.values)} | {amounts(result.values)}"
-    return text + (f" ({result.note})" if result.note else "")
+    proposal = view.run.trials[result.trial].proposal if view.run else None
+    notes = [proposal.origin if proposal and proposal.is_known else "", result.note]
+    return text + "".join(f" ({note})" for note in notes if note)
 
 
 def amounts(values: Mapping[str, float]) -> str:

@@ -31,6 +31,7 @@ _SETTING_OF = {
     "--input": "cost_input",
     "--budget": "budget_limit",
     "--require": "requirements",
+    "--from": "known_from",
 }
 """Options whose setting is called otherwise than they are."""
 THREADS = "Cores of a trial, which trains in as many threads; results depend on it."
@@ -164,6 +165,16 @@ class SearchOptions(InheritOptions, TrainingOptions):
             "published/all with their ablations.",
         ),
     ] = "none"
+    known_from: Annotated[
+        str,
+        option(
+            _WHAT,
+            "A run on the same data by the same recipe: its results are known from the beginning, at no cost.",
+            "--from",
+            metavar="RUN",
+            show_default="none",
+        ),
+    ] = ""
     seed: Annotated[int, option(_WHAT, "Seed of the search and, through it, of each trial.")] = DEFAULTS.seed
     grace_period: Annotated[
         int | None,
@@ -221,6 +232,7 @@ class SearchOptions(InheritOptions, TrainingOptions):
             "limits": self.limits,
             "requirements": parse_requirements(self.require),
             "warm_start": warm_start,
+            "known_from": self.known_from,
         }
 
     def _override(self, config: str) -> SearchSettings:

@@ -9,6 +9,9 @@ from typing import Any
 from irnas.core.heritage import Parent
 from irnas.core.space import Genotype
 
+KNOWN_FROM = "known from "
+"""Begins the origin of a network whose result is that of another run; the run follows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
@@ -20,7 +23,7 @@ class Proposal:
     costs: Mapping[str, float]
     """Free objective to value."""
     origin: str
-    """Who proposed it: a sampler's name, ``random``, or ``published NAME``."""
+    """Who proposed it: a sampler's name, ``random``, ``published NAME``, or ``known from RUN``."""
     refused: str = ""
     """The limit that it breaks; such a proposal is recorded and never trained."""
     memory: Mapping[str, Any] = field(default_factory=dict)
@@ -32,6 +35,11 @@ class Proposal:
     def key(self) -> str:
         """The genotype's key."""
         return self.genotype.key
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its result is that of another run: it was not trained in this one, and is not paid for."""
+        return self.origin.startswith(KNOWN_FROM)
 
     def document(self) -> dict[str, Any]:
         """The proposal as plain data."""

@@ -102,6 +102,8 @@ class SearchSettings:
     """Which epoch's weights count: those of the ``last``, or of the ``best`` on ``validate_on``."""
     starts_from: str = ""
     """The file whose weights the trainings start from; empty for random ones."""
+    known_from: str = ""
+    """The run whose results are known from the beginning, at no cost; empty for none."""
     inherit: str = OFF
     """Where a search finds the network whose weights another one starts from: ``off`` for nowhere, ``nearest`` for the
     nearest of its own that is trained, ``zoo`` for the nearest of the zoo."""

@@ -243,8 +243,9 @@ class Run:
 
     @property
     def num_trained(self) -> int:
-        """Ended trials that were trained, to the end or not."""
-        return sum(r.status is not Status.REJECTED for r in self.outcomes)
+        """Ended trials that were trained here, to the end or not."""
+        trained = (r for r in self.outcomes if r.status is not Status.REJECTED)
+        return sum(not self.trials[r.trial].proposal.is_known for r in trained)
 
     @property
     def replicates(self) -> dict[str, dict[str, ReplicateStatistics]]:

@@ -73,7 +73,8 @@ class Session:
         """Whether that is because too many failed, or all did."""
         strategy.restore(History.of(run))
         for result in run.outcomes:
-            self._count_failure(result)
+            if not run.trials[result.trial].proposal.is_known:
+                self._count_failure(result)
 
     def record(self, event: Event) -> None:
         """Write an event to the record, and take it up."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from irnas import storage
 from irnas.core import catalog
 from irnas.core.errors import ExportError, SettingsError
+from irnas.core.proposal import Proposal
 from irnas.core.provenance import code_revision
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Genotype, Space
@@ -27,6 +28,7 @@ from irnas.training.first_state import inherited_share
 from irnas.training.space_check import require_buildable
 from irnas.workflows.execution import Listener, Outcome, keep_own_code, opening, place_of, work_through
 from irnas.workflows.executor import Executor
+from irnas.workflows.known import begin_with, find_known
 from irnas.workflows.preconditions import (
     find_space,
     place_moved_to,
@@ -82,9 +84,10 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
         work = _work(settings, space, dataset, ledger, target)
         require_images_for_crops(dataset, settings)
         require_fitting_crop(space, settings)
+        known = find_known(settings, space, dataset.revision, work.price, listener.warn)
         opened = _opening(work, listener, dvc_digest)
         # A strategy that cannot search for these objectives says so here, and there is no run yet.
-        strategy = _strategy(work, listener)
+        strategy = _strategy(work, listener, [proposal for proposal, _ in known])
         # Joined first: a cluster that is not there, or has no room, leaves no folder behind.
         with executor.joined() as executor, ledger.writing():
             opened = replace(opened, trains_on=executor.trains_on)
@@ -93,7 +96,12 @@ def search(settings: SearchSettings, uri: str, executor: Executor, listener: Lis
             keep_own_code(uri, settings.space)
             ledger.append(opened)
             listener.watch(opened)
-            return _run(work, strategy, executor, listener, Run(uri, opened))
+            run = Run(uri, opened)
+            for event in begin_with(known, settings, uri):
+                ledger.append(event)
+                run.add(event)
+                listener.watch(event)
+            return _run(work, strategy, executor, listener, run)
 
 
 def resume(
@@ -134,7 +142,8 @@ def resume(
             run.add(resumed)
             for event in run.events:
                 listener.watch(event)
-            return _run(work, _strategy(work, listener), executor, listener, run)
+            known = [trial.proposal for trial in run.trials.values() if trial.proposal.is_known]
+            return _run(work, _strategy(work, listener, known), executor, listener, run)
 
 
 def _work(settings: SearchSettings, space: Space, dataset: Dataset, ledger: Ledger, target: Target | None) -> _Work:
@@ -153,7 +162,8 @@ def _run(work: _Work, strategy: Strategy, executor: Executor, listener: Listener
     )
 
 
-def _strategy(work: _Work, listener: Listener) -> Strategy:
+def _strategy(work: _Work, listener: Listener, known: Sequence[Proposal]) -> Strategy:
+    """The strategy of a search; what is ``known`` is among what it looks at from the beginning."""
     settings, pool_size = work.settings, pricing.pool_size(work.settings, work.target)
     problem = SearchProblem(
         space=work.space,
@@ -164,7 +174,7 @@ def _strategy(work: _Work, listener: Listener) -> Strategy:
         seed=settings.seed,
         grace_period=settings.grace_period,
         limits=settings.limits,
-        first=_first(settings),
+        first=[*_first(settings), *((proposal.origin, proposal.genotype) for proposal in known)],
         pool_size=pool_size,
         total_budget=settings.total_budget,
         epochs_of_heirs=settings.epochs_of_heirs,

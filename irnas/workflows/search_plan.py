@@ -43,6 +43,7 @@ _WORDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "limits": ((Mapping,), "a mapping of costs to their largest values, such as ops: 20M"),
     "require": ((str, list, tuple), "metrics and fractions, such as fa<=1e-5,pd>=0.9"),
     "warm_start": ((str, list, tuple), "names of published designs"),
+    "from": ((str,), "the folder or URI of a run"),
     # YAML reads off as no.
     "inherit": ((str, bool), f"one of {', '.join(INHERIT)}"),
     "inherited_epochs": ((int,), _INTEGER),
@@ -79,6 +80,7 @@ def to_text(settings: SearchSettings) -> str:
         "limits": dict(settings.limits),
         "require": ",".join(map(str, settings.requirements)),
         "warm_start": settings.warm_start,
+        "from": settings.known_from,
         "inherit": None if settings.inherit == OFF else settings.inherit,
         "input": list(settings.cost_input),
         **{name: getattr(settings.budget, name) for name in _OF_BUDGET},
@@ -126,6 +128,7 @@ def make_settings(words: Mapping[str, Any], where: str = "") -> SearchSettings:
         "axes": lambda axes: ("axes", {axis: _choices(space, axis, each) for axis, each in axes.items()}),
         "limits": lambda limits: ("limits", {name: _limit(name, most) for name, most in limits.items()}),
         "require": lambda text: ("requirements", parse_requirements(_joined(text))),
+        "from": lambda uri: ("known_from", uri),
         "inherit": lambda where: ("inherit", OFF if where is False else str(where)),
         "warm_start": lambda names: ("warm_start", _warm_start(words["space"], names)),
         "input": lambda sides: ("cost_input", _input(sides, where)),

@@ -157,8 +157,12 @@ class Lineage:
         return Parent(key=result.key, epochs=result.line_epochs)
 
     def can_be_trained_on(self, trial: int) -> bool:
-        """Whether a trained network is not at work, and did not fail when it was trained on last."""
-        return trial not in self.pending and not self.trained[trial].note.startswith(NOT_TRAINED_ON)
+        """Whether a trained network is not at work, did not fail when it was trained on last, and was trained here."""
+        return (
+            not self.proposals[trial].is_known
+            and trial not in self.pending
+            and not self.trained[trial].note.startswith(NOT_TRAINED_ON)
+        )
 
     def gain(self) -> tuple[float, float]:
         """Mean and standard deviation of what training a network on brings."""

@@ -152,13 +152,15 @@ class SamplerStrategy:
         by_key = {r.key: r for r in history.results}
         for proposal in history.proposals:
             # A proposal that was made again from its trial's result has no memory.
-            asked = proposal.memory.get("asked", ())
+            asked = list(proposal.memory.get("asked", ()))
             for name, value in proposal.memory.get("study", {}).items():
                 # The parents of a generation, for one: chosen once, from the trials that were done by then.
                 self._storage.set_study_system_attr(self._study_id, name, value)
             self._noted.update(proposal.memory.get("study", {}))
             for entry in asked:
                 self._replay(entry, by_key.get(entry["of"]))
+            if proposal.is_known:
+                self._add(proposal.genotype, asked)
             self._note(proposal.trial, proposal.genotype.key, asked)
             self._fruitless = self._fruitless + 1 if proposal.refused else 0
         for result in history.results:
