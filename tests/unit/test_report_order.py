@@ -38,8 +38,8 @@ def test_the_worst_pair_out_of_order_is_named(uri: str) -> None:
     few, many = run.winners[-2:]
     text = (
         f"OPs and time disagree on the order of {num - 1} of {num * (num - 1) // 2} pairs of the front: "
-        f"{few.key} takes {num:.4g} ms with {unit.quantity('ops', few.values['ops'])}, "
-        f"{many.key} takes 1 ms with {unit.quantity('ops', many.values['ops'])}"
+        f"{few.key} takes {num:.4g} ms with {unit.quantity('ops', few.values['ops'])} OPs, "
+        f"{many.key} takes 1 ms with {unit.quantity('ops', many.values['ops'])} OPs"
     )
     assert describe_disagreement(run) == text
     printed = CliRunner().invoke(app, ["front", uri]).output
