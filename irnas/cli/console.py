@@ -55,3 +55,16 @@ def progress_bars(*, is_bytes: bool = False) -> Iterator[Callable[[str, int, int
             live.update(tasks[what], completed=done, total=total)
 
         yield show
+
+
+@contextlib.contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show on standard error what is going on and since when, where nothing can be counted; nothing off a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as live:
+        live.add_task(what, total=None)
+        yield

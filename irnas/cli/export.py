@@ -64,6 +64,7 @@ def export(
       irnas import-weights NUDT.pkl -o nudt.safetensors; irnas export nudt.safetensors -o nudt.onnx
     """
     from irnas import storage
+    from irnas.cli.console import working
     from irnas.cli.options import parse_size
     from irnas.core import zoo
     from irnas.deploy.export import source as sources
@@ -86,7 +87,8 @@ def export(
         chosen = sources.from_run(source, name, dataset)
     else:
         chosen = sources.from_space(source, name, dataset, seed)
-    exported = convert(chosen, output.suffix, channels, images, form)
+    with working("writing the network, and comparing it with torch"):
+        exported = convert(chosen, output.suffix, channels, images, form)
     storage.write(str(output), exported.content)
     if not chosen.is_range_known:
         message = "the data set it was trained on is not there: the file does not say how to read more than 8 bits"

@@ -37,6 +37,8 @@ def report(
     if as_json:
         raise SettingsError("--json: got it without --axes; must come with it")
     from irnas import report
+    from irnas.cli.console import working
 
-    page, picture = report.write(run, output, images=images)
+    with working("drawing the page"):
+        page, picture = report.write(run, output, images=images)
     typer.echo(f"{page}\n{picture}")

@@ -17,6 +17,7 @@ from support.runs import Writer, space_folder, with_speed, write_run
 from typer.testing import CliRunner
 
 from irnas.cli import front, report, track, ui, why
+from irnas.cli.console import working
 from irnas.core.errors import IrnasError, SettingsError
 from irnas.core.result import Status
 from irnas.record.run import Run
@@ -41,6 +42,19 @@ def call(*words: str) -> str:
         raise outcome.exception
     assert outcome.exit_code == 0, outcome.output
     return outcome.output
+
+
+def test_what_takes_long_says_so_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for is_terminal in (False, True):
+        if is_terminal:
+            monkeypatch.setenv("FORCE_COLOR", "1")
+            monkeypatch.setenv("TERM", "xterm")
+        with working("drawing the page"):
+            pass
+        said = capsys.readouterr()
+        assert ("drawing the page" in said.err) is is_terminal and not said.out
 
 
 def test_front_as_json(run: str) -> None:
