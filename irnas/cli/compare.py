@@ -68,6 +68,8 @@ def _print(comparison: Comparison) -> None:
     console.print(grid)
     if comparison.obstacle:
         console.print(f"no hypervolumes: {escape(comparison.obstacle)}", highlight=False, soft_wrap=True)
+    if text := comparing.describe_lines(comparison):
+        console.print(escape(text), highlight=False, soft_wrap=True)
     settings = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="settings that differ", title_justify="left")
     for name in ("setting", *(side.run.name for side in comparison.sides)):
         settings.add_column(escape(name), overflow="fold")

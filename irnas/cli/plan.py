@@ -12,7 +12,9 @@ from irnas.cli.option_groups import with_options
 from irnas.cli.options import SearchOptions
 from irnas.cli.run_options import RunOptions
 from irnas.core.errors import SettingsError
+from irnas.core.heritage import NEAREST, OFF, ZOO
 from irnas.core.settings import SearchSettings
+from irnas.core.strategies import INHERITING
 from irnas.core.text import format_duration, format_si
 
 if TYPE_CHECKING:
@@ -58,8 +60,12 @@ def lines(settings: SearchSettings, plan: Plan, workers: int) -> list[str]:
     for timed, which in zip(plan.timed, ("cheapest", "middle", "dearest"), strict=False):
         seconds = format_duration(timed.seconds)
         text.append(f"training  {seconds} for the {which} ({timed.genotype.key}), on one core")
+    if phrase := _lines_of_weights(settings):
+        text.append(f"lines     {phrase}")
     trainings, of_finalists = _count_trainings(settings, plan)
-    unit = "full trainings' worth of epochs" if settings.is_multi_fidelity else "full trainings"
+    unit = (
+        "full trainings' worth of epochs" if settings.is_multi_fidelity or settings.inherit != OFF else "full trainings"
+    )
     total = (trainings + of_finalists) * plan.mean_seconds
     also = f" and {of_finalists} of finalists" if of_finalists else ""
     text.append(
@@ -88,8 +94,27 @@ def document(settings: SearchSettings, plan: Plan, workers: int) -> dict[str, An
     }
 
 
+def _lines_of_weights(settings: SearchSettings) -> str:
+    """Who trains for how long from whose weights; empty where all begin with random ones."""
+    heirs = f"{settings.epochs_of_heirs} of {settings.budget.epochs} epochs"
+    if settings.inherit == ZOO:
+        return f"each network begins with the weights of the zoo's nearest, where there is one, and trains for {heirs}"
+    if settings.inherit == NEAREST:
+        return f"from the second on, each begins with the weights of the nearest that is trained, for {heirs}"
+    if settings.strategy in INHERITING:
+        return (
+            f"after the first few, {heirs} at a time: for a child of a trained network, or for one of the front again"
+        )
+    return ""
+
+
 def _count_trainings(settings: SearchSettings, plan: Plan) -> tuple[float, int]:
     """How many full trainings the search comes to, and how many more its finalists."""
     epochs, seconds = settings.total_budget
-    trainings = min(epochs / settings.budget.epochs, settings.trials, seconds / plan.mean_seconds, plan.points)
+    worth = float(min(settings.trials, plan.points))
+    if settings.inherit != OFF:
+        # The first of a search has no parent; all others are short.
+        num_in_full = min(worth, 1.0) if settings.inherit == NEAREST else 0.0
+        worth = num_in_full + (worth - num_in_full) * settings.epochs_of_heirs / settings.budget.epochs
+    trainings = min(epochs / settings.budget.epochs, worth, seconds / plan.mean_seconds)
     return trainings, settings.finalists * (settings.seeds - 1)

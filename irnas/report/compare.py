@@ -120,6 +120,19 @@ def figures(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     return head, rows
 
 
+def describe_lines(comparison: Comparison) -> str:
+    """Which fronts hold lines of trainings, and how long these are: they are no equals of full trainings."""
+    parts = []
+    for side in comparison.sides:
+        heirs = [result for result in side.front if result.heritage]
+        if heirs:
+            count = f"{len(heirs)} of {len(side.front)} on the front began with trained weights"
+            longest = max(result.line_epochs for result in heirs)
+            full = f"{longest} epochs where a full training has {side.run.settings.budget.epochs}"
+            parts.append(f"{side.run.name}: {count}, the longest line is {full}")
+    return "; ".join(parts)
+
+
 def _require_searches(runs: Sequence[Run]) -> None:
     if len(runs) < 2:
         raise SettingsError(f"compare: got {len(runs)} run; must be two or more")

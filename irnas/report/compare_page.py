@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from irnas.core.objective import Objective
 from irnas.report import frame, look, markup, script
-from irnas.report.compare import Comparison, Side, figures
+from irnas.report.compare import Comparison, Side, describe_lines, figures
 from irnas.report.figure import Pair, step_shape
 from irnas.report.markup import Markup, fill
 from irnas.report.table import table
@@ -35,7 +35,9 @@ def _note(comparison: Comparison) -> Markup:
     text = "Hypervolumes are shares of one box, which holds those of all runs."
     if comparison.obstacle:
         text = f"There are no hypervolumes: {comparison.obstacle}."
-    return fill('<p class="note">{text} The joint front is that of all networks together.</p>', text=text)
+    lines = f" {described}." if (described := describe_lines(comparison)) else ""
+    joint = "The joint front is that of all networks together."
+    return fill('<p class="note">{text} {joint}{lines}</p>', text=text, joint=joint, lines=lines)
 
 
 def _table(head: list[str], rows: list[list[str]]) -> Markup:

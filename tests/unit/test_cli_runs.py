@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 
 from irnas.cli.app import app
 from irnas.core.errors import IrnasError, SettingsError
+from irnas.core.heritage import Heritage
 from irnas.core.objective import OBJECTIVES
 from irnas.record.events import Closed
 from irnas.record.ledger import FILE, Ledger
 from irnas.record.run import Run
-from irnas.report import compare
+from irnas.report import compare, compare_page
 from irnas.storage import lock
 
 
@@ -174,3 +175,18 @@ def test_the_page_shows_the_fronts(pair: list[str], tmp_path: Path) -> None:
     for uri in pair:
         for result in Run.read(uri).front.results:
             assert result.key in text
+
+
+def test_fronts_of_lines_are_said_to_be_no_equals_of_full_trainings(folder: Path) -> None:
+    one, two = (Run.read(str(folder / name)) for name in ("one", "three"))
+    assert compare.describe_lines(compare.compare([one, two])) == ""
+    winner = one.front.results[0]
+    line = replace(winner, epochs=2, heritage=Heritage(parent="p", share=1.0, epochs=10))
+    one.outcomes = [line if r.trial == winner.trial else r for r in one.outcomes]
+    number = len(one.winners)
+    text = compare.describe_lines(compare.compare([one, two]))
+    assert text == (
+        f"one: 1 of {number} on the front began with trained weights, the longest line is 10 epochs where a full "
+        "training has 4"
+    )
+    assert text in compare_page.html(compare.compare([one, two]))

@@ -54,6 +54,12 @@ def test_the_sentences_add_up() -> None:
     assert (facts["trainings"], facts["trainings_of_finalists"]) == (30, 10)
     assert (facts["core_seconds"], facts["seconds"]) == (4800, 2400)
     assert document(settings(), Plan(points=9, free={}, refused=1.0, timed=()), 2)["seconds"] is None
+    # A third of the epochs for each that has a parent: 1 + 29 / 3, and 30 / 3.
+    for inherit, trainings in (("nearest", "11"), ("zoo", "10")):
+        text = "\n".join(lines(settings(trials=30, inherit=inherit), made, 2))
+        assert f"about {trainings} full trainings' worth of epochs" in text and "1 of 3 epochs" in text
+    assert "1 of 3 epochs at a time" in "\n".join(lines(settings(strategy="lamarckian"), made, 2))
+    assert "lines " not in "\n".join(lines(settings(), made, 2))
     text = "\n".join(lines(settings(trials=1000, strategy="freeze-thaw", budget_limit=TotalBudget(epochs=90)), made, 4))
     assert "about 30 full trainings' worth of epochs: 1 h 0 min of one core, freeze-thaw" in text
     assert "about 15 full trainings:" in "\n".join(
