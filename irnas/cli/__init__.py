@@ -31,6 +31,9 @@ def main() -> int:
         from irnas.cli.app import app
 
         code = app(prog_name="irnas", standalone_mode=False)
+        if sys.stdout is not None:
+            # Here and not by the interpreter at its end, which would say it in its own words.
+            sys.stdout.flush()
     except ServiceError as error:
         print(f"irnas: {places.one_line(error)}; try again later", file=sys.stderr)
         return EXIT_SERVICE_ERROR

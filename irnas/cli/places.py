@@ -15,6 +15,8 @@ _UNUSABLE = {
     *(errno.EEXIST, errno.EIO),
 }
 """What an operating system says of a place that is not there, is something else, or belongs to others."""
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+"""What it says without a name where an open file, or the output of the command, finds no room."""
 
 
 def explain(error: BaseException) -> str | None:
@@ -22,7 +24,11 @@ def explain(error: BaseException) -> str | None:
 
     A file of irnas itself that is missing is a bug, and no such place.
     """
-    if not isinstance(error, OSError) or error.errno not in _UNUSABLE or not isinstance(error.filename, str | bytes):
+    if not isinstance(error, OSError) or error.errno not in _UNUSABLE:
+        return None
+    if error.filename is None and error.errno in _FULL:
+        return f"output: got {error.strerror!r} ({type(error).__name__}); must have room where it is written"
+    if not isinstance(error.filename, str | bytes):
         return None
     # Of two, the second is where something was to go, and the first is a hidden file of ours.
     place = os.fsdecode(error.filename2 or error.filename)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -71,6 +74,26 @@ def test_a_command_may_end_with_a_status_of_its_own(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("irnas.cli.app.app", app)
     assert [ended(words, monkeypatch) for words in ("0", "1", "130")] == [0, 1, 130]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_output_that_finds_no_room_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], at_once: bool
+) -> None:
+    """As on a full disk: seen while it is written, or only when the command has ended."""
+    app = typer.Typer()
+    app.command()(lambda: print("what was asked for"))
+    monkeypatch.setattr("irnas.cli.app.app", app)
+    full = Path("/dev/full").open("wb", buffering=0)
+    output = io.TextIOWrapper(io.BufferedWriter(full), write_through=at_once)
+    monkeypatch.setattr(sys, "stdout", output)
+    assert ended("", monkeypatch) == 2
+    with Path(os.devnull).open("wb") as nowhere:
+        # For what is still in its buffer when it is closed.
+        os.dup2(nowhere.fileno(), full.fileno())
+    output.close()
+    said = capsys.readouterr().err
+    assert said == "irnas: output: got 'No space left on device' (OSError); must have room where it is written\n"
 
 
 def test_too_little_memory_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

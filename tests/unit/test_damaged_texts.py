@@ -27,6 +27,8 @@ NO_YAML = {
     "not ended": "'a",
     "a control character": "a: \x01",
     "two of one": "a: b: c",
+    "a list that holds itself": "a: &a [*a]",
+    "lists that are a billion values": "a: &a [1]\n" + "".join(f"b{n}: &a [{'*a, ' * 10}]\n" for n in range(9)),
 }
 
 
