@@ -1,4 +1,4 @@
-// xnor-test MODEL: what only a look from the inside can show, on one model file.
+// xnor-test MODEL...: what only a look from the inside can show, the first and the last of it on each model file.
 //
 //   - run() allocates nothing, with every kernel set, way of running and number of threads (operators new are counted);
 //   - kernels write only their row (guard bytes around each), and give the reference's bits at the borders of a vector:
@@ -184,14 +184,16 @@ void test_damage(const std::vector<uint8_t>& file) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
-  const std::vector<uint8_t> file = read_file(argv[1]);
-  test_no_allocation(file);
+  if (argc < 2) return 2;
+  for (int i = 1; i < argc; ++i) {
+    const std::vector<uint8_t> file = read_file(argv[i]);
+    test_no_allocation(file);
+    test_damage(file);
+  }
   test_blocks();
   test_rows();
   test_planes();
   test_yardsticks();
-  test_damage(file);
   std::printf("kernels %s: %s\n", xnor_kernels(), num_failures ? "FAILED" : "good");
   return num_failures ? 1 : 0;
 }

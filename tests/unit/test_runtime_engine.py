@@ -260,10 +260,11 @@ def test_the_library_is_small(library: Path) -> None:  # noqa: F811
 
 def test_from_the_inside(products: Path, tmp_path: Path) -> None:  # noqa: F811
     """No allocation while running, no byte outside a row, no surprise from damaged files: tests/native."""
-    path = tmp_path / "tiny.xnor"
-    for of_file in (tiny(), tiny_with_counts(), tiny_with_threshold(), tiny_with_vectors()):
-        path.write_bytes(format.write(of_file))
-        assert run([str(products / "xnor-test"), str(path)]).endswith("good\n")
+    makers = (tiny, tiny_with_counts, tiny_with_threshold, tiny_with_vectors, tiny_with_decompositions)
+    paths = [tmp_path / f"{make.__name__}.xnor" for make in makers]
+    for make, path in zip(makers, paths, strict=True):
+        path.write_bytes(format.write(make()))
+    assert run([str(products / "xnor-test"), *map(str, paths)]).endswith("good\n")
 
 
 def test_the_runner_writes_the_masks_of_the_reference(products: Path, tmp_path: Path) -> None:  # noqa: F811
