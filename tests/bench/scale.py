@@ -14,18 +14,23 @@ import random
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2])]
 
+from irnas.core.heritage import Heritage  # noqa: E402
 from irnas.core.objective import parse  # noqa: E402
+from irnas.core.proposal import Proposal  # noqa: E402
 from irnas.core.result import Result, Status  # noqa: E402
 from irnas.core.space import Genotype, Param, Space  # noqa: E402
 from irnas.search.strategy import Decision, SearchProblem, Strategy  # noqa: E402
 from irnas.search.strategy.catalogue import make_strategy  # noqa: E402
 
 EPOCHS = 27
-NAMES = ("random", "tpe", "nsga2", "moasha", "freeze-thaw")
+EPOCHS_OF_HEIRS = 9
+"""Of a network that starts from another's weights, and by which one is trained on."""
+NAMES = ("random", "tpe", "nsga2", "moasha", "freeze-thaw", "lamarckian")
 OBJECTIVES = parse("miou,ops")
 
 
@@ -63,6 +68,28 @@ class Watch:
         self.seconds += time.thread_time() - self._start
 
 
+@dataclass
+class _Training:
+    """A made-up training: how far it is, and how far it goes."""
+
+    proposal: Proposal
+    values: list[float]
+    end: int
+    epoch: int = 0
+
+    @property
+    def has_ended(self) -> bool:
+        return self.epoch >= self.end
+
+    @property
+    def value(self) -> float:
+        return self.values[min(self.epoch, EPOCHS) - 1]
+
+    @property
+    def seconds(self) -> float:
+        return math.sqrt(self.proposal.costs["ops"]) * self.epoch
+
+
 def drive(strategy: Strategy, trials: int, workers: int, patience: float) -> list[float]:
     """The strategy's CPU seconds when each network was started.
 
@@ -71,7 +98,7 @@ def drive(strategy: Strategy, trials: int, workers: int, patience: float) -> lis
     watch, began = Watch(), time.perf_counter()
     spent: list[float] = []
     busy: list[int] = []
-    known: dict[int, tuple[Genotype, list[float], int]] = {}
+    known: dict[int, _Training] = {}
     while time.perf_counter() - began < patience:
         while len(busy) < workers and len(spent) < trials and time.perf_counter() - began < patience:
             with watch:
@@ -79,8 +106,11 @@ def drive(strategy: Strategy, trials: int, workers: int, patience: float) -> lis
             if proposal is None:
                 return spent
             if proposal.trial not in known:
-                known[proposal.trial] = (proposal.genotype, training(proposal.genotype), 0)
+                end = EPOCHS_OF_HEIRS if proposal.parent else EPOCHS
+                known[proposal.trial] = _Training(proposal, training(proposal.genotype), end)
                 spent.append(watch.seconds)
+            elif known[proposal.trial].has_ended:
+                known[proposal.trial].end += EPOCHS_OF_HEIRS
             busy.append(proposal.trial)
         if len(spent) >= trials:
             return spent
@@ -88,26 +118,29 @@ def drive(strategy: Strategy, trials: int, workers: int, patience: float) -> lis
     return spent
 
 
-def _step(strategy: Strategy, watch: Watch, known: dict[int, tuple[Genotype, list[float], int]], trial: int) -> bool:
+def _step(strategy: Strategy, watch: Watch, known: dict[int, _Training], trial: int) -> bool:
     """Train a trial for an epoch; return whether its worker stays at it."""
-    genotype, values, epoch = known[trial]
-    epoch += 1
-    known[trial] = (genotype, values, epoch)
+    state = known[trial]
+    state.epoch += 1
     with watch:
-        seconds = math.sqrt(price(genotype)["ops"]) * epoch
-        decision = strategy.observe(trial, epoch, {"miou": values[epoch - 1]}, seconds)
-    if epoch < EPOCHS:
+        decision = strategy.observe(trial, state.epoch, {"miou": state.value}, state.seconds)
+    if not state.has_ended:
         return decision is Decision.CONTINUE
+    proposal = state.proposal
+    line = state.epoch + (proposal.parent.epochs if proposal.parent else 0)
+    key = proposal.parent.key if proposal.parent else proposal.key
+    heritage = Heritage(parent=key, share=1.0, epochs=line) if line != EPOCHS else None
     result = Result(
         trial=trial,
-        genotype=genotype,
+        genotype=proposal.genotype,
         status=Status.OK,
-        values={**price(genotype), "miou": values[epoch - 1]},
-        epochs=epoch,
+        values={**proposal.costs, "miou": state.value},
+        epochs=state.epoch,
         seed=0,
         data_rev="made up",
         code_rev="none",
-        seconds=math.sqrt(price(genotype)["ops"]) * epoch,
+        seconds=state.seconds,
+        heritage=heritage,
     )
     with watch:
         strategy.tell(result)

@@ -153,6 +153,28 @@ def test_a_network_that_got_worse_gives_way_on_the_front() -> None:
     assert lineage.front == [0] and not lineage.can_be_trained_on(0)
 
 
+@pytest.mark.parametrize("free", ["ops", "ops,params"])
+def test_the_front_is_that_of_all_whatever_training_on_brings(free: str) -> None:
+    rng, costs = random.Random(0), parse(free)
+    lineage = Lineage(ARENA.space, parse("miou")[0], costs, 3)
+    strategy = Lamarckian(problem())
+    strategy._lineage = lineage
+    ends: dict[int, Result] = {}
+    for _ in range(120):
+        trial = rng.randrange(30)
+        if trial in ends:
+            lineage.train_on(trial)
+        else:
+            genotype = ARENA.table.points[trial].genotype
+            priced = {o.name: float(10 ** rng.randint(3, 6)) for o in costs}
+            lineage.propose(Proposal(trial=trial, genotype=genotype, costs=priced, origin="t"))
+        ends[trial] = train(strategy, lineage.proposals[trial], ends.get(trial), miou=rng.randint(1, 9) / 10)
+        points = {t: (-lineage.value(t), *lineage.costs(t)) for t in ends}
+        better = {t: [o for o in points if all(map(float.__le__, points[o], points[t]))] for t in points}
+        alone = {t for t in points if all(points[o] == points[t] and o >= t for o in better[t])}
+        assert set(lineage.front) == alone
+
+
 @pytest.mark.parametrize("epochs", [4 * EPOCHS, 4 * EPOCHS + 7, 3 * EPOCHS - 1])
 def test_nothing_is_begun_that_the_budget_cannot_end(epochs: int) -> None:
     strategy, spent, results = Lamarckian(problem(epochs)), 0, dict[int, Result]()

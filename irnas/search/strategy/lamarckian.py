@@ -34,6 +34,7 @@ from irnas.search.strategy.children import Child, Children
 from irnas.search.strategy.expected_hypervolume import ExpectedHypervolumeImprovement
 from irnas.search.strategy.feasible_first import feasible_first
 from irnas.search.strategy.feature import features
+from irnas.search.strategy.final_value import MAX_PENDING
 from irnas.search.strategy.lineage import Lineage
 from irnas.search.strategy.pool import Pool
 from irnas.search.strategy.surrogate import EpochTimeModel, GaussianProcess
@@ -150,8 +151,11 @@ class Lamarckian:
 
     def _can_pay(self, epochs: int) -> bool:
         """Whether the budget pays for so many epochs more, once all that is at work has ended."""
+        limit = self._problem.total_budget.epochs
+        if math.isinf(limit):
+            return True
         owed = sum(self._owed(trial) for trial in self._lineage.pending)
-        return self._lineage.tally.epochs + owed + epochs <= self._problem.total_budget.epochs
+        return self._lineage.tally.epochs + owed + epochs <= limit
 
     def _owed(self, trial: int) -> int:
         """Epochs that a pending trial still takes."""
@@ -234,7 +238,8 @@ class Lamarckian:
         parts = []
         if children:
             places = [(*features(space, c.genotype), *cost) for c, cost in zip(children, costs, strict=True)]
-            parts.append(process.predict(np.array(places), self._costs_of(costs), np.array(place_td)))
+            narrowing_td = np.array(place_td[-MAX_PENDING:])
+            parts.append(process.predict(np.array(places), self._costs_of(costs), narrowing_td))
         if again:
             gain, deviation = lineage.gain()
             parts.append((np.array([lineage.value(t) + gain for t in again]), np.full(len(again), deviation)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,17 +84,21 @@ class Lineage:
         self.pending.discard(result.trial)
         if result.status is not Status.OK:
             return
-        is_first = self.trained.pop(result.trial, None) is None
+        before = self.trained.pop(result.trial, None)
         self.trained[result.trial] = result
-        # What was trained on may have become worse, and others be of the front again.
-        self.front = self._front_of([*self.front, result.trial] if is_first else list(self.trained))
+        is_worse = before is not None and self.reached(result.values) < self.reached(before.values)
+        # Where one of the front has become worse by training on, others may be of it again.
+        is_opened = is_worse and result.trial in self.front
+        self.front = self._front_of(self.trained if is_opened else {*self.front, result.trial})
 
-    def _front_of(self, trials: Sequence[int]) -> list[int]:
+    def _front_of(self, trials: Iterable[int]) -> list[int]:
         """Those that no other dominates; of equal ones the first."""
         points = {trial: (-self.value(trial), *self.costs(trial)) for trial in sorted(trials)}
         kept: list[int] = []
         for trial in sorted(points, key=lambda t: (points[t], t)):
-            if not any(all(a <= b for a, b in zip(points[k], points[trial], strict=True)) for k in kept):
+            # With one cost, whoever comes last is the cheapest of those before.
+            rivals = kept[-1:] if len(points[trial]) == 2 else kept
+            if not any(all(a <= b for a, b in zip(points[k], points[trial], strict=True)) for k in rivals):
                 kept.append(trial)
         return sorted(kept)
 
