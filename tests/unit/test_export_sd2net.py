@@ -6,11 +6,13 @@ import random
 
 import numpy as np
 import pytest
+from support import xnor
 from support.xnor import evaluate, logits, network, relative
 
 from irnas.core import catalog
 from irnas.core.errors import ExportError
 from irnas.core.space import Genotype
+from irnas.deploy.device import speed
 from irnas.deploy.export.lower import lower
 from irnas.deploy.export.write import Origin, convert
 from irnas.runtime import reference
@@ -75,3 +77,15 @@ def test_no_basis_map_of_a_filter_is_ever_written() -> None:
     ops = lower(network(SPACE.complete({"c": 2})), 1).ops
     wide = [op for op in ops if op.kind == "recombine" and op.attributes["filters"]]
     assert [len(op.attributes["filters"]) for op in wide] == [16] * 4 and all(len(op.inputs) == 2 for op in wide)
+
+
+def test_a_profile_made_of_biisnet_can_price_each_step() -> None:
+    def kinds(genotype: Genotype) -> set[str]:
+        return set(speed.count_steps(speed.lower_genotype(genotype, 1), (64, 64), "avx512"))
+
+    biisnet = catalog.load("biisnet")
+    known = set[str]().union(
+        *(kinds(biisnet.complete({**g.values, "sign0": 1})) for g in xnor.drawn(14, 1) if "sign0" in g.values)
+    )
+    for space, point in (("sd2net", "c=4"), ("sd2net", "c=2,binary=body,extra=true"), ("sgem_unet", "c=4")):
+        assert kinds(catalog.find_point(space, point)) <= known, (space, point)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from irnas.core.errors import ExportError
 from irnas.runtime.extent import Extent
-from irnas.runtime.graph import Op
+from irnas.runtime.graph import POOLS_OF_1_4, Op
 
 LANES: Mapping[str, int] = {"avx512": 16, "avx2": 8, "neon": 4, "reference": 1}
 """Floats in a vector of each kernel set."""
@@ -238,6 +238,17 @@ def _vectors(place: _Place, counts: Tally) -> None:
     counts[f"{kind} {place.op.kind} vector".strip()] += place.vectors
 
 
+def _pool(place: _Place, counts: Tally) -> None:
+    # What version 1.4 adds takes as many operations as a maximum does, which every profile knows.
+    kind = place.op.attributes["kind"]
+    counts[f"{'maximum' if kind in POOLS_OF_1_4 else kind} pool vector"] += place.vectors
+
+
+def _pairs(place: _Place, counts: Tally) -> None:
+    """What is as much work as sums of two maps are: a product is one, the maximum of a window two."""
+    counts["mix-of-two vector"] += place.vectors * (2 if place.op.kind == "maximum" else 1)
+
+
 def _values(place: _Place, counts: Tally) -> None:
     counts[f"{place.op.kind} value"] += place.pixels * place.out.channels
 
@@ -250,13 +261,13 @@ _COUNTS: Mapping[str, Callable[[_Place, Tally], None]] = {
     "contrast": _contrast,
     "mix": _mix,
     "concat": _concat,
-    "pool": _vectors,
+    "pool": _pool,
     "upsample": _vectors,
     "clamp": _values,
     "center": _values,
     "sigmoid": _values,
-    "multiply": _values,
-    "maximum": _values,
+    "multiply": _pairs,
+    "maximum": _pairs,
     "recombine": _recombine,
     "tokens": _tokens,
     "attend": _attend,
