@@ -6,9 +6,10 @@
 Tiles are cut of DATA, an imported set: of its fit split for training and validation, of its val split for the judge.
 Each search may spend ``trials`` full trainings' worth of epochs, those of ancestors included. Its front, chosen on the
 validation tiles, is then judged as it is delivered, with its weights. At most ``--finalists`` of each front are trained
-once more in full, from random weights with another seed, and judged again. The box of the hypervolume is the run's own,
-the same for all. What lies in FOLDER already is not done again, and what was interrupted goes on: all searches of one
-seed come first, then those of the next, so that a contest may be ended at any time and its table be printed (--table).
+once more in full, from random weights with another seed, and judged again. The box of the hypervolume is the least that
+holds those of all runs, which depend on their seeds, and all networks that were trained. What lies in FOLDER already is
+not done again, and what was interrupted goes on: all searches of one seed come first, then those of the next, so that a
+contest may be ended at any time and its table be printed (--table).
 """
 
 from __future__ import annotations
@@ -148,10 +149,20 @@ def judged_values(uri: Path) -> dict[str, float]:
     return {t.name: t.statistics(run.settings.preset)[METRIC].mean for t in tested_networks(run)}
 
 
-def volume(run: Run, results: Sequence[Result], values: Mapping[str, float]) -> float:
-    """Percent of the run's box that some results dominate with other values of the metric."""
+def box_of(runs: Sequence[Run]) -> Bounds:
+    """The least box that holds those of all runs, and all that they trained."""
+    box = {}
+    for objective in runs[0].objectives:
+        ends = [end for run in runs for end in run.bounds[objective.name]]
+        ends += [result.values[objective.name] for run in runs for result in run.done]
+        box[objective.name] = (min(ends, key=objective.loss), max(ends, key=objective.loss))
+    return box
+
+
+def volume(run: Run, results: Sequence[Result], values: Mapping[str, float], box: Bounds) -> float:
+    """Percent of a box that some results dominate with other values of the metric."""
     judged = [replace(r, values={**r.values, METRIC: values[r.key]}) for r in results]
-    return 100 * Front.of(judged, run.objectives).hypervolume(run.bounds)
+    return 100 * Front.of(judged, run.objectives).hypervolume(box)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +184,7 @@ class Score:
     """The same of the finalists when they were trained once more; None where they were not."""
 
     @classmethod
-    def of(cls, arguments: argparse.Namespace, strategy: str, seed: int) -> Score:
+    def of(cls, arguments: argparse.Namespace, strategy: str, seed: int, box: Bounds) -> Score:
         """Read what a search and its finalists came to."""
         uri, again = uri_of(arguments, strategy, seed), uri_of(arguments, strategy, seed, "-again")
         run, values = Run.read(str(uri)), judged_values(uri)
@@ -186,21 +197,21 @@ class Score:
             networks=len(run.done),
             seconds=sum(r.seconds for r in run.outcomes),
             best=100 * max(values[r.key] for r in front),
-            validated=100 * run.hypervolume(),
-            delivered=volume(run, front, values),
-            finalists=volume(run, chosen, values) if chosen else None,
-            again=volume(run, chosen, more) if is_whole else None,
+            validated=100 * run.front.hypervolume(box),
+            delivered=volume(run, front, values, box),
+            finalists=volume(run, chosen, values, box) if chosen else None,
+            again=volume(run, chosen, more, box) if is_whole else None,
         )
 
 
-def growth(uri: Path) -> list[tuple[int, float]]:
+def growth(uri: Path, box: Bounds) -> list[tuple[int, float]]:
     """Epochs spent and hypervolume in percent on the validation tiles, after each network that was trained."""
     events = Run.read(str(uri)).events
     run, points = Run(str(uri), events[0]), []  # type: ignore[arg-type] # a run begins with its opening
     for event in events[1:]:
         run.add(event)
         if isinstance(event, Finished):
-            points.append((run.tally.epochs, 100 * run.hypervolume()))
+            points.append((run.tally.epochs, 100 * run.front.hypervolume(box)))
     return points
 
 
@@ -214,14 +225,16 @@ def epochs_to(points: Sequence[tuple[int, float]], target: float) -> int | None:
 def print_table(arguments: argparse.Namespace) -> None:
     """Each search and each strategy, as a table in Markdown."""
     scores: dict[str, dict[int, Score]] = {}
-    bounds: Bounds | None = None
-    for seed in range(arguments.seeds):
-        for strategy in arguments.strategies.split(","):
-            uri = uri_of(arguments, strategy, seed)
-            if has_ended(uri) and judged_values(uri).keys() >= {r.key for r in Run.read(str(uri)).done}:
-                bounds = bounds or Run.read(str(uri)).bounds
-                assert Run.read(str(uri)).bounds == bounds, "one box for all"
-                scores.setdefault(strategy, {})[seed] = Score.of(arguments, strategy, seed)
+    ended = [
+        (strategy, seed)
+        for strategy in arguments.strategies.split(",")
+        for seed in range(arguments.seeds)
+        if has_ended(uri := uri_of(arguments, strategy, seed))
+        and judged_values(uri).keys() >= {r.key for r in Run.read(str(uri)).done}
+    ]
+    box = box_of([Run.read(str(uri_of(arguments, *each))) for each in ended]) if ended else {}
+    for strategy, seed in ended:
+        scores.setdefault(strategy, {})[seed] = Score.of(arguments, strategy, seed, box)
     print("| search | epochs | networks | s | best mIoU | validated | delivered | finalists | trained again |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for strategy, of_seeds in scores.items():
@@ -234,19 +247,19 @@ def print_table(arguments: argparse.Namespace) -> None:
         print(f"| `{strategy}`, mean of {len(rows)} | | | | {cells(means)} |")
     print()
     if "nsga2" in scores:
-        print_compute(arguments, scores)
+        print_compute(arguments, scores, box)
 
 
 def cells(shares: Sequence[float | None]) -> str:
     return " | ".join("-" if share is None else f"{share:.1f}" for share in shares)
 
 
-def print_compute(arguments: argparse.Namespace, scores: Mapping[str, Mapping[int, Score]]) -> None:
+def print_compute(arguments: argparse.Namespace, scores: Mapping[str, Mapping[int, Score]], box: Bounds) -> None:
     """Epochs after which each search has reached what NSGA-II came to in the mean, on the validation tiles."""
     target = statistics.fmean(s.validated for s in scores["nsga2"].values())
     print(f"epochs to nsga2's mean of {target:.1f} % on the validation tiles, seed by seed:")
     for strategy, of_seeds in scores.items():
-        reached = [epochs_to(growth(uri_of(arguments, strategy, seed)), target) for seed in of_seeds]
+        reached = [epochs_to(growth(uri_of(arguments, strategy, seed), box), target) for seed in of_seeds]
         print(f"  {strategy:<12} {', '.join('never' if r is None else str(r) for r in reached)}")
 
 
