@@ -38,9 +38,9 @@ def describe_disagreement(run: Run) -> str:
         return ""
     few, many = max(turned, key=lambda pair: pair[0][1] / pair[1][1])
     unit_of_ops = unit.label("ops")
-    shown = [
+    sentences = [
         f"{key} takes {unit.quantity('latency_ms', ms)} with {unit.quantity('ops', ops)} {unit_of_ops}"
         for ops, ms, key in (few, many)
     ]
     pairs_in_words = f"{len(turned)} of {len(pairs)} pairs of the front"
-    return f"{unit_of_ops} and time disagree on the order of {pairs_in_words}: {', '.join(shown)}"
+    return f"{unit_of_ops} and time disagree on the order of {pairs_in_words}: {', '.join(sentences)}"
