@@ -2,7 +2,9 @@
 
     python tests/bench/results.py runs/sirst-lit10 runs/nudt-lit10 -o docs/results.md
     python tests/bench/results.py runs/sirst-lit10 --zoo sirst-lit10=best
+    python tests/bench/results.py runs/tuned-0+runs/tuned-1 -o docs/results.md
 
+Runs joined by + are the trainings of one row: each seed was trained on from weights of its own.
 Nothing in the page is typed by hand but the words around the tables. Speed is measured anew on this machine, one
 thread, least of some runs. A network goes into the zoo with the weights of the first of its trainings: to choose among
 them, the test split would have to be asked.
@@ -14,6 +16,7 @@ import argparse
 import datetime
 import json
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,8 @@ from irnas.training.weights import read_weights, weights_uri, write_weights
 INPUTS = (1, 256, 256), (3, 512, 512)
 """At which costs are counted: ours, and the one of the BiisNet paper."""
 SHOWN = ("miou", "niou", "pd", "fa")
+RESIZED = "dnanet256"
+"""The preset of those who resize every image to 256x256 before it is tested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,9 @@ class Row:
     run: Run
     result: Result
     test: NetworkTest
+    """Of all of its trainings."""
+    more: tuple[Row, ...] = ()
+    """Its trainings in further runs."""
 
     @property
     def name(self) -> str:
@@ -61,13 +69,36 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, help="the page to write")
     parser.add_argument("--zoo", action="append", default=[], metavar="NAME=KEY", help="a model of the first run")
     options = parser.parse_args()
-    rows = [row for uri in options.runs for row in rows_of(Run.read(uri))]
+    rows = [row for uris in options.runs for row in joined_rows(uris)]
     if options.out:
         options.out.write_text(page(rows), encoding="utf-8")
         print(options.out)
     for pair in options.zoo:
         name, _, key = pair.partition("=")
-        print(add_to_zoo(name, Run.read(options.runs[0]), key))
+        print(add_to_zoo(name, options.runs[0], key))
+
+
+def joined_rows(uris: str) -> list[Row]:
+    """The networks of a run, or of several joined by +: a row for each network, with its trainings in all of them."""
+    first, *others = [rows_of(Run.read(uri)) for uri in uris.split("+")]
+    return [join(row, [other for rows in others for other in rows if is_same(row, other)]) for row in first]
+
+
+def is_same(row: Row, other: Row) -> bool:
+    """Whether it is the same network, on the same split."""
+    return (row.result.key, row.test.split) == (other.result.key, other.test.split)
+
+
+def join(row: Row, others: list[Row]) -> Row:
+    """A row of all trainings."""
+    tests = [row.test, *(other.test for other in others)]
+    test = replace(
+        row.test,
+        thresholds=tuple(chain.from_iterable(t.thresholds for t in tests)),
+        values=tuple(chain.from_iterable(t.values for t in tests)),
+        at_half=tuple(chain.from_iterable(t.at_half for t in tests)),
+    )
+    return replace(row, test=test, more=tuple(others))
 
 
 def rows_of(run: Run) -> list[Row]:
@@ -105,6 +136,7 @@ def section(rows: list[Row]) -> list[str]:
         "epochs",
         "seeds",
         *map(unit.title, SHOWN),
+        "mIoU at 256 (%)",
         "min",
     ]
     ordered = sorted(rows, key=lambda row: -row.test.statistics(row.run.settings.preset)["miou"].mean)
@@ -115,7 +147,8 @@ def section(rows: list[Row]) -> list[str]:
         "The record of a training holds its recipe: `docs/bench/runs/RECORD`; `irnas train --config` trains it again.",
         "",
         f"Trained and tested on {sizes} images (data revision `{run.opened.data.revision}`), preset",
-        f"`{run.settings.preset}`. ms: one thread of this machine, one 256x256 image. min: one training by the clock,",
+        f"`{run.settings.preset}`. ms: one thread of this machine, one 256x256 image. mIoU at 256: images and",
+        f"masks are resized to 256x256 first, as DNANet and RPCANet do (`{RESIZED}`). min: a training by the clock,",
         f"on {machines_of(rows)} with other work beside it, commit {', '.join({r.result.code_rev: 0 for r in rows})}.",
         "",
         *markdown(head, [cells(row) for row in ordered]),
@@ -133,18 +166,25 @@ def machines_of(rows: list[Row]) -> str:
 def cells(row: Row) -> list[str]:
     costs = [price(models.with_channels(row.result.genotype, chw[0]), chw) for chw in INPUTS]
     statistics = row.test.statistics(row.run.settings.preset)
-    seconds = [row.result.seconds, *(r.seconds for r in row.run.trials[row.result.trial].replicates)]
+    seconds = [s for part in (row, *row.more) for s in seconds_of(part)]
+    is_longer = bool(row.run.settings.starts_from)
     return [
         row.name,
-        Path(row.run.uri).name,
+        ", ".join(Path(part.run.uri).name for part in (row, *row.more)),
         format_si(costs[0]["params"]),
         *(format_si(cost["ops"]) for cost in costs),
         milliseconds(row.result),
-        str(row.result.epochs),
+        f"{row.result.epochs} more" if is_longer else str(row.result.epochs),
         str(row.test.num),
         *(tables.figure_of(name, statistics[name]) for name in SHOWN),
+        tables.figure_of("miou", row.test.statistics(RESIZED)["miou"]),
         f"{sum(seconds) / len(seconds) / 60:.0f}",
     ]
+
+
+def seconds_of(row: Row) -> list[float]:
+    """Of each training of a row's own run."""
+    return [row.result.seconds, *(r.seconds for r in row.run.trials[row.result.trial].replicates)]
 
 
 def milliseconds(result: Result) -> str:
@@ -157,10 +197,11 @@ def markdown(head: list[str], rows: list[list[str]]) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
 
 
-def add_to_zoo(name: str, run: Run, key: str) -> Path:
-    """Write the three files of a model; the card says what the record says."""
+def add_to_zoo(name: str, uris: str, key: str) -> Path:
+    """Write the three files of a model, of the first of its runs; the card says what the records say."""
+    run = Run.read(uris.partition("+")[0])
     trial = select_trial(run, key)
-    (row,) = [row for row in rows_of(run) if row.result.trial == trial.number]
+    (row,) = [row for row in joined_rows(uris) if row.result.trial == trial.number]
     folder = catalog.find_folder(row.result.genotype.space) / "zoo"
     folder.mkdir(exist_ok=True)
     network, info = read_weights(weights_uri(run.uri, row.result.key))
@@ -203,7 +244,9 @@ def card(row: Row) -> dict[str, Any]:
 
 def trained(settings: SearchSettings) -> dict[str, Any]:
     document = settings.document()
-    return {"split": settings.fit_on, "budget": document["budget"], "recipe": document["recipe"]}
+    # A file of a run: RUN/weights/KEY.safetensors.
+    start = {"from": "/".join(Path(settings.starts_from).parts[-3:])} if settings.starts_from else {}
+    return {"split": settings.fit_on, **start, "budget": document["budget"], "recipe": document["recipe"]}
 
 
 if __name__ == "__main__":
