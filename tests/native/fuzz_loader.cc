@@ -1,13 +1,15 @@
-// libFuzzer target: any bytes are read as a model, and what is accepted runs on a small image with every kernel set.
+// The target of a fuzzer: any bytes are read as a model, and what is accepted runs on a small image with every kernel
+// set, in bands and op by op. All must give the same bits.
 //
-//   cmake -S . -B build-fuzz -DCMAKE_CXX_COMPILER=clang++ -DXNOR_TESTS=ON -DXNOR_FUZZ=ON
-//   cmake --build build-fuzz --target xnor-fuzz
-//   mkdir -p corpus && cp *.xnor corpus/
-//   build-fuzz/irnas/runtime/native/tests/xnor-fuzz -max_total_time=600 -max_len=65536 corpus
+// With gcc, fuzz_driver.cc makes the bytes; the same target serves libFuzzer, which needs clang. CMakeLists.txt says
+// how.
 //
 // A mutated file would stop at its checksum, so the checksum of the data is put right first where its place is found.
 // Every other check sees what the fuzzer made.
-#include <cstdint>
+#include "fuzz_loader.h"
+
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -16,6 +18,8 @@
 #include "xnor.h"
 
 namespace {
+
+using Outputs = std::vector<std::vector<float>>;
 
 void mend_checksum(std::vector<uint8_t>* file) {
   if (file->size() < 8) return;
@@ -31,16 +35,47 @@ void mend_checksum(std::vector<uint8_t>* file) {
   std::memcpy(file->data() + 8 + start, digest.data(), 64);
 }
 
-void run_all(xnor_model* model) {
+// The smallest multiple that is at least `least`.
+int side(int multiple, int least) { return (least + multiple - 1) / multiple * multiple; }
+
+// Of both signs, with zeros of both signs, and larger than an image's.
+std::vector<float> make_image(size_t count) {
+  std::vector<float> values(count);
+  uint32_t state = 1;
+  for (float& value : values) {
+    state = state * 1664525u + 1013904223u;
+    value = static_cast<float>(static_cast<int>(state >> 24) - 128) / 64.0f;
+  }
+  for (size_t i = 0; i < count; i += 7) values[i] = i % 2 ? 0.0f : -0.0f;
+  return values;
+}
+
+// What a model makes of one image in every way of running; none where it would take long, which is no finding.
+Outputs run_all(xnor_model* model) {
   xnor_info info;
   xnor_describe(model, &info);
-  const int side = info.multiple < 16 ? info.multiple : 16;
-  // A file may ask for maps of a gigabyte: that is slow, not wrong.
-  if (info.multiple > 16 || info.num_ops > 64) return;
-  std::vector<float> image(static_cast<size_t>(side) * side, 0.25f), out(image.size());
-  for (int mode : {XNOR_STREAMED, XNOR_LAYERS})
-    if (xnor_prepare(model, side, side, 0, 2, mode) == XNOR_OK)
-      xnor_run(model, image.data(), side, side, XNOR_F32, 1, out.data());
+  Outputs outputs;
+  if (info.multiple > 32 || info.num_ops > 64) return outputs;
+  const int height = side(info.multiple, 5), width = side(info.multiple, 19);
+  const size_t pixels = static_cast<size_t>(height) * width;
+  const std::vector<float> image = make_image(pixels * info.channels);
+  for (int mode : {XNOR_STREAMED, XNOR_LAYERS}) {
+    const int threads = mode == XNOR_STREAMED ? 1 : 2;
+    if (xnor_prepare(model, height, width, 0, threads, mode) != XNOR_OK) continue;
+    outputs.emplace_back(pixels);
+    if (xnor_run(model, image.data(), height, width, XNOR_F32, info.channels, outputs.back().data()) != XNOR_OK)
+      outputs.pop_back();
+  }
+  return outputs;
+}
+
+void compare(const Outputs& wanted, const Outputs& outputs, const std::string& kernels) {
+  bool same = wanted.size() == outputs.size();
+  for (size_t n = 0; same && n < outputs.size(); ++n)
+    same = std::memcmp(wanted[0].data(), outputs[n].data(), wanted[0].size() * sizeof(float)) == 0;
+  if (same) return;
+  std::fprintf(stderr, "kernels %s: other bits than the first set\n", kernels.c_str());
+  std::abort();
 }
 
 }  // namespace
@@ -48,14 +83,22 @@ void run_all(xnor_model* model) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<uint8_t> file(data, data + size);
   mend_checksum(&file);
-  std::string names = std::string(xnor_kernels()) + " ";
+  const std::string names = std::string(xnor_kernels()) + " ";
+  Outputs wanted;
+  int result = -1;
   for (size_t at = 0, stop; (stop = names.find(' ', at)) != std::string::npos; at = stop + 1) {
     xnor_model* model = nullptr;
     char text[256];
     const std::string name = names.substr(at, stop - at);
-    if (xnor_load(file.data(), file.size(), name.c_str(), &model, text, sizeof text) != XNOR_OK) return 0;
-    run_all(model);
+    if (xnor_load(file.data(), file.size(), name.c_str(), &model, text, sizeof text) != XNOR_OK) {
+      if (result == 0) std::abort();  // one set took it
+      return -1;
+    }
+    const Outputs outputs = run_all(model);
     xnor_free(model);
+    if (result < 0) wanted = outputs;
+    result = 0;
+    compare(wanted, outputs, name);
   }
-  return 0;
+  return result;
 }

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import xnor, xnor_decomposition, xnor_file
+from support import fuzz_seeds, xnor, xnor_decomposition, xnor_file
 from support.engine import FEW_CHANNELS, WAYS, assert_same, block, constants_of, ended, model, of_few_channels, stem
 from support.native import library, products, run  # noqa: F401
 from support.xnor_decomposition import tiny_with_decompositions
@@ -265,6 +265,14 @@ def test_from_the_inside(products: Path, tmp_path: Path) -> None:  # noqa: F811
     for make, path in zip(makers, paths, strict=True):
         path.write_bytes(format.write(make()))
     assert run([str(products / "xnor-test"), *map(str, paths)]).endswith("good\n")
+
+
+def test_mutated_files_are_refused_or_run_alike_with_every_set(products: Path, tmp_path: Path) -> None:  # noqa: F811
+    """The same mutations each time; tests/native/CMakeLists.txt says how to try others for as long as one likes."""
+    seeds = fuzz_seeds.write(tmp_path / "seeds")
+    printed = run([str(products / "xnor-fuzz"), "--chains", "20", "--findings", str(tmp_path), *map(str, seeds)])
+    runs, models, findings = (int(word) for word in printed.split() if word.isdigit())
+    assert findings == 0 and runs > 1000 and models > 50
 
 
 def test_the_runner_writes_the_masks_of_the_reference(products: Path, tmp_path: Path) -> None:  # noqa: F811
