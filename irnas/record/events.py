@@ -337,13 +337,8 @@ class Closed(Event):
     reason: str
 
 
-KINDS: Mapping[str, type[Event]] = {
-    c.KIND: c
-    for c in (
-        *(Opened, Resumed, Proposed, Reported, Continued, Retried, Finished, Repeated, Measured, Tested),
-        *(Repaired, Closed),
-    )
-}
+_OF_TRIALS = (Proposed, Reported, Continued, Retried, Finished, Repeated, Measured, Tested)
+KINDS: Mapping[str, type[Event]] = {c.KIND: c for c in (Opened, Resumed, *_OF_TRIALS, Repaired, Closed)}
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from irnas import cost
 from irnas.core.errors import ExportError, SettingsError
 from irnas.core.front import Bounds
 from irnas.core.objective import RUNTIME
@@ -59,6 +60,14 @@ def target_of(settings: SearchSettings, call: Call | None = None) -> Target | No
     if settings.node is not None and call is not None:
         return open_node(settings.node, call)
     return open_target(settings.device)
+
+
+def counter(settings: SearchSettings, price: Price) -> Price:
+    """``price`` for networks that only span the box, and may never be proposed: without the size of their files, which
+    takes as long as all else, where the search neither minimises nor limits that, and neither times them."""
+    if settings.is_timed or "bytes" in {*settings.limits, *(o.name for o in settings.objectives)}:
+        return price
+    return lambda genotype: cost.price(genotype, settings.cost_input)
 
 
 def pricer(settings: SearchSettings, target: Target | None) -> Price:

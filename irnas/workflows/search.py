@@ -225,7 +225,9 @@ def _opening(work: _Work, listener: Listener, dvc_digest: str | None) -> Opened:
     # A data set without one of the splits is refused before networks are timed.
     for name in (work.settings.fit_on, work.settings.validate_on):
         work.dataset.split(name)
-    pool = pricing.pool(work.space, work.settings, work.price, work.target, listener.progress)
+    pool = pricing.pool(
+        work.space, work.settings, pricing.counter(work.settings, work.price), work.target, listener.progress
+    )
     bounds = pricing.bounds(work.settings, pool)
     device = Device(**work.target.document()) if work.target else None
     return opening(work.settings, work.space, work.dataset, dvc_digest, bounds, device)

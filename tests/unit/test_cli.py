@@ -44,9 +44,9 @@ HEAVY = {
 # A command or an option is a promise: add to this list on purpose, and never take from it without a word in CHANGELOG.
 SEARCH = (
     "--address --amp --axis --batch --budget --config --cpu --crop --dataset --device --ema --epochs --executor "
-    "--finalists --gpus --grace-period --inherit --inherited-epochs --input --loss --lr --max-bytes "
-    "--max-elementwise --max-latency-ms "
-    "--max-macs --max-ops --max-params --memory --objective --patience --preset --recipe --resume --run --seed --seeds "
+    "--finalists --from --gpus --grace-period --inherit --inherited-epochs --input --loss --lr --max-bytes "
+    "--max-elementwise --max-latency-ms --max-macs --max-ops --max-params --memory --objective --patience --preset "
+    "--recipe --require --resume --run --seed --seeds "
     "--space --strategy --threads --trials --warm-start --workers --worth"
 )
 # What version 0.1 called them; they go with the version after this one.

@@ -117,13 +117,17 @@ def test_the_drawn_points_have_every_value_that_a_layer_can_have() -> None:
         assert seen == set(SPACE[axis].values), axis
 
 
+OF_OTHER_FAMILIES = {"mean", "excite_project", "attend", "tokens", "recombine", "multiply", "maximum"}
+"""Ops that no network of this family has."""
+
+
 def test_the_graphs_use_every_op() -> None:
     kinds: Counter[str] = Counter()
     for genotype in DRAWN:
         model = network(genotype)
         if not has_zero_sign(model):
             kinds.update(op.kind for op in lower(model, 1).ops)
-    assert set(kinds) == set(graph.OPS) - {"mean", "excite_project"}
+    assert set(kinds) == set(graph.OPS) - OF_OTHER_FAMILIES
 
 
 def test_float32_gives_torchs_masks_but_for_a_few_signs() -> None:

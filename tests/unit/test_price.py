@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +164,16 @@ def test_only_what_is_smaller_when_better_can_be_limited(name: str) -> None:
 
 def test_the_table_of_objectives_is_whole() -> None:
     assert {o.kind for o in OBJECTIVES.values()} == {"metric", "cost", "runtime"}
+
+
+def test_what_only_spans_the_box_is_priced_without_its_file_unless_that_counts() -> None:
+    space, asked = catalog.load("biisnet"), []
+
+    def price(genotype: Genotype) -> Mapping[str, float]:
+        asked.append(genotype.key)
+        return {"ops": 1.0}
+
+    quick = pricing.counter(settings(), price)(space.default())
+    assert not asked and quick["ops"] == cost.price(space.default(), settings().cost_input)["ops"]
+    for changes in ({"limits": {"bytes": 9e9}}, {"objectives": parse("miou,bytes")}, {"objectives": parse("miou,fps")}):
+        assert pricing.counter(settings(**changes), price) is price
