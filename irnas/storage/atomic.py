@@ -7,6 +7,7 @@ folder cannot be interrupted. What a killed process leaves behind is hidden and 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -23,7 +24,11 @@ def new_file(target: Path, *, is_durable: bool = False) -> Iterator[Path]:
     Args:
         target: replaced where it exists; its folder is made where it is missing.
         is_durable: also wait until the content is on the disk, so that it survives a loss of power.
+
+    Raises:
+        OSError: the file cannot be written, or ``target`` is a device or a pipe, which stays.
     """
+    require_replaceable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}{_PART}")
     try:
@@ -34,6 +39,16 @@ def new_file(target: Path, *, is_durable: bool = False) -> Iterator[Path]:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def require_replaceable(target: Path) -> None:
+    """Refuse a device, a pipe or a socket, in whose place a rename would put a file: ``/dev/null`` would be gone.
+
+    Raises:
+        FileExistsError: ``target`` is one.
+    """
+    if target.exists() and not target.is_file() and not target.is_dir():
+        raise FileExistsError(errno.EEXIST, "A device or a pipe", str(target))
 
 
 @contextlib.contextmanager

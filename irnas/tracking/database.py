@@ -103,6 +103,7 @@ def prepare(tracking_uri: str, warn: Callable[[str], None], *, may_replace: bool
     if database is None or (database.is_file() and not (may_replace and damage_of(database))):
         return
     try:
+        atomic.require_replaceable(database)
         database.parent.mkdir(parents=True, exist_ok=True)
         with lock.hold(database.with_name(f".{database.name}.lock"), wait_s=_MAX_WAIT_S):
             atomic.remove_parts(database)

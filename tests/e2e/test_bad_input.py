@@ -68,6 +68,7 @@ PLACES = [
     ("spaces /proc", "/proc"),
     ("data import /proc -o out", "/proc"),
     ("data tile /proc -o out", "/proc"),
+    ("baseline top-hat --dataset DATA --split fit -o pipe.xnor", "pipe.xnor: got 'A device or a pipe"),
     ("cost biisnet default --input 1x99999999x99999999", "--input: got"),
     (f"cost biisnet default --input 1x1x{'9' * 5000}", "--input: got"),
 ]

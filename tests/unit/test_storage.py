@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from support import s3
 from irnas import storage
 from irnas.core.errors import ServiceError, SettingsError, StorageError
 from irnas.storage import atomic, files, hashing, retry
+from irnas.tracking import database
 
 
 def test_credentials_in_a_uri_are_refused_and_not_repeated() -> None:
@@ -176,6 +178,21 @@ def test_a_new_file_appears_complete_or_not_at_all(tmp_path: Path) -> None:
         part.write_bytes(b"a part")
         raise RuntimeError
     assert target.read_bytes() == b"old" and list(target.parent.iterdir()) == [target]
+
+
+def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    """As ``-o /dev/null`` and MLFLOW_TRACKING_URI=sqlite:////dev/null would, for whoever may write there."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    writers: list[Callable[[Path], object]] = [
+        lambda target: storage.write(str(target), b"content"),
+        lambda target: database.prepare(database.sqlite_uri(target), pytest.fail, may_replace=False),
+    ]
+    for target, write in itertools.product((pipe, link), writers):
+        with pytest.raises(FileExistsError, match="A device or a pipe"):
+            write(target)
+    assert pipe.is_fifo() and link.is_symlink() and len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_new_folder_appears_complete_or_not_at_all(tmp_path: Path) -> None:
