@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from types import TracebackType
@@ -25,15 +26,15 @@ def main() -> int:
     That is 2 after an error that the user can mend, a package that is not installed among them, and 3 where a store, a
     server or a cluster does not answer. A bug keeps its traceback, and Ctrl-C ends in 130.
     """
+    _open_missing_streams()
     try:
         require_no_credentials(sys.argv[1:])
 
         from irnas.cli.app import app
 
         code = app(prog_name="irnas", standalone_mode=False)
-        if sys.stdout is not None:
-            # Here and not by the interpreter at its end, which would say it in its own words.
-            sys.stdout.flush()
+        # Here and not by the interpreter at its end, which would say in its own words what goes wrong.
+        sys.stdout.flush()
     except ServiceError as error:
         print(f"irnas: {places.one_line(error)}; try again later", file=sys.stderr)
         return EXIT_SERVICE_ERROR
@@ -53,6 +54,21 @@ def main() -> int:
         raise
     # What a command ended with before its end, as after --version.
     return code if isinstance(code, int) else 0
+
+
+def _open_missing_streams() -> None:
+    """Open what the process was started without; else the next file, a record, say, would be its standard output."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+    sys.stdin = sys.stdin or os.fdopen(0)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
 
 
 def _explain(error: Exception) -> str | None:

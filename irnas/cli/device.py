@@ -29,8 +29,8 @@ def profile(
     output: Annotated[Path, typer.Option("--output", "-o", help="The profile to write: devices/NAME.json.")],
     name: Annotated[str, typer.Option(help="What to call this machine.", show_default="its processor")] = "",
     threads: Annotated[int, typer.Option(min=1, max=256, help="Threads that share an image.")] = 1,
-    points: Annotated[int, typer.Option(min=30, help="Networks to fit the prices on.")] = 90,
-    checks: Annotated[int, typer.Option(min=10, help="Other networks to check them on.")] = 60,
+    points: Annotated[int, typer.Option(min=30, max=10_000, help="Networks to fit the prices on.")] = 90,
+    checks: Annotated[int, typer.Option(min=10, max=10_000, help="Other networks to check them on.")] = 60,
     onnx: Annotated[
         str,
         typer.Option(

@@ -26,6 +26,9 @@ _END = re.compile(rb'[0-9a-f]{16}"\}')
 START = b'{"schema":'
 """How every line begins that irnas wrote; inside an event the same bytes cannot stand."""
 
+_LATEST_S = 1e11
+"""Unix seconds of an event, in the year 5138: a calendar has no much later ones."""
+
 _UNREADABLE = (TypeError, ValueError, AttributeError, LookupError, OverflowError, RecursionError, IrnasError)
 
 
@@ -120,7 +123,7 @@ def _event(document: Mapping[str, Any], where: str) -> Event:
         raise DamagedLine(f"{where}: got kind {_short(name)}; must be one of {', '.join(KINDS)}")
     try:
         event = kind.from_document(upgrade(document))
-        wrong = wrong_field(event)
+        wrong = wrong_field(event) or ("" if 0 <= event.t <= _LATEST_S else f"t {event.t}")
     except KeyError as error:
         raise DamagedLine(f"{where} ({kind.KIND}): got no {error.args[0]}; must be there") from None
     except _UNREADABLE as error:

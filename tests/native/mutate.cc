@@ -33,10 +33,11 @@ constexpr int64_t kNumbers[] = {0,          1,
                                 4294967296, 999999999999999999};
 constexpr uint32_t kFloats[] = {0x00000000, 0x80000000, 0x3F800000, 0xBF800000, 0x00000001, 0x80000001, 0x007FFFFF,
                                 0x7F7FFFFF, 0xFF7FFFFF, 0x7F61B1E6, 0xFF61B1E6, 0x5F800000, 0x20000000, 0x7FC00000};
-const char* const kWords[] = {
-    "conv",    "binary_block",   "mix",      "clamp",    "center",  "pool",      "upsample", "concat",  "sigmoid",
-    "mean",    "excite_project", "contrast", "multiply", "maximum", "recombine", "none",     "after",   "before",
-    "average", "first",          "minimum",  "rows",     "columns", "diagonal",  "nearest",  "bilinear"};
+const char* const kWords[] = {"conv",     "binary_block", "mix",       "clamp",   "center",         "pool",
+                              "upsample", "concat",       "sigmoid",   "mean",    "excite_project", "contrast",
+                              "multiply", "maximum",      "recombine", "none",    "tokens",         "attend",
+                              "after",    "before",       "average",   "first",   "minimum",        "rows",
+                              "columns",  "diagonal",     "nearest",   "bilinear"};
 const char* const kRoles[] = {"weight", "bias",    "bits",       "scale",      "shift",   "lo",         "hi",
                               "g",      "c",       "post_a",     "post_b",     "post_lo", "post_c",     "post_g",
                               "a0",     "b0",      "lo0",        "hi0",        "g0",      "c0",         "c1",

@@ -136,6 +136,8 @@ DAMAGES = (
     Damage("an empty object", insert(None, b"{}"), says="got schema None"),
     Damage("a missing field", forge(FINISHED_1, status=...), (FINISHED_1,), says="got no status"),
     Damage("a missing time", forge(REPORTED_1, t=...), (REPORTED_1,), says="got no t"),
+    Damage("a time that no calendar has", forge(REPORTED_1, t=1e300), (REPORTED_1,), says="got t 1e+300"),
+    Damage("a time before all", forge(REPORTED_1, t=-1e15), (REPORTED_1,), says="got t -1"),
     Damage("an unknown field", forge(FINISHED_1, danced=True), (FINISHED_1,), says="danced"),
     Damage("a wrong type", forge(FINISHED_1, epochs="1"), (FINISHED_1,), says="got result.epochs '1'"),
     Damage("a wrong type within", forge(FINISHED_1, values={"miou": [0]}), (FINISHED_1,), says="(finished): got"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -30,6 +31,7 @@ USAGE = [
     ("export f.safetensors -o f.xnor --images 0", "--images: got '0' (", "must be as irnas export -h says"),
     ("track register r best n --images 0", "--images: got '0' (", "must be as irnas track register -h says"),
     ("device profile -o p --points 3", "--points: got '3' (", "must be as irnas device profile -h says"),
+    ("device profile -o p --points 99999999999999999999", "--points: got '99999999999999999999' (", ""),
     ("device profile -o p --checks x", "--checks: got 'x' (", "must be as irnas device profile -h says"),
 ]
 
@@ -94,6 +96,19 @@ def test_output_that_finds_no_room_is_one_line(
     output.close()
     said = capsys.readouterr().err
     assert said == "irnas: output: got 'No space left on device' (OSError); must have room where it is written\n"
+
+
+@pytest.mark.parametrize("closed", ["1", "0 1", "0 1 2"])
+def test_a_command_runs_without_standard_streams(closed: str) -> None:
+    """As some services start their programs; files that are opened then must not be taken for output."""
+    code = f"""
+import os, sys
+for number in map(int, "{closed}".split()):
+    os.close(number)
+os.execv(sys.executable, [sys.executable, "-m", "irnas", "spaces"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_too_little_memory_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
