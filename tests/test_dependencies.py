@@ -19,7 +19,13 @@ NOT_IMPORTED = {
     "dvc-s3": "DVC finds it by itself",
     "aiobotocore": "bounds what dvc-s3 brings along",
 }
-PACKAGE_OF = {"PIL": "pillow", "yaml": "pyyaml", "ai_edge_litert": "ai-edge-litert", "botocore": "boto3"}
+PACKAGE_OF = {
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+    "ai_edge_litert": "ai-edge-litert",
+    "botocore": "boto3",
+    "sqlalchemy": "optuna",
+}
 """The package of a module where it has another name, or where the declared package cannot be without it."""
 
 

@@ -96,7 +96,8 @@ class Manifest:
             raise DataError(f"{where}: got schema {document['schema']}; must be {SCHEMA}")
         try:
             manifest = cls(
-                **{k: document[k] for k in ("format", "images", "targets", "sequences", "counts", "validation")},
+                **{k: document[k] for k in ("format", "images", "targets", "sequences", "validation")},
+                counts=dict(document["counts"].items()),
                 **{k: document[k] for k in ("content", "parameters")},
                 height=tuple(document["height"]),
                 width=tuple(document["width"]),
@@ -109,9 +110,18 @@ class Manifest:
             raise DataError(
                 f"{where}: got a manifest with a missing or wrong field ({error}); must be complete"
             ) from None
+        for split in manifest.splits:
+            # Revision and shards do not cover them.
+            if not _are_counts(counts := manifest.counts.get(split)):
+                raise DataError(f"{where}: got counts {str(counts)[:40]} of {split}; must be its images and targets")
         if document.get("revision") != manifest.revision:
             raise DataError(f"{where}: got revision {document.get('revision')}; must be {manifest.revision}")
         return manifest
+
+
+def _are_counts(counts: Any) -> bool:
+    numbers = [counts.get(name) for name in ("images", "targets")] if isinstance(counts, dict) else [None]
+    return all(type(number) is int and number >= 0 for number in numbers)
 
 
 def read(folder: Path) -> Manifest:

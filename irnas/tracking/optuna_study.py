@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 
 import optuna
+from sqlalchemy.exc import SQLAlchemyError
 
 from irnas.core.errors import ServiceError, SettingsError
 from irnas.core.redaction import redact_credentials
@@ -54,7 +55,7 @@ def write_study(run: Run, storage: str, name: str | None = None) -> tuple[str, i
         study.add_trials(trials)
     except optuna.exceptions.DuplicatedStudyError:
         raise SettingsError(f"study {name} in {where}: got one that is there; must be a new one (--name)") from None
-    except optuna.exceptions.StorageInternalError:
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError):
         raise ServiceError(f"{where}: got no answer; must be a database that Optuna can use") from None
     except ImportError as error:
         raise SettingsError(f"{where}: got no package {error.name}; must be installed for such a storage") from None

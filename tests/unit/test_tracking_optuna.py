@@ -8,7 +8,7 @@ import optuna
 import pytest
 from support.runs import space_folder, write_run
 
-from irnas.core.errors import SettingsError
+from irnas.core.errors import ServiceError, SettingsError
 from irnas.core.result import Status
 from irnas.record.run import Run
 from irnas.tracking.optuna_study import write_study
@@ -36,3 +36,6 @@ def test_a_study_has_what_the_record_has_and_is_made_once(tmp_path: Path) -> Non
         SettingsError, match=r"^nowhere: got no storage of Optuna; must be such as sqlite:///study\.db$"
     ):
         write_study(run, "nowhere")
+    for unopenable in ("sqlite:////proc/study.db", f"sqlite:///{tmp_path}"):
+        with pytest.raises(ServiceError, match=r"^sqlite:///.*: got no answer; must be a database"):
+            write_study(run, unopenable)
