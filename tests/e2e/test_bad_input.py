@@ -44,6 +44,7 @@ PLACES = [
     ("front /proc/1", "/proc/1"),
     ("front /dev/null", "/dev/null"),
     ("export torn.safetensors -o x.xnor", "torn.safetensors"),
+    ("export torn.safetensors -o x.onnx --batch 1025", "--batch: got '1025'"),
     ("export empty.safetensors -o x.xnor", "empty.safetensors"),
     ("export pipe.safetensors -o x.xnor", "pipe.safetensors"),
     ("bench pipe.xnor --seconds 0", "pipe.xnor"),

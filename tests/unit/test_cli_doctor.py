@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer
@@ -56,6 +58,22 @@ def test_what_is_missing_comes_with_its_cure(monkeypatch: pytest.MonkeyPatch) ->
     assert remedies["extra export"] == "no onnx: pip install 'irnas[export]'"
     assert remedies["engine"] == "install cmake, then cmake -S . -B build && cmake --build build"
     assert remedies["training"] == "cmake -S . -B build && cmake --build build"
+
+
+def test_memory_disk_and_gpus_are_told_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    gib = 2**30
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=gib // 2))
+    for name, value in {"count_gpus": 2, "gpu_name": "H200", "gpu_bytes": 80 * gib}.items():
+        monkeypatch.setattr(f"irnas.training.gpus.{name}", lambda value=value: value)
+    found = {finding.subject: finding for finding in workflow.examine()}
+    assert found["GPUs"].text == "2 x H200, 80 GiB"
+    assert found["disk"].text.startswith("0.5 GiB free in ") and found["disk"].remedy.startswith("less than 1 GiB")
+    total, free = (float(number) for number in re.findall(r"([\d.]+) GiB", found["memory"].text))
+    assert 0 < free < total
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2 * gib))
+    monkeypatch.setattr("irnas.training.gpus.count_gpus", lambda: 0)
+    found = {finding.subject: finding for finding in workflow.examine()}
+    assert found["GPUs"].text.startswith("none that torch can train on") and not found["disk"].remedy
 
 
 @pytest.mark.slow

@@ -63,8 +63,20 @@ def test_commands_of_which_one_must_be_chosen_list_them(
 def test_what_no_terminal_may_obey_does_not_come_back(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ended("ui --port \x1b]0;title\x07", monkeypatch) == 2
-    assert "\x1b" not in capsys.readouterr().err
+    for words in ("ui --port \x1b]0;title\x07", "\x1b[2J", "search --\x1b[2J", "ui a \x9b2J"):
+        assert ended(words, monkeypatch) == 2
+        assert not {"\x1b", "\x9b"} & set(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("words", ["ui --port swordfish", "ui runs swordfish"])
+def test_a_secret_of_the_environment_is_not_said_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    monkeypatch.setattr("irnas.cli.require_no_credentials", lambda words: None)
+    monkeypatch.setenv("DB_PASSWORD", "swordfish")
+    assert ended(words, monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("irnas: ") and "swordfish" not in said
 
 
 def test_a_command_may_end_with_a_status_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,3 +177,15 @@ def test_a_worker_trains_on_the_share_that_it_was_given(monkeypatch: pytest.Monk
 def test_a_machine_without_gpus_trains_on_its_processor() -> None:
     with Executor(kind="loop").joined() as executor:
         assert executor.resources.gpus == 0.0 and "GPU" not in executor.trains_on and executor.trains_on
+
+
+def test_a_share_is_at_most_a_gpu_and_room_is_for_one_at_least() -> None:
+    packing = Packing(0.3, at_once=2)
+    for share, at_once in ((0.6, 1), (1.0, 1)):
+        packing.share_for("trial")
+        assert packing.loosen("trial") and (packing.share, packing.at_once) == (share, at_once)
+    packing.share_for("trial")
+    assert not packing.loosen("trial")
+    half = Packing(0.4, at_once=3)
+    half.share_for("trial")
+    assert half.loosen("trial") and half.at_once == 1, "one and a half are one"

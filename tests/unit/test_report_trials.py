@@ -30,6 +30,7 @@ def test_every_trial_has_a_row_with_what_sorts_it(run: Run) -> None:
     for name in ("miou", "ops"):
         value = first.values.get(name)
         assert f'<span data-value="{"" if value is None else value}">' in text
+    assert 'data-value="None"' not in text, "what has no figure is last, however it is sorted"
 
 
 def test_a_network_of_several_seeds_has_one_value_on_the_whole_page(tmp_path: Path) -> None:

@@ -96,7 +96,25 @@ def test_a_combination_that_fails_is_a_trial_s_affair(tmp_path: Path) -> None:
     ],
 )
 def test_values_may_be_taken_in_any_way(tmp_path: Path, taking: str) -> None:
+    params = [{"name": name, "values": [2, 4], "default": 2} for name in ("width", "kernel")]
+    code = f"{BUILD}    return nn.Sequential(nn.Conv2d(1, {taking}, values['kernel']))\n"
+    space_check.require_buildable(mine(tmp_path / "mine", params, code))
+
+
+def test_a_family_that_was_not_seen_to_read_any_value_is_believed(tmp_path: Path) -> None:
     params = [{"name": "width", "values": [2, 4], "default": 2}]
-    space_check.require_buildable(
-        mine(tmp_path / "mine", params, f"{BUILD}    return nn.Sequential(nn.Conv2d(1, {taking}, 3))\n")
-    )
+    code = f"{BUILD}    return nn.Sequential(nn.Conv2d(1, dict.__getitem__(values, 'width'), 3))\n"
+    space_check.require_buildable(mine(tmp_path / "mine", params, code))
+
+
+def test_an_axis_that_seldom_exists_is_built_with_what_it_needs(tmp_path: Path) -> None:
+    """No point of first values, or of second ones, has it: there ``part`` is ``p``, or is not there."""
+    params: list[dict[str, object]] = [
+        {"name": "kind", "values": ["a", "b"], "default": "a"},
+        {"name": "part", "values": ["p", "q"], "default": "p", "when": {"kind": ["a"]}},
+        {"name": "width", "values": [-4, 4], "default": -4, "when": {"part": ["q"]}},
+    ]
+    code = f"{BUILD}    values['kind'], values.get('part')\n"
+    code += "    return nn.Sequential(nn.Conv2d(1, values.get('width', 4), 3))\n"
+    with pytest.raises(SpaceError, match=r"model\.py:5: got .*-4"):
+        space_check.require_buildable(mine(tmp_path / "mine", params, code))

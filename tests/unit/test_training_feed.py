@@ -95,8 +95,11 @@ def test_what_cannot_be_cut_there_is_cut_on_the_host(monkeypatch: pytest.MonkeyP
         (Recipe(clutter=0.1), 1, "meta"),
     ):
         assert isinstance(make_feed(split(), recipe, frames, device), HostFeed)
-    monkeypatch.setattr(feeds, "RESIDENT_BYTES", 1000)
-    assert isinstance(make_feed(split(), Recipe(), 1, "meta"), HostFeed)
+    # Images and masks, a byte for each pixel of both.
+    of_both = 2 * sum(height * width for height, width in map(split().shape, range(len(split()))))
+    for room, kind in ((of_both - 1, HostFeed), (of_both, ResidentFeed)):
+        monkeypatch.setattr(feeds, "RESIDENT_BYTES", room)
+        assert isinstance(make_feed(split(), Recipe(), 1, "meta"), kind)
 
 
 def training(device: str, monkeypatch: pytest.MonkeyPatch, **recipe: object) -> fitting._Training:
