@@ -213,7 +213,7 @@ class SearchSettings:
 
     @property
     def max_reports(self) -> int:
-        """About how often each training is validated: for small networks that costs half as much as an epoch."""
+        """About how often each training is validated; a validation takes up to half as long as an epoch."""
         is_watched = self.is_multi_fidelity or self.is_training or self.keep == BEST
         return MANY_REPORTS if is_watched else FEW_REPORTS
 

@@ -19,11 +19,12 @@ from irnas.core.result import Result
 from irnas.core.settings import SearchSettings
 from irnas.core.space import Space
 
-SCHEMA = 4
+SCHEMA = 5
 """Of events; that of the results in them is its own.
 
 3: with ``Tested``, the replicate that a report is of, and the place that data have moved to. 4: with ``Repaired``; each
-line has a number and a checksum."""
+line has a number and a checksum. 5: what was timed need not have been expected to take any time; a search may require
+something of networks, and know some from another run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,8 +267,8 @@ class Measured(Event):
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Measured:
         """The inverse of ``document``."""
-        values = {f.name: document[f.name] for f in fields(cls) if f.name != "cpu"}
-        return cls(**{**values, "input": tuple(document["input"]), "cpu": document.get("cpu", "")})
+        values = {f.name: document[f.name] for f in fields(cls)}
+        return cls(**{**values, "input": tuple(document["input"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """A line of the record: one event as JSON, with its number and a checksum on which damage is seen.
 
-``{"schema":4,"n":7,"t":...,"kind":...,"sum":"0123456789abcdef"}``: ``n`` counts the events of a record from 1, and
+``{"schema":5,"n":7,"t":...,"kind":...,"sum":"0123456789abcdef"}``: ``n`` counts the events of a record from 1, and
 ``sum`` is the beginning of the SHA-256 of all bytes before it. Lines of schemas before 4 have neither, and are read as
 they are.
 """

@@ -22,12 +22,16 @@ _ABSENT: Mapping[str, Mapping[str, Any]] = {
     "repeated": {"replicate": 0},
 }
 """Kind to what its events lacked once, with what that meant."""
-_ABSENT_SINCE: Mapping[str, Mapping[str, Any]] = {"opened": {"trains_on": ""}, "resumed": {"trains_on": ""}}
-"""The same of fields that came without a schema of their own: older versions pass them over."""
+_ABSENT_SINCE: Mapping[str, Mapping[str, Any]] = {
+    "opened": {"trains_on": ""},
+    "resumed": {"trains_on": ""},
+    "measured": {"cpu": ""},
+}
+"""The same of fields that came later, some without a schema of their own: older versions pass them over."""
 
 
 def upgrade(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An event of schema 1 (version 0.1) or 2 in the form of schema 3, which 4 shares; its fields stay as they are."""
+    """An event of an older schema in the form of today's; schema 1 is that of version 0.1. Its own fields stay."""
     kind = document["kind"]
     since = _ABSENT_SINCE.get(kind, {})
     if document["schema"] >= _COMPLETE:

@@ -276,21 +276,7 @@ def with_speed(uri: str, *, predicted: bool = False) -> str:
         with ledger.writing():
             for result in front.results:
                 expected = result.values["latency_ms"]
-                ledger.append(
-                    Measured(
-                        t=START + 9000,
-                        trial=result.trial,
-                        key=result.key,
-                        input=(1, 256, 256),
-                        threads=1,
-                        expected_ms=expected,
-                        engine="xnor",
-                        kernels="neon",
-                        ms_min=expected * 0.8,
-                        ms_median=expected * 0.9,
-                        runs=90,
-                    )
-                )
+                ledger.append(_measured(result, expected, expected * 0.8, expected * 0.9, 90))
     return uri
 
 
@@ -299,23 +285,27 @@ def with_times(uri: str, times_ms: Sequence[float]) -> str:
     ledger, winners = Ledger(uri), Run.read(uri).winners
     with ledger.writing():
         for result, ms in zip(winners, times_ms, strict=False):
-            ledger.append(
-                Measured(
-                    t=START + 9000,
-                    trial=result.trial,
-                    key=result.key,
-                    input=(1, 256, 256),
-                    threads=1,
-                    expected_ms=None,
-                    engine="xnor",
-                    kernels="neon",
-                    ms_min=ms,
-                    ms_median=ms,
-                    runs=15,
-                    cpu="a <small> chip",
-                )
-            )
+            ledger.append(_measured(result, None, ms, ms, 15, "a <small> chip"))
     return uri
+
+
+def _measured(
+    result: Result, expected_ms: float | None, ms_min: float, ms_median: float, runs: int, cpu: str = ""
+) -> Measured:
+    return Measured(
+        t=START + 9000,
+        trial=result.trial,
+        key=result.key,
+        input=(1, 256, 256),
+        threads=1,
+        expected_ms=expected_ms,
+        engine="xnor",
+        kernels="neon",
+        ms_min=ms_min,
+        ms_median=ms_median,
+        runs=runs,
+        cpu=cpu,
+    )
 
 
 def _with_speed(values: Mapping[str, float]) -> dict[str, float]:

@@ -20,6 +20,7 @@ from irnas.core.errors import FormatError, IrnasError, SettingsError
 from irnas.core.recipe import Budget
 from irnas.core.result import Result, Status
 from irnas.core.settings import SearchSettings
+from irnas.record.events import SCHEMA
 from irnas.record.ledger import Ledger
 from irnas.record.repair import repair
 from irnas.record.run import Run
@@ -165,11 +166,11 @@ def test_a_last_line_that_lacks_only_its_end_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_record_of_a_newer_irnas_is_not_called_damaged(tmp_path: Path) -> None:
-    content = text([line.replace(b'"schema":4', b'"schema":99', 1) for line in of_schema_3(list(whole()))])
+    content = text([line.replace(b'"schema":%d' % SCHEMA, b'"schema":99', 1) for line in of_schema_3(list(whole()))])
     content = content.replace(b'"schema":3', b'"schema":99')
     (tmp_path / "ledger.jsonl").write_bytes(content)
     for attempt in (Run.read, repair):
-        with pytest.raises(FormatError, match=r"got schema 99; this irnas reads up to 4$"):
+        with pytest.raises(FormatError, match=rf"got schema 99; this irnas reads up to {SCHEMA}$"):
             attempt(str(tmp_path))
     assert (tmp_path / "ledger.jsonl").read_bytes() == content
 

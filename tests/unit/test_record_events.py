@@ -30,6 +30,7 @@ from irnas.record.events import (
     Tested,
 )
 from irnas.record.line import parse
+from irnas.record.upgrade import upgrade
 
 DEVICE = Device(name="a", cpu="c", kernels="neon", threads=1, clock="CPU", predicted=False, revision="r")
 MEASURED = Measured(
@@ -136,9 +137,9 @@ def test_a_wrong_line_is_refused_with_its_place(content: bytes, message: str) ->
 
 
 def test_a_timing_of_before_names_no_processor() -> None:
-    document = MEASURED.document()
+    document = {**MEASURED.document(), "schema": 4}
     del document["cpu"]
-    assert Measured.from_document(document) == MEASURED and MEASURED.cpu == ""
+    assert Measured.from_document(upgrade(document)) == MEASURED and MEASURED.cpu == ""
 
 
 def test_a_record_of_version_0_1_means_what_it_meant() -> None:
